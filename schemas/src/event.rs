@@ -1,0 +1,239 @@
+//! [`CredentialEvent`]: one use of one credential by one agent.
+//!
+//! Invariant: an event is made from a record's bytes and place alone (no clock, no registry), so the
+//! same bytes give the same event with the same id. What depends on when and with which registry the
+//! record was read stands beside it, in [`StampedEvent`].
+//!
+//! Source of the fields: OCSF 1.9, API Activity (6003) and Authentication (3002), with the profile
+//! `ai_operation`; amount, currency and counterparty are our extension.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, GrantId,
+    Position, SessionId, SponsorId, Timestamp, TraceStatus,
+};
+
+/// Makes an enum of unit variants with one fixed spelling each, for JSON, SQL and text alike.
+macro_rules! spelled {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[schemars(inline)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $text)] $variant),+
+        }
+
+        impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The one spelling used in JSON, SQL and text.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),+
+                }
+            }
+
+            /// The variant spelled `text`.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use spelled;
+
+spelled! {
+    /// What sort of credential was presented.
+    CredentialKind {
+        /// A long-lived key without an expiry, e.g. an AWS key that starts with AKIA.
+        StaticKey = "static_key",
+        /// A short-lived key, e.g. an AWS key that starts with ASIA.
+        TemporaryKey = "temporary_key",
+        /// An OAuth, OIDC or other bearer token.
+        AccessToken = "access_token",
+        /// The token of a service account.
+        ServiceAccountToken = "service_account_token",
+        Certificate = "certificate",
+        Password = "password",
+        /// An interactive or role session whose key is not told.
+        Session = "session",
+        /// The platform's own identity, e.g. an AWS service acting for the account.
+        Platform = "platform",
+        /// No credential was presented.
+        Anonymous = "anonymous",
+        Unknown = "unknown",
+    }
+}
+
+spelled! {
+    /// How the action ended.
+    Outcome {
+        Success = "success",
+        /// Refused for want of permission.
+        Denied = "denied",
+        /// Failed for another reason.
+        Error = "error",
+    }
+}
+
+spelled! {
+    /// The format a record was read from.
+    Format {
+        Native = "native",
+        CloudTrail = "cloudtrail",
+    }
+}
+
+/// Further fields of the source that are worth keeping, by name.
+///
+/// Invariant: at most [`Attributes::ENTRIES_MAX`] entries, names up to 128 bytes, values up to
+/// [`Attributes::VALUE_BYTES_MAX`] bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct Attributes(BTreeMap<String, String>);
+
+impl Attributes {
+    pub const ENTRIES_MAX: usize = 64;
+    pub const NAME_BYTES_MAX: usize = 128;
+    pub const VALUE_BYTES_MAX: usize = 4_096;
+
+    /// Adds an attribute; a value that is too long is cut at a character's border.
+    ///
+    /// Returns whether it was kept: not when the map is full or the name is too long.
+    pub fn insert(&mut self, name: &str, value: &str) -> bool {
+        let is_full = Self::ENTRIES_MAX <= self.0.len() && !self.0.contains_key(name);
+        if is_full || Self::NAME_BYTES_MAX < name.len() {
+            return false;
+        }
+        let end = value.floor_char_boundary(Self::VALUE_BYTES_MAX);
+        self.0.insert(name.to_owned(), value[..end].to_owned());
+        true
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Sorted by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for Attributes {
+    type Error = String;
+
+    fn try_from(map: BTreeMap<String, String>) -> Result<Self, String> {
+        if Self::ENTRIES_MAX < map.len() {
+            return Err(format!(
+                "wanted at most {} attributes, found {}",
+                Self::ENTRIES_MAX,
+                map.len()
+            ));
+        }
+        for (name, value) in &map {
+            if Self::NAME_BYTES_MAX < name.len() || Self::VALUE_BYTES_MAX < value.len() {
+                return Err(format!(
+                    "wanted attribute names up to {} and values up to {} bytes, found {} and {}",
+                    Self::NAME_BYTES_MAX,
+                    Self::VALUE_BYTES_MAX,
+                    name.len(),
+                    value.len()
+                ));
+            }
+        }
+        Ok(Self(map))
+    }
+}
+
+/// One use of one credential by one agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CredentialEvent {
+    pub event_id: EventId,
+    /// When it happened, by the source's clock.
+    pub time: Timestamp,
+    pub agent_id: AgentId,
+    pub agent_class: Option<AgentClass>,
+    /// The running copy of the agent: a pod, a process, a run.
+    pub agent_instance: Option<String>,
+    /// The model behind the agent, with its version.
+    pub model: Option<String>,
+    pub session_id: Option<SessionId>,
+    pub task_id: Option<String>,
+    pub grant_id: Option<GrantId>,
+    pub credential_id: CredentialId,
+    pub credential_kind: CredentialKind,
+    /// What was done, `noun.verb` or `service:Operation`.
+    pub action: String,
+    pub resource: Option<String>,
+    pub resource_kind: Option<String>,
+    pub counterparty_id: Option<CounterpartyId>,
+    pub counterparty_kind: Option<String>,
+    pub amount: Option<Amount>,
+    pub currency: Option<Currency>,
+    pub outcome: Outcome,
+    pub outcome_reason: Option<String>,
+    pub source_ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    /// On whose behalf, as the source claims, nearest first: the parent agent, then its parent.
+    pub delegation: Vec<AgentId>,
+    pub labels: Vec<String>,
+    pub attributes: Attributes,
+    pub format: Format,
+}
+
+/// An event with its place, and what was known when it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StampedEvent {
+    pub event: CredentialEvent,
+    pub position: Position,
+    /// When Surety read the record.
+    pub ingested_at: Timestamp,
+    /// Who answered for it, as of the event's time, by what the registry knew when it was read.
+    pub sponsor_id: Option<SponsorId>,
+    pub trace_status: TraceStatus,
+    /// Product of the hops' confidences, 0 to 1; 0 without a sponsor.
+    pub trace_confidence: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_stay_within_their_bounds() {
+        let mut attributes = Attributes::default();
+        for n in 0..100 {
+            attributes.insert(&format!("key{n}"), &"ü".repeat(5_000));
+        }
+
+        assert_eq!(attributes.iter().len(), Attributes::ENTRIES_MAX);
+        assert!(attributes.iter().all(|(_, value)| value.len() == Attributes::VALUE_BYTES_MAX));
+        let map: BTreeMap<_, _> = (0..65).map(|n| (n.to_string(), String::new())).collect();
+        assert!(Attributes::try_from(map).is_err());
+    }
+
+    #[test]
+    fn every_spelling_is_read_back() {
+        for kind in CredentialKind::ALL {
+            assert_eq!(CredentialKind::parse(kind.as_str()), Some(*kind));
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{kind}\""));
+        }
+        assert_eq!(CredentialKind::parse("Static_Key"), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! Where a record stands in Kafka, and how far a reader has come.
+//!
+//! Invariant: every range is half-open, `start` read and `end` not yet read, exactly as Kafka
+//! itself counts. A recorded offset is always the *next* one to read. Nothing outside this file adds
+//! or subtracts one from an offset.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::EventId;
+
+/// A Kafka topic, or the name under which a file is replayed.
+///
+/// Invariant: 1 to 249 letters, digits, dots, dashes and underscores, as Kafka demands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// Longest name in bytes, by Kafka's own rule.
+    pub const BYTES_MAX: usize = 249;
+
+    /// A topic of this name; every character that Kafka does not allow becomes an underscore.
+    pub fn new(name: &str) -> Self {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let name: String =
+            name.chars().take(Self::BYTES_MAX).map(|c| if allowed(c) { c } else { '_' }).collect();
+        Self(if name.is_empty() { "_".into() } else { name.into() })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Topic> for String {
+    fn from(topic: Topic) -> Self {
+        topic.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Topic {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let topic = Self::new(&name);
+        if topic.as_str() == name {
+            return Ok(topic);
+        }
+        Err(format!(
+            "wanted a topic of 1 to {} letters, digits, dots, dashes and underscores",
+            Self::BYTES_MAX
+        ))
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A Kafka partition number. (The lake's partition column is called *month*, never "partition".)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KafkaPartition(pub i32);
+
+/// A record's number within its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    pub const START: Self = Self(0);
+
+    /// The offset to read after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// One record's place: unique for as long as its topic lives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    pub topic: Topic,
+    pub partition: KafkaPartition,
+    pub offset: Offset,
+}
+
+impl Position {
+    /// The id of an event whose source gave it none. Unique while the topic lives.
+    pub fn event_id(&self) -> EventId {
+        EventId::try_from(format!("{}-{}-{}", self.topic, self.partition.0, self.offset.0))
+            .expect("Kafka's topics are up to 249 letters, digits, dots, dashes and underscores")
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.topic, self.partition.0, self.offset.0)
+    }
+}
+
+/// The offsets one batch read from one partition: `start` inclusive, `end` exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetRange {
+    pub start: Offset,
+    pub end: Offset,
+}
+
+/// How far a reader has come: for each partition the next offset to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    from = "Vec<(Topic, KafkaPartition, Offset)>",
+    into = "Vec<(Topic, KafkaPartition, Offset)>"
+)]
+pub struct Offsets(BTreeMap<(Topic, KafkaPartition), Offset>);
+
+impl Offsets {
+    /// The next offset to read of a partition; `None` if nothing of it was ever read.
+    pub fn next_of(&self, topic: &Topic, partition: KafkaPartition) -> Option<Offset> {
+        self.0.get(&(topic.clone(), partition)).copied()
+    }
+
+    /// Whether the record at `position` was read already.
+    pub fn covers(&self, position: &Position) -> bool {
+        self.next_of(&position.topic, position.partition).is_some_and(|next| position.offset < next)
+    }
+
+    /// Notes that the record at `position` was read. Never moves backwards.
+    pub fn advance(&mut self, position: &Position) {
+        self.raise(&position.topic, position.partition, position.offset.next());
+    }
+
+    /// Moves the partition forward to `next`. Never moves backwards.
+    pub fn raise(&mut self, topic: &Topic, partition: KafkaPartition, next: Offset) {
+        let recorded = self.0.entry((topic.clone(), partition)).or_insert(next);
+        *recorded = next.max(*recorded);
+    }
+
+    /// Sorted by topic and partition.
+    pub fn iter(&self) -> impl Iterator<Item = (&Topic, KafkaPartition, Offset)> {
+        self.0.iter().map(|((topic, partition), offset)| (topic, *partition, *offset))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<(Topic, KafkaPartition, Offset)>> for Offsets {
+    fn from(entries: Vec<(Topic, KafkaPartition, Offset)>) -> Self {
+        Self(
+            entries
+                .into_iter()
+                .map(|(topic, partition, next)| ((topic, partition), next))
+                .collect(),
+        )
+    }
+}
+
+impl From<Offsets> for Vec<(Topic, KafkaPartition, Offset)> {
+    fn from(offsets: Offsets) -> Self {
+        offsets.0.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_move_forward_only() {
+        let at = |offset| Position {
+            topic: Topic::new("events"),
+            partition: KafkaPartition(3),
+            offset: Offset(offset),
+        };
+        let mut offsets = Offsets::default();
+        assert!(!offsets.covers(&at(0)));
+
+        offsets.advance(&at(7));
+        offsets.advance(&at(2));
+
+        assert_eq!(offsets.next_of(&at(0).topic, KafkaPartition(3)), Some(Offset(8)));
+        assert!(offsets.covers(&at(7)));
+        assert!(!offsets.covers(&at(8)));
+    }
+}

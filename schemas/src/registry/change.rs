@@ -1,0 +1,124 @@
+//! [`RegistryChange`]: one fact about agents, sponsors or credentials, schema
+//! `surety.registry_change.v1`.
+//!
+//! Invariant: a change is about one subject, says from when it holds and when it was told, and its
+//! id is a function of its content; so importing the same file twice changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AgentClass, AgentId, ChangeId, CredentialId, CredentialKind, GrantId, SponsorId, Timestamp,
+};
+
+/// The only value of [`RegistryChange::schema`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(inline)]
+pub enum RegistrySchema {
+    #[serde(rename = "surety.registry_change.v1")]
+    V1,
+}
+
+/// What a change says. One variant for each kind of subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fact {
+    /// A human who can answer for agents. Not active means: left, or may no longer answer.
+    Sponsor {
+        sponsor_id: SponsorId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+        active: bool,
+    },
+    /// An agent, and who answers for it.
+    Agent {
+        agent_id: AgentId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent_class: Option<AgentClass>,
+        /// Absent for an agent that nobody answers for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sponsor_id: Option<SponsorId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<String>,
+    },
+    /// Who answers for every agent of a class that is not registered by itself.
+    AgentClass { agent_class: AgentClass, sponsor_id: SponsorId },
+    /// A credential and the agents that may use it. More than one agent: it is shared.
+    Credential {
+        credential_id: CredentialId,
+        credential_kind: CredentialKind,
+        agent_ids: Vec<AgentId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rotated_at: Option<Timestamp>,
+    },
+    /// A sub-agent and the agent that started it.
+    Delegation { agent_id: AgentId, parent_agent_id: AgentId },
+    /// A permission for one task.
+    Grant {
+        grant_id: GrantId,
+        agent_id: AgentId,
+        scope: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved_by: Option<SponsorId>,
+    },
+}
+
+impl Fact {
+    /// The kind's spelling in JSON and in the table `registry_changes`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sponsor { .. } => "sponsor",
+            Self::Agent { .. } => "agent",
+            Self::AgentClass { .. } => "agent_class",
+            Self::Credential { .. } => "credential",
+            Self::Delegation { .. } => "delegation",
+            Self::Grant { .. } => "grant",
+        }
+    }
+
+    /// What it is about.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Sponsor { sponsor_id, .. } => sponsor_id.as_str(),
+            Self::Agent { agent_id, .. } | Self::Delegation { agent_id, .. } => agent_id.as_str(),
+            Self::AgentClass { agent_class, .. } => agent_class.as_str(),
+            Self::Credential { credential_id, .. } => credential_id.as_str(),
+            Self::Grant { grant_id, .. } => grant_id.as_str(),
+        }
+    }
+}
+
+/// One fact about agents, sponsors or credentials, with the time it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(title = "surety.registry_change.v1")]
+pub struct RegistryChange {
+    pub schema: RegistrySchema,
+    #[serde(flatten)]
+    pub fact: Fact,
+    /// From when it is true.
+    pub valid_from: Timestamp,
+    /// Until when (exclusive). Absent: until the next change of the same subject and kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_to: Option<Timestamp>,
+    /// When it was told to Surety. Absent in a file: the time of the import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
+    /// Where it comes from: an import's file and line, an event's id, a ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+}
+
+impl RegistryChange {
+    /// An id made of what is said and from when, not of when or where it was told.
+    pub fn change_id(&self) -> ChangeId {
+        let content = serde_json::to_vec(&(&self.fact, self.valid_from, self.valid_to))
+            .expect("a change holds nothing that JSON cannot");
+        let hash = blake3::hash(&content).to_hex();
+        ChangeId::try_from(format!("chg_{}", &hash[..32])).expect("36 letters and digits")
+    }
+}

@@ -1,0 +1,162 @@
+//! What a trace says of registries and events written by hand.
+
+use super::*;
+use crate::{Fact, KafkaPartition, NativeEvent, Offset, Position, RegistryChange, Topic};
+
+const BEFORE: &str = "2026-01-01T00:00:00Z";
+const DURING: &str = "2026-03-01T00:00:00Z";
+const AFTER: &str = "2026-06-01T00:00:00Z";
+
+fn time(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn change(json: &str) -> RegistryChange {
+    let schema = r#"{"schema":"surety.registry_change.v1","valid_from":"2026-02-01T00:00:00Z","recorded_at":"2026-02-01T00:00:00Z","#;
+    serde_json::from_str(&format!("{schema}{json}}}")).unwrap()
+}
+
+fn registry(changes: &[&str]) -> Registry {
+    let mut registry = Registry::default();
+    for json in changes {
+        registry.apply(&change(json)).unwrap();
+    }
+    registry
+}
+
+fn event(agent: &str, at: &str, delegation: &[&str]) -> CredentialEvent {
+    let native: NativeEvent = serde_json::from_value(serde_json::json!({
+        "schema": "surety.credential_event.v1", "time": at, "agent_id": agent, "agent_class": "buyer",
+        "credential_id": "svc-erp", "credential_kind": "service_account_token",
+        "action": "order.approve", "outcome": "success", "delegation": delegation,
+    }))
+    .unwrap();
+    let position =
+        Position { topic: Topic::new("t"), partition: KafkaPartition(0), offset: Offset(0) };
+    native.into_event(&position).unwrap()
+}
+
+const ANNA: &str = r#""kind":"sponsor","sponsor_id":"anna","active":true"#;
+const BEN: &str = r#""kind":"sponsor","sponsor_id":"ben","active":true"#;
+const BUYER: &str = r#""kind":"agent","agent_id":"buyer-1","sponsor_id":"anna""#;
+const SELLER: &str = r#""kind":"agent","agent_id":"seller-1","sponsor_id":"ben""#;
+const CHILD: &str = r#""kind":"delegation","agent_id":"child","parent_agent_id":"buyer-1""#;
+
+fn trace(registry: &Registry, event: &CredentialEvent) -> Trace {
+    Trace::of(event, registry, Timestamp::MAX)
+}
+
+#[test]
+fn a_registered_agent_leads_to_its_sponsor() {
+    let trace = trace(&registry(&[ANNA, BUYER]), &event("buyer-1", DURING, &[]));
+
+    assert_eq!(trace.status, TraceStatus::Traced);
+    assert_eq!(trace.sponsor_id.unwrap().as_str(), "anna");
+    assert_eq!(trace.hops.len(), 1);
+    assert!((trace.confidence - 1.0).abs() < f32::EPSILON);
+}
+
+#[test]
+fn a_sub_agent_leads_through_its_parent() {
+    let trace = trace(&registry(&[ANNA, BUYER, CHILD]), &event("child", DURING, &["someone-else"]));
+
+    assert_eq!(trace.status, TraceStatus::Delegated);
+    assert_eq!(trace.sponsor_id.unwrap().as_str(), "anna");
+    assert_eq!(trace.hops.len(), 2);
+}
+
+#[test]
+fn a_claimed_parent_counts_less_than_a_registered_one() {
+    let trace = trace(&registry(&[ANNA, BUYER]), &event("child-7", DURING, &["buyer-1"]));
+
+    assert_eq!(trace.status, TraceStatus::Claimed);
+    assert_eq!(trace.sponsor_id.unwrap().as_str(), "anna");
+    assert!((trace.confidence - 0.6).abs() < 1e-6);
+}
+
+#[test]
+fn what_is_not_known_is_a_gap_and_never_a_sponsor() {
+    let registry = registry(&[ANNA, BUYER]);
+    for (event, status) in [
+        (event("nobody", DURING, &[]), TraceStatus::Unregistered),
+        (event("nobody", DURING, &["nobody-either"]), TraceStatus::Unregistered),
+        (event("buyer-1", BEFORE, &[]), TraceStatus::Unregistered),
+    ] {
+        let trace = trace(&registry, &event);
+
+        assert_eq!(trace.status, status);
+        assert_eq!(trace.sponsor_id, None);
+        assert!(trace.confidence.abs() < f32::EPSILON);
+        assert!(trace.gap.is_some());
+    }
+}
+
+#[test]
+fn a_circle_of_parents_is_a_gap() {
+    let registry = registry(&[
+        r#""kind":"delegation","agent_id":"a","parent_agent_id":"b""#,
+        r#""kind":"delegation","agent_id":"b","parent_agent_id":"a""#,
+    ]);
+
+    assert_eq!(trace(&registry, &event("a", DURING, &[])).status, TraceStatus::Broken);
+}
+
+#[test]
+fn a_sponsor_who_left_answers_for_what_was_before_only() {
+    let mut registry = registry(&[ANNA, BUYER]);
+    let mut left = change(r#""kind":"sponsor","sponsor_id":"anna","active":false"#);
+    left.valid_from = time("2026-05-01T00:00:00Z");
+    registry.apply(&left).unwrap();
+
+    let before = trace(&registry, &event("buyer-1", DURING, &[]));
+    let after = trace(&registry, &event("buyer-1", AFTER, &[]));
+
+    assert_eq!(before.status, TraceStatus::Traced);
+    assert_eq!((after.status, after.sponsor_id), (TraceStatus::Orphaned, None));
+}
+
+#[test]
+fn a_trace_as_known_earlier_uses_only_what_was_told_by_then() {
+    let mut registry = registry(&[ANNA, BEN, BUYER]);
+    let mut correction = change(r#""kind":"agent","agent_id":"buyer-1","sponsor_id":"ben""#);
+    correction.recorded_at = Some(time(AFTER));
+    registry.apply(&correction).unwrap();
+    let event = event("buyer-1", DURING, &[]);
+
+    let then = Trace::of(&event, &registry, time(DURING));
+    let now = Trace::of(&event, &registry, Timestamp::MAX);
+
+    assert_eq!(then.sponsor_id.unwrap().as_str(), "anna");
+    assert_eq!(now.sponsor_id.unwrap().as_str(), "ben");
+}
+
+#[test]
+fn a_shared_credential_names_a_sponsor_only_if_all_its_users_have_the_same() {
+    let shared = r#""kind":"credential","credential_id":"svc-erp","credential_kind":"static_key","agent_ids":["buyer-1","seller-1"]"#;
+    let one_sponsor = r#""kind":"agent","agent_id":"seller-1","sponsor_id":"anna""#;
+
+    let same = trace(&registry(&[ANNA, BUYER, one_sponsor, shared]), &event("x", DURING, &[]));
+    let different = trace(&registry(&[ANNA, BEN, BUYER, SELLER, shared]), &event("x", DURING, &[]));
+
+    assert_eq!((same.status, same.sponsor_id.unwrap().as_str()), (TraceStatus::Shared, "anna"));
+    assert_eq!((different.status, different.sponsor_id), (TraceStatus::Broken, None));
+}
+
+#[test]
+fn applying_changes_in_any_order_gives_the_same_trace() {
+    let event = event("child", DURING, &[]);
+    let forward = trace(&registry(&[ANNA, BUYER, CHILD, CHILD]), &event);
+    let backward = trace(&registry(&[CHILD, BUYER, ANNA]), &event);
+
+    assert_eq!(forward, backward);
+}
+
+#[test]
+fn a_fact_is_kept_under_one_id_however_often_it_is_told() {
+    let mut later = change(BUYER);
+    later.recorded_at = Some(time(AFTER));
+
+    assert_eq!(later.change_id(), change(BUYER).change_id());
+    assert_ne!(change(SELLER).change_id(), change(BUYER).change_id());
+    assert!(matches!(change(BUYER).fact, Fact::Agent { .. }));
+}
