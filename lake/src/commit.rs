@@ -1,0 +1,339 @@
+//! [`TableHandle`]: the one place that writes rows.
+//!
+//! Invariant (E2): rows and the marks of how far they go are one entry of the Delta log, and the
+//! entry is written only if absent, as the version right after the one whose marks were checked.
+//! So it does not matter what happened before: a lost partition, a zombie, a crash, an answer that
+//! never came. Whatever the storage says, the table's marks decide what is true.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use deltalake::DeltaTable;
+use deltalake::checkpoints::create_checkpoint;
+use object_store::Error as StoreError;
+use schemas::{Offsets, Table, Timestamp};
+use serde_json::json;
+
+use crate::advance::{Advance, Verdict};
+use crate::encode::{EncodedFile, encode};
+use crate::log::{Entry, State, TableLog, Version};
+use crate::{CommitError, EncodeError, LakeError, rows_from, schema};
+
+/// How often a commit is tried after storage failed. With the pauses below: about a second.
+const RETRIES: u32 = 3;
+
+/// The pause before the first retry; each further one is four times as long.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A table, at the newest version this handle has seen.
+#[derive(Debug)]
+pub struct TableHandle {
+    log: TableLog,
+    /// `None` until the table is made, at the first commit.
+    state: Option<State>,
+    nothing: Offsets,
+}
+
+/// A commit under way.
+struct Pending<'a> {
+    files: &'a [EncodedFile],
+    advance: &'a Advance,
+    now: Timestamp,
+    /// Whether the files are in the storage.
+    is_stored: bool,
+    /// Whether an entry with these files is in the log. Another worker's entry may move the table
+    /// over the very same range: then that worker has won.
+    is_landed: bool,
+}
+
+impl TableHandle {
+    pub(crate) async fn open(log: TableLog) -> Result<Self, LakeError> {
+        let state = log.newest().await?;
+        if let Some(state) = &state {
+            schema::check(&log, state.version).await?;
+        }
+        Ok(Self { log, state, nothing: Offsets::default() })
+    }
+
+    pub fn table(&self) -> Table {
+        self.log.table
+    }
+
+    /// The next offset of each partition, of the version this handle stands on.
+    pub fn offsets(&self) -> &Offsets {
+        self.state.as_ref().map_or(&self.nothing, |state| &state.recorded.offsets)
+    }
+
+    /// The next number of a table that numbers its own rows.
+    pub fn sequence(&self) -> i64 {
+        self.state.as_ref().and_then(|state| state.recorded.sequence).unwrap_or(0)
+    }
+
+    /// The version it stands on; `None` until the table is made.
+    pub fn version(&self) -> Option<Version> {
+        self.state.as_ref().map(|state| state.version)
+    }
+
+    /// Sorts and writes `rows` and moves the table over `advance`, in one commit. No rows is fine:
+    /// then only the marks move.
+    ///
+    /// Cancel safety: dropping this future may leave a file that no version names, or a commit that
+    /// lands; the next call finds out.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]. Nothing of `rows` is in the table then.
+    pub async fn append(
+        &mut self,
+        rows: Vec<RecordBatch>,
+        advance: &Advance,
+        now: Timestamp,
+    ) -> Result<Version, CommitError> {
+        let files = self.encoded(rows, advance).await?;
+        self.commit(&files, advance, now).await
+    }
+
+    /// As [`append`](Self::append), for a table that may be ahead of the offsets the worker started
+    /// from (E4): what the table has already is left out. `Ok(None)` if it has everything.
+    ///
+    /// All rows lie within `advance`, so they are looked at only if a part of it is cut off; then
+    /// they must say their place ([`rows_from`]).
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn append_rest(
+        &mut self,
+        rows: Vec<RecordBatch>,
+        advance: &Advance,
+        now: Timestamp,
+    ) -> Result<Option<Version>, CommitError> {
+        let rest = advance.after(self.offsets());
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let rows = if rest == *advance {
+            rows
+        } else {
+            let cut = rows.iter().map(|rows| rows_from(rows, self.offsets()));
+            cut.collect::<Result<_, _>>().map_err(EncodeError::from)?
+        };
+        self.append(rows, &rest, now).await.map(Some)
+    }
+
+    async fn encoded(
+        &self,
+        rows: Vec<RecordBatch>,
+        advance: &Advance,
+    ) -> Result<Vec<EncodedFile>, CommitError> {
+        let (table, advance) = (self.table(), advance.clone());
+        let task = tokio::task::spawn_blocking(move || encode(table, &rows, &advance));
+        match task.await {
+            Ok(files) => Ok(files?),
+            Err(stopped) => Err(CommitError::unavailable(table, stopped)),
+        }
+    }
+
+    /// Stores `files` and moves the table over `advance`, in one commit. If this handle stands at
+    /// the end of `advance` already, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]. Nothing of `files` is in the table then, but for one case: if storage took
+    /// the commit, did not say so and cannot be read either, it is `Unavailable`; the next call with
+    /// the same `advance` finds it.
+    pub async fn commit(
+        &mut self,
+        files: &[EncodedFile],
+        advance: &Advance,
+        now: Timestamp,
+    ) -> Result<Version, CommitError> {
+        let verdict = self.state.as_ref().map(|state| advance.verdict(&state.recorded));
+        let is_landed = files.is_empty() || verdict == Some(Verdict::Duplicate);
+        let mut pending = Pending { files, advance, now, is_stored: false, is_landed };
+        let mut failures = 0;
+        loop {
+            match self.attempt(&mut pending).await {
+                Err(CommitError::Unavailable { .. }) if failures < RETRIES => {
+                    tokio::time::sleep(PAUSE * 4_u32.pow(failures)).await;
+                    failures += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One try to commit. Every failure to write the entry ends in the same question: where does
+    /// the table stand now? (The decision table is at [`Advance`].)
+    async fn attempt(&mut self, pending: &mut Pending<'_>) -> Result<Version, CommitError> {
+        let table = self.table();
+        self.follow_for(pending).await?;
+        loop {
+            let state = match self.state.take() {
+                Some(state) => state,
+                None => self.make().await?,
+            };
+            let state = self.state.insert(state);
+            if let Some(version) = pending.decide(state)? {
+                return Ok(version);
+            }
+            if !pending.is_stored {
+                let stored = self.log.put_files(pending.files).await;
+                stored.map_err(|cause| CommitError::unavailable(table, cause))?;
+                pending.is_stored = true;
+            }
+            let next = state.version + 1;
+            let Err(cause) = self.log.put_entry(next, pending.entry(table)).await else {
+                state.note(next, pending.advance.transactions());
+                return Ok(next);
+            };
+            let is_taken =
+                matches!(cause, StoreError::AlreadyExists { .. } | StoreError::Precondition { .. });
+            self.follow_for(pending).await?;
+            let state = self.state.as_ref().expect("a handle that follows does not forget");
+            if let Some(version) = pending.decide(state)? {
+                return Ok(version);
+            }
+            if !is_taken || state.version < next {
+                return Err(CommitError::unavailable(table, cause));
+            }
+        }
+    }
+
+    async fn follow_for(&mut self, pending: &mut Pending<'_>) -> Result<(), LakeError> {
+        let ours = pending.files.first().map(|file| file.path.as_str());
+        let mut is_landed = pending.is_landed;
+        let sees = |entry: &Entry| {
+            is_landed |= ours.is_some_and(|ours| entry.added.iter().any(|path| path == ours));
+        };
+        let followed = self.follow_each(sees).await;
+        pending.is_landed = is_landed;
+        followed
+    }
+
+    /// Moves this handle to the newest version.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Gone`] if the table was there and is not any more.
+    pub async fn follow(&mut self) -> Result<(), LakeError> {
+        self.follow_each(|_| {}).await
+    }
+
+    /// As [`follow`](Self::follow); `sees` is shown each entry that is passed.
+    async fn follow_each(&mut self, mut sees: impl FnMut(&Entry)) -> Result<(), LakeError> {
+        let table = self.table();
+        let Some(state) = &mut self.state else {
+            *self = Self::open(self.log.clone()).await?;
+            return Ok(());
+        };
+        let is_there = self.log.has_entry(state.version).await;
+        if !is_there.map_err(|cause| LakeError::unavailable(table, cause))? {
+            // Either old entries were cleaned up behind a checkpoint, or all is lost.
+            return match self.log.newest().await? {
+                Some(newest) if state.version <= newest.version => {
+                    schema::check(&self.log, newest.version).await?;
+                    *state = newest;
+                    Ok(())
+                }
+                Some(_) | None => Err(LakeError::Gone { table }),
+            };
+        }
+        loop {
+            let next = state.version + 1;
+            let entry = self.log.entry(next).await;
+            let Some(entry) = entry.map_err(|cause| LakeError::unavailable(table, cause))? else {
+                return Ok(());
+            };
+            if entry.changes_table {
+                schema::check(&self.log, next).await?;
+            }
+            sees(&entry);
+            state.note(next, entry.transactions);
+        }
+    }
+
+    /// Makes the table, or takes the one that another worker made in the meantime.
+    async fn make(&self) -> Result<State, LakeError> {
+        let made = schema::make(&self.log).await;
+        match (self.log.newest().await?, made) {
+            (Some(state), _) => {
+                schema::check(&self.log, state.version).await?;
+                Ok(state)
+            }
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(LakeError::Gone { table: self.table() }),
+        }
+    }
+
+    /// Writes a checkpoint of the log at the newest version, so that opening the table stays fast.
+    /// Nothing depends on it: a failure is for the log only.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Unavailable`].
+    pub async fn checkpoint(&self) -> Result<(), LakeError> {
+        let unavailable = |cause| LakeError::unavailable(self.table(), cause);
+        let mut delta = DeltaTable::new(Arc::clone(&self.log.delta));
+        delta.load().await.map_err(unavailable)?;
+        create_checkpoint(&delta, None).await.map_err(unavailable)
+    }
+}
+
+impl Pending<'_> {
+    /// The version if it is in the table already, `None` if it is the next thing to commit.
+    fn decide(&self, state: &State) -> Result<Option<Version>, CommitError> {
+        match self.advance.verdict(&state.recorded) {
+            Verdict::Next => Ok(None),
+            Verdict::Duplicate if self.is_landed => Ok(Some(state.version)),
+            Verdict::Duplicate | Verdict::Superseded => {
+                Err(CommitError::Superseded { offsets: state.recorded.offsets.clone() })
+            }
+        }
+    }
+
+    /// The entry of the log that adds the files and moves the table.
+    fn entry(&self, table: Table) -> Bytes {
+        let now_ms = self.now.as_millis();
+        let rows: usize = self.files.iter().map(EncodedFile::rows).sum();
+        let bytes: usize = self.files.iter().map(EncodedFile::size).sum();
+        let month: Vec<&str> = table.month_column().into_iter().collect();
+        let about = json!({"commitInfo": {
+            "timestamp": now_ms,
+            "operation": "WRITE",
+            "operationParameters": {"mode": "Append", "partitionBy": json!(month).to_string()},
+            "operationMetrics": {
+                "numFiles": self.files.len().to_string(),
+                "numOutputRows": rows.to_string(),
+                "numOutputBytes": bytes.to_string(),
+            },
+            "isBlindAppend": true,
+            "engineInfo": concat!("surety ", env!("CARGO_PKG_VERSION")),
+            "suretyAdvance": self.advance.identity(),
+        }});
+        let adds = self.files.iter().map(|file| {
+            let month = table.month_column().zip(file.month.as_deref());
+            let values: BTreeMap<&str, &str> = month.into_iter().collect();
+            json!({"add": {
+                "path": file.path,
+                "partitionValues": values,
+                "size": file.size(),
+                "modificationTime": now_ms,
+                "dataChange": true,
+                "stats": file.statistics,
+            }})
+        });
+        let marks = self.advance.transactions().into_iter().map(|(app_id, version)| {
+            json!({"txn": {"appId": app_id, "version": version, "lastUpdated": now_ms}})
+        });
+        let lines = std::iter::once(about).chain(adds).chain(marks);
+        let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+        lines.join("\n").into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+use std::fs;
+
+use deltalake::kernel::EagerSnapshot;
+use object_store::path::Path;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
+use schemas::{KafkaPartition, Offset, OffsetRange, Table};
+
+use crate::fixtures::{
+    Fault, P0, P1, batch, event, faulty, local, now, places, position, rows, topic,
+};
+use crate::{Advance, CommitError, Lake, LakeError, SequenceRange, TableHandle};
+
+async fn events_of(lake: &Lake) -> TableHandle {
+    lake.table(Table::Events).await.unwrap()
+}
+
+async fn append(
+    handle: &mut TableHandle,
+    partition: KafkaPartition,
+    start: i64,
+    end: i64,
+) -> Result<u64, CommitError> {
+    let (rows, advance) = batch(partition, start, end);
+    handle.append(vec![rows], &advance, now()).await
+}
+
+fn offset_of(handle: &TableHandle, partition: KafkaPartition) -> Option<Offset> {
+    handle.offsets().next_of(&topic(), partition)
+}
+
+#[tokio::test]
+async fn rows_and_offsets_are_found_again_by_us_and_by_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = local(folder.path());
+    let mut handle = events_of(&lake).await;
+    assert_eq!(handle.version(), None);
+
+    append(&mut handle, P0, 3, 10).await.unwrap();
+    append(&mut handle, P1, 0, 4).await.unwrap();
+    append(&mut handle, P0, 10, 12).await.unwrap();
+
+    let again = events_of(&lake).await;
+    assert_eq!(again.offsets(), handle.offsets());
+    assert_eq!(again.version(), Some(3));
+    assert_eq!((offset_of(&again, P0), offset_of(&again, P1)), (Some(Offset(12)), Some(Offset(4))));
+    let delta = &handle.log.delta;
+    let snapshot = EagerSnapshot::try_new(delta, None).await.unwrap();
+    assert_eq!(snapshot.transaction_version(delta, "surety/uses/0").await.unwrap(), Some(12));
+    assert_eq!(snapshot.transaction_version(delta, "surety/uses/1").await.unwrap(), Some(4));
+    let wanted: Vec<_> = (3..12).map(|n| (0, n)).chain((0..4).map(|n| (1, n))).collect();
+    assert_eq!(places(&lake).await, wanted);
+}
+
+#[tokio::test]
+async fn of_two_workers_on_one_partition_one_wins() {
+    let (lake, _) = faulty();
+    let (mut first, mut second) = (events_of(&lake).await, events_of(&lake).await);
+    append(&mut first, P0, 0, 5).await.unwrap();
+
+    let error = append(&mut second, P0, 0, 3).await.unwrap_err();
+
+    let CommitError::Superseded { offsets } = error else { panic!("{error}") };
+    assert_eq!(offsets.next_of(&topic(), P0), Some(Offset(5)));
+    append(&mut second, P0, 5, 8).await.unwrap();
+    assert!(matches!(append(&mut first, P0, 5, 7).await, Err(CommitError::Superseded { .. })));
+    assert_eq!(places(&lake).await, (0..8).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn of_two_workers_with_the_same_range_one_wins_and_the_other_is_told() {
+    let (lake, _) = faulty();
+    let (mut first, mut second) = (events_of(&lake).await, events_of(&lake).await);
+    append(&mut first, P0, 0, 5).await.unwrap();
+
+    let mut late = event(P0, 0);
+    late.ingested_at = crate::fixtures::at("2026-03-05T12:00:01Z");
+    let (_, advance) = batch(P0, 0, 5);
+    let error = second.append(vec![rows(&[late])], &advance, now()).await.unwrap_err();
+
+    let CommitError::Superseded { offsets } = error else { panic!("{error}") };
+    assert_eq!(offsets.next_of(&topic(), P0), Some(Offset(5)));
+    assert_eq!(places(&lake).await.len(), 5);
+}
+
+#[tokio::test]
+async fn workers_that_commit_at_the_same_moment_never_both_win_a_range() {
+    let (lake, _) = faulty();
+    append(&mut events_of(&lake).await, P0, 0, 1).await.unwrap();
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..4 {
+        let worker = schemas::Timestamp::from_millis(worker).unwrap();
+        let mut handle = events_of(&lake).await;
+        workers.spawn(async move {
+            let mut won = 0;
+            for _ in 0..10 {
+                handle.follow().await.unwrap();
+                let start = offset_of(&handle, P0).unwrap().0;
+                let (_, advance) = batch(P0, start, start + 2);
+                let mut events = [event(P0, start), event(P0, start + 1)];
+                events.iter_mut().for_each(|event| event.ingested_at = worker);
+                match handle.append(vec![rows(&events)], &advance, now()).await {
+                    Ok(_) => won += 1,
+                    Err(CommitError::Superseded { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            won
+        });
+    }
+    let won: usize = workers.join_all().await.into_iter().sum();
+
+    let found = places(&lake).await;
+    assert_eq!(found.len(), 1 + 2 * won, "every win is two rows");
+    assert_eq!(found, (0..i64::try_from(found.len()).unwrap()).map(|n| (0, n)).collect::<Vec<_>>());
+    assert_eq!(offset_of(&events_of(&lake).await, P0).unwrap().0, found.last().unwrap().1 + 1);
+}
+
+#[tokio::test]
+async fn workers_on_different_partitions_both_land() {
+    let (lake, _) = faulty();
+    let (mut first, mut second) = (events_of(&lake).await, events_of(&lake).await);
+
+    append(&mut first, P0, 0, 2).await.unwrap();
+    append(&mut second, P1, 7, 9).await.unwrap();
+    append(&mut first, P0, 2, 3).await.unwrap();
+
+    assert_eq!(places(&lake).await, [(0, 0), (0, 1), (0, 2), (1, 7), (1, 8)]);
+    assert_eq!(first.version(), Some(3));
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_found_to_have_landed() {
+    let (lake, store) = faulty();
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 2).await.unwrap();
+    store.plan([Fault::WrittenThenLost]);
+
+    append(&mut handle, P0, 2, 5).await.unwrap();
+    append(&mut handle, P0, 5, 6).await.unwrap();
+
+    assert_eq!(store.planned(), 0);
+    assert_eq!(handle.version(), Some(3));
+    assert_eq!(places(&lake).await, (0..6).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_is_tried_again_with_the_same_files() {
+    let (lake, store) = faulty();
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 2).await.unwrap();
+    store.plan([Fault::NotWritten, Fault::NotWritten, Fault::WrittenThenLost]);
+
+    append(&mut handle, P0, 2, 5).await.unwrap();
+
+    assert_eq!((store.planned(), handle.version()), (0, Some(2)));
+    assert_eq!(places(&lake).await, (0..5).map(|n| (0, n)).collect::<Vec<_>>());
+    let files: Vec<_> = futures::TryStreamExt::try_collect(store.list(None)).await.unwrap();
+    let data = files.iter().filter(|file| file.location.extension() == Some("parquet"));
+    assert_eq!(data.count(), 2, "no orphan");
+}
+
+#[tokio::test]
+async fn a_storage_that_stays_broken_leaves_the_table_as_it_was() {
+    let (lake, store) = faulty();
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 2).await.unwrap();
+    store.plan([Fault::NotWritten; 4]);
+
+    let error = append(&mut handle, P0, 2, 5).await.unwrap_err();
+
+    assert!(matches!(error, CommitError::Unavailable { table: Table::Events, .. }), "{error}");
+    assert_eq!(places(&lake).await, [(0, 0), (0, 1)]);
+    append(&mut handle, P0, 2, 5).await.unwrap();
+    assert_eq!(places(&lake).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_commit_again_of_the_same_range_changes_nothing() {
+    let (lake, _) = faulty();
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 2).await.unwrap();
+
+    let version = append(&mut handle, P0, 0, 2).await.unwrap();
+
+    assert_eq!(version, 1);
+    assert_eq!(places(&lake).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_table_that_is_ahead_takes_only_what_it_does_not_have() {
+    let (lake, _) = faulty();
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 5).await.unwrap();
+
+    let (known, known_range) = batch(P0, 2, 5);
+    let (some, some_range) = batch(P0, 3, 8);
+    let nothing = handle.append_rest(vec![known], &known_range, now()).await.unwrap();
+    let rest = handle.append_rest(vec![some], &some_range, now()).await.unwrap();
+
+    assert_eq!((nothing, rest), (None, Some(2)));
+    assert_eq!(places(&lake).await, (0..8).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn offsets_move_without_rows() {
+    let (lake, _) = faulty();
+    let mut handle = events_of(&lake).await;
+    let (_, advance) = batch(P0, 0, 9);
+
+    handle.append(Vec::new(), &advance, now()).await.unwrap();
+
+    assert_eq!(offset_of(&events_of(&lake).await, P0), Some(Offset(9)));
+    assert!(places(&lake).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_of_two_months_is_one_commit_with_a_file_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = local(folder.path());
+    let mut events = [event(P0, 0), event(P0, 1), event(P0, 2)];
+    events[1].event.time = crate::fixtures::at("2026-04-01T00:00:00Z");
+    let (_, advance) = batch(P0, 0, 3);
+
+    let mut handle = events_of(&lake).await;
+    handle.append(vec![rows(&events)], &advance, now()).await.unwrap();
+
+    for month in ["month=2026-03", "month=2026-04"] {
+        assert_eq!(fs::read_dir(folder.path().join("events").join(month)).unwrap().count(), 1);
+    }
+    assert_eq!((handle.version(), places(&lake).await.len()), (Some(1), 3));
+}
+
+#[tokio::test]
+async fn offsets_survive_a_checkpoint_and_the_clean_up_of_older_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = local(folder.path());
+    let mut handle = events_of(&lake).await;
+    let mut idle = {
+        append(&mut handle, P0, 0, 1).await.unwrap();
+        events_of(&lake).await
+    };
+    for n in 1..5 {
+        append(&mut handle, P0, n, n + 1).await.unwrap();
+    }
+    handle.checkpoint().await.unwrap();
+    for version in 0..5 {
+        let name = format!("events/_delta_log/{version:020}.json");
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+
+    assert_eq!(events_of(&lake).await.offsets(), handle.offsets());
+    append(&mut idle, P0, 5, 6).await.unwrap();
+    append(&mut handle, P0, 6, 7).await.unwrap();
+    assert_eq!(places(&lake).await, (0..7).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_deleted_table_is_an_error_and_never_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = local(folder.path());
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 1).await.unwrap();
+    assert_eq!(places(&lake).await.len(), 1);
+    fs::remove_dir_all(folder.path().join("events")).unwrap();
+
+    let error = append(&mut handle, P0, 1, 2).await.unwrap_err();
+
+    assert!(matches!(error, CommitError::Table(LakeError::Gone { .. })), "{error}");
+    assert!(matches!(lake.provider(Table::Events).await, Err(LakeError::Gone { .. })));
+    assert!(!folder.path().join("events").exists());
+}
+
+#[tokio::test]
+async fn a_table_with_other_columns_is_refused_with_the_column_named() {
+    let (lake, store) = faulty();
+    append(&mut events_of(&lake).await, P0, 0, 1).await.unwrap();
+    let path = Path::from("lake/events/_delta_log/00000000000000000000.json");
+    let entry = store.get(&path).await.unwrap().bytes().await.unwrap();
+    let entry = String::from_utf8(entry.to_vec()).unwrap();
+    let changed = entry.replace("decimal(18,2)", "decimal(18,3)");
+    assert_ne!(changed, entry);
+    store.put(&path, changed.into()).await.unwrap();
+
+    let error = lake.table(Table::Events).await.unwrap_err();
+
+    let text = error.to_string();
+    assert!(matches!(error, LakeError::Schema { .. }), "{text}");
+    assert!(
+        text.contains("column amount") && text.contains("18, 2") && text.contains("18, 3"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_would_forget_its_offsets_is_refused() {
+    let (lake, store) = faulty();
+    append(&mut events_of(&lake).await, P0, 0, 1).await.unwrap();
+    let path = Path::from("lake/events/_delta_log/00000000000000000000.json");
+    let entry = store.get(&path).await.unwrap().bytes().await.unwrap();
+    let entry = String::from_utf8(entry.to_vec()).unwrap();
+    let changed =
+        entry.replace("delta.checkpointInterval", "delta.setTransactionRetentionDuration");
+    store.put(&path, changed.into()).await.unwrap();
+
+    let error = lake.table(Table::Events).await.unwrap_err();
+
+    assert!(matches!(error, LakeError::OffsetsExpire { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_table_without_kafka_offsets_counts_by_itself() {
+    let (lake, _) = faulty();
+    let mut handle = lake.table(Table::Deliveries).await.unwrap();
+    assert_eq!(handle.sequence(), 0);
+    let advance = Advance::of_sequence(SequenceRange { start: 0, end: 3 });
+
+    handle.append(Vec::new(), &advance, now()).await.unwrap();
+
+    assert_eq!(lake.table(Table::Deliveries).await.unwrap().sequence(), 3);
+    let gap = Advance::of_sequence(SequenceRange { start: 4, end: 5 });
+    let error = handle.append(Vec::new(), &gap, now()).await.unwrap_err();
+    assert!(matches!(error, CommitError::Superseded { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn equal_rows_of_two_commits_are_both_kept() {
+    let (lake, _) = faulty();
+    let mut handle = lake.table(Table::CounterpartyEdges).await.unwrap();
+    let edges = crate::edges_of([&event(P0, 1)], &schemas::Offsets::default());
+    for start in 0..2 {
+        let mut rows = crate::EdgeRows::default();
+        edges.iter().for_each(|edge| rows.push(edge));
+        let mut advance = Advance::default();
+        let place = position(P0, start);
+        let range = OffsetRange { start: place.offset, end: place.offset.next() };
+        advance.extend(&topic(), P0, range);
+        handle.append(vec![rows.finish()], &advance, now()).await.unwrap();
+    }
+
+    let snapshot = lake.newest(Table::CounterpartyEdges).await.unwrap().unwrap();
+
+    assert_eq!(snapshot.log_data().num_files(), 2);
+}

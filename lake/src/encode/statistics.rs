@@ -1,0 +1,77 @@
+//! The statistics of a file that stand in the Delta log, so that a query skips the file unread.
+//!
+//! Invariant: a minimum is never above and a maximum never below what is in the file.
+//!
+//! Source: the Delta transaction log protocol, section "Per-file Statistics". Times have
+//! milliseconds there, so a minimum is rounded down and a maximum up.
+
+use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
+use schemas::{Table, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// The columns by which queries and restarts skip files, beside those the files are sorted by.
+const SKIPPED_BY: &[&str] = &["time", "topic", "kafka_partition", "kafka_offset"];
+
+/// The columns of a table that have statistics, in the order of its columns.
+pub(crate) fn columns(table: Table) -> impl Iterator<Item = &'static str> {
+    let is_kept =
+        move |name: &&str| table.sort_columns().contains(name) || SKIPPED_BY.contains(name);
+    table.columns().iter().map(|column| column.name).filter(is_kept)
+}
+
+/// The statistics of `rows` as JSON.
+pub(super) fn of(table: Table, rows: &RecordBatch) -> String {
+    let (mut lowest, mut highest, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for name in columns(table) {
+        let column = &rows[name];
+        if let Some((low, high)) = bounds(column.as_ref()) {
+            lowest.insert(name.to_owned(), low);
+            highest.insert(name.to_owned(), high);
+        }
+        nulls.insert(name.to_owned(), column.null_count().into());
+    }
+    json!({
+        "numRecords": rows.num_rows(),
+        "minValues": lowest,
+        "maxValues": highest,
+        "nullCount": nulls,
+    })
+    .to_string()
+}
+
+/// Smallest and largest value; `None` where all are null or the type has no order here.
+#[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has forty types, the sort columns four")]
+fn bounds(column: &dyn Array) -> Option<(Value, Value)> {
+    match column.data_type() {
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>();
+            Some((min_string(texts)?.into(), max_string(texts)?.into()))
+        }
+        DataType::Int32 => bounds_of::<Int32Type>(column).map(|(a, b)| (a.into(), b.into())),
+        DataType::Int64 => bounds_of::<Int64Type>(column).map(|(a, b)| (a.into(), b.into())),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let (low, high) = bounds_of::<TimestampMicrosecondType>(column)?;
+            let up = high.div_euclid(1_000) + i64::from(high.rem_euclid(1_000) != 0);
+            Some((time(low.div_euclid(1_000))?, time(up)?))
+        }
+        _ => None,
+    }
+}
+
+fn bounds_of<T: ArrowPrimitiveType>(column: &dyn Array) -> Option<(T::Native, T::Native)>
+where
+    T::Native: arrow::array::ArrowNativeTypeOp,
+{
+    let values = column.as_primitive::<T>();
+    Some((min(values)?, max(values)?))
+}
+
+/// `2026-03-01T09:30:00.000Z`.
+fn time(millis: i64) -> Option<Value> {
+    let text = Timestamp::from_millis(millis).ok()?.to_string();
+    Some(format!("{}Z", &text[..text.len() - "000Z".len()]).into())
+}

@@ -1,0 +1,43 @@
+//! The Delta tables: commit, snapshot, read. The only crate that names Delta Lake.
+//!
+//! Invariant (E2): rows and the next offset of every Kafka partition they came from are in one
+//! commit, and a commit lands only on the very version whose offsets were checked.
+//!
+//! Layout, in the order a newcomer wants it:
+//! - [`Lake`] (`lake.rs`): opens a [`Location`] (`location.rs`) and hands out tables;
+//! - [`TableHandle`] (`commit.rs`): the one place that writes rows, with the decision table in
+//!   [`Advance`] (`advance.rs`) and our part of the Delta log in `log.rs`;
+//! - [`EventRows`] and its siblings (`rows.rs`): rows from our types, and back;
+//! - [`encode`] (`encode.rs`): rows to Parquet;
+//! - `schema.rs`: makes a table and compares one with ours;
+//! - `provider.rs`, `scan.rs`: reading;
+//! - `durable.rs`: what makes a local file survive a power cut.
+
+mod advance;
+mod commit;
+mod durable;
+mod encode;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod lake;
+mod location;
+mod log;
+mod provider;
+mod rows;
+mod scan;
+mod schema;
+
+pub use advance::{Advance, SequenceRange, rows_from};
+pub use commit::TableHandle;
+pub use encode::{EncodeError, EncodedFile, encode};
+pub use error::{Cause, CommitError, LakeError};
+pub use lake::Lake;
+pub use location::{InvalidLocation, Location, StoreOptions};
+pub use log::Version;
+pub use provider::empty_provider;
+pub use rows::{
+    Delivery, DeliveryRows, Edge, EdgeRows, EventRows, FindingRows, RegistryRows, RejectRows,
+    RowError, decode_deliveries, decode_edges, decode_events, decode_findings, decode_registry,
+    decode_rejects, edges_of,
+};

@@ -1,0 +1,326 @@
+//! [`TableLog`]: our part of a table's Delta log: what it has recorded, and one more entry.
+//!
+//! Invariant: an entry is written only if absent, as the version after the one whose marks were
+//! read; so the marks that were checked are the marks of the version it lands on.
+//!
+//! The marks are read here and not with the library, because the library answers for one
+//! application id at a time and reads the whole log each time; a test compares the two.
+//!
+//! Source: the Delta transaction log protocol, <https://github.com/delta-io/delta/blob/master/PROTOCOL.md>.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use futures::TryStreamExt as _;
+use futures::future::try_join_all;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use schemas::Table;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use url::Url;
+
+use crate::advance::Recorded;
+use crate::error::Reason;
+use crate::{Cause, EncodedFile, LakeError};
+
+/// The number of a table's version, from 0.
+pub type Version = u64;
+
+/// A version of a table, and what it has recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) version: Version,
+    pub(crate) recorded: Recorded,
+}
+
+impl State {
+    /// Moves on to `version`, whose entry has these transactions.
+    pub(crate) fn note(&mut self, version: Version, transactions: Vec<(String, i64)>) {
+        for (app_id, at) in transactions {
+            self.recorded.note(&app_id, at);
+        }
+        self.version = version;
+    }
+}
+
+/// What one entry of the log tells us.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) transactions: Vec<(String, i64)>,
+    /// Paths of the files that it adds.
+    pub(crate) added: Vec<String>,
+    /// Whether it changes the table's schema, properties or protocol.
+    pub(crate) changes_table: bool,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    txn: Option<TransactionLine>,
+    add: Option<AddLine>,
+    #[serde(rename = "metaData")]
+    metadata: Option<IgnoredAny>,
+    protocol: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TransactionLine {
+    app_id: String,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct AddLine {
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct LastCheckpoint {
+    version: Version,
+}
+
+/// The log of one table.
+#[derive(Clone, Debug)]
+pub(crate) struct TableLog {
+    pub(crate) table: Table,
+    /// The table's folder.
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// The same for the library.
+    pub(crate) delta: LogStoreRef,
+}
+
+impl TableLog {
+    pub(crate) fn new(table: Table, root: &Arc<dyn ObjectStore>, lake: &Url) -> Self {
+        let url = lake.join(&format!("{}/", table.name())).expect("a table's name is a word");
+        let path = Path::from_url_path(url.path()).expect("made of a location's path and a word");
+        let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(root), path));
+        let config = StorageConfig::default();
+        let delta = default_logstore(Arc::clone(&store), Arc::clone(root), &url, &config);
+        Self { table, store, delta }
+    }
+
+    /// The newest version and its marks; `None` if there is no table.
+    pub(crate) async fn newest(&self) -> Result<Option<State>, LakeError> {
+        let unreadable = |cause| LakeError::Unavailable { table: self.table, cause };
+        let listing = self.list().await.map_err(unreadable)?;
+        let Some(version) = listing.newest() else {
+            return Ok(None);
+        };
+        let mut recorded = Recorded::default();
+        for path in listing.checkpoint_files() {
+            let bytes = self.get(path).await.map_err(unreadable)?;
+            note_checkpoint(bytes, &mut recorded).map_err(unreadable)?;
+        }
+        for commit in listing.tail().map_err(unreadable)? {
+            let entry = self.entry(commit).await.map_err(unreadable)?.ok_or_else(|| {
+                unreadable(Reason(format!("wanted log entry {commit}, found none")).into())
+            })?;
+            for (app_id, version) in entry.transactions {
+                recorded.note(&app_id, version);
+            }
+        }
+        Ok(Some(State { version, recorded }))
+    }
+
+    /// The entry that makes `version`; `None` if there is none.
+    pub(crate) async fn entry(&self, version: Version) -> Result<Option<Entry>, Cause> {
+        let bytes = match self.store.get(&entry_path(version)).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut entry = Entry::default();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: Line = serde_json::from_slice(line)?;
+            entry.transactions.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
+            entry.added.extend(line.add.map(|add| add.path));
+            entry.changes_table |= line.metadata.is_some() || line.protocol.is_some();
+        }
+        Ok(Some(entry))
+    }
+
+    /// Whether the entry that makes `version` is still there.
+    pub(crate) async fn has_entry(&self, version: Version) -> object_store::Result<bool> {
+        match self.store.head(&entry_path(version)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the entry that makes `version`, if there is none.
+    pub(crate) async fn put_entry(
+        &self,
+        version: Version,
+        bytes: Bytes,
+    ) -> object_store::Result<()> {
+        self.store.put_opts(&entry_path(version), bytes.into(), PutMode::Create.into()).await?;
+        Ok(())
+    }
+
+    /// Stores data files. Storing one again changes nothing: its name says what is in it.
+    pub(crate) async fn put_files(&self, files: &[EncodedFile]) -> object_store::Result<()> {
+        let puts = files.iter().map(async |file| {
+            self.store.put(&Path::from(file.path.as_str()), file.bytes.clone().into()).await
+        });
+        try_join_all(puts).await?;
+        Ok(())
+    }
+
+    async fn get(&self, path: &Path) -> Result<Bytes, Cause> {
+        Ok(self.store.get(path).await?.bytes().await?)
+    }
+
+    async fn list(&self) -> Result<Listing, Cause> {
+        let folder = Path::from("_delta_log");
+        let from = match self.get(&folder.clone().join("_last_checkpoint")).await {
+            Ok(bytes) => serde_json::from_slice::<LastCheckpoint>(&bytes).map_or(0, |c| c.version),
+            Err(_) => 0,
+        };
+        // Names sort by version; this one sorts before all of its version.
+        let before = folder.clone().join(format!("{from:020}"));
+        let mut listing = Listing::default();
+        let mut files = self.store.list_with_offset(Some(&folder), &before);
+        while let Some(file) = files.try_next().await? {
+            listing.note(file.location);
+        }
+        Ok(listing)
+    }
+}
+
+/// Where the entry that makes `version` stands in the table's folder.
+fn entry_path(version: Version) -> Path {
+    Path::from(format!("_delta_log/{version:020}.json"))
+}
+
+fn note_checkpoint(bytes: Bytes, recorded: &mut Recorded) -> Result<(), Cause> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let wanted = ProjectionMask::columns(reader.parquet_schema(), ["txn.appId", "txn.version"]);
+    for batch in reader.with_projection(wanted).build()? {
+        let batch = batch?;
+        let Some(transactions) = batch.column_by_name("txn").and_then(|txn| txn.as_struct_opt())
+        else {
+            continue;
+        };
+        let (Some(ids), Some(versions)) =
+            (transactions.column_by_name("appId"), transactions.column_by_name("version"))
+        else {
+            return Err(Reason("wanted appId and version in a checkpoint's txn".into()).into());
+        };
+        let (ids, versions) = (ids.as_string::<i32>(), versions.as_primitive::<Int64Type>());
+        for row in (0..transactions.len()).filter(|row| transactions.is_valid(*row)) {
+            recorded.note(ids.value(row), versions.value(row));
+        }
+    }
+    Ok(())
+}
+
+/// The files of a log, from its last checkpoint on.
+#[derive(Default)]
+struct Listing {
+    entries: Vec<Version>,
+    /// The files of each checkpoint, and of how many files it consists.
+    checkpoints: BTreeMap<Version, (Vec<Path>, usize)>,
+}
+
+impl Listing {
+    fn note(&mut self, path: Path) {
+        let Some(name) = path.filename() else { return };
+        let parts: Vec<&str> = name.split('.').collect();
+        let Some(Ok(version)) = parts.first().map(|part| part.parse::<Version>()) else { return };
+        let files = match parts[1..] {
+            ["json"] => {
+                self.entries.push(version);
+                return;
+            }
+            ["checkpoint", "parquet"] => 1,
+            ["checkpoint", _, files, "parquet"] => match files.parse() {
+                Ok(files) => files,
+                Err(_) => return,
+            },
+            _ => return,
+        };
+        let checkpoint = self.checkpoints.entry(version).or_default();
+        checkpoint.1 = files;
+        checkpoint.0.push(path);
+    }
+
+    /// The newest checkpoint of which all files are there.
+    fn checkpoint(&self) -> Option<(Version, &[Path])> {
+        let complete = |(version, (paths, files)): (&Version, &(Vec<Path>, usize))| {
+            (*files == paths.len()).then_some(*version)
+        };
+        let version = self.checkpoints.iter().rev().find_map(complete)?;
+        Some((version, &self.checkpoints[&version].0))
+    }
+
+    fn checkpoint_files(&self) -> &[Path] {
+        self.checkpoint().map_or(&[], |(_, paths)| paths)
+    }
+
+    fn newest(&self) -> Option<Version> {
+        let checkpoint = self.checkpoint().map(|(version, _)| version);
+        self.entries.iter().copied().max().max(checkpoint)
+    }
+
+    /// The versions after the checkpoint.
+    fn tail(&self) -> Result<std::ops::Range<Version>, Cause> {
+        let start = self.checkpoint().map_or(0, |(version, _)| version + 1);
+        let tail = start..self.newest().map_or(start, |newest| newest + 1).max(start);
+        let found = self.entries.iter().filter(|version| tail.contains(version)).count();
+        let wanted = tail.clone().count();
+        if found != wanted {
+            return Err(
+                Reason(format!("wanted {wanted} log entries from {start}, found {found}")).into()
+            );
+        }
+        Ok(tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(names: &[&str]) -> Listing {
+        let mut listing = Listing::default();
+        for name in names {
+            listing.note(Path::from(format!("_delta_log/{name}")));
+        }
+        listing
+    }
+
+    #[test]
+    fn a_log_is_read_from_its_newest_complete_checkpoint() {
+        let log = listing(&[
+            "00000000000000000001.checkpoint.parquet",
+            "00000000000000000001.json",
+            "00000000000000000002.json",
+            "00000000000000000003.checkpoint.0000000001.0000000002.parquet",
+            "00000000000000000003.json",
+            "00000000000000000004.json.tmp",
+            "_last_checkpoint",
+        ]);
+
+        assert_eq!(log.newest(), Some(3));
+        assert_eq!(log.tail().unwrap(), 2..4);
+        assert_eq!(log.checkpoint_files().len(), 1);
+    }
+
+    #[test]
+    fn a_log_with_a_hole_is_an_error() {
+        assert!(
+            listing(&["00000000000000000000.json", "00000000000000000002.json"]).tail().is_err()
+        );
+        assert!(listing(&["00000000000000000007.json"]).tail().is_err());
+        assert_eq!(listing(&[]).newest(), None);
+    }
+}

@@ -1,0 +1,281 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use schemas::{
+    Amount, Attributes, CredentialEvent, CredentialKind, Currency, DetectorKind, Fact,
+    FeatureShare, Finding, Format, KafkaPartition, Maturity, MaturityLevel, Offset, Offsets,
+    Outcome, Position, RegistryChange, RegistrySchema, Reject, RejectReason, Severity, SponsorId,
+    StampedEvent, Table, Timestamp, Topic, TraceStatus,
+};
+
+use super::*;
+use crate::fixtures::{P0, at, event, now, position};
+
+fn id<T>() -> impl Strategy<Value = T> + use<T>
+where
+    T: TryFrom<String, Error: std::fmt::Debug> + std::fmt::Debug,
+{
+    "[!-~ü]{1,40}".prop_map(|text| T::try_from(text).unwrap())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    ".{0,30}"
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..=Timestamp::MAX.as_micros()).prop_map(|micros| Timestamp::from_micros(micros).unwrap())
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    let cents_max = 999_999_999_999_999_999_i64;
+    (-cents_max..=cents_max).prop_map(|cents| Amount::from_cents(cents).unwrap())
+}
+
+fn any_position() -> impl Strategy<Value = Position> {
+    (select(vec!["a", "b.c"]), any::<i32>(), 0..i64::MAX).prop_map(|(topic, partition, offset)| {
+        let (partition, offset) = (KafkaPartition(partition), Offset(offset));
+        Position { topic: Topic::new(topic), partition, offset }
+    })
+}
+
+prop_compose! {
+    /// Who and with what.
+    fn identities()(
+        agent_class in option::of(id()), agent_instance in option::of(text()),
+        model in option::of(text()), session_id in option::of(id()), task_id in option::of(text()),
+        grant_id in option::of(id()), credential_id in id(),
+        credential_kind in select(CredentialKind::ALL),
+    ) -> CredentialEvent {
+        CredentialEvent {
+            agent_class, agent_instance, model, session_id, task_id, grant_id, credential_id,
+            credential_kind, ..event(P0, 1).event
+        }
+    }
+}
+
+prop_compose! {
+    /// What and how it ended.
+    fn any_event()(
+        known in identities(),
+        (event_id, agent_id, time) in (id(), id(), time()),
+        (action, resource, resource_kind) in (text(), option::of(text()), option::of(text())),
+        (counterparty_id, counterparty_kind) in (option::of(id()), option::of(text())),
+        (amount, currency) in (option::of(amount()), option::of("[A-Z]{3}")),
+        (outcome, outcome_reason) in (select(Outcome::ALL), option::of(text())),
+        (source_ip, user_agent) in (option::of(any::<IpAddr>()), option::of(text())),
+        (delegation, labels) in (vec(id(), 0..4), vec(text(), 0..4)),
+        attributes in btree_map("[a-z]{1,8}", text(), 0..5),
+        format in select(Format::ALL),
+    ) -> CredentialEvent {
+        let currency = currency.map(|code| Currency::try_from(code.as_str()).unwrap());
+        let attributes = Attributes::try_from(attributes).unwrap();
+        CredentialEvent {
+            event_id, agent_id, time, action, resource, resource_kind, counterparty_id,
+            counterparty_kind, amount, currency, outcome, outcome_reason, source_ip, user_agent,
+            delegation, labels, attributes, format, ..known
+        }
+    }
+}
+
+prop_compose! {
+    fn any_stamped()(
+        event in any_event(), position in any_position(), ingested_at in time(),
+        sponsor_id in option::of(id::<SponsorId>()), trace_status in select(TraceStatus::ALL),
+        trace_confidence in 0.0_f32..=1.0,
+    ) -> StampedEvent {
+        StampedEvent { event, position, ingested_at, sponsor_id, trace_status, trace_confidence }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_event_survives_being_a_row(events in vec(any_stamped(), 0..8)) {
+        let mut rows = EventRows::default();
+        events.iter().for_each(|event| rows.push(event));
+        prop_assert_eq!(rows.len(), events.len());
+
+        let batch = rows.finish();
+
+        prop_assert_eq!(decode_events(&batch).unwrap(), events);
+        prop_assert!(rows.is_empty());
+    }
+}
+
+#[test]
+fn a_row_stands_in_the_month_of_its_time() {
+    let mut events = [event(P0, 0), event(P0, 1), event(P0, 2)];
+    events[1].event.time = at("2026-02-28T23:59:59.999999Z");
+    events[2].event.time = at("2026-03-01T00:00:00Z");
+
+    let batch = crate::fixtures::rows(&events);
+
+    let months = arrow::array::AsArray::as_string::<i32>(&batch["month"]);
+    assert_eq!(months.iter().flatten().collect::<Vec<_>>(), ["2026-03", "2026-02", "2026-03"]);
+}
+
+#[test]
+fn a_value_that_is_not_ours_names_its_column_and_row() {
+    let mut columns = crate::fixtures::rows(&[event(P0, 0), event(P0, 1)]).columns().to_vec();
+    let at = Table::Events.arrow_schema().index_of("outcome").unwrap();
+    let words = arrow::array::StringArray::from(vec!["success", "perhaps"]);
+    columns[at] = std::sync::Arc::new(words);
+    let batch = columns::batch(Table::Events, columns);
+
+    let error = decode_events(&batch).unwrap_err();
+
+    assert_eq!(error.to_string(), "column outcome, row 1: found \"perhaps\"");
+}
+
+#[test]
+fn every_reject_survives_being_a_row() {
+    let reject = Reject {
+        position: position(P0, 9),
+        record_time: None,
+        rejected_at: now(),
+        format: Format::CloudTrail,
+        reason: RejectReason::NotUtf8,
+        detail: "wanted UTF-8, found 0xff at byte 3".to_owned(),
+        raw: vec![b'{', 0xff, 0],
+        raw_bytes: 70_000,
+    };
+    let timed = Reject { record_time: Some(at("2026-03-01T00:00:00Z")), ..reject.clone() };
+    let mut rows = RejectRows::default();
+    rows.push(&reject);
+    rows.push(&timed);
+
+    assert_eq!(decode_rejects(&rows.finish()).unwrap(), [reject, timed]);
+}
+
+fn finding() -> Finding {
+    let StampedEvent { event, position, sponsor_id, trace_status, .. } = event(P0, 4);
+    Finding {
+        finding_id: Finding::id_of(DetectorKind::UnusualAmount, &event.agent_id, &position),
+        detector: DetectorKind::UnusualAmount,
+        severity: Severity::Block,
+        time: event.time,
+        agent_id: event.agent_id,
+        agent_class: None,
+        credential_id: event.credential_id,
+        sponsor_id,
+        trace_status,
+        event_id: event.event_id.clone(),
+        position,
+        action: event.action,
+        counterparty_id: event.counterparty_id,
+        score: 7.25,
+        false_findings_per_agent_day: 0.01,
+        summary: "paid 48,000.00 where 120.00 is usual".to_owned(),
+        features: vec![FeatureShare {
+            feature: "amount_eur".to_owned(),
+            expected: 120.5,
+            seen: 48_000.0,
+            probability: 1e-9,
+            share: 1.0,
+        }],
+        maturity: Maturity { level: MaturityLevel::Mature, events: 4_200, days: 31.5 },
+        evidence: vec![event.event_id],
+        money_at_risk: event.amount,
+        currency: event.currency,
+        tags: vec!["owasp-nhi:NHI5".to_owned()],
+    }
+}
+
+#[test]
+fn every_finding_survives_being_a_row() {
+    let bare = Finding {
+        counterparty_id: None,
+        money_at_risk: None,
+        currency: None,
+        features: Vec::new(),
+        evidence: Vec::new(),
+        tags: Vec::new(),
+        ..finding()
+    };
+    let mut rows = FindingRows::default();
+    rows.push(&finding(), now());
+    rows.push(&bare, now());
+
+    let found = decode_findings(&rows.finish()).unwrap();
+
+    assert_eq!(found, [(finding(), now()), (bare, now())]);
+}
+
+#[test]
+fn every_attempt_survives_being_a_row() {
+    let attempt = Delivery {
+        sequence: 7,
+        time: now(),
+        finding_id: finding().finding_id,
+        endpoint: "soc".to_owned(),
+        attempt: 2,
+        duration: Duration::from_micros(20_000_001),
+        outcome: "failed".to_owned(),
+        status: Some(503),
+        error: None,
+    };
+    let silent = Delivery { status: None, error: Some("timeout".to_owned()), ..attempt.clone() };
+    let mut rows = DeliveryRows::default();
+    rows.push(&attempt);
+    rows.push(&silent);
+
+    assert_eq!(decode_deliveries(&rows.finish()).unwrap(), [attempt, silent]);
+}
+
+#[test]
+fn a_change_survives_being_a_row_and_was_told_at_its_import() {
+    let change = RegistryChange {
+        schema: RegistrySchema::V1,
+        fact: Fact::Delegation {
+            agent_id: "child".try_into().unwrap(),
+            parent_agent_id: "parent".try_into().unwrap(),
+        },
+        valid_from: at("2026-01-01T00:00:00Z"),
+        valid_to: Some(at("2026-02-01T00:00:00Z")),
+        recorded_at: None,
+        evidence: Some("import.csv:7".to_owned()),
+    };
+    let mut rows = RegistryRows::default();
+    rows.push(&change, now());
+
+    let batch = rows.finish();
+
+    let told = RegistryChange { recorded_at: Some(now()), ..change };
+    assert_eq!(decode_registry(&batch).unwrap(), [told]);
+}
+
+#[test]
+fn edges_are_the_sums_of_the_events_that_the_table_does_not_have() {
+    let events: Vec<_> = (0..20).map(|offset| event(P0, offset)).collect();
+    let mut known = Offsets::default();
+    known.advance(&position(P0, 9));
+
+    let all = edges_of(&events, &Offsets::default());
+    let rest = edges_of(&events, &known);
+
+    let mut wanted: BTreeMap<_, u64> = BTreeMap::new();
+    for stamped in &events[10..] {
+        *wanted
+            .entry((stamped.event.agent_id.clone(), stamped.event.counterparty_id.clone()))
+            .or_default() += 1;
+    }
+    assert_eq!(all.iter().map(|edge| edge.events).sum::<u64>(), 20);
+    assert_eq!(
+        rest.iter().map(|edge| edge.events).collect::<Vec<_>>(),
+        wanted.into_values().collect::<Vec<_>>()
+    );
+    assert!(
+        rest.iter()
+            .all(|edge| events[10].event.time <= edge.first_time
+                && edge.first_time <= edge.last_time)
+    );
+    let mut rows = EdgeRows::default();
+    all.iter().for_each(|edge| rows.push(edge));
+    assert_eq!(decode_edges(&rows.finish()).unwrap(), all);
+}

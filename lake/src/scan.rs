@@ -1,0 +1,176 @@
+//! Reading whole rows back: the events after a checkpoint, and the registry.
+//!
+//! Invariant: events come in the order in which they were read, each once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{Expr, col, lit, not};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use schemas::{Offset, Offsets, RegistryChange, Table, Timestamp};
+
+use crate::log::{TableLog, Version};
+use crate::rows::{RegistryRows, decode_registry};
+use crate::{Advance, CommitError, Lake, LakeError, SequenceRange};
+
+/// Memory for sorting; what is more goes to temporary files.
+const SORT_BYTES_MAX: usize = 512 << 20;
+
+impl Lake {
+    /// The events at or past `offsets`, and all of a partition that is not in it; in the order
+    /// in which they were read (`ingested_at` grows from record to record). Columns as in [`Table::Events`].
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`], also in the stream.
+    pub async fn scan_events_after(
+        &self,
+        offsets: &Offsets,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
+        let table = Table::Events;
+        let unavailable = |cause| LakeError::unavailable(table, cause);
+        let Some(snapshot) = self.newest(table).await? else {
+            return Ok(futures::stream::empty().boxed());
+        };
+        let newest = snapshot.version();
+        let mut reading = self.reading(table, snapshot)?;
+        if let Some(paths) = files_after(&self.reading_log(table), newest, offsets).await {
+            reading = reading.within(paths);
+        }
+        let frame = session().map_err(unavailable)?.read_table(Arc::new(reading));
+        let order = ["ingested_at", "topic", "kafka_partition", "kafka_offset"];
+        let rows = frame
+            .and_then(|frame| frame.filter(is_after(offsets)))
+            .and_then(|frame| frame.sort(order.map(|name| col(name).sort(true, false)).to_vec()))
+            .map_err(unavailable)?;
+        let stream = rows.execute_stream().await.map_err(unavailable)?;
+        Ok(stream.map_err(move |cause| LakeError::unavailable(table, cause)).boxed())
+    }
+
+    /// Every change of the registry once, in the order in which they were first told.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`].
+    pub async fn read_registry(&self) -> Result<Vec<RegistryChange>, LakeError> {
+        let table = Table::RegistryChanges;
+        let mut changes = Vec::new();
+        for batch in self.read(table).await? {
+            let decoded = decode_registry(&batch);
+            changes.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
+        }
+        changes.sort_by_cached_key(|change| (change.recorded_at, change.change_id()));
+        let mut told = BTreeSet::new();
+        changes.retain(|change| told.insert(change.change_id()));
+        Ok(changes)
+    }
+
+    /// Adds those changes that the registry does not have yet, and says how many they were. Doing it
+    /// again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; `Superseded` if another import went on at the same time: do it again.
+    pub async fn import_registry(
+        &self,
+        changes: &[RegistryChange],
+        now: Timestamp,
+    ) -> Result<usize, CommitError> {
+        let table = Table::RegistryChanges;
+        // The handle's number is taken before the rows are read: if somebody adds rows in between,
+        // the commit is refused.
+        let mut handle = self.table(table).await?;
+        let mut known: BTreeSet<_> =
+            self.read_registry().await?.iter().map(RegistryChange::change_id).collect();
+        let mut rows = RegistryRows::with_capacity(changes.len());
+        for change in changes {
+            if known.insert(change.change_id()) {
+                rows.push(change, now);
+            }
+        }
+        let count = rows.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let start = handle.sequence();
+        let end = start + i64::try_from(count).expect("rows in memory are fewer than 2^63");
+        let advance = Advance::of_sequence(SequenceRange { start, end });
+        handle.append(vec![rows.finish()], &advance, now).await?;
+        Ok(count)
+    }
+
+    /// All rows of a small table.
+    async fn read(&self, table: Table) -> Result<Vec<RecordBatch>, LakeError> {
+        let unavailable = |cause| LakeError::unavailable(table, cause);
+        let Some(provider) = self.provider(table).await? else {
+            return Ok(Vec::new());
+        };
+        let frame = session().and_then(|session| session.read_table(provider));
+        frame.map_err(unavailable)?.collect().await.map_err(unavailable)
+    }
+}
+
+fn session() -> datafusion::error::Result<SessionContext> {
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(SORT_BYTES_MAX, 1.0).build_arc()?;
+    Ok(SessionContext::new_with_config_rt(SessionConfig::new(), runtime))
+}
+
+/// Not below any of `offsets`.
+fn is_after(offsets: &Offsets) -> Expr {
+    let is_below =
+        |(topic, partition, next): (&schemas::Topic, schemas::KafkaPartition, Offset)| {
+            col("topic")
+                .eq(lit(topic.as_str()))
+                .and(col("kafka_partition").eq(lit(partition.0)))
+                .and(col("kafka_offset").lt(lit(next.0)))
+        };
+    offsets.iter().map(is_below).fold(lit(true), |all, below| all.and(not(below)))
+}
+
+/// The files of the commits that went past `offsets`; `None` if the log does not reach back that
+/// far, so that every file must be looked at.
+///
+/// From the newest commit backwards, until each partition was seen at or below its offset: since
+/// marks only grow, no older commit holds a row past them.
+async fn files_after(log: &TableLog, newest: Version, offsets: &Offsets) -> Option<Vec<String>> {
+    let state = log.newest().await.ok()??;
+    let wanted =
+        |topic: &_, partition, at| offsets.next_of(topic, partition).is_some_and(|next| at <= next);
+    let mut ahead: BTreeSet<_> = state
+        .recorded
+        .offsets
+        .iter()
+        .filter(|(topic, partition, at)| !wanted(topic, *partition, *at))
+        .map(|(topic, partition, _)| (topic.clone(), partition))
+        .collect();
+    let mut paths = Vec::new();
+    let mut version = newest;
+    while !ahead.is_empty() {
+        let entry = log.entry(version).await.ok()??;
+        let mut marks = crate::advance::Recorded::default();
+        for (app_id, at) in &entry.transactions {
+            marks.note(app_id, *at);
+        }
+        // A commit without marks rewrote older files: what it wrote may hold any row.
+        let mut is_past = marks.offsets.is_empty();
+        for (topic, partition, at) in marks.offsets.iter() {
+            if wanted(topic, partition, at) {
+                ahead.remove(&(topic.clone(), partition));
+            } else {
+                is_past = true;
+            }
+        }
+        if is_past {
+            paths.extend(entry.added);
+        }
+        version = version.checked_sub(1)?;
+    }
+    Some(paths)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use schemas::{Fact, KafkaPartition, Offset, RegistrySchema, StampedEvent, Topic};
+
+use super::*;
+use crate::decode_events;
+use crate::fixtures::{P0, P1, at, batch, faulty, now, position};
+
+async fn after(lake: &Lake, offsets: &Offsets) -> Vec<(i32, i64)> {
+    let stream = lake.scan_events_after(offsets).await.unwrap();
+    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    let events: Vec<StampedEvent> =
+        batches.iter().flat_map(|batch| decode_events(batch).unwrap()).collect();
+    events.iter().map(|event| (event.position.partition.0, event.position.offset.0)).collect()
+}
+
+async fn two_partitions() -> Lake {
+    let (lake, _) = faulty();
+    let mut handle = lake.table(Table::Events).await.unwrap();
+    for (partition, start, end) in [(P0, 0, 4), (P1, 0, 3), (P0, 4, 9), (P1, 3, 5)] {
+        let (rows, advance) = batch(partition, start, end);
+        handle.append(vec![rows], &advance, now()).await.unwrap();
+    }
+    lake
+}
+
+fn offsets(marks: &[(KafkaPartition, i64)]) -> Offsets {
+    let mut offsets = Offsets::default();
+    for (partition, next) in marks {
+        offsets.raise(&position(*partition, 0).topic, *partition, Offset(*next));
+    }
+    offsets
+}
+
+#[tokio::test]
+async fn events_after_a_checkpoint_come_in_the_order_of_their_offsets() {
+    let lake = two_partitions().await;
+    for (marks, p0, p1) in [
+        (vec![], 0, 0),
+        (vec![(P0, 0)], 0, 0),
+        (vec![(P0, 6)], 6, 0),
+        (vec![(P0, 4), (P1, 3)], 4, 3),
+        (vec![(P0, 9), (P1, 4)], 9, 4),
+        (vec![(P0, 9), (P1, 5)], 9, 5),
+        (vec![(P0, 2), (P1, 5)], 2, 5),
+    ] {
+        let found = after(&lake, &offsets(&marks)).await;
+
+        let wanted: Vec<_> = (p0..9).map(|n| (0, n)).chain((p1..5).map(|n| (1, n))).collect();
+        assert_eq!(found, wanted, "{marks:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_files_of_commits_past_the_checkpoint_are_read() {
+    let lake = two_partitions().await;
+    let log = lake.reading_log(Table::Events);
+    let count =
+        async |marks: &[_]| files_after(&log, 4, &offsets(marks)).await.map(|files| files.len());
+
+    assert_eq!(count(&[(P0, 9), (P1, 5)]).await, Some(0));
+    assert_eq!(count(&[(P0, 9), (P1, 3)]).await, Some(1));
+    assert_eq!(count(&[(P0, 4), (P1, 5)]).await, Some(1));
+    assert_eq!(count(&[(P0, 3), (P1, 2)]).await, None, "the log starts with a commit past it");
+    assert_eq!(count(&[(P0, 4), (P1, 3)]).await, Some(2));
+    assert_eq!(count(&[(P0, 9)]).await, None, "a partition without an offset needs all files");
+}
+
+#[tokio::test]
+async fn topics_are_kept_apart() {
+    let lake = two_partitions().await;
+    let mut other = Offsets::default();
+    other.raise(&Topic::new("other"), P0, Offset(100));
+
+    assert_eq!(after(&lake, &other).await.len(), 14);
+}
+
+fn change(agent: &str, valid_from: &str) -> RegistryChange {
+    RegistryChange {
+        schema: RegistrySchema::V1,
+        fact: Fact::Agent {
+            agent_id: agent.try_into().unwrap(),
+            agent_class: None,
+            sponsor_id: Some("maria".try_into().unwrap()),
+            model: None,
+            environment: None,
+        },
+        valid_from: at(valid_from),
+        valid_to: None,
+        recorded_at: None,
+        evidence: None,
+    }
+}
+
+#[tokio::test]
+async fn importing_the_registry_again_changes_nothing() {
+    let (lake, _) = faulty();
+    let first = [change("a", "2026-01-01T00:00:00Z"), change("b", "2026-01-01T00:00:00Z")];
+    let second = [first[1].clone(), change("b", "2026-02-01T00:00:00Z"), first[1].clone()];
+    let later = at("2026-03-06T00:00:00Z");
+
+    assert_eq!(lake.import_registry(&first, now()).await.unwrap(), 2);
+    assert_eq!(lake.import_registry(&first, later).await.unwrap(), 0);
+    assert_eq!(lake.import_registry(&second, later).await.unwrap(), 1);
+
+    let found = lake.read_registry().await.unwrap();
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[2].recorded_at, Some(later));
+    assert!(found[..2].iter().all(|change| change.recorded_at == Some(now())));
+}
