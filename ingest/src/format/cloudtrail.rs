@@ -1,0 +1,233 @@
+//! AWS CloudTrail records.
+//!
+//! Invariant: every event has an agent, a credential's id and kind, an action and an outcome, or the
+//! record is a reject; an identity that the record does not tell is never made up.
+//!
+//! Source: AWS, *CloudTrail record contents*, *CloudTrail userIdentity element*.
+
+mod identity;
+mod target;
+mod text;
+
+use schemas::{
+    Attributes, CredentialEvent, EventId, Format, InvalidId, InvalidTimestamp, Outcome,
+    RejectReason, Timestamp,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::identity::{Actor, Identity};
+use self::target::Target;
+use self::text::Text;
+use super::Fault;
+use crate::RawRecord;
+
+const ACTION_BYTES_MAX: usize = 256;
+const ERROR_MESSAGE_BYTES_MAX: usize = 512;
+
+/// Error codes that mean: refused for want of permission. Each service has words of its own.
+const REFUSALS: &[&str] =
+    &["AccessDenied", "Unauthorized", "Forbidden", "NotAuthorized", "AuthFailure"];
+
+/// The fields of a record that are read. Some exporters write all names in lower case.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    #[serde(borrow, default, alias = "eventtime")]
+    event_time: Text<'a>,
+    #[serde(borrow, default, alias = "eventsource")]
+    event_source: Text<'a>,
+    #[serde(borrow, default, alias = "eventname")]
+    event_name: Text<'a>,
+    #[serde(borrow, default, rename = "eventID", alias = "eventid")]
+    event_id: Text<'a>,
+    #[serde(borrow, default, alias = "eventtype")]
+    event_type: Text<'a>,
+    #[serde(borrow, default, alias = "awsregion")]
+    aws_region: Text<'a>,
+    #[serde(borrow, default, rename = "sourceIPAddress", alias = "sourceipaddress")]
+    source_ip_address: Text<'a>,
+    #[serde(borrow, default, alias = "useragent")]
+    user_agent: Text<'a>,
+    #[serde(borrow, default, alias = "errorcode")]
+    error_code: Text<'a>,
+    #[serde(borrow, default, alias = "errormessage")]
+    error_message: Text<'a>,
+    #[serde(borrow, default, alias = "readonly")]
+    read_only: Text<'a>,
+    #[serde(borrow, default, alias = "recipientaccountid")]
+    recipient_account_id: Text<'a>,
+    #[serde(borrow, default, rename = "sharedEventID", alias = "sharedeventid")]
+    shared_event_id: Text<'a>,
+    #[serde(borrow, default, alias = "vpcendpointid")]
+    vpc_endpoint_id: Text<'a>,
+    #[serde(borrow, default, alias = "sessioncredentialfromconsole")]
+    session_credential_from_console: Text<'a>,
+    #[serde(borrow, default, alias = "useridentity")]
+    user_identity: Option<Identity<'a>>,
+    #[serde(borrow, default, alias = "requestparameters")]
+    request_parameters: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "responseelements")]
+    response_elements: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    resources: Option<&'a RawValue>,
+}
+
+/// The parts of an answer that tell of a new credential or of a sign-in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    credentials: Option<IssuedKey<'a>>,
+    #[serde(borrow, default)]
+    access_key: Option<IssuedKey<'a>>,
+    #[serde(borrow, default)]
+    assumed_role_user: Option<AssumedRoleUser<'a>>,
+    #[serde(borrow, default, rename = "ConsoleLogin")]
+    console_login: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IssuedKey<'a> {
+    #[serde(borrow, default)]
+    access_key_id: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AssumedRoleUser<'a> {
+    #[serde(borrow, default)]
+    arn: Text<'a>,
+}
+
+/// Reads a CloudTrail record.
+pub(super) fn read(json: &str, raw: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
+    let record: Record<'_> = serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?;
+    let answer = record.answer();
+    let Some(identity) = &record.user_identity else { return Err(no_agent()) };
+    let actor = Actor::of(identity, &record)?;
+    let target = Target::of(&record, identity)?;
+    let event_id = match record.event_id.get() {
+        Some(text) => id::<EventId>("eventID", text)?,
+        None => raw.position().event_id(),
+    };
+    Ok(CredentialEvent {
+        event_id,
+        time: record.time()?,
+        source_ip: record.source_ip_address.get().and_then(|text| text.parse().ok()),
+        user_agent: record.user_agent.owned(),
+        action: record.action()?,
+        outcome: record.outcome(&answer),
+        outcome_reason: record.error_code.owned(),
+        attributes: record.attributes(identity, &answer),
+        agent_id: actor.agent,
+        agent_class: actor.class,
+        session_id: actor.session,
+        credential_id: actor.credential_id,
+        credential_kind: actor.credential_kind,
+        delegation: actor.delegation,
+        resource: target.resource,
+        resource_kind: target.resource_kind,
+        counterparty_id: target.counterparty_id,
+        counterparty_kind: target.counterparty_kind,
+        agent_instance: None,
+        model: None,
+        task_id: None,
+        grant_id: None,
+        amount: None,
+        currency: None,
+        labels: Vec::new(),
+        format: Format::CloudTrail,
+    })
+}
+
+fn no_agent() -> Fault {
+    Fault::new(RejectReason::NoAgent, "wanted an identity in `userIdentity`, found none")
+}
+
+/// `text` as an id of the field `name`.
+fn id<'a, T: TryFrom<&'a str, Error = InvalidId>>(name: &str, text: &'a str) -> Result<T, Fault> {
+    T::try_from(text).map_err(|error| Fault::bad_field(format!("`{name}`: {error}")))
+}
+
+impl<'a> Record<'a> {
+    /// CloudTrail writes RFC 3339; some exporters drop the `T` or the `Z`. The time is always UTC.
+    fn time(&self) -> Result<Timestamp, Fault> {
+        let Some(text) = self.event_time.get() else {
+            return Err(Fault::bad_field("wanted field `eventTime`, found none"));
+        };
+        let parsed = match Timestamp::parse(text) {
+            Err(InvalidTimestamp::NotRfc3339) => Timestamp::parse(&format!("{text}Z")),
+            parsed => parsed,
+        };
+        parsed.map_err(|error| Fault::bad_field(format!("`eventTime`: {error}")))
+    }
+
+    /// `service:Operation`.
+    fn action(&self) -> Result<String, Fault> {
+        let Some(name) = self.event_name.get() else {
+            return Err(Fault::bad_field("wanted field `eventName`, found none"));
+        };
+        let action = match self.event_source.get() {
+            Some(source) => format!("{source}:{name}"),
+            None => name.to_owned(),
+        };
+        match action.len() {
+            0..=ACTION_BYTES_MAX => Ok(action),
+            bytes => Err(Fault::bad_field(format!(
+                "wanted `eventSource` and `eventName` of up to {ACTION_BYTES_MAX} bytes, found {bytes}"
+            ))),
+        }
+    }
+
+    /// Only these services answer with what is looked for; for the others nothing is parsed.
+    fn answer(&self) -> Answer<'a> {
+        let sources = ["sts.amazonaws.com", "iam.amazonaws.com", "signin.amazonaws.com"];
+        if !self.event_source.get().is_some_and(|source| sources.contains(&source)) {
+            return Answer::default();
+        }
+        let json = self.response_elements.map_or("{}", RawValue::get);
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
+    fn outcome(&self, answer: &Answer<'_>) -> Outcome {
+        match self.error_code.get() {
+            Some(code) if REFUSALS.iter().any(|refusal| code.contains(refusal)) => Outcome::Denied,
+            Some(_) => Outcome::Error,
+            None if answer.console_login.get() == Some("Failure") => Outcome::Denied,
+            None => Outcome::Success,
+        }
+    }
+
+    fn attributes(&self, identity: &Identity<'_>, answer: &Answer<'_>) -> Attributes {
+        let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
+        let source = self.source_ip_address.get();
+        let recipient = self.recipient_account_id.get();
+        let message = self.error_message.get();
+        let mut attributes = Attributes::default();
+        for (name, value) in [
+            ("aws_region", self.aws_region.get()),
+            (
+                "error_message",
+                message.map(|text| &text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)]),
+            ),
+            ("event_type", self.event_type.get()),
+            ("identity_type", identity.kind.get()),
+            ("invoked_by", identity.invoked_by.get()),
+            ("issued_access_key_id", issued.and_then(|key| key.access_key_id.get())),
+            ("issued_to", answer.assumed_role_user.as_ref().and_then(|user| user.arn.get())),
+            ("mfa", identity.mfa()),
+            ("read_only", self.read_only.get()),
+            ("recipient_account_id", recipient.filter(|id| Some(*id) != identity.account_id.get())),
+            ("session_credential_from_console", self.session_credential_from_console.get()),
+            ("shared_event_id", self.shared_event_id.get()),
+            ("source", source.filter(|text| text.parse::<std::net::IpAddr>().is_err())),
+            ("vpc_endpoint_id", self.vpc_endpoint_id.get()),
+        ] {
+            if let Some(value) = value {
+                attributes.insert(name, value);
+            }
+        }
+        attributes
+    }
+}

@@ -1,0 +1,272 @@
+//! [`Actor`]: which agent, of which class, with which credential, on whose behalf.
+//!
+//! Invariant: an agent is what the record names: the ARN of the session, user or root, else a service,
+//! a principal or an account. A record that names none has no actor.
+//!
+//! Source: AWS, *CloudTrail userIdentity element*; prefixes of key ids: AWS, *IAM identifiers*.
+
+use schemas::{AgentClass, AgentId, CredentialId, CredentialKind, SessionId};
+use serde::Deserialize;
+
+use super::text::Text;
+use super::{Fault, Record, id, no_agent};
+
+/// What stands for a user name that could be a password typed into the wrong field.
+const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
+const UNAUTHENTICATED: &str = "aws:unauthenticated";
+const IAM_USER: &str = "aws:iam-user";
+const SERVICE: &str = "aws:service";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Identity<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow, default, alias = "principalid")]
+    principal_id: Text<'a>,
+    #[serde(borrow, default)]
+    arn: Text<'a>,
+    #[serde(borrow, default, alias = "accountid")]
+    pub(super) account_id: Text<'a>,
+    #[serde(borrow, default, alias = "accesskeyid")]
+    access_key_id: Text<'a>,
+    #[serde(borrow, default, alias = "credentialid")]
+    credential_id: Text<'a>,
+    #[serde(borrow, default, alias = "username")]
+    user_name: Text<'a>,
+    #[serde(borrow, default, alias = "invokedby")]
+    pub(super) invoked_by: Text<'a>,
+    #[serde(borrow, default, alias = "sessioncontext")]
+    session_context: Option<SessionContext<'a>>,
+    #[serde(borrow, default, alias = "onbehalfof")]
+    on_behalf_of: Option<OnBehalfOf<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionContext<'a> {
+    #[serde(borrow, default, alias = "sessionissuer")]
+    session_issuer: Option<SessionIssuer<'a>>,
+    #[serde(borrow, default)]
+    attributes: Option<SessionAttributes<'a>>,
+    #[serde(borrow, default, alias = "sourceidentity")]
+    source_identity: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SessionIssuer<'a> {
+    #[serde(borrow, default)]
+    arn: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionAttributes<'a> {
+    #[serde(borrow, default, alias = "creationdate")]
+    creation_date: Text<'a>,
+    #[serde(borrow, default, alias = "mfaauthenticated")]
+    mfa_authenticated: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OnBehalfOf<'a> {
+    #[serde(borrow, default, alias = "userid")]
+    user_id: Text<'a>,
+}
+
+impl Identity<'_> {
+    /// The role whose session it is.
+    fn role(&self) -> Option<&str> {
+        self.session_context.as_ref()?.session_issuer.as_ref()?.arn.get()
+    }
+
+    fn session_attributes(&self) -> Option<&SessionAttributes<'_>> {
+        self.session_context.as_ref()?.attributes.as_ref()
+    }
+
+    /// Whether the session was opened with a second factor.
+    pub(super) fn mfa(&self) -> Option<&str> {
+        self.session_attributes()?.mfa_authenticated.get()
+    }
+
+    fn is_anonymous(&self) -> bool {
+        let marks = [self.principal_id.get(), self.account_id.get()];
+        marks
+            .into_iter()
+            .flatten()
+            .any(|text| matches!(text, "Anonymous" | "ANONYMOUS_PRINCIPAL" | "anonymous"))
+    }
+}
+
+/// Who acted.
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) agent: AgentId,
+    pub(super) class: Option<AgentClass>,
+    pub(super) credential_id: CredentialId,
+    pub(super) credential_kind: CredentialKind,
+    pub(super) session: Option<SessionId>,
+    pub(super) delegation: Vec<AgentId>,
+}
+
+impl Actor {
+    pub(super) fn of(identity: &Identity<'_>, record: &Record<'_>) -> Result<Self, Fault> {
+        let (agent, class) = match identity.arn.get() {
+            Some(arn) => (arn.to_owned(), class_of_arn(arn, identity)),
+            None => agent_without_arn(identity, record).ok_or_else(no_agent)?,
+        };
+        let agent: AgentId = id("userIdentity", &agent)?;
+        let (credential, credential_kind) = credential(identity, record, &agent, class.as_deref());
+        Ok(Self {
+            credential_id: id("userIdentity.accessKeyId", &credential)?,
+            credential_kind,
+            class: class
+                .as_deref()
+                .map(|class| id("userIdentity.sessionContext", class))
+                .transpose()?,
+            session: session(identity),
+            delegation: delegation(identity, &agent),
+            agent,
+        })
+    }
+}
+
+/// The class of an agent with an ARN: its role, else the kind of its identity.
+fn class_of_arn(arn: &str, identity: &Identity<'_>) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [_, partition, _, _, account, resource] = parts[..] else { return role_or_kind(identity) };
+    match resource.split('/').collect::<Vec<_>>()[..] {
+        ["assumed-role", role, ..] => Some(match identity.role() {
+            Some(issuer) => issuer.to_owned(),
+            None => format!("arn:{partition}:iam::{account}:role/{role}"),
+        }),
+        ["user", ..] => Some(IAM_USER.to_owned()),
+        ["root"] => Some("aws:root".to_owned()),
+        _ => role_or_kind(identity),
+    }
+}
+
+/// The role, or else the type of identity, e.g. `aws:web-identity-user`.
+fn role_or_kind(identity: &Identity<'_>) -> Option<String> {
+    if let Some(role) = identity.role() {
+        return Some(role.to_owned());
+    }
+    match identity.kind.get()? {
+        "IAMUser" => Some(IAM_USER.to_owned()),
+        "FederatedUser" => Some("aws:federated-user".to_owned()),
+        "WebIdentityUser" => Some("aws:web-identity-user".to_owned()),
+        "SAMLUser" => Some("aws:saml-user".to_owned()),
+        "IdentityCenterUser" => Some("aws:identity-center-user".to_owned()),
+        "Directory" => Some("aws:directory".to_owned()),
+        "AWSAccount" => Some("aws:external-account".to_owned()),
+        "AWSService" => Some(SERVICE.to_owned()),
+        _ => None,
+    }
+}
+
+/// Agent and class of an identity that has no ARN.
+fn agent_without_arn(
+    identity: &Identity<'_>,
+    record: &Record<'_>,
+) -> Option<(String, Option<String>)> {
+    if identity.is_anonymous() {
+        return Some((UNAUTHENTICATED.to_owned(), Some(UNAUTHENTICATED.to_owned())));
+    }
+    let kind = identity.kind.get();
+    let (user, account) = (identity.user_name.get(), identity.account_id.get());
+    if let (Some("IAMUser"), Some(user), Some(account)) = (kind, user, account)
+        && user != HIDDEN
+    {
+        // A failed sign-in has no ARN; without the user's path this is what IAM would write.
+        return Some((format!("arn:aws:iam::{account}:user/{user}"), Some(IAM_USER.to_owned())));
+    }
+    let service = || Some((identity.invoked_by.get()?.to_owned(), Some(SERVICE.to_owned())));
+    if kind == Some("AWSService") {
+        let own = || Some((record.event_source.get()?.to_owned(), Some(SERVICE.to_owned())));
+        return service().or_else(own);
+    }
+    let class = role_or_kind(identity);
+    let named = |text: &str| Some((text.to_owned(), class.clone()));
+    identity
+        .principal_id
+        .get()
+        .and_then(named)
+        .or_else(|| identity.role().and_then(named))
+        .or_else(service)
+        .or_else(|| identity.on_behalf_of.as_ref()?.user_id.get().and_then(named))
+        .or_else(|| user.filter(|user| *user != HIDDEN).and_then(named))
+        .or_else(|| match kind {
+            Some("AWSAccount") => Some((format!("aws:account/{}", account?), class.clone())),
+            _ => None,
+        })
+}
+
+/// Id and kind of the credential; where no key is told, an id made of what is.
+fn credential(
+    identity: &Identity<'_>,
+    record: &Record<'_>,
+    agent: &AgentId,
+    class: Option<&str>,
+) -> (String, CredentialKind) {
+    if let Some(key) = identity.access_key_id.get() {
+        let kind = match key.as_bytes() {
+            [b'A', b'K', b'I', b'A', ..] => CredentialKind::StaticKey,
+            [b'A', b'S', b'I', b'A', ..] => CredentialKind::TemporaryKey,
+            _ if identity.session_context.is_some() => CredentialKind::TemporaryKey,
+            _ => CredentialKind::Unknown,
+        };
+        return (key.to_owned(), kind);
+    }
+    if let Some(token) = identity.credential_id.get() {
+        return (token.to_owned(), CredentialKind::AccessToken);
+    }
+    if agent.as_str() == UNAUTHENTICATED {
+        let from = record.source_ip_address.get().unwrap_or("unknown");
+        return (format!("anonymous:{from}"), CredentialKind::Anonymous);
+    }
+    if class == Some(SERVICE) {
+        return (format!("service:{agent}"), CredentialKind::Platform);
+    }
+    let is_sign_in = record.event_type.get() == Some("AwsConsoleSignIn");
+    if is_sign_in && matches!(identity.kind.get(), Some("IAMUser" | "Root")) {
+        return (format!("password:{agent}"), CredentialKind::Password);
+    }
+    let is_session = identity.session_context.is_some()
+        || matches!(
+            identity.kind.get(),
+            Some("AssumedRole" | "FederatedUser" | "WebIdentityUser" | "SAMLUser")
+        );
+    match (is_session, identity.principal_id.get()) {
+        (true, Some(principal)) => (format!("session:{principal}"), CredentialKind::Session),
+        (true, None) => (format!("session:{agent}"), CredentialKind::Session),
+        (false, _) => (format!("unknown:{agent}"), CredentialKind::Unknown),
+    }
+}
+
+/// The session: whose, and since when.
+fn session(identity: &Identity<'_>) -> Option<SessionId> {
+    let since = identity.session_attributes()?.creation_date.get()?;
+    let principal = identity.principal_id.get()?;
+    SessionId::try_from(format!("{principal}@{since}")).ok()
+}
+
+/// On whose behalf, as the record claims: the role, the person who took it, the person signed in.
+///
+/// The service in `invokedBy` is not among them: it acts for the agent, not the other way round.
+fn delegation(identity: &Identity<'_>, agent: &AgentId) -> Vec<AgentId> {
+    let person =
+        identity.session_context.as_ref().and_then(|context| context.source_identity.get());
+    let user = identity.on_behalf_of.as_ref().and_then(|on| on.user_id.get());
+    let mut chain: Vec<AgentId> = Vec::new();
+    for name in [identity.role(), person, user].into_iter().flatten() {
+        if let Ok(name) = AgentId::try_from(name)
+            && name != *agent
+            && !chain.contains(&name)
+        {
+            chain.push(name);
+        }
+    }
+    chain
+}

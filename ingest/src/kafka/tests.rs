@@ -1,0 +1,552 @@
+use std::collections::BTreeSet;
+
+use schemas::Timestamp;
+use tokio::runtime::Runtime;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_millis(20);
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
+}
+
+fn broker(topic: &Topic, partitions: i32) -> EmbeddedBroker {
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic(topic, partitions).unwrap();
+    broker
+}
+
+fn config(broker: &EmbeddedBroker, topic: &Topic) -> KafkaConfig {
+    KafkaConfig {
+        bootstrap_servers: broker.bootstrap_servers(),
+        topics: vec![topic.clone()],
+        is_embedded: true,
+        ..KafkaConfig::default()
+    }
+}
+
+fn producer(broker: &EmbeddedBroker) -> Producer {
+    Producer::connect(&broker.bootstrap_servers(), &BTreeMap::new()).unwrap()
+}
+
+fn time(seconds: u64) -> Timestamp {
+    Timestamp::parse("2026-03-01T00:00:00Z").unwrap().plus(Duration::from_secs(seconds))
+}
+
+/// Sends records `numbers` to the partitions in turn; record n is n seconds after the start.
+fn produce(broker: &EmbeddedBroker, topic: &Topic, partitions: i32, numbers: std::ops::Range<u64>) {
+    let mut producer = producer(broker);
+    for number in numbers {
+        let partition = KafkaPartition(i32::try_from(number).unwrap() % partitions);
+        producer.send(topic, partition, time(number), number.to_string().as_bytes()).unwrap();
+    }
+    producer.flush().unwrap();
+}
+
+/// What was read: place, time and payload.
+type Read = Vec<(KafkaPartition, Offset, Timestamp, String)>;
+
+fn keep(read: &mut Read, batch: &RawBatch) {
+    read.extend(batch.iter().map(|record| {
+        let text = String::from_utf8(record.payload.unwrap().to_vec()).unwrap();
+        (record.partition, record.offset, record.record_time.unwrap(), text)
+    }));
+}
+
+/// Polls until `wanted` records were read. Partitions that change hands are a failure.
+async fn read(source: &mut KafkaSource, wanted: usize) -> Read {
+    let mut read = Read::new();
+    let deadline = Instant::now() + PATIENCE;
+    while read.len() < wanted {
+        assert!(Instant::now() < deadline, "only {} of {wanted} records came", read.len());
+        match source.poll(1_000, WAIT).await.unwrap() {
+            Poll::Records(batch) => keep(&mut read, &batch),
+            Poll::Idle => {}
+            other @ (Poll::End | Poll::Reassigned { .. }) => panic!("{other:?}"),
+        }
+    }
+    read
+}
+
+/// Polls until the source says why it cannot go on.
+async fn error(source: &mut KafkaSource) -> SourceError {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "no error came");
+        if let Err(error) = source.poll(1_000, WAIT).await {
+            return error;
+        }
+    }
+}
+
+fn at(topic: &Topic, partitions: i32, next: i64) -> Offsets {
+    let mut offsets = Offsets::default();
+    for partition in 0..partitions {
+        offsets.raise(topic, KafkaPartition(partition), Offset(next));
+    }
+    offsets
+}
+
+fn assert_each_once_in_order(read: &Read, per_partition: &std::ops::Range<i64>) {
+    let mut next: BTreeMap<KafkaPartition, i64> = BTreeMap::new();
+    for (partition, offset, _, _) in read {
+        let next = next.entry(*partition).or_insert(per_partition.start);
+        assert_eq!(offset.0, *next, "{partition:?}");
+        *next += 1;
+    }
+    assert!(next.values().all(|next| *next == per_partition.end), "{next:?}");
+}
+
+#[test]
+fn every_record_is_read_once_in_order_and_again_after_seeking_back() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 8);
+    produce(&broker, &topic, 8, 0..20_000);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        assert!(matches!(
+            source.poll(10, WAIT).await.unwrap(),
+            Poll::Idle | Poll::Reassigned { .. }
+        ));
+        source.seek(&Offsets::default()).unwrap();
+
+        let first = read(&mut source, 20_000).await;
+        assert_each_once_in_order(&first, &(0..2_500));
+
+        for start in [1_000, 0, 2_499, 17] {
+            source.seek(&at(&topic, 8, start)).unwrap();
+            let again = read(&mut source, 8 * usize::try_from(2_500 - start).unwrap()).await;
+            assert_each_once_in_order(&again, &(start..2_500));
+        }
+        // Seeking in the middle of reading drops what was fetched ahead.
+        for start in [5, 2_000, 100] {
+            source.seek(&at(&topic, 8, start)).unwrap();
+            let some = read(&mut source, 1).await;
+            assert!(some.iter().all(|(_, offset, _, _)| start <= offset.0));
+            assert_eq!(some[0].1, Offset(start));
+        }
+    });
+}
+
+#[test]
+fn a_batch_covers_everything_from_where_reading_continued() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 2);
+    produce(&broker, &topic, 2, 0..100);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&at(&topic, 2, 10)).unwrap();
+        let mut next =
+            BTreeMap::from([(KafkaPartition(0), Offset(10)), (KafkaPartition(1), Offset(10))]);
+        while next.values().any(|next| next.0 < 50) {
+            let Poll::Records(batch) = source.poll(7, WAIT).await.unwrap() else { continue };
+            assert!(batch.len() <= 7);
+            for ((_, partition), range) in batch.advance() {
+                assert_eq!(range.start, next[&partition]);
+                next.insert(partition, range.end);
+            }
+        }
+        assert_eq!(source.lag().values().sum::<u64>(), 0);
+    });
+}
+
+#[test]
+fn partitions_are_read_in_step_by_their_times() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 3);
+    let mut producer = producer(&broker);
+    // 10 days of records, every 10 minutes; the partitions are 0, 3 and 4 days apart and the last one
+    // ends early.
+    let spread = [(0, 1_440), (3, 1_440), (4, 100)];
+    for (partition, (days, records)) in (0..).zip(spread) {
+        for number in 0..records {
+            let time = time(days * 86_400 + number * 600);
+            producer.send(&topic, KafkaPartition(partition), time, b"x").unwrap();
+        }
+    }
+    producer.flush().unwrap();
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+
+        let read = read(&mut source, 2_980).await;
+
+        let skew_max = KafkaConfig::default().skew_max;
+        let mut left: Vec<BTreeSet<Timestamp>> = vec![BTreeSet::new(); 3];
+        for (partition, _, time, _) in &read {
+            left[usize::try_from(partition.0).unwrap()].insert(*time);
+        }
+        for (partition, _, time, _) in &read {
+            left[usize::try_from(partition.0).unwrap()].remove(time);
+            for first in left.iter().filter_map(BTreeSet::first) {
+                assert!(*time <= first.plus(skew_max), "{time} was read before {first}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_poll_that_is_dropped_loses_no_record() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 4);
+    produce(&broker, &topic, 4, 0..4_000);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let mut found = Read::new();
+        let deadline = Instant::now() + PATIENCE;
+        while found.len() < 4_000 {
+            assert!(Instant::now() < deadline);
+            let dropped =
+                tokio::time::timeout(Duration::from_micros(200), source.poll(50, PATIENCE));
+            if let Ok(Ok(Poll::Records(batch))) = dropped.await {
+                keep(&mut found, &batch);
+            }
+        }
+        assert_each_once_in_order(&found, &(0..1_000));
+    });
+}
+
+#[test]
+fn a_new_member_takes_partitions_only_after_both_have_looked_at_the_lake() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 4);
+    produce(&broker, &topic, 4, 0..400);
+    runtime().block_on(async {
+        let mut first = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        first.seek(&Offsets::default()).unwrap();
+        read(&mut first, 400).await;
+        let mut second = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        second.seek(&at(&topic, 4, 100)).unwrap();
+
+        // The lake has half of what the first one read: from there both go on.
+        let lake = at(&topic, 4, 50);
+        let deadline = Instant::now() + PATIENCE;
+        let mut told = None;
+        while told.is_none() {
+            assert!(Instant::now() < deadline);
+            assert!(matches!(second.poll(100, WAIT).await.unwrap(), Poll::Idle));
+            if let Poll::Reassigned { assigned, revoked } = first.poll(100, WAIT).await.unwrap() {
+                told = Some((assigned, revoked));
+            }
+        }
+        let (assigned, revoked) = told.unwrap();
+        assert_eq!((assigned.len(), revoked.len()), (2, 4));
+        assert!(matches!(first.poll(100, WAIT).await.unwrap(), Poll::Idle), "not before it seeks");
+        first.seek(&lake).unwrap();
+        second.seek(&lake).unwrap();
+
+        let mut found = Read::new();
+        let mut readers = BTreeSet::new();
+        while found.len() < 200 {
+            assert!(Instant::now() < deadline, "{}", found.len());
+            for (name, source) in [("first", &mut first), ("second", &mut second)] {
+                match source.poll(100, WAIT).await.unwrap() {
+                    Poll::Records(batch) => {
+                        readers.insert(name);
+                        keep(&mut found, &batch);
+                    }
+                    Poll::Idle => {}
+                    Poll::Reassigned { .. } => source.seek(&lake).unwrap(),
+                    Poll::End => panic!("Kafka has no end"),
+                }
+            }
+        }
+        assert_each_once_in_order(&found, &(50..100));
+        assert_eq!(readers.len(), 2);
+    });
+}
+
+#[test]
+fn what_the_broker_has_deleted_is_never_skipped_silently() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 1);
+    let properties = BTreeMap::from([
+        ("compression.codec".to_owned(), "none".to_owned()),
+        ("batch.size".to_owned(), "100000".to_owned()),
+    ]);
+    let mut producer = Producer::connect(&broker.bootstrap_servers(), &properties).unwrap();
+    // The embedded broker keeps 5 MiB.
+    for number in 0..800 {
+        producer.send(&topic, KafkaPartition(0), time(number), &[b'x'; 10_000]).unwrap();
+    }
+    producer.flush().unwrap();
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&at(&topic, 1, 3)).unwrap();
+        let error = error(&mut source).await;
+        let SourceError::OffsetGap { wanted, oldest, .. } = error else { panic!("{error}") };
+        assert_eq!(wanted, Offset(3));
+        assert!(100 < oldest.0, "{oldest:?}");
+    });
+}
+
+#[test]
+fn an_offset_beyond_the_end_means_another_topic_of_the_same_name() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 1);
+    produce(&broker, &topic, 1, 0..10);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&at(&topic, 1, 11)).unwrap();
+        let error = error(&mut source).await;
+        let SourceError::Recreated { wanted, end, .. } = error else { panic!("{error}") };
+        assert_eq!((wanted, end), (Offset(11), Offset(10)));
+    });
+}
+
+#[test]
+fn an_unknown_topic_and_an_unreachable_broker_are_told_at_once() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 1);
+    runtime().block_on(async {
+        let unknown = KafkaSource::connect(config(&broker, &Topic::new("typo"))).await.unwrap_err();
+        assert!(matches!(unknown, SourceError::UnknownTopic { .. }), "{unknown}");
+
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let nobody = KafkaConfig {
+            bootstrap_servers: format!("127.0.0.1:{port}"),
+            connect_timeout: Duration::from_millis(500),
+            ..config(&broker, &topic)
+        };
+        let began = Instant::now();
+        let error = KafkaSource::connect(nobody).await.unwrap_err();
+        assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
+        assert!(
+            error.to_string().contains(&port.to_string()) && error.to_string().contains("refused"),
+            "{error}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 2);
+    produce(&broker, &topic, 2, 0..100);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let mut found = read(&mut source, 100).await;
+        broker.set_reachable(false).unwrap();
+        for _ in 0..20 {
+            assert!(matches!(source.poll(100, WAIT).await.unwrap(), Poll::Idle));
+        }
+        broker.set_reachable(true).unwrap();
+        produce(&broker, &topic, 2, 100..200);
+        found.extend(read(&mut source, 100).await);
+        assert_each_once_in_order(&found, &(0..100));
+    });
+}
+
+#[test]
+fn only_records_after_the_start_are_read_where_the_lake_knows_nothing_and_latest_is_wanted() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 1);
+    produce(&broker, &topic, 1, 0..100);
+    runtime().block_on(async {
+        let latest = KafkaConfig { start: StartAt::Latest, ..config(&broker, &topic) };
+        let mut source = KafkaSource::connect(latest).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        for _ in 0..25 {
+            assert!(matches!(source.poll(100, WAIT).await.unwrap(), Poll::Idle));
+        }
+        produce(&broker, &topic, 1, 100..110);
+        let found = read(&mut source, 10).await;
+        assert_eq!(found[0].1, Offset(100));
+    });
+}
+
+#[test]
+fn the_groups_offsets_are_written_forward_only_and_never_read() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 1);
+    produce(&broker, &topic, 1, 0..100);
+    commit_group_offset(&broker.bootstrap_servers(), "surety", &topic, 77).unwrap();
+    assert_eq!(record_count(&broker.bootstrap_servers(), &topic).unwrap(), 100);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let found = read(&mut source, 100).await;
+        assert_each_once_in_order(&found, &(0..100));
+
+        source.committed(&at(&topic, 1, 90));
+        source.committed(&at(&topic, 1, 40));
+        assert_eq!(source.shown, at(&topic, 1, 90));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let consumer = Arc::clone(&source.consumer);
+            let stored = blocking(move || consumer.committed(PATIENCE)).await.unwrap();
+            if stored.elements()[0].offset() == Place::Offset(90) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{stored:?}");
+        }
+    });
+}
+
+#[test]
+fn a_producer_tells_what_the_broker_did_not_take() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 1);
+    let properties = BTreeMap::from([("message.timeout.ms".to_owned(), "300".to_owned())]);
+    let mut producer = Producer::connect(&broker.bootstrap_servers(), &properties).unwrap();
+    assert_eq!(producer.partitions(&topic).unwrap(), 1);
+    assert!(matches!(producer.partitions(&Topic::new("typo")), Err(ProduceError::Refused { .. })));
+    producer.send(&topic, KafkaPartition(0), time(0), b"x").unwrap();
+    producer.flush().unwrap();
+    broker.set_reachable(false).unwrap();
+    producer.send(&topic, KafkaPartition(0), time(0), b"x").unwrap();
+
+    let error = producer.flush().unwrap_err();
+
+    assert!(matches!(error, ProduceError::Lost { failed: 1, .. }), "{error}");
+    assert_eq!(producer.acknowledged(), 1);
+}
+
+#[test]
+fn zz_real() {
+    use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+    let servers = "127.0.0.1:29777".to_owned();
+    let topic = Topic::new(&format!("uses-{}", std::process::id()));
+    create_topic(&servers, &topic, 4).unwrap();
+    create_topic(&servers, &topic, 4).unwrap();
+    let mut c = super::config::client(&servers, &BTreeMap::new());
+    c.set("transactional.id", format!("t{}", std::process::id()));
+    let p: ThreadedProducer<DefaultProducerContext> = c.create().unwrap();
+    p.init_transactions(PATIENCE).unwrap();
+    let mut committed = 0;
+    for round in 0..20 {
+        p.begin_transaction().unwrap();
+        for n in 0..400u64 {
+            let text = n.to_string();
+            let r: BaseRecord<'_, (), str> = BaseRecord::to(topic.as_str())
+                .partition((n % 4) as i32)
+                .timestamp(time(round * 1000 + n).as_millis())
+                .payload(&text);
+            p.send(r).map_err(|(e, _)| e).unwrap();
+        }
+        p.flush(PATIENCE).unwrap();
+        if round % 3 == 2 {
+            p.abort_transaction(PATIENCE).unwrap();
+        } else {
+            p.commit_transaction(PATIENCE).unwrap();
+            committed += 400;
+        }
+    }
+    eprintln!("count {} committed {committed}", record_count(&servers, &topic).unwrap());
+    runtime().block_on(async {
+        let cfg = || KafkaConfig {
+            bootstrap_servers: servers.clone(),
+            topics: vec![topic.clone()],
+            group: topic.to_string(),
+            ..KafkaConfig::default()
+        };
+        let t = Instant::now();
+        let mut source = KafkaSource::connect(cfg()).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let mut next: BTreeMap<_, Offset> = BTreeMap::new();
+        let mut got = 0;
+        let end = Instant::now() + PATIENCE;
+        while got < committed && Instant::now() < end {
+            match source.poll(300, WAIT).await.unwrap() {
+                Poll::Records(b) => {
+                    got += b.len();
+                    for (k, r) in b.advance() {
+                        if let Some(n) = next.insert(k, r.end) {
+                            assert_eq!(n, r.start);
+                        }
+                    }
+                }
+                Poll::Idle => {}
+                o => panic!("{o:?}"),
+            }
+        }
+        eprintln!(
+            "got {got} in {:?} next {next:?} lag {:?}",
+            t.elapsed(),
+            source.lag().values().sum::<u64>()
+        );
+        assert_eq!(got, committed);
+        // latency of one record
+        let mut producer = Producer::connect(
+            &servers,
+            &BTreeMap::from([("linger.ms".to_owned(), "0".to_owned())]),
+        )
+        .unwrap();
+        for _ in 0..600 / 20 {
+            source.poll(300, WAIT).await.unwrap();
+        }
+        let mut waits = Vec::new();
+        for i in 0..50 {
+            let t = Instant::now();
+            producer.send(&topic, KafkaPartition(i % 4), time(30_000), b"x").unwrap();
+            producer.flush().unwrap();
+            let acked = t.elapsed();
+            loop {
+                if let Poll::Records(_) = source.poll(300, WAIT).await.unwrap() {
+                    break;
+                }
+            }
+            waits.push((t.elapsed(), acked));
+        }
+        waits.sort();
+        eprintln!("latency (total, acked) median {:?} max {:?}", waits[25], waits[49]);
+        // second member
+        let mut second = KafkaSource::connect(cfg()).await.unwrap();
+        second.seek(&Offsets::default()).unwrap();
+        let t = Instant::now();
+        let (mut a, mut b) = (0, 0);
+        while a == 0 || b == 0 {
+            assert!(t.elapsed() < PATIENCE);
+            match source.poll(300, WAIT).await.unwrap() {
+                Poll::Reassigned { assigned, revoked } => {
+                    eprintln!("first: {} {}", assigned.len(), revoked.len());
+                    source.seek(&Offsets::default()).unwrap();
+                    a += assigned.len();
+                }
+                _ => {}
+            }
+            match second.poll(300, WAIT).await.unwrap() {
+                Poll::Records(_) => b += 1,
+                Poll::Reassigned { .. } => second.seek(&Offsets::default()).unwrap(),
+                _ => {}
+            }
+        }
+        eprintln!("rebalanced in {:?}", t.elapsed());
+        let t = Instant::now();
+        drop(second);
+        eprintln!("dropped in {:?}", t.elapsed());
+        loop {
+            assert!(t.elapsed() < PATIENCE);
+            if let Poll::Reassigned { assigned, .. } = source.poll(300, WAIT).await.unwrap() {
+                eprintln!("back: {} after {:?}", assigned.len(), t.elapsed());
+                break;
+            }
+        }
+        let t = Instant::now();
+        drop(source);
+        eprintln!("dropped with an offer open in {:?}", t.elapsed());
+        // deleted topic
+        let mut source = KafkaSource::connect(cfg()).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        source.poll(300, PATIENCE).await.unwrap();
+        delete_topic(&servers, &topic).unwrap();
+        let t = Instant::now();
+        loop {
+            assert!(t.elapsed() < PATIENCE);
+            match source.poll(300, WAIT).await {
+                Err(e) => {
+                    eprintln!("deleted: {e} after {:?}", t.elapsed());
+                    break;
+                }
+                Ok(Poll::Reassigned { assigned, .. }) => eprintln!("reassigned {}", assigned.len()),
+                Ok(_) => {}
+            }
+        }
+    });
+    delete_topic(&servers, &topic).unwrap();
+}

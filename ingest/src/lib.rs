@@ -1,0 +1,29 @@
+//! Kafka and files to events: sources and normalisers.
+//!
+//! Layout, in the order a newcomer wants it:
+//! - [`Source`] (`source.rs`): where records come from; [`KafkaSource`] (`kafka.rs`) and [`Replay`]
+//!   (`replay.rs`) are the two there are;
+//! - [`RawBatch`] (`record.rs`): the records of one micro-batch;
+//! - [`Normaliser`] (`format.rs`): one record to one event, or to a reject;
+//! - [`Redactor`] (`redact.rs`): no secret gets further than here;
+//! - [`RegistryReader`] (`registry.rs`): registry changes, from their topic and from files;
+//! - [`Producer`], [`EmbeddedBroker`] (`kafka/`): records into Kafka, and a Kafka for tests and demo.
+
+mod format;
+mod kafka;
+mod record;
+mod redact;
+mod registry;
+mod replay;
+mod source;
+
+pub use format::{Normaliser, RECORD_BYTES_MAX};
+pub use kafka::{
+    EmbeddedBroker, KafkaConfig, KafkaSource, ProduceError, Producer, StartAt, commit_group_offset,
+    create_topic, delete_topic, record_count,
+};
+pub use record::{RawBatch, RawRecord};
+pub use redact::Redactor;
+pub use registry::{BadLine, RegistryFileError, RegistryReader, read_registry_file};
+pub use replay::{Replay, content_hash};
+pub use source::{Poll, Source, SourceError};

@@ -1,0 +1,166 @@
+//! [`Redactor`]: replaces what looks like a secret by a keyed fingerprint.
+//!
+//! Invariant (S1): no text of an event, no detail and no bytes of a reject leave this crate before
+//! they went through here. The same secret gives the same fingerprint under the same key, so two
+//! uses of one leaked token can still be joined; without the key nothing can be tried against it.
+
+mod scan;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use schemas::{Attributes, CredentialEvent, Reject};
+use sha2::Sha256;
+
+use self::scan::Scanner;
+
+/// Bytes of a record scanned beyond what a reject keeps, so that a secret across the cut is seen.
+const LOOKAHEAD_BYTES: usize = 4 * 1024;
+
+/// Replaces secrets. Cloning is cheap.
+#[derive(Clone)]
+pub struct Redactor(Arc<Inner>);
+
+struct Inner {
+    keyed: Hmac<Sha256>,
+    /// Eight hexadecimal digits that tell keys apart and nothing about them.
+    key_id: String,
+    scanner: Scanner,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").field("key_id", &self.0.key_id).finish_non_exhaustive()
+    }
+}
+
+impl Redactor {
+    /// A redactor whose fingerprints are made with `key`, of any length.
+    pub fn new(key: &[u8]) -> Self {
+        let keyed = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+        let of_key = keyed.clone().chain_update(b"surety redaction key id").finalize();
+        let key_id = hex(&of_key.into_bytes()[..4]);
+        Self(Arc::new(Inner { keyed, key_id, scanner: Scanner::new() }))
+    }
+
+    /// `fp:<key id>:<32 hexadecimal digits>`: HMAC-SHA256 of the secret, cut to 128 bits.
+    pub fn fingerprint(&self, secret: &[u8]) -> String {
+        let mac = self.0.keyed.clone().chain_update(secret).finalize().into_bytes();
+        format!("fp:{}:{}", self.0.key_id, hex(&mac[..16]))
+    }
+
+    /// `text` with every secret in it replaced.
+    pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// The bytes that a reject keeps of a record.
+    pub(crate) fn raw(&self, payload: &[u8]) -> Vec<u8> {
+        let window = &payload[..payload.len().min(Reject::RAW_BYTES_MAX + LOOKAHEAD_BYTES)];
+        let plain = scan::without_escapes(window);
+        let mut raw = self.bytes(&plain).into_owned();
+        raw.truncate(Reject::RAW_BYTES_MAX);
+        raw
+    }
+
+    /// Replaces every secret in every text of `event`, which was made of `payload`.
+    pub(crate) fn event(&self, event: &mut CredentialEvent, payload: &[u8]) {
+        // The quick look below sees values and no names: an attribute has a name, and one that holds
+        // JSON has names inside.
+        let may_be_secret = |(name, value): (&str, &str)| {
+            scan::is_secret_name(name) || value.starts_with(['{', '['])
+        };
+        if !event.attributes.is_empty() && event.attributes.iter().any(may_be_secret) {
+            self.attributes(&mut event.attributes);
+        }
+        if self.0.scanner.is_clean(payload) {
+            return;
+        }
+        self.ids(event);
+        self.attributes(&mut event.attributes);
+        let texts = [
+            &mut event.agent_instance,
+            &mut event.model,
+            &mut event.task_id,
+            &mut event.resource,
+            &mut event.resource_kind,
+            &mut event.counterparty_kind,
+            &mut event.outcome_reason,
+            &mut event.user_agent,
+        ];
+        let texts = texts.into_iter().flatten().chain([&mut event.action]);
+        for text in texts.chain(&mut event.labels) {
+            if let Cow::Owned(clean) = self.text(text) {
+                *text = clean;
+            }
+        }
+    }
+
+    fn ids(&self, event: &mut CredentialEvent) {
+        self.id(&mut event.event_id);
+        self.id(&mut event.agent_id);
+        self.id(&mut event.credential_id);
+        self.optional_id(&mut event.agent_class);
+        self.optional_id(&mut event.session_id);
+        self.optional_id(&mut event.grant_id);
+        self.optional_id(&mut event.counterparty_id);
+        event.delegation.iter_mut().for_each(|agent| self.id(agent));
+    }
+
+    fn optional_id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut Option<T>) {
+        if let Some(id) = id {
+            self.id(id);
+        }
+    }
+
+    fn id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut T) {
+        let Cow::Owned(clean) = self.text(id.as_ref()) else { return };
+        let whole = self.fingerprint(id.as_ref().as_bytes());
+        let clean = T::try_from(clean).or_else(|_| T::try_from(whole));
+        *id = clean.unwrap_or_else(|_| unreachable!("a fingerprint is a short visible text"));
+    }
+
+    fn attributes(&self, attributes: &mut Attributes) {
+        let mut clean = Attributes::default();
+        for (name, value) in attributes.iter() {
+            let is_secret = scan::is_secret_name(name) && !scan::is_harmless(value.as_bytes());
+            let value = if is_secret {
+                Cow::Owned(self.fingerprint(value.as_bytes()))
+            } else {
+                self.text(value)
+            };
+            clean.insert(&self.text(name), &value);
+        }
+        *attributes = clean;
+    }
+
+    fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(first) = self.0.scanner.next_secret(bytes, 0) else { return Cow::Borrowed(bytes) };
+        let mut clean = Vec::with_capacity(bytes.len());
+        let (mut copied, mut found) = (0, Some(first));
+        while let Some(secret) = found {
+            clean.extend_from_slice(&bytes[copied..secret.start]);
+            clean.extend_from_slice(self.fingerprint(&bytes[secret.clone()]).as_bytes());
+            copied = secret.end;
+            found = self.0.scanner.next_secret(bytes, copied);
+        }
+        clean.extend_from_slice(&bytes[copied..]);
+        Cow::Owned(clean)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

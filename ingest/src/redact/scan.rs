@@ -1,0 +1,392 @@
+//! [`Scanner`]: where in a text a secret stands.
+//!
+//! Invariant: linear in the text, whatever the text is; and what is found is the secret itself, not
+//! the name in front of it, so that a reader of the result still sees what was there.
+//!
+//! Sources for the shapes: the vendors' documentation of their token formats; RFC 7519 (JWT),
+//! RFC 7468 (PEM), RFC 3986, section 3.2.1 (user and password in a URL), RFC 6750 and 7617 (HTTP
+//! authorization).
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+
+/// What follows a mark when it is a secret.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// At least so many characters of a token.
+    Token { chars_min: usize },
+    /// The same, and nothing that could be a word may stand in front.
+    TokenAfterBreak { chars_min: usize },
+    /// The same, and the mark names the scheme: the secret is what comes after it.
+    Scheme { chars_min: usize },
+    /// Three parts with dots between, the first and second in Base64 of a JSON object.
+    Jwt,
+    /// A PEM block with a private key.
+    Pem,
+    /// `user:password@` of a URL.
+    UserInfo,
+}
+
+const MARKS: &[(&str, Shape)] = &[
+    ("ghp_", Shape::Token { chars_min: 16 }),
+    ("gho_", Shape::Token { chars_min: 16 }),
+    ("ghu_", Shape::Token { chars_min: 16 }),
+    ("ghs_", Shape::Token { chars_min: 16 }),
+    ("ghr_", Shape::Token { chars_min: 16 }),
+    ("github_pat_", Shape::Token { chars_min: 16 }),
+    ("xoxa-", Shape::Token { chars_min: 10 }),
+    ("xoxb-", Shape::Token { chars_min: 10 }),
+    ("xoxp-", Shape::Token { chars_min: 10 }),
+    ("xoxr-", Shape::Token { chars_min: 10 }),
+    ("xoxs-", Shape::Token { chars_min: 10 }),
+    ("sk-", Shape::TokenAfterBreak { chars_min: 20 }),
+    ("AIza", Shape::Token { chars_min: 30 }),
+    ("ya29.", Shape::Token { chars_min: 16 }),
+    ("eyJ", Shape::Jwt),
+    ("-----BEGIN", Shape::Pem),
+    ("hvs.", Shape::TokenAfterBreak { chars_min: 16 }),
+    ("glpat-", Shape::Token { chars_min: 16 }),
+    ("npm_", Shape::TokenAfterBreak { chars_min: 36 }),
+    ("pypi-", Shape::Token { chars_min: 30 }),
+    ("SG.", Shape::TokenAfterBreak { chars_min: 30 }),
+    ("whsec_", Shape::Token { chars_min: 16 }),
+    ("Bearer ", Shape::Scheme { chars_min: 16 }),
+    ("bearer ", Shape::Scheme { chars_min: 16 }),
+    ("Basic ", Shape::Scheme { chars_min: 16 }),
+    ("://", Shape::UserInfo),
+];
+
+/// A name that ends in one of these, whatever its letters' case, has a secret as its value.
+const NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "secretstring",
+    "secretbinary",
+    "secret_key",
+    "secretkey",
+    "secret_access_key",
+    "secretaccesskey",
+    "secret-access-key",
+    "private_key",
+    "privatekey",
+    "token",
+    "api_key",
+    "api-key",
+    "apikey",
+    "authorization",
+    "cookie",
+];
+
+/// Values of these run to the end of the line: they hold blanks and semicolons.
+const HEADERS: &[&str] = &["authorization", "cookie"];
+
+/// How `name: value` looks in running text, as far as a JSON object's own syntax does not look so.
+/// `name=value` and everything escaped are seen by their `=` and `\`.
+const WORDED: &[&str] = &[
+    "': ",
+    "assword: ",
+    "asswd: ",
+    "phrase: ",
+    "ecret: ",
+    "oken: ",
+    "key: ",
+    "Key: ",
+    "ation: ",
+    "ookie: ",
+    "ORD: ",
+    "SWD: ",
+    "RET: ",
+    "KEN: ",
+    "KEY: ",
+    "ION: ",
+    "KIE: ",
+];
+
+/// Longest URL authority that is looked at.
+const AUTHORITY_BYTES_MAX: usize = 512;
+
+/// Longest header of a JWT, which may carry a certificate.
+const JWT_HEADER_BYTES_MAX: usize = 2_048;
+
+/// Whether the value under this name is a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    NAMES.iter().any(|end| ends_with(name.as_bytes(), end))
+}
+
+fn ends_with(name: &[u8], end: &str) -> bool {
+    let start = name.len().checked_sub(end.len());
+    start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end.as_bytes()))
+}
+
+/// Whether a value under a secret's name tells nothing: empty, a literal, stars or a fingerprint.
+pub(super) fn is_harmless(value: &[u8]) -> bool {
+    value.iter().all(|byte| *byte == b'*')
+        || matches!(value, b"null" | b"true" | b"false" | b"None" | b"True" | b"False")
+        || is_fingerprint(value)
+}
+
+/// `fp:` 8 hexadecimal digits `:` 32 hexadecimal digits.
+fn is_fingerprint(value: &[u8]) -> bool {
+    let Some(rest) = value.strip_prefix(b"fp:") else { return false };
+    let is_hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
+    rest.len() == 41 && is_hex(&rest[..8]) && rest[8] == b':' && is_hex(&rest[9..])
+}
+
+/// Finds secrets.
+pub(super) struct Scanner {
+    /// Marks and worded names, letters as they are: one pass over a record with few false alarms.
+    quick: AhoCorasick,
+    /// Marks, then names, in any case of letters.
+    full: AhoCorasick,
+}
+
+impl Scanner {
+    pub(super) fn new() -> Self {
+        let marks = MARKS.iter().map(|(text, _)| *text);
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest);
+        let quick = builder.build(marks.clone().chain(WORDED.iter().copied()));
+        let full = builder.ascii_case_insensitive(true).build(marks.chain(NAMES.iter().copied()));
+        let few = "some fifty short patterns fit an automaton";
+        Self { quick: quick.expect(few), full: full.expect(few) }
+    }
+
+    /// Whether a JSON record certainly holds no secret in its values, by one cheap pass.
+    ///
+    /// Names of fields are not looked at: the caller knows its fields.
+    pub(super) fn is_clean(&self, record: &[u8]) -> bool {
+        // Counting has no early exit, so the compiler makes SIMD of it.
+        if 0 < record.iter().filter(|byte| matches!(byte, b'=' | b'\\')).count() {
+            return false;
+        }
+        self.quick.find_iter(record).all(|found| match MARKS.get(found.pattern().as_usize()) {
+            Some((_, shape)) => marked(record, found.range(), *shape).is_none(),
+            None => false,
+        })
+    }
+
+    /// The first secret at or after `from`.
+    pub(super) fn next_secret(&self, bytes: &[u8], mut from: usize) -> Option<Range<usize>> {
+        while let Some(found) = self.full.find(Input::new(bytes).range(from..)) {
+            let at = found.range();
+            let secret = match MARKS.get(found.pattern().as_usize()) {
+                Some((text, shape)) if bytes[at.clone()] == *text.as_bytes() => {
+                    marked(bytes, at.clone(), *shape)
+                }
+                Some(_) => None,
+                None => named(bytes, at.clone()),
+            };
+            match secret {
+                Some(secret) if from <= secret.start => return Some(secret),
+                Some(_) | None => from = at.start + 1,
+            }
+        }
+        None
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+/// The secret that begins with the mark at `at`.
+fn marked(bytes: &[u8], at: Range<usize>, shape: Shape) -> Option<Range<usize>> {
+    let run = |from: usize| from + bytes[from..].iter().take_while(|byte| is_token(**byte)).count();
+    // Base64 proper, which some tokens are written in.
+    let run_base64 = |from: usize| {
+        let more = |byte: &u8| is_token(*byte) || matches!(*byte, b'+' | b'/' | b'=' | b'~');
+        from + bytes[from..].iter().take_while(|byte| more(byte)).count()
+    };
+    match shape {
+        Shape::Token { chars_min } => {
+            let is_long = chars_min <= run(at.end) - at.end;
+            is_long.then(|| at.start..run_base64(at.end))
+        }
+        Shape::TokenAfterBreak { chars_min } => {
+            let end = run(at.end);
+            (is_break(bytes, at.start) && chars_min <= end - at.end).then_some(at.start..end)
+        }
+        Shape::Scheme { chars_min } => {
+            let end = run_base64(at.end);
+            let is_known = is_fingerprint(&bytes[at.end..end]);
+            (chars_min <= end - at.end && !is_known).then_some(at.end..end)
+        }
+        Shape::Jwt => {
+            // The header's end is sought within bounds: many beginnings must not cost their square.
+            let header = &bytes[at.end..bytes.len().min(at.end + JWT_HEADER_BYTES_MAX)];
+            let header_end = header.iter().position(|byte| !is_token(*byte) || *byte == b'.')?;
+            let token = at.start..run(at.end);
+            (header[header_end] == b'.' && 30 <= token.len()).then_some(token)
+        }
+        Shape::Pem => pem(bytes, at),
+        Shape::UserInfo => user_info(bytes, at.end),
+    }
+}
+
+/// Whether a word could begin at `start`. The letter of an escape such as `\n` ends none.
+fn is_break(bytes: &[u8], start: usize) -> bool {
+    let Some(before) = start.checked_sub(1) else { return true };
+    let is_escape = before.checked_sub(1).is_some_and(|at| bytes[at] == b'\\');
+    is_escape || !bytes[before].is_ascii_alphanumeric()
+}
+
+fn find(bytes: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
+    bytes[from..].windows(wanted.len()).position(|window| window == wanted).map(|at| from + at)
+}
+
+/// A whole PEM block with a private key; to the end of the text where its end is missing.
+fn pem(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
+    let label_end = bytes.len().min(at.end + 40);
+    find(&bytes[..label_end], at.end, b"PRIVATE KEY")?;
+    let end = match find(bytes, at.end, b"-----END") {
+        Some(foot) => find(bytes, foot + 8, b"-----").map_or(bytes.len(), |dashes| dashes + 5),
+        None => bytes.len(),
+    };
+    Some(at.start..end)
+}
+
+/// The password of `scheme://user:password@`; `from` is after the slashes.
+fn user_info(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let end = bytes.len().min(from + AUTHORITY_BYTES_MAX);
+    let stops = |byte: &u8| {
+        byte.is_ascii_whitespace() || matches!(*byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>')
+    };
+    let length = bytes[from..end].iter().position(stops).unwrap_or(end - from);
+    let authority = &bytes[from..from + length];
+    let at = authority.iter().rposition(|byte| *byte == b'@')?;
+    let colon = authority[..at].iter().position(|byte| *byte == b':')?;
+    let password = from + colon + 1..from + at;
+    (!is_harmless(&bytes[password.clone()])).then_some(password)
+}
+
+/// The value of the name that ends with the match at `at`, if that is a name with a value.
+fn named(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
+    let blanks = |from: usize| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+    };
+    let (name_end, is_quoted) = match opening_quote(bytes, at.end) {
+        Some((quote, _)) => (quote + 1, true),
+        None => (at.end, false),
+    };
+    let sign = blanks(name_end);
+    let value = blanks(sign + 1);
+    let is_value = match bytes.get(sign)? {
+        b'=' => true,
+        // `arn:...:secret:name` and `token:refresh` are names, `token: x` and `"token":x` are not.
+        b':' => is_quoted || sign + 1 < value || opening_quote(bytes, value).is_some(),
+        _ => false,
+    };
+    if !is_value || bytes.len() <= value {
+        return None;
+    }
+    let secret = match (opening_quote(bytes, value), bytes[value]) {
+        (Some((quote, escapes)), _) => quote + 1..closing_quote(bytes, quote, escapes),
+        (None, b'[' | b'{') => value..closing_bracket(bytes, value),
+        (None, _) => value..bare_end(bytes, value, is_header(&bytes[at])),
+    };
+    (!is_harmless(&bytes[secret.clone()])).then_some(secret)
+}
+
+fn is_header(name: &[u8]) -> bool {
+    HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header.as_bytes()))
+}
+
+/// The quote at `from`, behind any backslashes, with their number.
+fn opening_quote(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+    let escapes = bytes.get(from..)?.iter().take_while(|byte| **byte == b'\\').count();
+    let quote = from + escapes;
+    matches!(bytes.get(quote)?, b'"' | b'\'').then_some((quote, escapes))
+}
+
+fn escapes_before(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count()
+}
+
+/// The end of the text that begins with the quote at `open`, which has `escapes` before it.
+fn closing_quote(bytes: &[u8], open: usize, escapes: usize) -> usize {
+    for at in open + 1..bytes.len() {
+        if bytes[at] != bytes[open] {
+            continue;
+        }
+        // Backslashes are counted inside the text only: `""` is empty whatever stands before it.
+        let found = escapes_before(&bytes[open + 1..], at - open - 1);
+        match escapes {
+            0 if found.is_multiple_of(2) => return at,
+            0 => {}
+            _ if found <= escapes => return at - found,
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
+/// The end of the array or object that begins at `open`; brackets inside texts do not count.
+fn closing_bracket(bytes: &[u8], open: usize) -> usize {
+    let (mut depth, mut at) = (0_usize, open);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => at = closing_quote(bytes, at, escapes_before(bytes, at)),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        // A text that is escaped ends at its backslashes, before its quote.
+        at += bytes
+            .get(at..)
+            .map_or(0, |rest| rest.iter().take_while(|byte| **byte == b'\\').count());
+        at += 1;
+        if depth == 0 {
+            return at.min(bytes.len());
+        }
+    }
+    bytes.len()
+}
+
+/// The end of a value without quotes.
+fn bare_end(bytes: &[u8], from: usize, is_header: bool) -> usize {
+    let stops = |byte: &u8| match byte {
+        b'"' | b'\r' | b'\n' => true,
+        b',' | b';' | b'&' | b'\'' | b'}' | b')' | b']' => !is_header,
+        byte => byte.is_ascii_whitespace() && !is_header,
+    };
+    from + bytes[from..].iter().position(stops).unwrap_or(bytes.len() - from)
+}
+
+/// `json` with the escapes that hide letters undone: `\u0067hp_...` is `ghp_...`, `\/` is `/`.
+pub(super) fn without_escapes(json: &[u8]) -> Cow<'_, [u8]> {
+    if find(json, 0, b"\\u00").is_none() && find(json, 0, b"\\/").is_none() {
+        return Cow::Borrowed(json);
+    }
+    let mut plain = Vec::with_capacity(json.len());
+    let mut at = 0;
+    while at < json.len() {
+        let (byte, length) = match &json[at..] {
+            [b'\\', b'u', b'0', b'0', high, low, ..] => match visible(*high, *low) {
+                Some(byte) => (byte, 6),
+                None => (b'\\', 1),
+            },
+            [b'\\', b'/', ..] => (b'/', 2),
+            [b'\\', next, ..] => {
+                plain.push(b'\\');
+                (*next, 2)
+            }
+            [byte, ..] => (*byte, 1),
+            [] => break,
+        };
+        plain.push(byte);
+        at += length;
+    }
+    Cow::Owned(plain)
+}
+
+/// The visible character of two hexadecimal digits that JSON could as well have written plainly.
+fn visible(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    (matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\')).then_some(byte)
+}

@@ -1,0 +1,343 @@
+//! Registry changes, from their topic and from files.
+//!
+//! Invariant: a change that was read says when it was told. A file is read whole or not at all: every
+//! line that is wrong is named, so that it can be corrected in one go.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use schemas::{Format, RegistryChange, Reject, Timestamp};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::format::{Fault, readable};
+use crate::{RawRecord, Redactor};
+
+/// Most wrong lines that are named in one go.
+const BAD_LINES_MAX: usize = 100;
+/// Separates the agents of a shared credential in a cell of a CSV file.
+const LIST_SEPARATOR: char = ';';
+
+/// Reads the records of the registry's topic.
+#[derive(Clone, Debug)]
+pub struct RegistryReader {
+    redactor: Redactor,
+}
+
+impl RegistryReader {
+    pub fn new(redactor: Redactor) -> Self {
+        Self { redactor }
+    }
+
+    /// The change that `record` tells of. One that does not say when it was told was told at the
+    /// record's time, or else at `now`.
+    ///
+    /// # Errors
+    ///
+    /// The [`Reject`] to store.
+    pub fn read(&self, record: &RawRecord<'_>, now: Timestamp) -> Result<RegistryChange, Reject> {
+        let read = readable(record)
+            .and_then(|json| serde_json::from_str(json).map_err(|error| Fault::of_json(&error)));
+        let mut change: RegistryChange =
+            read.map_err(|fault| fault.into_reject(record, Format::Native, &self.redactor, now))?;
+        change.recorded_at.get_or_insert(record.record_time.unwrap_or(now));
+        change.evidence.get_or_insert_with(|| record.position().to_string());
+        Ok(change)
+    }
+}
+
+/// What is wrong with one line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// From 1.
+    pub line: u64,
+    pub detail: String,
+}
+
+/// Why a file of changes was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryFileError {
+    /// The file cannot be opened.
+    #[error("cannot read {}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+
+    /// Correct these lines.
+    #[error("{}", BadLines { path, lines })]
+    Lines { path: PathBuf, lines: Vec<BadLine> },
+}
+
+struct BadLines<'a> {
+    path: &'a Path,
+    lines: &'a [BadLine],
+}
+
+impl fmt::Display for BadLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, bad) in self.lines.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{}:{}: {}", self.path.display(), bad.line, bad.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file of changes: a JSON array, JSON Lines, or CSV whose header names the fields.
+///
+/// A change that does not say when it was told was told at `now`; one without evidence has the
+/// file's name and line as its evidence.
+///
+/// # Errors
+///
+/// [`RegistryFileError`] with every wrong line; then nothing of the file counts.
+pub fn read_registry_file(
+    path: &Path,
+    now: Timestamp,
+) -> Result<Vec<RegistryChange>, RegistryFileError> {
+    let bytes = std::fs::read(path)
+        .map_err(|cause| RegistryFileError::Io { path: path.to_path_buf(), cause })?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    parse(&bytes, &name, now)
+        .map_err(|lines| RegistryFileError::Lines { path: path.to_path_buf(), lines })
+}
+
+/// Changes with their lines, and what is wrong.
+#[derive(Default)]
+struct Parsed {
+    changes: Vec<(u64, RegistryChange)>,
+    bad: Vec<BadLine>,
+}
+
+impl Parsed {
+    fn add(&mut self, line: u64, change: Result<RegistryChange, serde_json::Error>) {
+        match change {
+            Ok(change) => self.changes.push((line, change)),
+            Err(error) => self.reject(line, without_place(&Fault::of_json(&error).detail)),
+        }
+    }
+
+    fn reject(&mut self, line: u64, detail: impl Into<String>) {
+        if self.bad.len() < BAD_LINES_MAX {
+            self.bad.push(BadLine { line, detail: detail.into() });
+        }
+    }
+}
+
+/// A detail without its line and column, which count from the change's own start.
+fn without_place(detail: &str) -> &str {
+    match detail.rsplit_once(" at ") {
+        Some((before, place))
+            if place.bytes().all(|byte| byte.is_ascii_digit() || byte == b':') =>
+        {
+            before
+        }
+        Some(_) | None => detail,
+    }
+}
+
+fn parse(bytes: &[u8], name: &str, now: Timestamp) -> Result<Vec<RegistryChange>, Vec<BadLine>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = line_of(&bytes[..error.valid_up_to()]);
+        vec![BadLine { line, detail: "wanted UTF-8, found another byte".to_owned() }]
+    })?;
+    let parsed = match text.trim_start().as_bytes().first() {
+        Some(b'[') => of_array(text),
+        Some(b'{') => of_lines(text),
+        Some(_) | None => of_csv(text),
+    };
+    if !parsed.bad.is_empty() {
+        return Err(parsed.bad);
+    }
+    let finished = parsed.changes.into_iter().map(|(line, mut change)| {
+        change.recorded_at.get_or_insert(now);
+        change.evidence.get_or_insert_with(|| format!("{name}:{line}"));
+        change
+    });
+    Ok(finished.collect())
+}
+
+/// The line, from 1, on which whatever follows `before` stands.
+fn line_of(before: &[u8]) -> u64 {
+    before.split(|byte| *byte == b'\n').count() as u64
+}
+
+fn of_array(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let elements: Vec<&RawValue> = match serde_json::from_str(text) {
+        Ok(elements) => elements,
+        Err(error) => {
+            parsed.reject(error.line() as u64, Fault::of_json(&error).detail);
+            return parsed;
+        }
+    };
+    for element in elements {
+        // An element is a part of the text, so its address tells where.
+        let start = element.get().as_ptr().addr() - text.as_ptr().addr();
+        parsed.add(line_of(&text.as_bytes()[..start]), serde_json::from_str(element.get()));
+    }
+    parsed
+}
+
+fn of_lines(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    for (line, json) in (1..).zip(text.lines()) {
+        if !json.trim().is_empty() {
+            parsed.add(line, serde_json::from_str(json));
+        }
+    }
+    parsed
+}
+
+fn of_csv(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = match reader.headers() {
+        Ok(header) => header.clone(),
+        Err(_) => csv::StringRecord::new(),
+    };
+    let names: BTreeSet<&str> = header.iter().collect();
+    if names.len() < header.len() || !names.contains("kind") || !names.contains("valid_from") {
+        parsed.reject(
+            1,
+            "wanted a header that names each field once, among them `kind` and `valid_from`",
+        );
+        return parsed;
+    }
+    for record in reader.records() {
+        match record {
+            Ok(cells) => {
+                let line = cells.position().map_or(0, csv::Position::line);
+                parsed.add(line, serde_json::from_value(Value::Object(fields(&header, &cells))));
+            }
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let detail = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } =
+                    error.kind()
+                {
+                    format!("wanted {expected_len} cells, found {len}")
+                } else {
+                    "wanted CSV, found another text".to_owned()
+                };
+                parsed.reject(line, detail);
+            }
+        }
+    }
+    parsed
+}
+
+/// The cells of one line under their names; an empty cell is an absent field.
+fn fields(header: &csv::StringRecord, cells: &csv::StringRecord) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("schema".to_owned(), "surety.registry_change.v1".into());
+    for (name, cell) in header.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+        let value = match (name, cell) {
+            ("active", "true") => Value::Bool(true),
+            ("active", "false") => Value::Bool(false),
+            ("agent_ids", list) => list.split(LIST_SEPARATOR).map(str::trim).collect(),
+            (_, text) => text.into(),
+        };
+        fields.insert(name.to_owned(), value);
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{Fact, KafkaPartition, Offset, RejectReason, Topic};
+
+    use super::*;
+
+    const EXAMPLES: &str = include_str!("../../schemas/json/registry_change.v1.example.json");
+    const ONE: &str = r#"{"schema":"surety.registry_change.v1","kind":"agent_class","agent_class":"a","sponsor_id":"s","valid_from":"2025-06-01T00:00:00Z"}"#;
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-03-01T00:00:00Z").unwrap()
+    }
+
+    fn bad(text: &str) -> Vec<(u64, String)> {
+        let bad = parse(text.as_bytes(), "f", now()).unwrap_err();
+        bad.into_iter().map(|bad| (bad.line, bad.detail)).collect()
+    }
+
+    #[test]
+    fn arrays_and_lines_give_the_same_changes() {
+        let array = parse(EXAMPLES.as_bytes(), "f", now()).unwrap();
+        let values: Vec<Value> = serde_json::from_str(EXAMPLES).unwrap();
+        let lines: Vec<String> = values.iter().map(Value::to_string).collect();
+        let lines = lines.join("\n\n");
+        let lines = parse(lines.as_bytes(), "f", now()).unwrap();
+
+        assert_eq!(array.len(), 6);
+        let ids = |changes: &[RegistryChange]| {
+            changes.iter().map(RegistryChange::change_id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&lines), ids(&array));
+        assert_eq!(array[1].evidence.as_deref(), Some("f:3"));
+    }
+
+    #[test]
+    fn a_csv_file_names_its_fields_in_the_header() {
+        let csv = "kind,valid_from,sponsor_id,active,name,credential_id,credential_kind,agent_ids\n\
+            sponsor,2025-01-01T00:00:00Z,anna,true,\"Keller, \"\"Anna\"\"\",,,\n\
+            credential,2025-01-01T00:00:00Z,,,,svc-erp,static_key,buyer-1; seller-1\n";
+
+        let changes = parse(csv.as_bytes(), "people.csv", now()).unwrap();
+
+        let Fact::Sponsor { name, active: true, .. } = &changes[0].fact else {
+            panic!("{changes:?}")
+        };
+        assert_eq!(name.as_deref(), Some("Keller, \"Anna\""));
+        let Fact::Credential { agent_ids, .. } = &changes[1].fact else { panic!("{changes:?}") };
+        assert_eq!(agent_ids.len(), 2);
+        assert_eq!(changes[1].recorded_at, Some(now()));
+        assert_eq!(changes[1].evidence.as_deref(), Some("people.csv:3"));
+    }
+
+    #[test]
+    fn every_wrong_line_is_named_and_no_line_counts() {
+        let lines = format!("{ONE}\nno json\n\n{}\n", ONE.replace("\"a\"", "7"));
+        assert_eq!(bad(&lines).iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 4]);
+
+        let array = format!("[\n{ONE},\n{},\n{{}}]", ONE.replace("agent_class\":", "klass\":"));
+        assert_eq!(bad(&array).iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4]);
+
+        let csv = "kind,valid_from,agent_class,sponsor_id\nagent_class,yesterday,a,s\nagent_class\n\
+            planet,2025-01-01T00:00:00Z,a,s\n";
+        let found = bad(csv);
+        assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 4]);
+        assert!(found[0].1.starts_with("wanted an RFC 3339 time"), "{found:?}");
+        assert_eq!(found[1].1, "wanted 4 cells, found 1");
+        assert!(found[2].1.contains("`sponsor`"), "{found:?}");
+
+        assert_eq!(bad("a,a\n1,2\n")[0].0, 1);
+        assert_eq!(bad("[{]")[0].0, 1);
+    }
+
+    #[test]
+    fn a_record_of_the_topic_is_a_change_told_at_the_records_time() {
+        let reader = RegistryReader::new(Redactor::new(b"key"));
+        let topic = Topic::new("registry");
+        let mut record = RawRecord {
+            topic: &topic,
+            partition: KafkaPartition(0),
+            offset: Offset(3),
+            record_time: Some(Timestamp::EPOCH),
+            payload: Some(ONE.as_bytes()),
+        };
+
+        let change = reader.read(&record, now()).unwrap();
+
+        assert_eq!(change.recorded_at, Some(Timestamp::EPOCH));
+        assert_eq!(change.evidence.as_deref(), Some("registry/0@3"));
+        record.payload = Some(b"{\"password\":\"hunter2\"}");
+        let reject = reader.read(&record, now()).unwrap_err();
+        assert_eq!(reject.reason, RejectReason::BadField);
+        assert!(!String::from_utf8(reject.raw).unwrap().contains("hunter2"));
+    }
+}
