@@ -1,0 +1,180 @@
+//! [`Clock`]: which hour of event time (epoch) the detector is in, told by the records alone.
+//!
+//! An event of epoch `e` is judged by what all agents did up to epoch `e - 2`. The epoch between is
+//! the grace: partitions may be up to an hour of event time apart and every event still finds the
+//! same snapshot, whatever the interleaving. Two epochs are open for learning, the current and the
+//! previous one; a later event (see [`Placed::is_late`]) is judged by the older of the two snapshots
+//! and learned in the older of the two epochs: what its class learns of it, and when, then depends on
+//! the interleaving (not on batches: a replay of the same order is still the same).
+//!
+//! Invariant: placing is a function of the sequence of (epoch, agent) alone. One agent whose clock is
+//! wrong cannot move the epochs: an event more than a day off does not count, until two agents (or
+//! [`STRAYS_OF_ONE_MAX`] events) in a row agree that the day is another one.
+
+use crate::pack::pack_struct;
+
+/// Hours that an event may lie before or after the current epoch and count as on time.
+const STRAY_HOURS: u32 = 24;
+/// Strays in a row, of two agents at least, that move the clock.
+const STRAYS_MAX: u32 = 16;
+/// Strays in a row of a single agent that move the clock: then nobody else is there to object.
+const STRAYS_OF_ONE_MAX: u32 = 256;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Clock {
+    /// The current epoch; `None` before the first event.
+    epoch: Option<u32>,
+    /// The first of the strays in a row.
+    stray_epoch: u32,
+    strays: u32,
+    stray_agent: u64,
+    /// Another agent than `stray_agent` strays as well: 0 or 1.
+    is_agreed: u8,
+}
+
+pack_struct!(Clock { epoch, stray_epoch, strays, stray_agent, is_agreed });
+
+/// Which of the two open epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Previous,
+    Current,
+}
+
+/// Where an event falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// What must happen to the epochs before the event is folded.
+    pub turn: Turn,
+    pub slot: Slot,
+    /// More than an hour behind.
+    pub is_late: bool,
+    /// More than a day ahead: its time is not believed.
+    pub is_ahead: bool,
+}
+
+/// What happens to the epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Stay,
+    /// Seal epoch by epoch up to this one.
+    Advance {
+        from: u32,
+        to: u32,
+    },
+    /// Seal both open epochs and go on from this earlier one.
+    Reset {
+        to: u32,
+    },
+}
+
+impl Clock {
+    pub(crate) fn epoch(&self) -> Option<u32> {
+        self.epoch
+    }
+
+    /// Places an event of `epoch` and moves the clock.
+    pub(crate) fn place(&mut self, epoch: u32, agent: u64) -> Placed {
+        let Some(current) = self.epoch else {
+            self.epoch = Some(epoch);
+            return Placed::on_time(Turn::Stay);
+        };
+        if epoch.abs_diff(current) <= STRAY_HOURS {
+            self.strays = 0;
+            if current < epoch {
+                self.epoch = Some(epoch);
+                return Placed::on_time(Turn::Advance { from: current, to: epoch });
+            }
+            let slot = if epoch == current { Slot::Current } else { Slot::Previous };
+            let is_late = epoch + 1 < current;
+            return Placed { turn: Turn::Stay, slot, is_late, is_ahead: false };
+        }
+        if self.is_confirmed(epoch, agent) {
+            self.strays = 0;
+            self.epoch = Some(epoch);
+            return Placed::on_time(if current < epoch {
+                Turn::Advance { from: current, to: epoch }
+            } else {
+                Turn::Reset { to: epoch }
+            });
+        }
+        let is_ahead = current < epoch;
+        let slot = if is_ahead { Slot::Current } else { Slot::Previous };
+        Placed { turn: Turn::Stay, slot, is_late: !is_ahead, is_ahead }
+    }
+
+    /// Counts a stray, and tells whether the day is another one now.
+    fn is_confirmed(&mut self, epoch: u32, agent: u64) -> bool {
+        if self.strays == 0 || STRAY_HOURS < epoch.abs_diff(self.stray_epoch) {
+            (self.strays, self.stray_epoch) = (0, epoch);
+            (self.stray_agent, self.is_agreed) = (agent, 0);
+        }
+        self.strays += 1;
+        if agent != self.stray_agent {
+            self.is_agreed = 1;
+        }
+        let wanted = if self.is_agreed == 1 { STRAYS_MAX } else { STRAYS_OF_ONE_MAX };
+        wanted <= self.strays
+    }
+}
+
+impl Placed {
+    fn on_time(turn: Turn) -> Self {
+        Self { turn, slot: Slot::Current, is_late: false, is_ahead: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock_at(epoch: u32) -> Clock {
+        let mut clock = Clock::default();
+        clock.place(epoch, 1);
+        clock
+    }
+
+    #[test]
+    fn an_agent_ten_years_ahead_moves_nobody_as_long_as_others_are_on_time() {
+        let mut clock = clock_at(1_000);
+        for n in 0..10_000 {
+            let wrong = clock.place(88_600 + n / 100, 7);
+            assert!(wrong.is_ahead && wrong.turn == Turn::Stay);
+            if n % 100 == 0 {
+                clock.place(1_000, 1);
+            }
+        }
+
+        assert_eq!(clock.epoch(), Some(1_000));
+    }
+
+    #[test]
+    fn after_a_silence_of_a_week_sixteen_events_of_two_agents_move_the_clock() {
+        let mut clock = clock_at(1_000);
+        let turns: Vec<Turn> = (0..17).map(|n| clock.place(1_168, n % 3).turn).collect();
+
+        assert_eq!(turns[..15], [Turn::Stay; 15]);
+        assert_eq!(turns[15..], [Turn::Advance { from: 1_000, to: 1_168 }, Turn::Stay]);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_from_the_start_is_put_right() {
+        let mut clock = clock_at(88_600);
+        let mut last = Turn::Stay;
+        for n in 0..16 {
+            last = clock.place(1_000, n % 2).turn;
+        }
+
+        assert_eq!(last, Turn::Reset { to: 1_000 });
+    }
+
+    #[test]
+    fn an_event_of_the_last_epoch_is_on_time_and_one_before_is_late() {
+        let mut clock = clock_at(1_000);
+
+        let placed = [1_000, 999, 998].map(|epoch| clock.place(epoch, 1));
+
+        assert_eq!(placed.map(|one| one.slot), [Slot::Current, Slot::Previous, Slot::Previous]);
+        assert_eq!(placed.map(|one| one.is_late), [false, false, true]);
+    }
+}

@@ -1,0 +1,213 @@
+//! [`Detector`]: events to findings.
+//!
+//! Invariant (D1): state and findings are a function of the records folded, in their order. How they
+//! were cut into batches changes nothing, nor does a checkpoint and its restoration at any point.
+//!
+//! - Each agent lies in one shard; a shard folds its records in input order; shards share nothing
+//!   that is written while they fold.
+//! - What agents learn from their class comes from snapshots that change only when the event time
+//!   enters another hour (`clock.rs`). A batch is therefore folded in segments that end there, and a
+//!   snapshot is sealed from sums that are exact, so that no order can show in them (`class.rs`).
+
+use rayon::prelude::*;
+use schemas::{Finding, SHARDS, Shard as ShardOf, StampedEvent};
+
+use crate::class::{Additive, ClassDelta};
+use crate::clock::{Clock, Turn};
+use crate::config::Config;
+use crate::hash::{KeyMap, key_of};
+use crate::pack::pack_struct;
+use crate::population::Population;
+use crate::shard::{Prepared, Shard, View};
+
+/// Segments smaller than this are folded by the calling thread: waking others costs more.
+const PARALLEL_EVENTS_MIN: usize = 512;
+
+/// Baselines of all agents, and the detectors that compare events with them.
+#[derive(Debug)]
+pub struct Detector {
+    config: Config,
+    pub(crate) state: State,
+    segment: Segment,
+}
+
+/// Everything that a checkpoint holds.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct State {
+    pub head: Head,
+    pub shards: Vec<Shard>,
+}
+
+/// What belongs to no shard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Head {
+    pub clock: Clock,
+    /// Judges events of the current epoch.
+    pub current: Population,
+    /// Judges those of the epoch before.
+    pub previous: Population,
+    pub events: u64,
+    pub late: u64,
+    pub ahead: u64,
+}
+
+pack_struct!(Head { clock, current, previous, events, late, ahead });
+
+/// Events between two turns of the clock, sorted by shard.
+#[derive(Debug, Default)]
+struct Segment {
+    prepared: Vec<Prepared>,
+    /// Numbers in `prepared`, by shard.
+    by_shard: Vec<Vec<u32>>,
+}
+
+/// What the detector holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Agents remembered.
+    pub agents: u64,
+    /// Agents forgotten for want of room.
+    pub evicted: u64,
+    /// Bytes of agents' state with its index.
+    pub bytes: u64,
+    pub classes: u64,
+    /// Events folded.
+    pub events: u64,
+    /// Events more than an hour behind the newest.
+    pub late: u64,
+    /// Events more than a day ahead of the others.
+    pub ahead: u64,
+    pub findings: u64,
+}
+
+impl Detector {
+    pub fn new(config: Config) -> Self {
+        let shards = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
+        Self::of(config, State { head: Head::default(), shards })
+    }
+
+    pub(crate) fn of(config: Config, state: State) -> Self {
+        assert_eq!(state.shards.len(), SHARDS, "each agent has a shard");
+        Self { config, state, segment: Segment::default() }
+    }
+
+    /// Judges and learns `events` in their order. The findings are in the order of their events.
+    pub fn fold(&mut self, events: &[StampedEvent]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut keys = Vec::new();
+        keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(keys_of));
+        let mut start = 0;
+        for (at, (agent, shard, second)) in keys.iter().enumerate() {
+            let placed = self.state.head.clock.place(second / 3_600, *agent);
+            if placed.turn != Turn::Stay {
+                self.fold_segment(&events[start..at], &mut findings);
+                start = at;
+                self.turn(placed.turn);
+            }
+            let head = &mut self.state.head;
+            head.late += u64::from(placed.is_late);
+            head.ahead += u64::from(placed.is_ahead);
+            let epoch = head.clock.epoch().expect("an event was placed");
+            let second = if placed.is_ahead { epoch * 3_600 } else { *second };
+            let prepared = Prepared { agent: *agent, second, shard: *shard, slot: placed.slot };
+            self.segment.prepared.push(prepared);
+        }
+        self.fold_segment(&events[start..], &mut findings);
+        self.state.head.events += events.len() as u64;
+        findings
+    }
+
+    /// Folds what was prepared.
+    fn fold_segment(&mut self, events: &[StampedEvent], findings: &mut Vec<Finding>) {
+        let Segment { prepared, by_shard } = &mut self.segment;
+        assert_eq!(prepared.len(), events.len(), "each event is prepared once");
+        let Head { current, previous, .. } = &self.state.head;
+        let view = View { config: &self.config, previous, current };
+        if events.len() < PARALLEL_EVENTS_MIN {
+            for (event, prepared) in events.iter().zip(prepared.iter()) {
+                let shard = &mut self.state.shards[usize::from(prepared.shard)];
+                findings.extend(shard.fold(event, prepared, &view));
+            }
+            prepared.clear();
+            return;
+        }
+        by_shard.resize_with(SHARDS, Vec::new);
+        for (at, one) in prepared.iter().enumerate() {
+            let number = u32::try_from(at).expect("a batch is far smaller");
+            by_shard[usize::from(one.shard)].push(number);
+        }
+        let found = self.state.shards.par_iter_mut().zip(by_shard).map(|(shard, numbers)| {
+            let mut found = Vec::new();
+            for number in numbers.drain(..) {
+                let at = number as usize;
+                let finding = shard.fold(&events[at], &prepared[at], &view);
+                found.extend(finding.map(|finding| (number, finding)));
+            }
+            found
+        });
+        let mut found: Vec<(u32, Finding)> = found.flatten_iter().collect();
+        found.sort_unstable_by_key(|(number, _)| *number);
+        findings.extend(found.into_iter().map(|(_, finding)| finding));
+        prepared.clear();
+    }
+
+    /// Seals epochs as the clock turns.
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Stay => {}
+            Turn::Advance { from, to } => {
+                // When an epoch ends, the one before it is sealed: the epoch itself is the grace.
+                for epoch in from..to {
+                    self.seal(epoch.saturating_sub(1));
+                }
+            }
+            Turn::Reset { to } => {
+                self.seal(to);
+                self.seal(to);
+            }
+        }
+    }
+
+    /// Adds what all shards learned in the older open epoch to the next snapshot.
+    fn seal(&mut self, epoch: u32) {
+        let mut deltas = KeyMap::<ClassDelta>::default();
+        for shard in &mut self.state.shards {
+            for (class, delta) in shard.turn() {
+                deltas.entry(class).or_default().add(&delta);
+            }
+        }
+        let head = &mut self.state.head;
+        head.previous = head.current.clone();
+        head.current.seal(epoch, &deltas);
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn stats(&self) -> Stats {
+        let State { head, shards } = &self.state;
+        let sum = |of: fn(&Shard) -> u64| shards.iter().map(of).sum();
+        Stats {
+            agents: sum(|shard| shard.agents() as u64),
+            evicted: sum(|shard| shard.evicted),
+            bytes: sum(|shard| shard.bytes() as u64),
+            classes: head.current.classes() as u64,
+            events: head.events,
+            late: head.late,
+            ahead: head.ahead,
+            findings: sum(|shard| shard.findings),
+        }
+    }
+}
+
+/// Key and shard of the agent, and the second of the event.
+fn keys_of(stamped: &StampedEvent) -> (u64, u8, u32) {
+    let agent = &stamped.event.agent_id;
+    let shard = u8::try_from(ShardOf::of(agent).index()).expect("there are 64 shards");
+    let second = u32::try_from(stamped.event.time.as_micros() / 1_000_000).unwrap_or(u32::MAX);
+    (key_of(agent.as_str()), shard, second)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! D1, and what is found and what is not.
+
+use schemas::{DetectorKind, Offset, Offsets, Outcome, Severity, Topic};
+
+use super::*;
+use crate::sample::{DAY, Dice, START, company, event, numbered, paying, with};
+
+fn checkpoint_of(detector: &Detector) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    detector.write_checkpoint(&Offsets::default(), &mut bytes).unwrap();
+    bytes
+}
+
+fn restored(bytes: &[u8]) -> Detector {
+    Detector::read_checkpoint(Config::default(), bytes).unwrap().0
+}
+
+/// A company with things in it that must be found, so that findings are compared at all, and with
+/// clocks that are wrong.
+fn troubled_company(seed: u64, days: i64) -> Vec<StampedEvent> {
+    let mut events = company(seed, 24, 0..days);
+    let mut dice = Dice(seed);
+    let attack = START + (days - 1) * DAY + 9 * 3_600;
+    for n in 0..40_u64 {
+        let second = attack + 40 * n as i64;
+        let made = event("procurement-agent-6", "procurement", second, "procurement.approve");
+        events.push(with(paying(made, 49_000.0 + n as f64), &format!("vendor:shell-{}", n / 4)));
+    }
+    for _ in 0..30 {
+        let second = START + dice.below(days as u64 * DAY as u64) as i64;
+        let far = [10 * 365 * DAY, 3 * DAY, -2 * DAY, -7_200][dice.below(4) as usize];
+        events.push(event("mail-agent-4", "mail", (second + far).max(0), "mail.send"));
+    }
+    let ordered = |stamped: &StampedEvent| stamped.event.time.min(sample_end(days));
+    events.sort_by_key(ordered);
+    numbered(events)
+}
+
+fn sample_end(days: i64) -> schemas::Timestamp {
+    schemas::Timestamp::from_micros((START + days * DAY) * 1_000_000).unwrap()
+}
+
+#[test]
+fn however_the_input_is_cut_the_findings_and_the_state_are_the_same() {
+    for seed in 0..4 {
+        let events = troubled_company(seed, 12);
+        let mut whole = Detector::new(Config::default());
+        let findings = whole.fold(&events);
+        assert!(!findings.is_empty(), "seed {seed}");
+
+        for cut in 0..4_u64 {
+            let mut dice = Dice(seed * 100 + cut);
+            let mut detector = Detector::new(Config::default());
+            let mut found = Vec::new();
+            let mut rest = &events[..];
+            while !rest.is_empty() {
+                let batch = 1 + dice.below([3, 700, 5_000, 100][cut as usize]) as usize;
+                let (now, later) = rest.split_at(batch.min(rest.len()));
+                found.extend(detector.fold(now));
+                rest = later;
+                if dice.below([400, 5, 3, 30][cut as usize]) == 0 {
+                    detector = restored(&checkpoint_of(&detector));
+                }
+            }
+            assert_eq!(found, findings, "replay with seed {seed}, cut {cut}");
+            assert_eq!(detector.state, whole.state, "replay with seed {seed}, cut {cut}");
+            assert!(checkpoint_of(&detector) == checkpoint_of(&whole), "seed {seed}, cut {cut}");
+        }
+    }
+}
+
+#[test]
+fn partitions_may_be_half_an_hour_apart_and_the_findings_are_the_same() {
+    for seed in 10..13 {
+        let mut events = company(seed, 24, 0..12);
+        let attack = START + 11 * DAY + 9 * 3_600;
+        for n in 0..20 {
+            let made =
+                event("procurement-agent-6", "procurement", attack + 60 * n, "procurement.approve");
+            events.push(with(paying(made, 49_000.0), &format!("vendor:shell-{n}")));
+        }
+        events.sort_by_key(|stamped| stamped.event.time);
+        let events = numbered(events);
+        let mut aligned = Detector::new(Config::default());
+        let mut expected = aligned.fold(&events);
+        assert!(!expected.is_empty());
+
+        for shuffle in 0..3 {
+            let mut dice = Dice(seed * 100 + shuffle);
+            let lag: Vec<i64> = (0..3).map(|_| dice.below(1_800) as i64).collect();
+            let mut shuffled = events.clone();
+            // Stable: within a partition the order stays.
+            shuffled.sort_by_key(|stamped| {
+                let partition = stamped.position.partition.0 as usize;
+                stamped.event.time.as_micros() / 1_000_000 + lag[partition]
+            });
+            let mut detector = Detector::new(Config::default());
+            let mut found = Vec::new();
+            for batch in shuffled.chunks(997) {
+                found.extend(detector.fold(batch));
+            }
+            expected.sort_by(|a, b| a.finding_id.cmp(&b.finding_id));
+            found.sort_by(|a, b| a.finding_id.cmp(&b.finding_id));
+            assert_eq!(found, expected, "seed {seed}, shuffle {shuffle}, lags {lag:?}");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_carries_its_offsets_and_any_damage_is_an_error() {
+    let mut detector = Detector::new(Config::default());
+    detector.fold(&company(3, 12, 0..2));
+    let mut offsets = Offsets::default();
+    offsets.raise(&Topic::new("events"), schemas::KafkaPartition(2), Offset(77));
+    let mut bytes = Vec::new();
+    detector.write_checkpoint(&offsets, &mut bytes).unwrap();
+
+    let (back, read) = Detector::read_checkpoint(Config::default(), &bytes[..]).unwrap();
+    assert_eq!(read, offsets);
+    assert_eq!(back.state, detector.state);
+    assert_eq!(back.stats().agents, detector.stats().agents);
+
+    let mut dice = Dice(9);
+    for _ in 0..200 {
+        let mut damaged = bytes.clone();
+        let at = dice.below(bytes.len() as u64) as usize;
+        damaged[at] ^= 1 << dice.below(8);
+        assert!(Detector::read_checkpoint(Config::default(), &damaged[..]).is_err(), "byte {at}");
+        let end = dice.below(bytes.len() as u64) as usize;
+        assert!(Detector::read_checkpoint(Config::default(), &bytes[..end]).is_err(), "cut {end}");
+    }
+    let longer = [&bytes[..], b"x"].concat();
+    assert!(Detector::read_checkpoint(Config::default(), &longer[..]).is_err());
+    bytes[16] = 9;
+    assert!(matches!(
+        Detector::read_checkpoint(Config::default(), &bytes[..]),
+        Err(crate::CheckpointError::Version { found: 9 })
+    ));
+}
+
+#[test]
+fn a_million_names_that_come_once_do_not_outgrow_the_room_nor_push_out_regulars() {
+    let config = Config::default().with_agents_max(1_024);
+    let mut detector = Detector::new(config);
+    detector.fold(&company(5, 24, 0..4));
+    let flood: Vec<StampedEvent> = (0..20_000)
+        .map(|n| event(&format!("sub-{n}"), "sub", START + 4 * DAY + n, "task.run"))
+        .collect();
+    detector.fold(&numbered(flood));
+
+    let stats = detector.stats();
+    assert!(stats.agents <= 1_024 && 18_000 < stats.evicted, "{stats:?}");
+    let before = detector.stats().agents;
+    detector.fold(&company(5, 24, 5..6));
+    assert_eq!(detector.stats().agents, before);
+}
+
+/// Folds a history and then `attack`; gives the attack's findings.
+fn findings_of(attack: Vec<StampedEvent>, seed: u64) -> Vec<Finding> {
+    let mut detector = Detector::new(Config::default());
+    detector.fold(&company(seed, 60, 0..28));
+    detector.fold(&numbered(attack))
+}
+
+#[test]
+fn the_first_order_to_a_shell_company_is_a_finding_to_wake_somebody_for() {
+    let mut caught = 0;
+    for seed in 0..3 {
+        let attack = (0..20)
+            .map(|n| {
+                let second = START + 28 * DAY + 10 * 3_600 + 60 * n;
+                let made =
+                    event("procurement-agent-6", "procurement", second, "procurement.approve");
+                with(paying(made, 49_100.0 + 37.0 * n as f64), &format!("vendor:shell-{n}"))
+            })
+            .collect();
+        let found = findings_of(attack, seed);
+        let first = found.first().expect("something is found");
+        caught += usize::from(first.position.offset == Offset(0));
+        assert!(Severity::Page <= first.severity, "{first:#?}");
+        assert!(first.summary.contains("never in"), "{first:#?}");
+        let shares: f32 = first.features.iter().map(|feature| feature.share).sum();
+        assert!((shares - 1.0).abs() < 1e-3);
+    }
+    assert_eq!(caught, 3);
+}
+
+#[test]
+fn a_stolen_key_used_from_elsewhere_is_found_and_a_move_of_everybody_is_not() {
+    let attack = (0..10)
+        .map(|n| {
+            let mut made = with(
+                event("support-agent-7", "support", START + 28 * DAY + 36_000 + n, "customer.read"),
+                "customer:support-1",
+            );
+            made.event.source_ip = Some("203.0.113.7".parse().unwrap());
+            made.event.user_agent = Some("curl/8".to_owned());
+            made
+        })
+        .collect();
+
+    let found = findings_of(attack, 1);
+
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].detector, DetectorKind::StolenCredential);
+    assert!(Severity::Page <= found[0].severity, "{found:#?}");
+}
+
+#[test]
+fn false_findings_over_benign_days_stay_near_the_budget() {
+    let (mut findings, mut pages, mut agent_days) = (0, 0, 0);
+    for seed in 20..23 {
+        let mut detector = Detector::new(Config::default());
+        detector.fold(&company(seed, 60, 0..14));
+        let found = detector.fold(&company(seed, 60, 14..28));
+        for finding in found.iter().take(3) {
+            eprintln!("{}", finding.summary);
+        }
+        findings += found.len();
+        pages += found.iter().filter(|one| Severity::Page <= one.severity).count();
+        agent_days += 60 * 10;
+    }
+    let rate = findings as f64 / f64::from(agent_days);
+    let page_rate = pages as f64 / f64::from(agent_days);
+    assert!(rate < 0.15 && page_rate < 0.06, "{rate} {page_rate}");
+}
+
+#[test]
+fn repetitions_are_folded_into_the_open_finding() {
+    let attack = (0..30)
+        .map(|n| {
+            let second = START + 28 * DAY + 36_000 + 20 * n;
+            let made = event("invoice-agent-8", "invoice", second, "invoice.approve");
+            with(paying(made, 45_000.0), "account:mule")
+        })
+        .collect();
+
+    let found = findings_of(attack, 2);
+
+    let about_it: Vec<_> =
+        found.iter().filter(|one| one.detector == DetectorKind::NewCounterparty).collect();
+    assert!(about_it.len() <= 4, "{}", about_it.len());
+    assert!(!found.is_empty());
+}
+
+#[test]
+fn denied_attempts_make_nothing_known() {
+    let attack = (0..40)
+        .map(|n| {
+            let second = START + 28 * DAY + 36_000 + 20 * n;
+            let made = event("invoice-agent-8", "invoice", second, "invoice.approve");
+            let mut made = with(paying(made, 45_000.0), &format!("account:mule-{n}"));
+            made.event.outcome = Outcome::Denied;
+            made
+        })
+        .collect();
+
+    let found = findings_of(attack, 3);
+
+    assert!(found.iter().any(|one| Severity::Page <= one.severity), "{found:#?}");
+    assert!(found.iter().all(|one| one.money_at_risk.is_none_or(|money| money.as_cents() == 0)));
+}

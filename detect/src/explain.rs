@@ -1,0 +1,350 @@
+//! [`Case`]: a verdict in words and numbers that a person can check.
+//!
+//! Invariant: every number in a finding comes from the state that the verdict was made of; nothing
+//! is estimated for the text. What this costs is paid for findings only.
+
+use std::fmt::Write;
+
+use schemas::{
+    Amount, DetectorKind, FeatureShare, Finding, Maturity, MaturityLevel, Severity, StampedEvent,
+};
+
+use crate::agent::Agent;
+use crate::class::Class;
+use crate::facts::Facts;
+use crate::score::{Part, Verdict};
+use crate::signs::{Feature, Signs};
+use crate::volume::Unusual;
+
+const WINDOW_NAMES: [&str; 3] = ["5min", "1h", "24h"];
+const WINDOW_WORDS: [&str; 3] = ["5 minutes", "an hour", "a day"];
+
+/// What a finding is made of: the event, and the state before it was learned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case<'a> {
+    pub stamped: &'a StampedEvent,
+    pub agent: &'a Agent,
+    pub class: &'a Class,
+    pub facts: &'a Facts,
+    pub signs: &'a Signs,
+}
+
+/// Money at risk in hundredths: what went to the counterparty (`there`), or in the burst.
+pub(crate) fn cents_at_risk(verdict: &Verdict, agent: &Agent, there: i64) -> i64 {
+    match verdict.detector() {
+        DetectorKind::UnusualVolume => agent.volume.cents_of_hour(),
+        DetectorKind::UnusualAmount
+        | DetectorKind::NewCounterparty
+        | DetectorKind::CounterpartyBurst
+        | DetectorKind::NewAction
+        | DetectorKind::StolenCredential => there,
+    }
+}
+
+impl Case<'_> {
+    pub(crate) fn explain(&self, verdict: &Verdict, severity: Severity, cents: i64) -> Finding {
+        let StampedEvent { event, position, .. } = self.stamped;
+        let detector = verdict.detector();
+        let total: f64 = verdict.parts.iter().map(|part| part.added).sum();
+        let features = verdict
+            .parts
+            .iter()
+            .filter(|part| 0.0 < part.added)
+            .map(|part| self.feature(part, total))
+            .collect();
+        let money = event.amount.and_then(|_| Amount::from_cents(cents).ok());
+        Finding {
+            finding_id: Finding::id_of(detector, &event.agent_id, position),
+            detector,
+            severity,
+            time: event.time,
+            agent_id: event.agent_id.clone(),
+            agent_class: event.agent_class.clone(),
+            credential_id: event.credential_id.clone(),
+            sponsor_id: self.stamped.sponsor_id.clone(),
+            trace_status: self.stamped.trace_status,
+            event_id: event.event_id.clone(),
+            position: position.clone(),
+            action: event.action.clone(),
+            counterparty_id: event.counterparty_id.clone(),
+            score: verdict.surprise,
+            false_findings_per_agent_day: verdict.false_per_agent_day,
+            summary: self.summary(verdict),
+            features,
+            maturity: self.maturity(),
+            evidence: vec![event.event_id.clone()],
+            money_at_risk: money,
+            currency: event.currency.filter(|_| money.is_some()),
+            tags: tags(detector, event.amount.is_some()),
+        }
+    }
+
+    fn maturity(&self) -> Maturity {
+        // This event is counted already.
+        let events = u64::from(self.agent.events).saturating_sub(1);
+        let days = self.days_known();
+        let level = match events {
+            0..16 => MaturityLevel::Cold,
+            16..128 => MaturityLevel::Young,
+            _ if days < 7.0 => MaturityLevel::Young,
+            _ => MaturityLevel::Mature,
+        };
+        Maturity { level, events, days }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "days with a fraction")]
+    fn days_known(&self) -> f32 {
+        (self.facts.second - self.agent.first_second) as f32 / 86_400.0
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a share needs three digits")]
+    fn feature(&self, part: &Part, total: f64) -> FeatureShare {
+        let signs = self.signs;
+        let windowed = |what: &str, unusual: &Unusual| {
+            let name = format!("{what}_per_{}", WINDOW_NAMES[unusual.window]);
+            (name, unusual.expected, unusual.seen)
+        };
+        let currency = self.stamped.event.currency.map_or(String::new(), |currency| {
+            format!("_{}", currency.as_str().to_ascii_lowercase())
+        });
+        let (feature, expected, seen) = match part.feature {
+            Feature::Calls => windowed("calls", &signs.counts[0]),
+            Feature::Writes => windowed("writes", &signs.counts[1]),
+            Feature::Failures => windowed("failures", &signs.counts[2]),
+            Feature::Money => windowed(&format!("money{currency}"), &signs.money),
+            Feature::Drift => windowed("drift_of_volume", &signs.drift),
+            Feature::Hour => ("active_hours".into(), signs.hour.expected, 1.0),
+            Feature::Amount => {
+                (format!("amount{currency}"), signs.amount.median, signs.amount.seen)
+            }
+            Feature::NearLimit => (
+                "amounts_just_below_a_round_limit".into(),
+                signs.near_limit.expected,
+                signs.near_limit.seen,
+            ),
+            Feature::Counterparty => {
+                ("new_counterparty".into(), signs.counterparty.strangeness.rate, 1.0)
+            }
+            Feature::Burst => {
+                ("dealings_with_counterparty_per_1h".into(), signs.burst.expected, signs.burst.seen)
+            }
+            Feature::Action => ("new_action".into(), signs.action.rate, 1.0),
+            Feature::Origin => ("new_network_or_device".into(), signs.network.rate, 1.0),
+        };
+        let probability = 10_f64.powf(-signs.surprise(part.feature));
+        FeatureShare { feature, expected, seen, probability, share: (part.added / total) as f32 }
+    }
+
+    fn summary(&self, verdict: &Verdict) -> String {
+        let event = &self.stamped.event;
+        let mut text = format!("{} did {}", event.agent_id.as_str(), event.action);
+        if let Some(other) = &event.counterparty_id {
+            push(&mut text, format_args!(" with {}", other.as_str()));
+        }
+        text.push_str(": ");
+        let mut clauses: Vec<String> = verdict
+            .parts
+            .iter()
+            .filter(|part| 0.0 < part.added && 0.05 * verdict.score < part.added)
+            .map(|part| self.clause(part.feature))
+            .collect();
+        if let Some(money) = event.amount.filter(|_| self.signs.amount.surprise <= 0.0) {
+            let currency = event.currency.map_or(String::new(), |c| format!(" {}", c.as_str()));
+            clauses.push(format!("the amount is {}{currency}", grouped(money)));
+        }
+        text.push_str(&clauses.join("; "));
+        push(
+            &mut text,
+            format_args!(
+                ". Expected false findings at this level: {} per agent-day.",
+                significant(verdict.false_per_agent_day)
+            ),
+        );
+        text
+    }
+
+    /// What one feature has to say.
+    fn clause(&self, feature: Feature) -> String {
+        let signs = self.signs;
+        match feature {
+            Feature::Calls => counted("calls", &signs.counts[0]),
+            Feature::Writes => counted("writes", &signs.counts[1]),
+            Feature::Failures => counted("failures", &signs.counts[2]),
+            Feature::Money => counted("units of money", &signs.money),
+            Feature::Drift => format!(
+                "what it does in {} has crept up from {} to {}",
+                WINDOW_WORDS[signs.drift.window],
+                significant(signs.drift.expected),
+                significant(signs.drift.seen)
+            ),
+            Feature::Hour => format!(
+                "agents of its class are active in one of {} such hours",
+                once_in(signs.hour.expected)
+            ),
+            Feature::Amount => self.amount_clause(),
+            Feature::NearLimit => format!(
+                "{} recent amounts lie just below a round limit, where {} % of amounts do",
+                signs.near_limit.seen.round(),
+                significant(100.0 * signs.near_limit.expected)
+            ),
+            Feature::Counterparty => self.counterparty_clause(),
+            Feature::Burst => format!(
+                "{} dealings with it within an hour, where {} are usual",
+                signs.burst.seen,
+                significant(signs.burst.expected)
+            ),
+            Feature::Action => format!(
+                "it {} did {} before (a new action was expected once in {} events)",
+                if signs.action.is_new { "never" } else { "hardly" },
+                self.stamped.event.action,
+                once_in(signs.action.rate)
+            ),
+            Feature::Origin => self.origin_clause(),
+        }
+    }
+
+    fn counterparty_clause(&self) -> String {
+        let strangeness = &self.signs.counterparty.strangeness;
+        let dealings = self.agent.dealings.saturating_sub(1);
+        let days = self.days_known().round();
+        let was_read = self.signs.counterparty.place.is_some();
+        let known = match (strangeness.is_new, was_read) {
+            (true, false) => "never",
+            (true, true) => "never but to look",
+            (false, true | false) => "hardly ever",
+        };
+        let mut text = format!(
+            "{known} in {dealings} dealings over {days} days (a new counterparty was expected once in {})",
+            once_in(strangeness.rate)
+        );
+        let Some(other) = &self.facts.counterparty else { return text };
+        let agents = self.class.heads.seen.max(1.0);
+        let class = self.stamped.event.agent_class.as_ref().map_or("", |class| class.as_str());
+        let holders = self.class.holders(other.key).min(agents);
+        let sign = &self.signs.counterparty;
+        if sign.is_unseen && sign.is_unknown {
+            text.push_str(", and not once looked at");
+        }
+        if sign.is_unknown && holders <= 0.0 {
+            push(
+                &mut text,
+                format_args!("; none of {agents} {class} agents deals with it, nor anyone else"),
+            );
+        } else if holders <= 0.0 {
+            push(&mut text, format_args!("; none of {agents} {class} agents deals with it"));
+        } else {
+            push(&mut text, format_args!("; {holders} of {agents} {class} agents dealt with it"));
+        }
+        text
+    }
+
+    fn amount_clause(&self) -> String {
+        let amount = &self.signs.amount;
+        let event = &self.stamped.event;
+        let (Some(money), Some(currency)) = (event.amount, event.currency) else {
+            return String::new();
+        };
+        format!(
+            "{} {} is {} times the median for this action",
+            grouped(money),
+            currency.as_str(),
+            significant(amount.seen / amount.median)
+        )
+    }
+
+    fn origin_clause(&self) -> String {
+        let [network, device] = [&self.signs.network, &self.signs.device];
+        let what = match (0.0 < network.surprise, 0.0 < device.surprise) {
+            (true, true) => "the credential came from a network and a program",
+            (true, false) => "the credential came from a network",
+            (false, true | false) => "the credential came from a program",
+        };
+        let rate = if 0.0 < network.surprise { network.rate } else { device.rate };
+        format!(
+            "{what} that this agent is not used to (a new one was expected once in {} events)",
+            once_in(rate)
+        )
+    }
+}
+
+fn counted(what: &str, unusual: &Unusual) -> String {
+    format!(
+        "{} {what} in {}, where {} are usual",
+        significant(unusual.seen),
+        WINDOW_WORDS[unusual.window],
+        significant(unusual.expected)
+    )
+}
+
+fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
+    text.write_fmt(more).expect("writing to a string does not fail");
+}
+
+fn once_in(rate: f64) -> String {
+    significant(1.0 / rate.max(1e-6))
+}
+
+/// Two significant digits, whole from ten on.
+fn significant(number: f64) -> String {
+    if 10.0 <= number {
+        return format!("{:.0}", number.round());
+    }
+    if number <= 0.0 {
+        return "0".into();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 17")]
+    let digits = (1.0 - number.log10().floor()).clamp(1.0, 17.0) as usize;
+    format!("{number:.digits$}")
+}
+
+/// `49,800.00`.
+fn grouped(amount: Amount) -> String {
+    let plain = amount.to_string();
+    let (whole, cents) = plain.split_once('.').unwrap_or((&plain, "00"));
+    let (sign, digits) = match whole.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", whole),
+    };
+    let mut text = String::from(sign);
+    for (at, digit) in digits.char_indices() {
+        if at != 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text}.{cents}")
+}
+
+/// Source: MITRE ATT&CK 17 techniques; OWASP Non-Human Identities Top 10 (2025); OWASP Top 10 for
+/// Agentic Applications (2026).
+fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
+    let tags: &[&str] = match detector {
+        DetectorKind::UnusualVolume => &["attack.t1078", "owasp-asi:ASI02"],
+        DetectorKind::UnusualAmount => &["attack.t1657", "owasp-asi:ASI02"],
+        DetectorKind::NewCounterparty if has_money => {
+            &["attack.t1657", "owasp-asi:ASI01", "owasp-asi:ASI02"]
+        }
+        DetectorKind::NewCounterparty => &["attack.t1567", "owasp-asi:ASI01", "owasp-asi:ASI02"],
+        DetectorKind::CounterpartyBurst => &["attack.t1020", "owasp-asi:ASI02"],
+        DetectorKind::NewAction => &["attack.t1078", "owasp-nhi:NHI5", "owasp-asi:ASI03"],
+        DetectorKind::StolenCredential => &["attack.t1078", "attack.t1550", "owasp-nhi:NHI2"],
+    };
+    tags.iter().map(|tag| (*tag).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        let amounts = ["49800", "1234567.5", "-999.99", "0"];
+        let shown = amounts.map(|text| grouped(Amount::parse(text).unwrap()));
+
+        assert_eq!(shown, ["49,800.00", "1,234,567.50", "-999.99", "0.00"]);
+        assert_eq!(
+            [0.008_31, 1.25, 14.4, 0.0, 350.0].map(significant),
+            ["0.0083", "1.2", "14", "0", "350"]
+        );
+    }
+}

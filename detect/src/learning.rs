@@ -1,0 +1,155 @@
+//! How an event changes its agent, and what it adds to its class, once it was judged.
+//!
+//! Invariant: only what succeeded is learned as known; everything that succeeded is. What was
+//! flagged is learned too, slower: see `memory.rs`.
+
+use schemas::DetectorKind;
+
+use crate::agent::Agent;
+use crate::calibration::{BINS, bin_of};
+use crate::class::{Class, ClassDelta, NoveltySums, PeerSums, SCALES};
+use crate::counterparty;
+use crate::facts::Facts;
+use crate::hash::KeyMap;
+use crate::memory::Dealing;
+use crate::signs::Signs;
+use crate::volume::Increment;
+
+/// On this day of activity an agent counts among its class's regulars, who vouch for things.
+/// Source: trust takes three days (`memory.rs`).
+const REGULAR_DAY: u16 = 3;
+
+impl Agent {
+    /// Closes what lies behind the event (windows, the hour's block) and counts the hour and day.
+    pub(crate) fn open_windows(&mut self, facts: &Facts, class: &Class, delta: &mut ClassDelta) {
+        let [is_new_hour, is_new_day] =
+            self.volume.roll(facts.second, &class.prior, &mut delta.sums);
+        if is_new_hour {
+            *delta.sums.week.entry(facts.hour_of_week as u64).or_default() += 1.0;
+            self.block = [0; SCALES];
+            self.is_block_counted = u8::from(class.is_settled());
+            delta.sums.blocks += f64::from(self.is_block_counted);
+        }
+        if is_new_day {
+            delta.sums.agent_days += 1.0;
+            self.days = self.days.saturating_add(1);
+            if REGULAR_DAY <= self.days {
+                delta.sums.regular_days += 1.0;
+            }
+            if self.days == REGULAR_DAY {
+                delta.heads.regular += 1.0;
+            }
+        }
+        self.events = self.events.saturating_add(1);
+        if facts.counterparty.is_some() {
+            self.dealings = self.dealings.saturating_add(1);
+        }
+    }
+
+    /// Notes a surprise for the calibration: only the largest of the hour is kept, and it is told at
+    /// once, since many agents never see another hour.
+    pub(crate) fn note_surprise(&mut self, scale: usize, surprise: f64, delta: &mut ClassDelta) {
+        let (before, bin) = (self.block[scale], bin_of(surprise));
+        if bin <= before {
+            return;
+        }
+        self.block[scale] = bin;
+        if self.is_block_counted == 1 {
+            let mut count = |bin: u8, by: f64| {
+                let key = (scale * BINS + usize::from(bin)) as u64;
+                *delta.sums.surprises.entry(key).or_default() += by;
+            };
+            count(bin, 1.0);
+            if before != 0 {
+                count(before, -1.0);
+            }
+        }
+    }
+
+    /// Learns an event that was judged.
+    pub(crate) fn learn(&mut self, facts: &Facts, signs: &Signs, delta: &mut ClassDelta) {
+        if !facts.is_success {
+            return;
+        }
+        let hour = facts.hour();
+        if let Some(other) = &facts.counterparty {
+            counterparty::learn(self, delta, facts, other, &signs.counterparty);
+        }
+        if let Some(money) = &facts.money {
+            self.amounts.learn(money, hour, &mut delta.sums);
+        }
+        let dealing = self.actions.deal(facts.action, hour);
+        self.action_novelty.push(dealing.is_new);
+        let is_strange = signs.action.vouchers <= 0.0;
+        note(&mut delta.sums.action_novelty, &dealing, is_strange);
+        vouch(&mut delta.peers, facts.action, &dealing);
+        if let Some(network) = facts.network {
+            let dealing = self.networks.deal(network, hour);
+            self.network_novelty.push(dealing.is_new);
+            note(&mut delta.sums.network_novelty, &dealing, signs.network.vouchers <= 0.0);
+            vouch(&mut delta.peers, network, &dealing);
+        }
+        if let Some(device) = facts.device {
+            let dealing = self.devices.deal(device, hour);
+            self.device_novelty.push(dealing.is_new);
+            note(&mut delta.sums.device_novelty, &dealing, signs.device.vouchers <= 0.0);
+            vouch(&mut delta.peers, device, &dealing);
+        }
+    }
+
+    /// Lets what a finding named wait longer for trust.
+    pub(crate) fn note_finding(&mut self, detector: DetectorKind, facts: &Facts) {
+        match detector {
+            DetectorKind::NewCounterparty
+            | DetectorKind::UnusualAmount
+            | DetectorKind::CounterpartyBurst => {
+                let place = facts.counterparty.and_then(|other| self.edges.find(other.key));
+                if let Some(place) = place {
+                    self.edges.mark_alerted(place);
+                }
+            }
+            DetectorKind::NewAction => {
+                if let Some(place) = self.actions.find(facts.action) {
+                    self.actions.mark_alerted(place);
+                }
+            }
+            DetectorKind::StolenCredential => {
+                if let Some(place) = facts.network.and_then(|network| self.networks.find(network)) {
+                    self.networks.mark_alerted(place);
+                }
+            }
+            DetectorKind::UnusualVolume => self.volume.restart_drift(),
+        }
+    }
+}
+
+fn note(sums: &mut NoveltySums, dealing: &Dealing, is_strange: bool) {
+    sums.events += 1.0;
+    if dealing.is_new {
+        sums.novel += 1.0;
+        sums.strange += f64::from(u8::from(is_strange));
+    }
+}
+
+fn vouch(peers: &mut KeyMap<PeerSums>, key: u64, dealing: &Dealing) {
+    if dealing.is_new {
+        peers.entry(key).or_default().holders += 1.0;
+    } else if dealing.is_now_trusted {
+        peers.entry(key).or_default().trusting += 1.0;
+    } else if dealing.is_new_day {
+        peers.entry(key).or_default();
+    }
+}
+
+impl Increment {
+    #[expect(clippy::cast_possible_truncation, reason = "sums of money are told to seven digits")]
+    pub(crate) fn of(facts: &Facts) -> Self {
+        let money = facts.money.filter(|_| facts.is_success);
+        Self {
+            is_write: facts.is_write,
+            is_failure: !facts.is_success,
+            money: money.map_or(0.0, |money| money.units as f32),
+            cents: money.map_or(0, |money| money.cents),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Events to findings: baselines, detectors, webhooks.
+//!
+//! Invariant: the detector does no IO and reads no clock; it is a function of the records (D1).
+//!
+//! Layout, in the order a newcomer wants it:
+//! - [`Detector`] (`detector.rs`): folds batches, shard by shard, hour by hour (`clock.rs`);
+//! - `shard.rs`: one event from facts (`facts.rs`) through signs (`signs.rs`) and a verdict
+//!   (`score.rs`) to a finding (`explain.rs`), and then learned (`learning.rs`);
+//! - `agent.rs`: what is remembered of an agent: whom it deals with (`counterparty.rs`, `memory.rs`,
+//!   `novelty.rs`), how much it does (`volume.rs`), what it pays (`amount.rs`);
+//! - `class.rs`, `population.rs`: what agents of a class have in common; `calibration.rs`: how
+//!   unusual is unusual;
+//! - `checkpoint.rs`: [`CheckpointError`]; `config.rs`: [`Config`];
+//! - [`webhook`]: findings to the outside.
+
+mod agent;
+mod amount;
+mod calibration;
+mod checkpoint;
+mod class;
+mod clock;
+mod config;
+mod counterparty;
+mod detector;
+mod explain;
+mod facts;
+mod hash;
+mod learning;
+mod memory;
+mod novelty;
+mod pack;
+mod population;
+#[cfg(test)]
+mod sample;
+mod score;
+mod shard;
+mod signs;
+mod tails;
+mod volume;
+pub mod webhook;
+
+pub use checkpoint::CheckpointError;
+pub use config::{Budgets, Config, Detectors, Weight};
+pub use detector::{Detector, Stats};

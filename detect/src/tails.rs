@@ -1,0 +1,115 @@
+//! Tail probabilities: how unlikely something at least so large is.
+//!
+//! Invariant: every function is total over the finite floats, returns a probability in
+//! [`LEAST`]`..=1`, and never grows with the observation; but where the negative binomial changes
+//! from the exact tail to the deviance, it may step by what the two differ.
+
+use statrs::function::beta::checked_beta_reg;
+
+/// The smallest probability told. Smaller ones cannot be checked against anything.
+pub(crate) const LEAST: f64 = 1e-16;
+
+/// Above this count the incomplete beta function's continued fraction loses digits.
+const EXACT_COUNT_MAX: f64 = 2_000.0;
+
+/// A probability brought into `LEAST..=1`; what is not a number says nothing, so 1.
+fn sane(probability: f64) -> f64 {
+    if probability.is_nan() { 1.0 } else { probability.clamp(LEAST, 1.0) }
+}
+
+/// P(X > x) + P(X = x)/2 for a negative binomial X with this mean and dispersion `k`
+/// (variance = mean + mean^2 / k).
+///
+/// Source: detection.md section 6: P(X >= x) = I_{m/(m+k)}(x, k); mid-p.
+pub(crate) fn negative_binomial_upper(x: f64, mean: f64, k: f64) -> f64 {
+    if x <= 0.0 || mean <= 0.0 || k <= 0.0 {
+        return 1.0;
+    }
+    if EXACT_COUNT_MAX < x {
+        return normal_upper_of_deviance(x, mean, k);
+    }
+    let p = mean / (mean + k);
+    let at_least = checked_beta_reg(x, k, p).unwrap_or(1.0);
+    let more = checked_beta_reg(x + 1.0, k, p).unwrap_or(1.0);
+    sane(f64::midpoint(at_least, more))
+}
+
+/// The same by the signed root of the deviance, for large counts.
+fn normal_upper_of_deviance(x: f64, mean: f64, k: f64) -> f64 {
+    if x <= mean {
+        return 1.0;
+    }
+    let deviance = 2.0 * (x * (x / mean).ln() - (x + k) * ((x + k) / (mean + k)).ln());
+    sane(statrs::function::erf::erfc((deviance.max(0.0) / 2.0).sqrt()) / 2.0)
+}
+
+/// P(T > t) for Student's t with `freedom` degrees of freedom.
+pub(crate) fn student_upper(t: f64, freedom: f64) -> f64 {
+    if t <= 0.0 || freedom <= 0.0 {
+        return 1.0;
+    }
+    let x = freedom / (freedom + t * t);
+    sane(checked_beta_reg(freedom / 2.0, 0.5, x).unwrap_or(1.0) / 2.0)
+}
+
+/// A bound of P(at least `hits` of `trials`) when each hits with probability `p`.
+///
+/// Source: Chernoff: exp(-n KL(hits/n || p)).
+pub(crate) fn binomial_upper(hits: f64, trials: f64, p: f64) -> f64 {
+    if hits <= 0.0 || trials <= 0.0 || hits / trials <= p {
+        return 1.0;
+    }
+    let share = (hits / trials).min(1.0);
+    let misses = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - p)).ln() } else { 0.0 };
+    sane((-trials * (share * (share / p).ln() + misses)).exp())
+}
+
+/// Minus the decimal logarithm of a probability: 0 for certain, at most 16.
+pub(crate) fn surprise(probability: f64) -> f64 {
+    -sane(probability).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_negative_binomial_tail_agrees_with_summing_it_up() {
+        // With k = 1 it is geometric: P(X >= x) = (m / (m + 1))^x.
+        let p = negative_binomial_upper(5.0, 3.0, 1.0);
+
+        let exact = f64::midpoint(0.75_f64.powi(5), 0.75_f64.powi(6));
+        assert!((p - exact).abs() < 1e-12, "{p} {exact}");
+    }
+
+    #[test]
+    fn the_large_count_tail_continues_the_exact_one() {
+        let below = surprise(negative_binomial_upper(2_000.0, 1_000.0, 8.0));
+        let above = surprise(negative_binomial_upper(2_001.0, 1_000.0, 8.0));
+
+        assert!((below - above).abs() < 0.15, "{below} {above}");
+    }
+
+    #[test]
+    fn students_tail_agrees_with_the_table() {
+        // Two-sided 5 % point with 10 degrees of freedom: 2.228.
+        assert!((student_upper(2.228_139, 10.0) - 0.025).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tails_never_grow_with_the_observation_and_stay_probabilities() {
+        for k in [0.25, 1.0, 8.0, 50.0] {
+            for mean in [0.01, 1.0, 40.0, 5_000.0] {
+                let mut last = 1.0;
+                for x in (0..3_000).step_by(7) {
+                    let p = negative_binomial_upper(f64::from(x), mean, k);
+                    let may_step = x == 2_002;
+                    assert!((LEAST..=1.0).contains(&p), "{x} {mean} {k}");
+                    assert!(p <= last + 1e-9 || may_step, "{x} {mean} {k}: {last} {p}");
+                    last = p;
+                }
+            }
+        }
+        assert!((binomial_upper(1.0, 1.0, 0.05) - 0.05).abs() < 1e-12);
+    }
+}
