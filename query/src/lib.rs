@@ -1,0 +1,31 @@
+//! SQL, views and traces over the lake, read only.
+//!
+//! Invariant (Q1): no statement writes, reads a file of the machine or leaves its limits.
+//!
+//! Layout, in the order a newcomer wants it:
+//! - [`Engine`] (`engine.rs`): takes a statement, gives an [`Answer`] (`answer.rs`);
+//! - `statement.rs`: what a statement may be: its size, its depth, and that it only reads;
+//! - `views.rs` and `views/*.sql`: the published views; `json_get.rs`: the function they lean on;
+//! - [`TraceAnswer`] (`trace.rs`): who answers for an event, and how we know;
+//! - [`Format`] (`format.rs`): answers as table, JSON, CSV, Parquet and Arrow;
+//! - [`Screen`] (`screen.rs`), [`prompt`] (`prompt.rs`): a person at a terminal;
+//! - [`QueryError`] (`error.rs`): what went wrong, by what the caller does about it.
+
+mod answer;
+mod engine;
+mod error;
+mod format;
+mod json_get;
+pub mod prompt;
+mod screen;
+mod statement;
+mod trace;
+mod views;
+
+pub use answer::{Answer, Progress, Watch};
+pub use engine::{Engine, Limits, Relation, RelationColumn};
+pub use error::{NameKind, Place, QueryError, Spot};
+pub use format::{Destination, Format, WriteError, write_answer};
+pub use screen::{Screen, ShowError, Shown};
+pub use statement::split_statements;
+pub use trace::{EventSummary, Stamp, TraceAnswer};

@@ -1,0 +1,9 @@
+SELECT
+    agent_id,
+    counterparty_id,
+    min(time) AS first_time,
+    max(time) AS last_time,
+    count(*) AS events
+FROM events
+WHERE counterparty_id IS NOT NULL
+GROUP BY agent_id, counterparty_id
