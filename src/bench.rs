@@ -1,0 +1,295 @@
+//! `surety bench pipeline`: consume to commit with everything on, over records produced beforehand.
+//!
+//! Invariant: the clock starts when the last record is in the broker and stops when the last row is
+//! in the lake; the rows are counted in the lake before any figure counts. The embedded broker's own
+//! CPU time is in the figures, since it runs in this process; a real broker's is not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ingest::{EmbeddedBroker, KafkaConfig, KafkaSource, Normaliser, Producer};
+use schemas::{Format, KafkaPartition, Topic};
+use serde_json::{Value, json};
+use simulate::output;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{BenchPipeline, LakeArg, ReportFormat};
+use crate::clock;
+use crate::commands::{self, Locations, wiring};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::http::Health;
+use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, Summary, of_source};
+use crate::telemetry::Stage;
+
+/// The embedded broker keeps 5 MiB a partition; an event is about 650 bytes.
+const EVENTS_PER_PARTITION: u64 = 4_000;
+
+/// Where the records are.
+struct Filled {
+    servers: String,
+    topic: Topic,
+    /// Kept alive for the run.
+    embedded: Option<EmbeddedBroker>,
+    bytes: u64,
+}
+
+/// Fills a topic, drains it into a lake and prints the figures.
+///
+/// # Errors
+///
+/// A [`Failure`] if broker or lake fail, or if the lake does not hold every event once.
+pub(crate) async fn run(
+    args: BenchPipeline,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> Result<Exit, Failure> {
+    let scratch = Scratch::new(&args.lake)?;
+    let locations = Locations::of(&LakeArg { lake: Some(scratch.lake.clone()) }, config)?;
+    locations.make_state_folder()?;
+    let filled = fill(&args)?;
+    let source = KafkaSource::connect(KafkaConfig {
+        bootstrap_servers: filled.servers.clone(),
+        group: format!("surety-bench-{}", clock::now().as_micros()),
+        topics: vec![filled.topic.clone()],
+        is_embedded: filled.embedded.is_some(),
+        ..KafkaConfig::default()
+    });
+    let parts = Parts {
+        source: source.await.map_err(of_source)?,
+        readers: Readers {
+            uses: BTreeMap::from([(
+                filled.topic.clone(),
+                Normaliser::new(Format::Native, wiring::redactor(config, &locations.state)?),
+            )]),
+            registry: None,
+        },
+        lake: commands::open_lake(&locations)?,
+        detect: config.detect.clone(),
+        checkpoints: Checkpoints::new(&locations.state)?,
+        routes: wiring::routes_to_nobody(&locations.state)?,
+        limits: config.into(),
+        health: Health::default(),
+    };
+    let before = Usage::now()?;
+    let began = Instant::now();
+    let pipeline = Pipeline::start(parts).await?;
+    let stop = CancellationToken::new();
+    let watching = stop_at(pipeline.progress(), args.events, stop.clone(), shutdown);
+    let (summary, ()) = tokio::join!(pipeline.run(stop), watching);
+    let (elapsed, used) = (began.elapsed(), Usage::now()?.since(&before));
+    let summary = summary?;
+    if let (None, Some(servers)) = (&filled.embedded, &args.bootstrap_servers) {
+        ingest::delete_topic(servers, &filled.topic).map_err(of_source)?;
+    }
+    let stored = stored(&locations).await?;
+    if stored != args.events {
+        let text = format!("wanted {} events in the lake, found {stored}", args.events);
+        return Err(Failure::told(Exit::Software, text));
+    }
+    let measured =
+        Measured { elapsed, used, disk: bytes_below(&scratch.lake)?, filled_bytes: filled.bytes };
+    print(&args, &figures(&args, &summary, &measured));
+    Ok(Exit::Ok)
+}
+
+struct Measured {
+    elapsed: Duration,
+    used: Usage,
+    /// Bytes of Parquet.
+    disk: u64,
+    filled_bytes: u64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Value {
+    let events = args.events as f64;
+    let stages: serde_json::Map<String, Value> = Stage::ALL
+        .iter()
+        .map(|stage| {
+            let total = summary.stages.total(*stage);
+            (
+                stage.name().to_owned(),
+                json!({
+                    "wall_seconds": total.as_secs_f64(),
+                    "wall_ns_per_event": total.as_secs_f64() * 1e9 / events,
+                    "p99_ms": summary.stages.micros(*stage, 0.99) as f64 / 1e3,
+                }),
+            )
+        })
+        .collect();
+    let latency = |quantile| summary.stages.micros(Stage::ArrivalToOutbox, quantile) as f64 / 1e3;
+    json!({
+        "events": args.events,
+        "agents": args.agents,
+        "broker": if args.bootstrap_servers.is_some() { "real" } else { "embedded" },
+        "seconds": measured.elapsed.as_secs_f64(),
+        "events_per_second": events / measured.elapsed.as_secs_f64(),
+        "cpu_us_per_event": measured.used.cpu.as_secs_f64() * 1e6 / events,
+        "stages": stages,
+        "bytes_per_event": measured.disk as f64 / events,
+        "json_bytes_per_event": measured.filled_bytes as f64 / events,
+        "rss_bytes": measured.used.rss_bytes,
+        "agents_seen": summary.detector.agents,
+        "bytes_per_agent": summary.detector.bytes as f64 / (summary.detector.agents.max(1) as f64),
+        "findings": summary.progress.findings,
+        "commits": summary.progress.commits,
+        "latency_ms": {"p50": latency(0.5), "p99": latency(0.99), "p999": latency(0.999)},
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn print(args: &BenchPipeline, figures: &Value) {
+    if args.format == ReportFormat::Json {
+        println!("{figures:#}");
+        return;
+    }
+    for (name, value) in figures.as_object().into_iter().flatten() {
+        match value.as_object() {
+            Some(inner) => {
+                for (part, value) in inner {
+                    println!("{name}.{part:<24} {value}");
+                }
+            }
+            None => println!("{name:<28} {value}"),
+        }
+    }
+}
+
+/// Produces all events before anything is measured.
+fn fill(args: &BenchPipeline) -> Result<Filled, Failure> {
+    let partitions = i32::try_from(args.events / EVENTS_PER_PARTITION + 1).unwrap_or(i32::MAX);
+    let topic = Topic::new(&format!("surety-bench-{}", clock::now().as_micros()));
+    let (servers, embedded, partitions) = if let Some(servers) = &args.bootstrap_servers {
+        ingest::create_topic(servers, &topic, 16).map_err(of_source)?;
+        (servers.clone(), None, 16)
+    } else {
+        let broker = EmbeddedBroker::start().map_err(of_source)?;
+        broker.create_topic(&topic, partitions).map_err(of_source)?;
+        (broker.bootstrap_servers(), Some(broker), partitions)
+    };
+    let mut producer =
+        Producer::connect(&servers, &BTreeMap::new()).map_err(commands::of_producer)?;
+    let style = ProgressStyle::with_template("producing: {wide_bar} {human_pos}/{human_len}")
+        .expect("a valid template");
+    let bar = ProgressBar::new(args.events).with_style(style);
+    let (mut json, mut bytes) = (Vec::new(), 0);
+    for (number, event) in
+        simulate::bench_events(args.agents as usize, args.events, args.seed).enumerate()
+    {
+        json.clear();
+        output::write_json(&event, &mut json);
+        bytes += json.len() as u64;
+        // In turn: keyed by agent, the busiest agent alone would fill what the broker keeps.
+        let turn = i32::try_from(number % partitions.unsigned_abs() as usize);
+        let partition = KafkaPartition(turn.expect("fewer than 2^31 partitions"));
+        producer.send(&topic, partition, event.time, &json).map_err(commands::of_producer)?;
+        if number.is_multiple_of(10_000) {
+            bar.set_position(number as u64);
+        }
+    }
+    producer.flush().map_err(commands::of_producer)?;
+    bar.finish_and_clear();
+    Ok(Filled { servers, topic, embedded, bytes })
+}
+
+/// Stops the pipeline when every event was read, or when the person asks for it.
+async fn stop_at(
+    mut progress: tokio::sync::watch::Receiver<crate::pipeline::Progress>,
+    events: u64,
+    stop: CancellationToken,
+    shutdown: CancellationToken,
+) {
+    tokio::select! {
+        // An error means that the pipeline has ended by itself.
+        _ = progress.wait_for(|progress| events <= progress.records) => {}
+        () = shutdown.cancelled() => {}
+    }
+    stop.cancel();
+}
+
+async fn stored(locations: &Locations) -> Result<u64, Failure> {
+    let lake = commands::open_lake(locations)?;
+    let engine =
+        query::Engine::open(&lake, query::Limits::ONE_PERSON).await.map_err(commands::of_query)?;
+    let statement =
+        "SELECT count(*) AS n FROM (SELECT DISTINCT kafka_partition, kafka_offset FROM events)";
+    let rows = commands::rows_of(&engine, statement).await?;
+    Ok(rows[0]["n"].as_u64().unwrap_or(0))
+}
+
+/// The lake of a bench: a named one, or a folder that is removed afterwards.
+struct Scratch {
+    lake: String,
+    is_ours: bool,
+}
+
+impl Scratch {
+    fn new(argument: &LakeArg) -> Result<Self, Failure> {
+        if let Some(lake) = &argument.lake {
+            return Ok(Self { lake: lake.clone(), is_ours: false });
+        }
+        let lake = format!("surety-bench-{}", clock::now().as_micros());
+        std::fs::create_dir(&lake)?;
+        Ok(Self { lake, is_ours: true })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.is_ours
+            && let Err(error) = std::fs::remove_dir_all(&self.lake)
+        {
+            tracing::warn!(%error, folder = self.lake, "the bench's lake was not removed");
+        }
+    }
+}
+
+/// Bytes of the Parquet files in a folder and below.
+fn bytes_below(folder: &str) -> std::io::Result<u64> {
+    let (mut bytes, mut folders) = (0, vec![std::path::PathBuf::from(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if entry.path().extension().is_some_and(|kind| kind == "parquet") {
+                bytes += entry.metadata()?.len();
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// What the process has used so far. Source: proc(5), `/proc/self/stat` and `/proc/self/status`.
+struct Usage {
+    cpu: Duration,
+    /// Largest resident set so far.
+    rss_bytes: u64,
+}
+
+impl Usage {
+    fn now() -> Result<Self, Failure> {
+        let (stat, status) = (
+            std::fs::read_to_string("/proc/self/stat")?,
+            std::fs::read_to_string("/proc/self/status")?,
+        );
+        // The second field, the program's name, may hold spaces and ends with the last bracket.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields: Vec<u64> =
+            after_name.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+        // utime and stime, fields 14 and 15 counted from 1, in ticks of 10 ms.
+        let ticks = fields.get(11).copied().unwrap_or(0) + fields.get(12).copied().unwrap_or(0);
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|n| n.parse::<u64>().ok());
+        Ok(Self { cpu: Duration::from_millis(10 * ticks), rss_bytes: 1_024 * kib.unwrap_or(0) })
+    }
+
+    fn since(self, before: &Self) -> Self {
+        Self { cpu: self.cpu.saturating_sub(before.cpu), rss_bytes: self.rss_bytes }
+    }
+}

@@ -1,0 +1,106 @@
+//! From what was typed to what is done: resolves the configuration, starts the runtime, dispatches.
+//!
+//! Invariant: a command's data goes to stdout; progress, logs and errors go to stderr.
+
+mod ask;
+mod progress_bar;
+mod registry;
+mod replay;
+mod run;
+mod simulate;
+pub(crate) mod wiring;
+
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{self, Cli, Command};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::{bench, demo, telemetry};
+
+pub(crate) use ask::{of_query, rows_of};
+pub(crate) use simulate::{of_producer, partition_of};
+pub(crate) use wiring::{Locations, join_all, open_lake};
+
+/// The configuration file that is used when none is named.
+const CONFIG_FILE: &str = "surety.toml";
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// A [`Failure`] that says what was wanted and what was found, with its exit code.
+pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
+    let named = cli.config.clone();
+    let path = named.or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|path| path.exists()));
+    let config = Config::load(path.as_deref())?;
+    // A service tells its life; a question is answered and otherwise silent.
+    let default =
+        if matches!(cli.command, Command::Run(_)) { config.log.level.as_str() } else { "warn" };
+    telemetry::log_to_stderr(cli.log.as_deref().unwrap_or(default), config.log.format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(dispatch(cli.command, &config, path.as_deref()))
+}
+
+async fn dispatch(command: Command, config: &Config, path: Option<&Path>) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(args) => Box::pin(demo::run(args, config, shutdown_on_signal()?)).await,
+        Command::Run(args) => Box::pin(run::run(args, config, shutdown_on_signal()?)).await,
+        Command::Replay(args) => Box::pin(replay::run(args, config, shutdown_on_signal()?)).await,
+        Command::Sql(args) => Box::pin(ask::sql(args, config)).await,
+        Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
+        Command::Agents(args) => Box::pin(ask::agents(args, config)).await,
+        Command::Registry(cli::Registry::Import { file, lake }) => {
+            Box::pin(registry::import(&file, &lake, config)).await
+        }
+        Command::Simulate(args) => simulate::run(&args, &shutdown_on_signal()?).await,
+        Command::Bench(cli::Bench::Pipeline(args)) => {
+            Box::pin(bench::run(args, config, shutdown_on_signal()?)).await
+        }
+        Command::Config(cli::Config::Check) => check(config, path),
+    }
+}
+
+/// Says that the configuration is right, or what is wrong beyond single values.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn check(config: &Config, path: Option<&Path>) -> Result<Exit, Failure> {
+    wiring::check(config)?;
+    match path {
+        Some(path) => println!("{}: fine", path.display()),
+        None => println!("no {CONFIG_FILE} here: the defaults are used, and they are fine"),
+    }
+    Ok(Exit::Ok)
+}
+
+/// Cancelled by the first SIGTERM or Ctrl-C: what is buffered is then committed. A second one ends
+/// the process at once, which loses nothing but time.
+fn shutdown_on_signal() -> Result<CancellationToken, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let shutdown = CancellationToken::new();
+    let cancel = shutdown.clone();
+    #[expect(clippy::disallowed_methods, reason = "lives as long as the process and owns nothing")]
+    tokio::spawn(async move {
+        for heard in 0.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if heard == 0 {
+                tracing::info!("stopping: committing what is buffered");
+                cancel.cancel();
+            } else {
+                exit_at_once();
+            }
+        }
+    });
+    Ok(shutdown)
+}
+
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "the person asked twice")]
+fn exit_at_once() {
+    std::process::exit(130);
+}

@@ -1,0 +1,94 @@
+//! `surety run`: ingest, detect, webhooks and operator's door in one process.
+
+use ingest::{KafkaConfig, KafkaSource};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::wiring::{self, Locations};
+use crate::cli::Run;
+use crate::config::{Config, Start};
+use crate::exit::{Exit, Failure};
+use crate::http::{self, Health};
+use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
+use crate::telemetry;
+
+/// Runs until `shutdown`.
+///
+/// # Errors
+///
+/// A [`Failure`] if a part cannot start, or the loop meets what it cannot repair.
+pub(super) async fn run(
+    args: Run,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> Result<Exit, Failure> {
+    wiring::check(config)?;
+    let metrics = telemetry::collect_metrics()?;
+    let health = Health::default();
+    let mut tasks = JoinSet::new();
+    let stop = CancellationToken::new();
+    if let Some(listen) = config.http.listen {
+        let (address, server) = http::serve(listen, health.clone(), metrics, stop.clone()).await?;
+        tracing::info!(%address, "serving /metrics, /healthz and /readyz");
+        tasks.spawn(async move { server.await.map_err(Failure::from) });
+    }
+    let locations = Locations::of(&args.lake, config)?;
+    let source = connect(config).await?;
+    locations.make_state_folder()?;
+    let redactor = wiring::redactor(config, &locations.state)?;
+    let schedule = detect::webhook::Schedule::STANDARD;
+    let (routes, deliverer) =
+        wiring::routes_and_deliverer(&config.webhooks, schedule, &locations.state)?;
+    if let Some(deliverer) = deliverer {
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            let ended = deliverer.run(wiring::count_attempt, stop).await;
+            ended.map_err(crate::pipeline::of_outbox)
+        });
+    }
+    let parts = Parts {
+        source,
+        readers: wiring::readers(config, &redactor)?,
+        lake: wiring::open_lake(&locations)?,
+        detect: config.detect.clone(),
+        checkpoints: Checkpoints::new(&locations.state)?,
+        routes,
+        limits: config.into(),
+        health,
+    };
+    let pipeline = Pipeline::start(parts).await?;
+    let summary = tokio::select! {
+        summary = pipeline.run(shutdown) => summary?,
+        Some(ended) = tasks.join_next() => {
+            ended.map_err(|error| Failure::new(Exit::Software, error))??;
+            return Err(Failure::told(Exit::Software, "a task of the service ended by itself".to_owned()));
+        }
+    };
+    tracing::info!(
+        records = summary.progress.records,
+        committed = summary.progress.committed,
+        findings = summary.progress.findings,
+        "stopped"
+    );
+    stop.cancel();
+    wiring::join_all(tasks).await?;
+    Ok(Exit::Ok)
+}
+
+async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
+    let kafka = &config.kafka;
+    let mut topics: Vec<_> = kafka.topics.iter().map(|topic| topic.name.clone()).collect();
+    topics.extend(wiring::registry_topic(config)?);
+    let source = KafkaConfig {
+        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        group: kafka.group.clone(),
+        topics,
+        start: match kafka.start {
+            Start::Earliest => ingest::StartAt::Earliest,
+            Start::Latest => ingest::StartAt::Latest,
+        },
+        properties: kafka.properties.clone(),
+        ..KafkaConfig::default()
+    };
+    KafkaSource::connect(source).await.map_err(of_source)
+}

@@ -1,0 +1,242 @@
+//! One micro-batch: records to events, rejects and registry changes, then to findings and rows.
+//!
+//! Invariant (E1): every record of a batch becomes exactly one row of `events`, `rejects` or
+//! `registry_changes`, and the range of offsets that covers it is noted with it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ingest::{Normaliser, RawBatch, RawRecord, Source};
+use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
+use rayon::prelude::*;
+use schemas::{Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic, Trace};
+use tokio::time::Instant;
+
+use super::Pipeline;
+use crate::clock;
+use crate::exit::Failure;
+use crate::telemetry::Stage;
+
+/// Fewer records than this are not worth a second thread (a record costs about 3 us).
+const RECORDS_PER_TASK_MIN: usize = 128;
+
+/// Rows that a new buffer has room for: a small commit needs no second allocation.
+const ROWS_FIRST: usize = 4_096;
+
+/// How the records of each topic are read.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    pub(crate) uses: BTreeMap<Topic, Normaliser>,
+    pub(crate) registry: Option<(Topic, ingest::RegistryReader)>,
+}
+
+/// What a record of a topic of uses is.
+enum Use {
+    Event(Box<StampedEvent>),
+    Reject(Reject),
+}
+
+impl Readers {
+    fn is_registry(&self, topic: &Topic) -> bool {
+        self.registry.as_ref().is_some_and(|(name, _)| name == topic)
+    }
+
+    fn read(&self, record: &RawRecord<'_>, registry: &Registry, now: Timestamp) -> Use {
+        let normaliser =
+            self.uses.get(record.topic).expect("the source reads configured topics only");
+        match normaliser.normalise(record, now) {
+            Ok(event) => {
+                let trace = Trace::of(&event, registry, now);
+                Use::Event(Box::new(StampedEvent {
+                    event,
+                    position: record.position(),
+                    ingested_at: now,
+                    sponsor_id: trace.sponsor_id,
+                    trace_status: trace.status,
+                    trace_confidence: trace.confidence,
+                }))
+            }
+            Err(reject) => Use::Reject(reject),
+        }
+    }
+}
+
+/// Rows that are not yet committed, and the offsets they cover.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pub(crate) events: EventRows,
+    pub(crate) rejects: RejectRows,
+    pub(crate) findings: FindingRows,
+    pub(crate) changes: RegistryRows,
+    /// Ranges of the topics of uses.
+    pub(crate) uses: Advance,
+    /// Ranges of the registry's topic.
+    pub(crate) registry: Advance,
+    pub(crate) records: u64,
+    began: Option<Instant>,
+    /// How far the detector's state has come.
+    offsets: Offsets,
+}
+
+impl Buffer {
+    /// An empty buffer whose next record is the one at `offsets`.
+    pub(crate) fn at(offsets: Offsets) -> Self {
+        Self {
+            events: EventRows::with_capacity(ROWS_FIRST),
+            rejects: RejectRows::with_capacity(0),
+            findings: FindingRows::with_capacity(0),
+            changes: RegistryRows::with_capacity(0),
+            uses: Advance::default(),
+            registry: Advance::default(),
+            records: 0,
+            began: None,
+            offsets,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.events.len() + self.rejects.len() + self.changes.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.events.bytes() + self.rejects.bytes()
+    }
+
+    /// When the oldest row came in.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.began
+    }
+
+    pub(crate) fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    /// Notes the offsets that a batch covers.
+    fn cover(&mut self, batch: &RawBatch, readers: &Readers) {
+        self.began.get_or_insert_with(Instant::now);
+        self.records += batch.len() as u64;
+        for ((topic, partition), range) in batch.advance() {
+            if readers.is_registry(&topic) {
+                self.registry.extend(&topic, partition, range);
+            } else {
+                self.uses.extend(&topic, partition, range);
+                self.offsets.raise(&topic, partition, range.end);
+            }
+        }
+    }
+
+    /// Everything but the offsets, which stay.
+    pub(crate) fn take(&mut self) -> Self {
+        let offsets = self.offsets.clone();
+        std::mem::replace(self, Self::at(offsets))
+    }
+}
+
+impl<S: Source> Pipeline<S> {
+    /// Takes a micro-batch through all stages up to the outbox and the buffered rows.
+    pub(super) fn take(&mut self, batch: &RawBatch) -> Result<(), Failure> {
+        let (now, arrived) = (clock::reserve(batch.len()), Instant::now());
+        self.take_registry_changes(batch, now);
+        let (events, rejects) = self.read(batch, now);
+        self.stages.record(Stage::Normalise, arrived.elapsed(), batch.len());
+
+        let started = Instant::now();
+        let (detector, rows) = (&mut self.detector, &mut self.buffer.events);
+        let (found, built) = rayon::join(
+            || (detector.fold(&events), started.elapsed()),
+            || {
+                for event in &events {
+                    rows.push(event);
+                }
+                started.elapsed()
+            },
+        );
+        let (findings, detecting) = found;
+        self.stages.record(Stage::Detect, detecting, batch.len());
+        self.stages.record(Stage::Rows, built, batch.len());
+
+        let handing_over = Instant::now();
+        self.parts.routes.hand_over(&findings, now)?;
+        self.stages.record(Stage::Outbox, handing_over.elapsed(), batch.len());
+        self.stages.record(Stage::ArrivalToOutbox, arrived.elapsed(), batch.len());
+
+        for finding in &findings {
+            self.buffer.findings.push(finding, now);
+        }
+        for reject in &rejects {
+            self.buffer.rejects.push(reject);
+        }
+        self.buffer.cover(batch, &self.parts.readers);
+        self.count(batch, &events, &rejects, &findings);
+        Ok(())
+    }
+
+    /// Bytes to events with their trace, spread over the cores; the order stays. Each record is read
+    /// at a time of its own, a microsecond after the one before: so the lake knows their order.
+    fn read(&self, batch: &RawBatch, now: Timestamp) -> (Vec<StampedEvent>, Vec<Reject>) {
+        let (readers, registry) = (&self.parts.readers, &self.registry);
+        let read: Vec<Use> = (0..batch.len())
+            .into_par_iter()
+            .with_min_len(RECORDS_PER_TASK_MIN)
+            .map(|at| (batch.get(at), now.plus(Duration::from_micros(at as u64))))
+            .filter(|(record, _)| !readers.is_registry(record.topic))
+            .map(|(record, read_at)| readers.read(&record, registry, read_at))
+            .collect();
+        let mut events = Vec::with_capacity(read.len());
+        let mut rejects = Vec::new();
+        for one in read {
+            match one {
+                Use::Event(event) => events.push(*event),
+                Use::Reject(reject) => rejects.push(reject),
+            }
+        }
+        (events, rejects)
+    }
+
+    /// Applies the registry changes of a batch, before its events are traced.
+    fn take_registry_changes(&mut self, batch: &RawBatch, now: Timestamp) {
+        let Some((topic, reader)) = &self.parts.readers.registry else { return };
+        for record in batch.iter().filter(|record| record.topic == topic) {
+            match reader.read(&record, now) {
+                Ok(change) => {
+                    apply(&mut self.registry, &change);
+                    self.buffer.changes.push(&change, now);
+                    self.progress.registry_changes += 1;
+                }
+                Err(reject) => {
+                    self.buffer.rejects.push(&reject);
+                    self.progress.rejects += 1;
+                }
+            }
+        }
+    }
+
+    fn count(
+        &mut self,
+        batch: &RawBatch,
+        events: &[StampedEvent],
+        rejects: &[Reject],
+        findings: &[schemas::Finding],
+    ) {
+        self.progress.records += batch.len() as u64;
+        self.progress.events += events.len() as u64;
+        self.progress.rejects += rejects.len() as u64;
+        self.progress.findings += findings.len() as u64;
+        self.watch.send_replace(self.progress);
+        self.publish_offsets();
+        metrics::counter!("surety_events_total").increment(events.len() as u64);
+        for reject in rejects {
+            metrics::counter!("surety_rejects_total", "reason" => reject.reason.as_str())
+                .increment(1);
+        }
+        for finding in findings {
+            metrics::counter!("surety_findings_total", "severity" => finding.severity.as_str())
+                .increment(1);
+        }
+    }
+}
+
+/// A change that was read always says when it was told: the reader fills that in.
+pub(super) fn apply(registry: &mut Registry, change: &RegistryChange) {
+    registry.apply(change).expect("the reader stamps recorded_at where the change has none");
+}

@@ -1,0 +1,135 @@
+//! Logs and metrics of the process.
+//!
+//! Invariant: logs go to stderr, one line an event, JSON when asked for; stage latencies are kept in
+//! histograms of microseconds with three significant digits and published as quantiles.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+use crate::exit::{Exit, Failure};
+
+/// Libraries whose `info` is our `debug`. A filter that names them comes later and wins.
+const QUIET: &str = "buoyant_kernel=warn,deltalake_core=warn,datafusion=warn,object_store=warn";
+
+/// Starts logging. `filter` as in `info,ingest=debug`.
+///
+/// # Errors
+///
+/// [`Exit::Config`] if the filter cannot be read.
+pub(crate) fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), Failure> {
+    let parsed = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|error| {
+        Failure::new(Exit::Config, error).while_doing(format!("read the log filter `{filter}`"))
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => {
+            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| {
+        Failure::told(Exit::Software, format!("logging was started twice: {error}"))
+    })
+}
+
+/// Starts collecting metrics.
+///
+/// # Errors
+///
+/// [`Exit::Software`] if it was started before.
+pub(crate) fn collect_metrics() -> Result<PrometheusHandle, Failure> {
+    PrometheusBuilder::new().install_recorder().map_err(|error| Failure::new(Exit::Software, error))
+}
+
+/// The stages of the loop, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Waiting for and taking records from the source.
+    Poll,
+    /// Bytes to events, with the trace to the sponsor.
+    Normalise,
+    /// Events to findings.
+    Detect,
+    /// Findings to the outbox.
+    Outbox,
+    /// Events to columns.
+    Rows,
+    /// Columns to Parquet.
+    Encode,
+    /// Files and log entries to the lake.
+    Commit,
+    /// Arrival of a record to its findings being in the outbox.
+    ArrivalToOutbox,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Poll,
+        Self::Normalise,
+        Self::Detect,
+        Self::Outbox,
+        Self::Rows,
+        Self::Encode,
+        Self::Commit,
+        Self::ArrivalToOutbox,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Normalise => "normalise",
+            Self::Detect => "detect",
+            Self::Outbox => "outbox",
+            Self::Rows => "rows",
+            Self::Encode => "encode",
+            Self::Commit => "commit",
+            Self::ArrivalToOutbox => "arrival_to_outbox",
+        }
+    }
+}
+
+/// How long each stage took, and in sum.
+#[derive(Debug)]
+pub(crate) struct Stages([(Histogram<u64>, Duration); Stage::ALL.len()]);
+
+impl Stages {
+    pub(crate) fn new() -> Self {
+        Self(Stage::ALL.map(|_| {
+            let histogram = Histogram::new_with_bounds(1, 3_600_000_000, 3);
+            (histogram.expect("1 us to 1 h with 3 digits is a valid range"), Duration::ZERO)
+        }))
+    }
+
+    /// Notes that `stage` took `duration` for each of `count` records (or once, for a commit).
+    pub(crate) fn record(&mut self, stage: Stage, duration: Duration, count: usize) {
+        let (histogram, total) = &mut self.0[stage as usize];
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        histogram.saturating_record_n(micros.max(1), count as u64);
+        *total += duration;
+    }
+
+    /// Microseconds at `quantile` (0 to 1).
+    pub(crate) fn micros(&self, stage: Stage, quantile: f64) -> u64 {
+        self.0[stage as usize].0.value_at_quantile(quantile)
+    }
+
+    /// The time spent in `stage` altogether.
+    pub(crate) fn total(&self, stage: Stage) -> Duration {
+        self.0[stage as usize].1
+    }
+
+    /// Publishes p50, p99 and p999 of every stage as `surety_stage_seconds`.
+    pub(crate) fn publish(&self) {
+        for stage in Stage::ALL {
+            for (quantile, label) in [(0.5, "0.5"), (0.99, "0.99"), (0.999, "0.999")] {
+                let seconds = Duration::from_micros(self.micros(stage, quantile)).as_secs_f64();
+                metrics::gauge!("surety_stage_seconds", "stage" => stage.name(), "quantile" => label)
+                    .set(seconds);
+            }
+        }
+    }
+}
