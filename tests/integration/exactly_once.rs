@@ -1,0 +1,191 @@
+//! E1 to E4, D1, D2 over a real broker: the process is killed at random moments, and nothing shows.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use schemas::{KafkaPartition, Timestamp, Topic};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::foreign;
+use crate::kafka::{Kafka, metric};
+use crate::process::{Running, command, sql, surety, text};
+
+const PARTITIONS: i32 = 8;
+/// Records that are no events, spread among them.
+const POISON: [&[u8]; 4] = [b"not json", b"{}", b"\xff\xfe", b"[[[[[["];
+
+/// A setting of the test's size.
+fn setting(name: &str, default: u64) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a test is made larger from outside")]
+    let value = std::env::var(name).ok();
+    value.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: wanted a number")))
+}
+
+/// Events of a company with a fraud in its last day, and poison; returns the number of records.
+fn fill(kafka: &Kafka, folder: &Path, topic: &str, events_wanted: u64) -> u64 {
+    let days = (events_wanted / (80 * 60)).max(8).to_string();
+    let servers = kafka.bootstrap();
+    let arguments = [
+        "simulate",
+        "--agents",
+        "60",
+        "--days",
+        &days,
+        "--start",
+        "2026-03-02T00:00:00Z",
+        "--attack",
+        "procurement-fraud",
+        "--to-kafka",
+        &servers,
+        "--topic",
+        topic,
+    ];
+    let output = surety(folder, &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut producer = ingest::Producer::connect(&servers, &BTreeMap::new()).unwrap();
+    let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
+    for (number, poison) in POISON.iter().cycle().take(40).enumerate() {
+        let partition = KafkaPartition(i32::try_from(number).unwrap() % PARTITIONS);
+        producer.send(&Topic::new(topic), partition, time, poison).unwrap();
+    }
+    producer.flush().unwrap();
+    kafka.records(topic)
+}
+
+/// A folder with a configuration that commits often, so that a kill hits every part of the loop.
+fn worker(kafka: &Kafka, topic: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let config = format!(
+        "[kafka]\nbootstrap-servers = \"{}\"\ngroup = \"{}\"\ntopics = [{{ name = \"{topic}\", format = \"native\" }}]\n\
+         [batch]\nrecords-max = 2000\nrows-max = 6000\nage-ms-max = 400\n[state]\ncheckpoint-ms = 700\n\
+         [http]\nlisten = \"127.0.0.1:{}\"\n[log]\nlevel = \"info\"\n",
+        kafka.bootstrap(),
+        folder.path().file_name().unwrap().to_string_lossy().replace('.', "g"),
+        kafka.free_port(),
+    );
+    fs::write(folder.path().join("surety.toml"), config).unwrap();
+    folder
+}
+
+fn start(folder: &Path) -> Running {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    Running(command(folder, &["run"]).stderr(log).spawn().unwrap())
+}
+
+/// Runs until `records` are read, then ends it in order.
+fn run_to_the_end(folder: &Path, records: u64) {
+    let mut running = start(folder);
+    let patience = Instant::now() + Duration::from_secs(600);
+    while rows_read(folder) < records {
+        assert!(
+            Instant::now() < patience,
+            "read {} of {records}: {}",
+            rows_read(folder),
+            log(folder)
+        );
+        if let Some(status) = running.0.try_wait().unwrap() {
+            panic!("ended with {status}: {}", log(folder));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let status = running.terminate();
+    assert!(status.success(), "{status}: {}", log(folder));
+}
+
+/// Rows in the lake and read by the running process, whose counters start where the lake ends.
+fn rows_read(folder: &Path) -> u64 {
+    let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
+    let address = config.split("listen = \"").nth(1).unwrap().split('"').next().unwrap();
+    metric(address, "surety_offsets_read")
+}
+
+fn log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+/// Every offset of every partition is in exactly one of `events` and `rejects`, once.
+fn assert_exactly_once(folder: &Path, records: u64) {
+    let places = "SELECT kafka_partition AS p, kafka_offset AS o FROM events UNION ALL \
+                  SELECT kafka_partition, kafka_offset FROM rejects";
+    let rows = sql(
+        folder,
+        "surety-data",
+        &format!(
+            "SELECT p, count(*) AS n, count(DISTINCT o) AS places, min(o) AS first, max(o) AS last \
+             FROM ({places}) GROUP BY p ORDER BY p"
+        ),
+    );
+    let number = |row: &Value, name: &str| row[name].as_i64().unwrap();
+    let mut sum = 0;
+    for row in &rows {
+        assert_eq!(number(row, "first"), 0, "{row}");
+        assert_eq!(number(row, "n"), number(row, "places"), "{row}");
+        assert_eq!(number(row, "n"), number(row, "last") + 1, "{row}");
+        sum += number(row, "n");
+    }
+    assert_eq!(u64::try_from(sum).unwrap(), records, "{rows:?}");
+}
+
+/// Everything a finding says, but for when it was found.
+fn findings(folder: &Path) -> Vec<Value> {
+    sql(
+        folder,
+        "surety-data",
+        "SELECT finding_id, time, detector, severity, agent_id, event_id, score, summary, features, \
+         kafka_partition, kafka_offset FROM findings ORDER BY finding_id",
+    )
+}
+
+#[test]
+fn nothing_shows_that_the_process_was_killed() {
+    let kafka = Kafka::start();
+    let Some(kafka) = kafka.real("nothing_shows_that_the_process_was_killed") else { return };
+    let topic = kafka.topic("uses", PARTITIONS);
+    let (calm, killed) = (worker(&kafka, &topic), worker(&kafka, &topic));
+    let records = fill(&kafka, calm.path(), &topic, setting("SURETY_TEST_EVENTS", 60_000));
+
+    run_to_the_end(calm.path(), records);
+    let kills = setting("SURETY_TEST_KILLS", 4);
+    let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
+    for kill in 0..kills {
+        let running = start(killed.path());
+        // A linear congruential step is random enough for a moment between 0.3 and 3 s.
+        let draw = (seed + kill).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+        std::thread::sleep(Duration::from_millis(300 + draw % 2_700));
+        running.kill();
+    }
+    run_to_the_end(killed.path(), records);
+
+    eprintln!("{records} records, {kills} kills, replay with SURETY_TEST_SEED={seed}");
+    assert_exactly_once(calm.path(), records);
+    assert_exactly_once(killed.path(), records);
+    let (wanted, found) = (findings(calm.path()), findings(killed.path()));
+    assert!(!wanted.is_empty(), "the fraud was found");
+    assert_eq!(found, wanted, "replay with SURETY_TEST_SEED={seed}");
+    let rejects = sql(killed.path(), "surety-data", "SELECT count(*) AS n FROM rejects");
+    assert_eq!(rejects[0]["n"], 40);
+    foreign::agrees(killed.path());
+}
+
+#[test]
+fn a_group_offset_from_elsewhere_decides_nothing() {
+    let kafka = Kafka::start();
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(&kafka, &topic);
+    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
+    let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
+    for number in 0..100 {
+        producer.send(&Topic::new(&topic), KafkaPartition(number % 2), time, b"not json").unwrap();
+    }
+    producer.flush().unwrap();
+    let config = fs::read_to_string(folder.path().join("surety.toml")).unwrap();
+    let group = config.split("group = \"").nth(1).unwrap().split('"').next().unwrap();
+    ingest::commit_group_offset(&kafka.bootstrap(), group, &Topic::new(&topic), 30).unwrap();
+
+    run_to_the_end(folder.path(), 100);
+
+    assert_exactly_once(folder.path(), 100);
+}

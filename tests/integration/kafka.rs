@@ -1,0 +1,97 @@
+//! The broker of a test: a real Apache Kafka, or librdkafka's embedded one where there is no Java.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use schemas::Topic;
+
+use crate::broker::{Broker, NoBroker};
+
+static TOPICS: AtomicU32 = AtomicU32::new(0);
+
+/// A broker for one test.
+#[derive(Debug)]
+pub(crate) enum Kafka {
+    Real(Arc<Broker>),
+    Embedded(ingest::EmbeddedBroker),
+}
+
+impl Kafka {
+    /// The real one where it can be had; a broker that is there and does not work fails the test.
+    pub(crate) fn start() -> Self {
+        match Broker::shared() {
+            Ok(broker) => Self::Real(broker),
+            Err(missing @ (NoBroker::Missing { .. } | NoBroker::Unfetched { .. })) => {
+                eprintln!("no real Kafka here, using the embedded broker: {missing}");
+                Self::Embedded(ingest::EmbeddedBroker::start().unwrap())
+            }
+            Err(broken) => panic!("{broken}"),
+        }
+    }
+
+    /// The broker if it is a real one; says which test was not run otherwise.
+    pub(crate) fn real(self, test: &str) -> Option<Self> {
+        match self {
+            Self::Real(_) => Some(self),
+            Self::Embedded(_) => {
+                eprintln!("NOT RUN for want of a real Kafka broker: {test}");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn bootstrap(&self) -> String {
+        match self {
+            Self::Real(broker) => broker.bootstrap(),
+            Self::Embedded(broker) => broker.bootstrap_servers(),
+        }
+    }
+
+    /// Makes a topic with a name that no other test has.
+    pub(crate) fn topic(&self, stem: &str, partitions: i32) -> String {
+        let number = TOPICS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{stem}-{}-{number}", std::process::id());
+        let topic = Topic::new(&name);
+        match self {
+            Self::Real(broker) => {
+                ingest::create_topic(&broker.bootstrap(), &topic, partitions).unwrap()
+            }
+            Self::Embedded(broker) => broker.create_topic(&topic, partitions).unwrap(),
+        }
+        name
+    }
+
+    /// How many records a topic holds.
+    pub(crate) fn records(&self, topic: &str) -> u64 {
+        ingest::record_count(&self.bootstrap(), &Topic::new(topic)).unwrap()
+    }
+
+    /// A port of the loopback interface on which nothing listens.
+    pub(crate) fn free_port(&self) -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+}
+
+/// The value of a metric at `address`; 0 while nobody answers there.
+pub(crate) fn metric(address: &str, name: &str) -> u64 {
+    let page = get(address, "/metrics").unwrap_or_default();
+    let values = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.rsplit(' ').next()?.parse::<f64>().ok());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let sum = values.sum::<f64>() as u64;
+    sum
+}
+
+/// The answer to `GET path`, headers included.
+pub(crate) fn get(address: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,74 @@
+//! Running the binary under test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The binary that Cargo built for this test.
+pub(crate) const SURETY: &str = env!("CARGO_BIN_EXE_surety");
+
+/// The binary with these arguments, in an empty folder, so that no configuration of ours is found.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(SURETY);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn surety(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("the binary can be started")
+}
+
+/// Runs it to its end and reads its answer, which must be JSON and the exit code 0.
+pub(crate) fn surety_json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = surety(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", text(&output.stdout)))
+}
+
+/// The rows that a statement answers.
+pub(crate) fn sql(folder: &Path, lake: &str, statement: &str) -> Vec<Value> {
+    let answer = surety_json(folder, &["sql", statement, "--lake", lake, "--format", "json"]);
+    answer.as_array().expect("rows are a JSON array").clone()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The project's folder.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A process that is killed when the test ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// SIGKILL: no destructor runs, nothing is flushed.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().expect("the process is ours");
+        self.0.wait().expect("it was started by us");
+    }
+
+    /// SIGTERM, then waits for its end.
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
+        let id = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
+        assert!(sent.success());
+        self.0.wait().expect("it was started by us")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already ended: there is nothing to kill.
+        if let Ok(None) = self.0.try_wait() {
+            self.0.kill().expect("the process is ours");
+            self.0.wait().expect("it was started by us");
+        }
+    }
+}
