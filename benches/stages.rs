@@ -1,7 +1,6 @@
 //! The cost of each stage of the pipeline alone, per micro-batch of 4,096 native events.
 //!
-//! `cargo bench --bench stages`. Divide a time by 4,096 for the cost of an event; the limits they are
-//! compared with stand in `docs/performance.md`.
+//! `cargo bench --bench stages`. Divide a time by 4,096 for the cost of an event.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +34,7 @@ fn batch() -> RawBatch {
         let record = RawRecord {
             topic: &topic,
             partition: KafkaPartition(0),
-            offset: Offset(number as i64),
+            offset: Offset(i64::try_from(number).expect("a batch is small")),
             record_time: Some(event.time),
             payload: Some(&json),
         };
@@ -107,7 +106,9 @@ fn rows(bencher: Bencher<'_, '_>) {
     let events = events();
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
         let mut rows = EventRows::default();
-        events.iter().for_each(|event| rows.push(event));
+        for event in &events {
+            rows.push(event);
+        }
         black_box(rows.finish())
     });
 }
@@ -115,7 +116,9 @@ fn rows(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn encode(bencher: Bencher<'_, '_>) {
     let mut rows = EventRows::default();
-    events().iter().for_each(|event| rows.push(event));
+    for event in &events() {
+        rows.push(event);
+    }
     let rows = rows.finish();
     let mut advance = Advance::default();
     for ((topic, partition), range) in BTreeMap::from_iter(batch().advance()) {

@@ -286,7 +286,6 @@ fn answers(port: u16) -> bool {
 ///
 /// The copy of `pom.xml` in the folder is written last: where it is equal, the jars are complete.
 /// `make kafka-jars` keeps to the same rule and the same lock.
-#[expect(clippy::print_stderr, reason = "a first run waits for a download and should say why")]
 fn jars() -> Result<PathBuf, NoBroker> {
     let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/pom.xml");
     let wanted = fs::read(&pom).map_err(|cause| harness(&pom, cause))?;
@@ -303,7 +302,6 @@ fn jars() -> Result<PathBuf, NoBroker> {
     }
 
     require("mvn", "maven", |_| true)?;
-    eprintln!("fetching the Kafka jars into {}", folder.display());
     match fs::remove_dir_all(&folder) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(harness(&folder, cause)),
         Ok(()) | Err(_) => {}

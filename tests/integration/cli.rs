@@ -18,6 +18,9 @@ fn help_names_every_command_and_shows_examples() {
         assert!(help.contains(&format!("\n  {command}")), "{command}: {help}");
         let own = surety(folder.path(), &[command, "--help"]);
         assert!(own.status.success());
+        let own = text(&own.stdout);
+        let has_parts = own.contains("Commands:");
+        assert!(own.contains("Examples:") || has_parts, "{command}: {own}");
     }
     assert!(help.contains("Examples:") && help.contains("Exit codes:"));
 }
@@ -67,7 +70,7 @@ fn an_unreachable_broker_exits_with_69_and_says_where_it_looked() {
 fn a_wrong_statement_exits_with_65_and_names_its_place() {
     let folder = TempDir::new().unwrap();
     for (statement, wanted) in [
-        ("SELECT 1 +\nFROM events", "line 2"),
+        ("SELECT 1 +\nFROM events", "2:1: "),
         ("SELECT agent FROM events", "agent_id"),
         ("SELECT * FROM evnts", "events"),
         ("DELETE FROM events", "read only"),

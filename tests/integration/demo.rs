@@ -19,6 +19,23 @@ fn the_demo_catches_the_fraud_at_the_first_order_and_names_the_sponsor() {
         (number("/events_stored") + number("/rejects") - number("/events_produced")).abs() < 0.5,
         "{demo}"
     );
+    for key in [
+        "/agents",
+        "/findings",
+        "/history_seconds",
+        "/attack/fraudulent_orders_total",
+        "/attack/money_before_first_finding",
+        "/attack/seconds_to_first_finding",
+        "/false_findings_per_agent_day",
+        "/webhook/sent",
+        "/webhook/latency_ms/p50",
+        "/webhook/latency_ms/p99",
+        "/trace/coverage",
+    ] {
+        assert!(number(key).is_finite(), "{key}: {demo}");
+    }
+    assert!(1.0 <= number("/attack/fraudulent_orders_total"), "{demo}");
+    assert!(number("/false_findings_per_agent_day") <= 0.5, "{demo}");
     assert!(number("/duplicates").abs() < 0.5, "{demo}");
     assert!(number("/attack/orders_before_first_finding") <= 1.0, "{demo}");
     assert!(1.0 <= number("/webhook/delivered"), "{demo}");

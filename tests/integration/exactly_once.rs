@@ -1,7 +1,8 @@
-//! E1 to E4, D1, D2 over a real broker: the process is killed at random moments, and nothing shows.
+//! E1 to E4, D1, D2, W1 over a real broker: the process is killed at random moments, and nothing shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::foreign;
-use crate::kafka::{Kafka, metric};
+use crate::kafka::{Kafka, free_port, metric};
 use crate::process::{Running, command, sql, surety, text};
+use crate::receiver::Receiver;
 
 const PARTITIONS: i32 = 8;
 /// Records that are no events, spread among them.
@@ -56,7 +58,7 @@ fn fill(kafka: &Kafka, folder: &Path, topic: &str, events_wanted: u64) -> u64 {
 }
 
 /// A folder with a configuration that commits often, so that a kill hits every part of the loop.
-fn worker(kafka: &Kafka, topic: &str) -> TempDir {
+pub(crate) fn worker(kafka: &Kafka, topic: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let config = format!(
         "[kafka]\nbootstrap-servers = \"{}\"\ngroup = \"{}\"\ntopics = [{{ name = \"{topic}\", format = \"native\" }}]\n\
@@ -64,13 +66,13 @@ fn worker(kafka: &Kafka, topic: &str) -> TempDir {
          [http]\nlisten = \"127.0.0.1:{}\"\n[log]\nlevel = \"info\"\n",
         kafka.bootstrap(),
         folder.path().file_name().unwrap().to_string_lossy().replace('.', "g"),
-        kafka.free_port(),
+        free_port(),
     );
     fs::write(folder.path().join("surety.toml"), config).unwrap();
     folder
 }
 
-fn start(folder: &Path) -> Running {
+pub(crate) fn start(folder: &Path) -> Running {
     let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
     Running(command(folder, &["run"]).stderr(log).spawn().unwrap())
 }
@@ -78,36 +80,46 @@ fn start(folder: &Path) -> Running {
 /// Runs until `records` are read, then ends it in order.
 fn run_to_the_end(folder: &Path, records: u64) {
     let mut running = start(folder);
-    let patience = Instant::now() + Duration::from_secs(600);
-    while rows_read(folder) < records {
-        assert!(
-            Instant::now() < patience,
-            "read {} of {records}: {}",
-            rows_read(folder),
-            log(folder)
-        );
-        if let Some(status) = running.0.try_wait().unwrap() {
-            panic!("ended with {status}: {}", log(folder));
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait_for(folder, &mut running, "all records", || records <= records_read(folder));
+    end(folder, running);
+}
+
+/// Ends a process in order.
+pub(crate) fn end(folder: &Path, running: Running) {
     let status = running.terminate();
     assert!(status.success(), "{status}: {}", log(folder));
 }
 
-/// Rows in the lake and read by the running process, whose counters start where the lake ends.
-fn rows_read(folder: &Path) -> u64 {
-    let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
-    let address = config.split("listen = \"").nth(1).unwrap().split('"').next().unwrap();
-    metric(address, "surety_offsets_read")
+/// Waits until `is_so`, or fails with the log when the process ends before, or never gets there.
+pub(crate) fn wait_for(
+    folder: &Path,
+    running: &mut Running,
+    what: &str,
+    mut is_so: impl FnMut() -> bool,
+) {
+    let patience = Instant::now() + Duration::from_mins(10);
+    while !is_so() {
+        assert!(Instant::now() < patience, "waited in vain for {what}: {}", log(folder));
+        if let Some(status) = running.0.try_wait().unwrap() {
+            panic!("ended with {status}: {}", log(folder));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
-fn log(folder: &Path) -> String {
+/// Records read, by the offsets that the running process goes on from; 0 while none runs.
+pub(crate) fn records_read(folder: &Path) -> u64 {
+    let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
+    let address = config.split("listen = \"").nth(1).unwrap().split('"').next().unwrap();
+    metric(address, "surety_next_offset")
+}
+
+pub(crate) fn log(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
 /// Every offset of every partition is in exactly one of `events` and `rejects`, once.
-fn assert_exactly_once(folder: &Path, records: u64) {
+pub(crate) fn assert_exactly_once(folder: &Path, records: u64) {
     let places = "SELECT kafka_partition AS p, kafka_offset AS o FROM events UNION ALL \
                   SELECT kafka_partition, kafka_offset FROM rejects";
     let rows = sql(
@@ -145,26 +157,41 @@ fn nothing_shows_that_the_process_was_killed() {
     let Some(kafka) = kafka.real("nothing_shows_that_the_process_was_killed") else { return };
     let topic = kafka.topic("uses", PARTITIONS);
     let (calm, killed) = (worker(&kafka, &topic), worker(&kafka, &topic));
+    let receiver = Receiver::start();
+    let config = fs::File::options().append(true).open(killed.path().join("surety.toml"));
+    config.unwrap().write_all(receiver.config().as_bytes()).unwrap();
     let records = fill(&kafka, calm.path(), &topic, setting("SURETY_TEST_EVENTS", 60_000));
 
     run_to_the_end(calm.path(), records);
     let kills = setting("SURETY_TEST_KILLS", 4);
     let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
     for kill in 0..kills {
-        let running = start(killed.path());
-        // A linear congruential step is random enough for a moment between 0.3 and 3 s.
+        let mut running = start(killed.path());
+        // The k-th kill comes when about k of the parts between kills are read, and up to 0.3 s
+        // later: a linear congruential step is random enough for that.
         let draw = (seed + kill).wrapping_mul(6_364_136_223_846_793_005) >> 33;
-        std::thread::sleep(Duration::from_millis(300 + draw % 2_700));
+        let read = records * (100 * kill + draw % 100) / (100 * (kills + 1));
+        wait_for(killed.path(), &mut running, "a kill", || read < records_read(killed.path()));
+        std::thread::sleep(Duration::from_millis(draw % 300));
+        assert!(running.0.try_wait().unwrap().is_none(), "{}", log(killed.path()));
         running.kill();
     }
     run_to_the_end(killed.path(), records);
+    let told = findings(killed.path());
+    let ids = |row: &Value| row["finding_id"].as_str().unwrap().to_owned();
+    let wanted_ids: BTreeSet<String> = told.iter().map(ids).collect();
+    let received = || receiver.tries().into_keys().collect::<BTreeSet<String>>();
+    let mut running = start(killed.path());
+    wait_for(killed.path(), &mut running, "every webhook", || wanted_ids.is_subset(&received()));
+    end(killed.path(), running);
 
-    eprintln!("{records} records, {kills} kills, replay with SURETY_TEST_SEED={seed}");
     assert_exactly_once(calm.path(), records);
     assert_exactly_once(killed.path(), records);
-    let (wanted, found) = (findings(calm.path()), findings(killed.path()));
+    let wanted = findings(calm.path());
     assert!(!wanted.is_empty(), "the fraud was found");
-    assert_eq!(found, wanted, "replay with SURETY_TEST_SEED={seed}");
+    assert_eq!(received(), wanted_ids, "a webhook for each finding, and for nothing else");
+    assert!(receiver.tries().values().any(|tries| 1 < *tries), "a failed try is repeated");
+    assert_eq!(told, wanted, "replay with SURETY_TEST_SEED={seed}");
     let rejects = sql(killed.path(), "surety-data", "SELECT count(*) AS n FROM rejects");
     assert_eq!(rejects[0]["n"], 40);
     foreign::agrees(killed.path());

@@ -1,13 +1,17 @@
 //! What goes wrong around the process: a full disk, a missing topic, a broker that goes away.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use schemas::{KafkaPartition, Timestamp, Topic};
 use tempfile::TempDir;
 
+use crate::broker::{Broker, NoBroker};
+use crate::exactly_once::{assert_exactly_once, end, records_read, start, wait_for, worker};
 use crate::kafka::Kafka;
-use crate::process::{sql, surety, surety_json, text};
+use crate::process::{not_run, sql, surety, surety_json, text};
 
 #[test]
 fn a_missing_topic_exits_with_69_and_is_named() {
@@ -25,6 +29,40 @@ fn a_missing_topic_exits_with_69_and_is_named() {
     assert!(text(&output.stderr).contains("absent-topic"), "{}", text(&output.stderr));
 }
 
+#[test]
+fn a_broker_that_is_killed_and_comes_back_costs_no_record() {
+    let kafka = match Broker::start() {
+        Ok(broker) => Kafka::Own(broker),
+        Err(missing @ (NoBroker::Missing { .. } | NoBroker::Unfetched { .. })) => {
+            not_run(&format!("a broker that goes away: {missing}"));
+            return;
+        }
+        Err(broken) => panic!("{broken}"),
+    };
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(&kafka, &topic);
+    produce(&kafka, &topic, 500);
+    let mut running = start(folder.path());
+    wait_for(folder.path(), &mut running, "the first half", || 500 <= records_read(folder.path()));
+
+    let kafka = kafka.killed_and_started_again();
+    produce(&kafka, &topic, 500);
+    wait_for(folder.path(), &mut running, "the rest", || 1_000 <= records_read(folder.path()));
+    end(folder.path(), running);
+
+    assert_exactly_once(folder.path(), 1_000);
+}
+
+/// Records that are rejected: what they are does not matter here.
+fn produce(kafka: &Kafka, topic: &str, records: i32) {
+    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
+    let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
+    for number in 0..records {
+        producer.send(&Topic::new(topic), KafkaPartition(number % 2), time, b"not json").unwrap();
+    }
+    producer.flush().unwrap();
+}
+
 /// A small file system of its own, unmounted at the end; `None`, said aloud, without the right to it.
 struct SmallDisk(TempDir);
 
@@ -32,7 +70,7 @@ impl SmallDisk {
     fn new() -> Option<Self> {
         let folder = TempDir::new().unwrap();
         if !mount(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], folder.path()) {
-            eprintln!("NOT RUN: a small file system needs the right to mount one");
+            not_run("a full disk: a small file system needs the right to mount one");
             return None;
         }
         Some(Self(folder))

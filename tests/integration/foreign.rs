@@ -1,18 +1,18 @@
-//! Other people's engines read our tables: Python `deltalake` and DuckDB, from PyPI.
+//! Other people's engines read our tables: Python `deltalake` and `DuckDB`, from `PyPI`.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::process::{root, sql, text};
+use crate::process::{not_run, root, sql, text};
 
 /// Both engines see in the lake of `folder` what our own SQL sees. Said aloud where they are not
 /// installed; `make test` installs them.
 pub(crate) fn agrees(folder: &Path) {
     #[expect(clippy::disallowed_methods, reason = "`make test` says where its Python is")]
     let Ok(python) = std::env::var("SURETY_TEST_PYTHON") else {
-        eprintln!("NOT RUN: no foreign engine read the lake, SURETY_TEST_PYTHON is not set");
+        not_run("foreign engines on the lake: SURETY_TEST_PYTHON is not set, `make test` sets it");
         return;
     };
     let output = Command::new(python)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemas::Topic;
 
 use crate::broker::{Broker, NoBroker};
+use crate::process::not_run;
 
 static TOPICS: AtomicU32 = AtomicU32::new(0);
 
@@ -16,6 +17,8 @@ static TOPICS: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub(crate) enum Kafka {
     Real(Arc<Broker>),
+    /// One that a test may kill.
+    Own(Broker),
     Embedded(ingest::EmbeddedBroker),
 }
 
@@ -25,7 +28,7 @@ impl Kafka {
         match Broker::shared() {
             Ok(broker) => Self::Real(broker),
             Err(missing @ (NoBroker::Missing { .. } | NoBroker::Unfetched { .. })) => {
-                eprintln!("no real Kafka here, using the embedded broker: {missing}");
+                not_run(&format!("a real Kafka broker, the embedded one stands in: {missing}"));
                 Self::Embedded(ingest::EmbeddedBroker::start().unwrap())
             }
             Err(broken) => panic!("{broken}"),
@@ -35,9 +38,9 @@ impl Kafka {
     /// The broker if it is a real one; says which test was not run otherwise.
     pub(crate) fn real(self, test: &str) -> Option<Self> {
         match self {
-            Self::Real(_) => Some(self),
+            Self::Real(_) | Self::Own(_) => Some(self),
             Self::Embedded(_) => {
-                eprintln!("NOT RUN for want of a real Kafka broker: {test}");
+                not_run(&format!("{test}, for want of a real Kafka broker"));
                 None
             }
         }
@@ -46,6 +49,7 @@ impl Kafka {
     pub(crate) fn bootstrap(&self) -> String {
         match self {
             Self::Real(broker) => broker.bootstrap(),
+            Self::Own(broker) => broker.bootstrap(),
             Self::Embedded(broker) => broker.bootstrap_servers(),
         }
     }
@@ -56,23 +60,31 @@ impl Kafka {
         let name = format!("{stem}-{}-{number}", std::process::id());
         let topic = Topic::new(&name);
         match self {
-            Self::Real(broker) => {
-                ingest::create_topic(&broker.bootstrap(), &topic, partitions).unwrap()
+            Self::Real(_) | Self::Own(_) => {
+                ingest::create_topic(&self.bootstrap(), &topic, partitions).unwrap();
             }
             Self::Embedded(broker) => broker.create_topic(&topic, partitions).unwrap(),
         }
         name
     }
 
+    /// As a power cut would do it, on the same data and port.
+    pub(crate) fn killed_and_started_again(self) -> Self {
+        let Self::Own(mut broker) = self else { panic!("only a test's own broker is killed") };
+        broker.kill();
+        broker.start_again().unwrap();
+        Self::Own(broker)
+    }
+
     /// How many records a topic holds.
     pub(crate) fn records(&self, topic: &str) -> u64 {
         ingest::record_count(&self.bootstrap(), &Topic::new(topic)).unwrap()
     }
+}
 
-    /// A port of the loopback interface on which nothing listens.
-    pub(crate) fn free_port(&self) -> u16 {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-    }
+/// A port of the loopback interface on which nothing listens.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The value of a metric at `address`; 0 while nobody answers there.

@@ -1,5 +1,6 @@
 //! Running the binary under test.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -36,6 +37,11 @@ pub(crate) fn sql(folder: &Path, lake: &str, statement: &str) -> Vec<Value> {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Tells a person, past the test runner's capture, what this machine could not test.
+pub(crate) fn not_run(what: &str) {
+    writeln!(std::io::stderr(), "NOT RUN: {what}").expect("stderr takes a line");
 }
 
 /// The project's folder.

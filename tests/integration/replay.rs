@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::process::{root, sql, surety, surety_json, text};
+use crate::process::{not_run, root, sql, surety, surety_json, text};
 
 /// The real stream, kept beside the project; `None`, said aloud, where it is not.
 fn cloudtrail() -> Option<PathBuf> {
     let path = root().join("../shared/data/cloudtrail-attack-run/events.jsonl.gz");
     if !path.exists() {
-        eprintln!("NOT RUN: {} is absent", path.display());
+        not_run(&format!("the real CloudTrail stream: {} is absent", path.display()));
         return None;
     }
     Some(path)

@@ -1,0 +1,138 @@
+//! The service as an operator meets it: a registry's topic beside the uses' topic, its doors, and the
+//! questions asked of the lake it leaves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use schemas::{KafkaPartition, Timestamp, Topic};
+use tempfile::TempDir;
+
+use crate::exactly_once::{end, records_read, start, wait_for, worker};
+use crate::kafka::{Kafka, get};
+use crate::process::{sql, surety, surety_json, text};
+
+/// An agent that no registry knows.
+const STRANGER: &str = include_str!("../../schemas/json/credential_event.v1.example.json");
+
+/// Fills a topic of uses and one of registry changes; returns their records and the folder of a
+/// worker that reads both.
+fn filled(kafka: &Kafka) -> (TempDir, u64) {
+    let (uses, registry) = (kafka.topic("uses", 2), kafka.topic("registry", 1));
+    let folder = worker(kafka, &uses);
+    let servers = kafka.bootstrap();
+    let simulated = [
+        "simulate",
+        "--agents",
+        "60",
+        "--days",
+        "1",
+        "--start",
+        "2026-03-02T00:00:00Z",
+        "--registry-out",
+        "registry.jsonl",
+        "--to-kafka",
+        &servers,
+        "--topic",
+        &uses,
+    ];
+    let output = surety(folder.path(), &simulated);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut producer = ingest::Producer::connect(&servers, &BTreeMap::new()).unwrap();
+    let early = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    for change in fs::read_to_string(folder.path().join("registry.jsonl")).unwrap().lines() {
+        let (topic, first) = (Topic::new(&registry), KafkaPartition(0));
+        producer.send(&topic, first, early, change.as_bytes()).unwrap();
+    }
+    let late = Timestamp::parse("2026-03-02T23:00:00Z").unwrap();
+    let stranger = STRANGER.as_bytes();
+    producer.send(&Topic::new(&uses), KafkaPartition(0), late, stranger).unwrap();
+    producer.flush().unwrap();
+    let path = folder.path().join("surety.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let both = format!("[kafka]\nregistry-topic = \"{registry}\"\n");
+    fs::write(&path, config.replacen("[kafka]\n", &both, 1)).unwrap();
+    (folder, kafka.records(&uses) + kafka.records(&registry))
+}
+
+/// The address of the operator's door in a worker's configuration.
+fn door(folder: &Path) -> String {
+    let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
+    config.split("listen = \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_service_stamps_sponsors_from_the_registrys_topic_and_answers_at_its_doors() {
+    let kafka = Kafka::start();
+    let (folder, records) = filled(&kafka);
+    let folder = folder.path();
+    let mut running = start(folder);
+    wait_for(folder, &mut running, "all records", || records <= records_read(folder));
+
+    let [health, ready, metrics] =
+        ["/healthz", "/readyz", "/metrics"].map(|path| get(&door(folder), path).unwrap());
+    end(folder, running);
+
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    assert!(metrics.contains("surety_next_offset{"), "{metrics}");
+    let coverage = sql(
+        folder,
+        "surety-data",
+        "SELECT count(*) AS n, count(sponsor_id) AS sponsored FROM events",
+    );
+    let number = |name: &str| coverage[0][name].as_u64().unwrap();
+    assert!(number("n") / 2 < number("sponsored"), "{coverage:?}");
+    assert!(number("sponsored") < number("n"), "the stranger has no sponsor: {coverage:?}");
+}
+
+#[test]
+fn a_lake_tells_who_answers_and_says_so_where_nobody_does() {
+    let kafka = Kafka::start();
+    let (folder, records) = filled(&kafka);
+    let folder = folder.path();
+    let mut running = start(folder);
+    wait_for(folder, &mut running, "all records", || records <= records_read(folder));
+    end(folder, running);
+    let ids = |condition: &str| {
+        let statement =
+            format!("SELECT event_id FROM events WHERE {condition} ORDER BY time LIMIT 1");
+        sql(folder, "surety-data", &statement)[0]["event_id"].as_str().unwrap().to_owned()
+    };
+    let (known, unknown) = (ids("trace_status = 'traced'"), ids("sponsor_id IS NULL"));
+
+    let answered = surety_json(folder, &["trace", &known, "--format", "json"]);
+    let gap = surety(folder, &["trace", &unknown]);
+    let agents = surety(folder, &["agents", "--format", "csv"]);
+    fs::write(folder.join("two.sql"), "SELECT 1 AS one;\nSELECT 2 AS two;\n").unwrap();
+    let two = surety(folder, &["sql", "--file", "two.sql", "--format", "csv"]);
+
+    assert!(answered["sponsor_id"].is_string(), "{answered}");
+    assert_eq!(gap.status.code(), Some(1), "{}", text(&gap.stdout));
+    assert!(text(&gap.stdout).contains("gap"), "{}", text(&gap.stdout));
+    let listed = text(&agents.stdout);
+    assert!(listed.lines().next().unwrap().contains("agent_id"), "{listed}");
+    assert!(50 < listed.lines().count(), "{listed}");
+    assert_eq!(text(&two.stdout).lines().collect::<Vec<_>>(), ["one", "1", "two", "2"]);
+}
+
+#[test]
+fn the_bench_counts_every_event_and_prints_what_it_measured() {
+    let folder = TempDir::new().unwrap();
+
+    let figures = surety_json(
+        folder.path(),
+        &["bench", "pipeline", "--events", "5000", "--agents", "100", "--format", "json"],
+    );
+
+    for key in
+        ["events_per_second", "cpu_us_per_event", "bytes_per_event", "rss_bytes", "bytes_per_agent"]
+    {
+        assert!(figures[key].as_f64().is_some_and(|figure| 0.0 < figure), "{key}: {figures}");
+    }
+    for quantile in ["p50", "p99", "p999"] {
+        assert!(figures["latency_ms"][quantile].is_f64(), "{quantile}: {figures}");
+    }
+    assert!(figures["stages"].as_object().is_some_and(|stages| 4 < stages.len()), "{figures}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
+}
