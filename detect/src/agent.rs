@@ -174,22 +174,3 @@ fn parent_bit(parent: u64) -> (usize, u64) {
 }
 
 const _: () = assert!(size_of::<Agent>() <= Agent::BYTES_MAX, "see performance.md section 2");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn print_sizes() {
-        eprintln!(
-            "agent {} edges {} bygone {} volume {} amounts {} recent {} alerts {}",
-            size_of::<Agent>(),
-            size_of::<Memory<EDGES>>(),
-            size_of::<Bygone>(),
-            size_of::<Volume>(),
-            size_of::<Amounts>(),
-            size_of::<[Recent; 6]>(),
-            size_of::<[Alert; 4]>()
-        );
-    }
-}

@@ -2,6 +2,14 @@
 //!
 //! Invariant: a function of the seed alone.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of a small company"
+)]
+
 use schemas::{
     AgentId, Amount, CredentialEvent, CredentialKind, EventId, Format, KafkaPartition, Offset,
     Outcome, Position, StampedEvent, Timestamp, Topic, TraceStatus,
@@ -11,7 +19,7 @@ use schemas::{
 pub(crate) const START: i64 = 1_772_409_600;
 pub(crate) const DAY: i64 = 86_400;
 
-/// Source: Steele, Lea, Flood: *SplitMix* (2014).
+/// Source: Steele, Lea, Flood: *Fast splittable pseudorandom number generators* (2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(pub u64);
 

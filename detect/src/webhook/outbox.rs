@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use super::schedule::Next;
 use super::{Attempt, Failure, Message};
 use tables::{
-    ATTEMPTS, BODIES, COUNTERS, DEAD, DELIVERED, DELIVERED_AGES, DELIVERED_TOTAL, DISABLED,
-    ENQUEUED, HISTORY, NOT_PENDING, Name, PENDING, QUEUE, Tables, counter,
+    ATTEMPTS, ATTEMPTS_TOTAL, BODIES, COUNTERS, DEAD, DELIVERED, DELIVERED_AGES, DELIVERED_TOTAL,
+    DISABLED, ENQUEUED, HISTORY, NOT_PENDING, Name, PENDING, QUEUE, Tables, counter, decode,
 };
 
 mod tables;
@@ -188,6 +188,35 @@ impl Outbox {
         let attempts = read.open_table(ATTEMPTS)?;
         let found = attempts.range(sequence..)?.take(limit);
         found.map(|entry| decode(entry?.1.value())).collect()
+    }
+
+    /// Whether an attempt with `sequence` or a greater one is recorded: a look at one page.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] if the file cannot be read.
+    pub fn has_attempts_from(&self, sequence: u64) -> Result<bool, OutboxError> {
+        let last =
+            self.database.begin_read()?.open_table(ATTEMPTS)?.last()?.map(|one| one.0.value());
+        Ok(last.is_some_and(|last| sequence <= last))
+    }
+
+    /// Numbers attempts from `sequence` on, if they are not there yet: the numbers below it were
+    /// given by an outbox that is lost, and stand for other attempts in the lake. What is recorded
+    /// and not copied moves behind them, in its order. Returns whether anything had to change.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]; then nothing was changed.
+    pub fn resume_sequence_at_least(&self, sequence: u64) -> Result<bool, OutboxError> {
+        let read = self.database.begin_read()?;
+        if sequence <= counter(&read.open_table(COUNTERS)?, ATTEMPTS_TOTAL)? {
+            return Ok(false);
+        }
+        let transaction = self.database.begin_write()?;
+        Tables::open(&transaction)?.resume_sequence_at_least(sequence)?;
+        transaction.commit()?;
+        Ok(true)
     }
 
     /// Drops the attempts below `sequence`, once they are stored elsewhere. Dead letters keep theirs.
@@ -391,10 +420,6 @@ fn message(
         .map_err(|_| OutboxError::Corrupt("a stored message is out of bounds"))
 }
 
-fn decode(encoded: &[u8]) -> Result<Attempt, OutboxError> {
-    serde_json::from_slice(encoded).map_err(|_| OutboxError::Corrupt("an attempt is not readable"))
-}
-
 fn timestamp(micros: i64) -> Result<Timestamp, OutboxError> {
     Timestamp::from_micros(micros).map_err(|_| OutboxError::Corrupt("a time is out of range"))
 }
@@ -550,6 +575,41 @@ mod tests {
         let left = outbox.attempts_from(0, 10).unwrap();
         let left: Vec<_> = left.iter().map(|one| (one.sequence, one.webhook_id.as_str())).collect();
         assert_eq!(left, [(2, "c"), (3, "d")]);
+    }
+
+    #[test]
+    fn a_fresh_outbox_on_an_old_lake_numbers_on_from_the_lakes_mark_and_loses_no_attempt() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("outbox.redb");
+        let outbox = Outbox::open(&file).unwrap();
+        let record = |outbox: &Outbox, id: &str| {
+            outbox.enqueue(&[message("siem", id)], start()).unwrap();
+            let found = due(outbox, "siem", start());
+            outbox.record(&[tried(&found[0], start(), 200, Next::Delivered)]).unwrap();
+        };
+        let sequences = |outbox: &Outbox| -> Vec<(u64, String)> {
+            let all = outbox.attempts_from(0, 100).unwrap();
+            all.into_iter().map(|one| (one.sequence, one.webhook_id)).collect()
+        };
+        let at = |sequence, id: &str| (sequence, id.to_owned());
+        assert!(!outbox.has_attempts_from(0).unwrap());
+        record(&outbox, "a");
+        record(&outbox, "b");
+
+        assert!(outbox.resume_sequence_at_least(700).unwrap());
+        record(&outbox, "c");
+
+        assert_eq!(sequences(&outbox), [at(700, "a"), at(701, "b"), at(702, "c")]);
+        assert!(outbox.has_attempts_from(702).unwrap());
+        assert!(!outbox.has_attempts_from(703).unwrap());
+        outbox.forget_attempts_below(703).unwrap();
+        assert!(!outbox.has_attempts_from(0).unwrap());
+
+        drop(outbox);
+        let outbox = Outbox::open(&file).unwrap();
+        assert!(!outbox.resume_sequence_at_least(703).unwrap());
+        record(&outbox, "d");
+        assert_eq!(sequences(&outbox), [at(703, "d")]);
     }
 
     #[test]

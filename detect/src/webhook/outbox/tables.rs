@@ -94,7 +94,7 @@ impl<'t> Tables<'t> {
     pub(super) fn record(&mut self, tried: &Tried) -> Result<Attempt, OutboxError> {
         let name = (tried.endpoint.as_str(), tried.webhook_id.as_str());
         let attempt = tried.numbered(self.count(ATTEMPTS_TOTAL)?);
-        let encoded = serde_json::to_vec(&attempt).expect("an attempt has no map with odd keys");
+        let encoded = encode(&attempt);
         self.attempts.insert(attempt.sequence, encoded.as_slice())?;
 
         let (tries, due_us, order) = match self.pending.remove(name)? {
@@ -146,6 +146,22 @@ impl<'t> Tables<'t> {
         Ok(dead.is_some())
     }
 
+    /// Moves the recorded attempts, and the numbers to come, to `sequence` and after.
+    pub(super) fn resume_sequence_at_least(&mut self, sequence: u64) -> Result<(), OutboxError> {
+        if sequence <= counter(&self.counters, ATTEMPTS_TOTAL)? {
+            return Ok(());
+        }
+        self.counters.insert(ATTEMPTS_TOTAL, sequence)?;
+        let moved = self.attempts.extract_if(|_, _| true)?;
+        let moved: Vec<Attempt> =
+            moved.map(|entry| decode(entry?.1.value())).collect::<Result<_, _>>()?;
+        for mut attempt in moved {
+            attempt.sequence = self.count(ATTEMPTS_TOTAL)?;
+            self.attempts.insert(attempt.sequence, encode(&attempt).as_slice())?;
+        }
+        Ok(())
+    }
+
     /// Makes a message pending, to be tried at `due`.
     fn wait(
         &mut self,
@@ -165,6 +181,14 @@ impl<'t> Tables<'t> {
         self.counters.insert(name, before + 1)?;
         Ok(before)
     }
+}
+
+fn encode(attempt: &Attempt) -> Vec<u8> {
+    serde_json::to_vec(attempt).expect("an attempt has no map with odd keys")
+}
+
+pub(super) fn decode(encoded: &[u8]) -> Result<Attempt, OutboxError> {
+    serde_json::from_slice(encoded).map_err(|_| OutboxError::Corrupt("an attempt is not readable"))
 }
 
 /// A counter's value; 0 before it was first counted up.
