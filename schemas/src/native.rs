@@ -1,7 +1,9 @@
 //! [`NativeEvent`]: the JSON object that producers write, schema `surety.credential_event.v1`.
 //!
 //! Invariant: a native event holds everything an event has, under the same names; going to JSON and
-//! back changes nothing. The JSON Schema in `schemas/json/` is generated from this struct.
+//! back changes nothing. The JSON Schema in `schemas/json/` is generated from this struct; it allows
+//! further fields, which a reader keeps as attributes. This struct refuses them, so that a reader
+//! notices.
 
 use std::net::IpAddr;
 
@@ -34,7 +36,7 @@ pub enum InvalidNative {
 /// One use of one credential by one agent, as producers write it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "surety.credential_event.v1")]
+#[schemars(title = "surety.credential_event.v1", extend("additionalProperties" = true))]
 pub struct NativeEvent {
     pub schema: NativeSchema,
     /// The producer's id of this event. Where absent, one is made of topic, partition and offset.
@@ -93,9 +95,10 @@ pub struct NativeEvent {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub labels: Vec<String>,
-    /// Anything else worth keeping: at most 64 texts.
+    /// Anything else worth keeping: at most 64 texts. A field that this schema does not know is kept
+    /// here under its name, while there is room.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    #[schemars(with = "std::collections::BTreeMap<String, String>", extend("maxProperties" = 64))]
     pub attributes: Attributes,
 }
 

@@ -1,9 +1,9 @@
 //! [`Registry`]: what is known of agents, sponsors and credentials, as intervals of validity.
 //!
-//! Invariant: bitemporal. For each subject the changes are kept in order of (`valid_from`,
-//! `recorded_at`); what holds at a time, as known at another, is the last of those that had begun,
-//! had been told and had not ended. Applying a change twice changes nothing; the order of applying
-//! does not matter.
+//! Invariant: bitemporal. What holds at a time, as known at another, is what was told last of those
+//! facts that had begun latest, had been told and had not ended. Telling again what was told last
+//! changes nothing; telling again what was corrected in between takes the correction back. In
+//! whatever order changes are applied, the answer by all that is known is the same.
 
 mod change;
 
@@ -12,7 +12,7 @@ use std::hash::Hash;
 
 pub use change::{Fact, RegistryChange, RegistrySchema};
 
-use crate::{AgentClass, AgentId, ChangeId, CredentialId, SponsorId, Timestamp};
+use crate::{AgentClass, AgentId, ChangeId, CredentialId, GrantId, SponsorId, Timestamp};
 
 /// A change that names no time of telling: the caller knows when it was told, the registry does not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +21,14 @@ pub struct UnknownChange {
     pub change_id: ChangeId,
 }
 
-/// A fact with its times and its change's id.
+/// A fact with its times and its change's id, told once or several times in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Interval<T> {
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_to: Option<Timestamp>,
-    pub(crate) recorded_at: Timestamp,
+    /// When it was told first; nothing else of the same `valid_from` was told up to `told_last`.
+    told_first: Timestamp,
+    told_last: Timestamp,
     pub(crate) change_id: ChangeId,
     pub(crate) value: T,
 }
@@ -38,20 +40,43 @@ pub(crate) struct AsOf {
     pub(crate) known_at: Timestamp,
 }
 
-/// All changes of one kind, by subject.
+/// All changes of one kind, by subject, in order of (`valid_from`, `told_first`, `change_id`).
 #[derive(Clone, Debug)]
 struct History<K, V>(HashMap<K, Vec<Interval<V>>>);
 
-impl<K: Eq + Hash, V> History<K, V> {
-    fn insert(&mut self, subject: K, mut interval: Interval<V>) {
+impl<K: Eq + Hash, V: Clone> History<K, V> {
+    /// Takes in what was told once. Returns whether it is news: not what was told last of the same
+    /// subject and `valid_from`.
+    fn insert(&mut self, subject: K, told: Interval<V>) -> bool {
         let intervals = self.0.entry(subject).or_default();
-        // Told twice: it counts from when it was first told.
-        if let Some(at) = intervals.iter().position(|one| one.change_id == interval.change_id) {
-            interval.recorded_at = interval.recorded_at.min(intervals.remove(at).recorded_at);
+        let (valid_from, at) = (told.valid_from, told.told_first);
+        let end = intervals.partition_point(|one| one.valid_from <= valid_from);
+        let start = intervals.partition_point(|one| one.valid_from < valid_from);
+        let is_news =
+            intervals[start..end].last().is_none_or(|one| one.change_id != told.change_id);
+
+        let is_before =
+            |one: &Interval<V>| (one.told_first, &one.change_id) <= (at, &told.change_id);
+        let after = start + intervals[start..end].partition_point(is_before);
+        let mut rest = None;
+        if let Some(before) = intervals[start..after].last_mut() {
+            if before.change_id == told.change_id {
+                before.told_last = before.told_last.max(at);
+                return is_news;
+            }
+            // Told in the middle of a row: what was told after it stands behind it.
+            if at < before.told_last {
+                rest = Some(Interval { told_first: before.told_last, ..before.clone() });
+                before.told_last = before.told_first;
+            }
         }
-        let key = |one: &Interval<V>| (one.valid_from, one.recorded_at);
-        let at = intervals.partition_point(|one| key(one) <= key(&interval));
-        intervals.insert(at, interval);
+        match intervals[..end].get_mut(after) {
+            Some(next) if rest.is_none() && next.change_id == told.change_id => {
+                next.told_first = at;
+            }
+            Some(_) | None => drop(intervals.splice(after..after, [told].into_iter().chain(rest))),
+        }
+        is_news
     }
 
     fn get(&self, subject: &K, as_of: AsOf) -> Option<&Interval<V>> {
@@ -59,7 +84,7 @@ impl<K: Eq + Hash, V> History<K, V> {
         let last = intervals
             .iter()
             .rev()
-            .find(|one| one.valid_from <= as_of.time && one.recorded_at <= as_of.known_at)?;
+            .find(|one| one.valid_from <= as_of.time && one.told_first <= as_of.known_at)?;
         match last.valid_to {
             Some(end) if end <= as_of.time => None,
             _ => Some(last),
@@ -87,44 +112,46 @@ pub struct Registry {
     classes: History<AgentClass, SponsorId>,
     credentials: History<CredentialId, Vec<AgentId>>,
     parents: History<AgentId, AgentId>,
+    grants: History<GrantId, ()>,
     changes: usize,
 }
 
 impl Registry {
-    /// Takes a change in.
+    /// Takes a change in. Returns whether it is news: a change that says what was told last of the
+    /// same subject and `valid_from` is none.
     ///
     /// # Errors
     ///
     /// [`UnknownChange`] if nobody said when it was told.
-    pub fn apply(&mut self, change: &RegistryChange) -> Result<(), UnknownChange> {
+    pub fn apply(&mut self, change: &RegistryChange) -> Result<bool, UnknownChange> {
         let change_id = change.change_id();
         let Some(recorded_at) = change.recorded_at else {
             return Err(UnknownChange { change_id });
         };
         self.changes += 1;
         let (valid_from, valid_to) = (change.valid_from, change.valid_to);
-        let times = Interval { valid_from, valid_to, recorded_at, change_id, value: () };
-        match &change.fact {
+        let (told_first, told_last) = (recorded_at, recorded_at);
+        let times = Interval { valid_from, valid_to, told_first, told_last, change_id, value: () };
+        Ok(match &change.fact {
             Fact::Sponsor { sponsor_id, active, .. } => {
-                self.sponsors.insert(sponsor_id.clone(), times.with(*active));
+                self.sponsors.insert(sponsor_id.clone(), times.with(*active))
             }
             Fact::Agent { agent_id, sponsor_id, .. } => {
                 let fact = AgentFact { sponsor_id: sponsor_id.clone() };
-                self.agents.insert(agent_id.clone(), times.with(fact));
+                self.agents.insert(agent_id.clone(), times.with(fact))
             }
             Fact::AgentClass { agent_class, sponsor_id } => {
-                self.classes.insert(agent_class.clone(), times.with(sponsor_id.clone()));
+                self.classes.insert(agent_class.clone(), times.with(sponsor_id.clone()))
             }
             Fact::Credential { credential_id, agent_ids, .. } => {
-                self.credentials.insert(credential_id.clone(), times.with(agent_ids.clone()));
+                self.credentials.insert(credential_id.clone(), times.with(agent_ids.clone()))
             }
             Fact::Delegation { agent_id, parent_agent_id } => {
-                self.parents.insert(agent_id.clone(), times.with(parent_agent_id.clone()));
+                self.parents.insert(agent_id.clone(), times.with(parent_agent_id.clone()))
             }
-            // A grant permits; it does not answer for anybody.
-            Fact::Grant { .. } => {}
-        }
-        Ok(())
+            // A grant permits; it does not answer for anybody, so nothing but its telling is kept.
+            Fact::Grant { grant_id, .. } => self.grants.insert(grant_id.clone(), times),
+        })
     }
 
     /// How many changes were taken in, repeated ones counted.
@@ -163,7 +190,8 @@ impl Interval<()> {
         Interval {
             valid_from: self.valid_from,
             valid_to: self.valid_to,
-            recorded_at: self.recorded_at,
+            told_first: self.told_first,
+            told_last: self.told_last,
             change_id: self.change_id,
             value,
         }

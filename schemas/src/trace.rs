@@ -20,9 +20,9 @@ spelled! {
     TraceStatus {
         /// The agent is registered, and its sponsor was active.
         Traced = "traced",
-        /// Through a registered parent agent or the agent's class.
+        /// Through a registered parent agent, or the one agent that may use the credential.
         Delegated = "delegated",
-        /// Through a parent that only the event claims.
+        /// Through a parent or a class that only the event claims.
         Claimed = "claimed",
         /// Through a credential that several agents may use, all of one sponsor.
         Shared = "shared",
@@ -39,7 +39,7 @@ spelled! {
     /// What a hop rests on.
     HopMethod {
         Registry = "registry",
-        /// The registry knows the agent's class, not the agent.
+        /// The registry knows who answers for the class, not for the agent.
         RegistryClass = "registry_class",
         /// The registry knows who may use the credential, not the agent that named itself.
         RegistryCredential = "registry_credential",
@@ -68,7 +68,7 @@ impl HopMethod {
 pub struct Hop {
     /// `agent:…`, `credential:…` or `class:…`.
     pub from: String,
-    /// `agent:…` or `sponsor:…`.
+    /// `agent:…`, `class:…` or `sponsor:…`.
     pub to: String,
     pub method: HopMethod,
     pub confidence: f32,
@@ -138,7 +138,8 @@ impl Walk<'_> {
     /// Follows the agent itself, then its parents; the first that has an entry decides.
     fn through_agents(&mut self, event: &CredentialEvent) -> Result<SponsorId, Broken> {
         let mut agent = event.agent_id.clone();
-        let mut claims = event.delegation.iter();
+        // What the event claims of `agent`: its parent, then the parent's parent.
+        let mut claims = event.delegation.as_slice();
         while self.hops.len() < HOPS_MAX {
             if self.seen.contains(&agent) {
                 return Err(broken(
@@ -170,9 +171,12 @@ impl Walk<'_> {
                     evidence,
                 );
                 self.weaken(TraceStatus::Delegated);
+                // The event says nothing of a parent that it does not name.
+                let named = claims.iter().position(|claim| *claim == parent);
+                claims = named.map_or(&[], |at| &claims[at + 1..]);
                 agent = parent;
             } else if self.registry.agent(&agent, self.as_of).is_none()
-                && let Some(parent) = claims.next()
+                && let Some((parent, further)) = claims.split_first()
             {
                 let evidence = (None, format!("event {}", event.event_id));
                 self.hop(
@@ -182,6 +186,7 @@ impl Walk<'_> {
                     evidence,
                 );
                 self.weaken(TraceStatus::Claimed);
+                claims = further;
                 agent = parent.clone();
             } else {
                 return self.through_class(event, &agent);
@@ -209,14 +214,12 @@ impl Walk<'_> {
             && let Some(entry) = self.registry.class(class, self.as_of)
         {
             let evidence = (entry.valid_from, entry.change_id.to_string());
-            let sponsor = entry.value.clone();
-            self.weaken(TraceStatus::Delegated);
-            return self.reach(
-                &format!("class:{class}"),
-                sponsor,
-                HopMethod::RegistryClass,
-                evidence,
-            );
+            let (sponsor, class) = (entry.value.clone(), format!("class:{class}"));
+            // The registry knows the class; that the agent is of it, only the event says.
+            let claim = (None, format!("event {}", event.event_id));
+            self.hop(&format!("agent:{agent}"), &class, HopMethod::Claimed, claim);
+            self.weaken(TraceStatus::Claimed);
+            return self.reach(&class, sponsor, HopMethod::RegistryClass, evidence);
         }
         if *agent == event.agent_id {
             return self.through_credential(event);

@@ -1,8 +1,8 @@
 //! [`RegistryChange`]: one fact about agents, sponsors or credentials, schema
 //! `surety.registry_change.v1`.
 //!
-//! Invariant: a change is about one subject, says from when it holds and when it was told, and its
-//! id is a function of its content; so importing the same file twice changes nothing.
+//! Invariant: a change is about one subject, says from when it holds, and its id is a function of
+//! what it says; so the same telling is known again wherever it comes from.
 
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,7 @@ impl Fact {
 
 /// One fact about agents, sponsors or credentials, with the time it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(title = "surety.registry_change.v1")]
+#[schemars(title = "surety.registry_change.v1", extend("unevaluatedProperties" = false))]
 pub struct RegistryChange {
     pub schema: RegistrySchema,
     #[serde(flatten)]
@@ -105,7 +105,8 @@ pub struct RegistryChange {
     /// Until when (exclusive). Absent: until the next change of the same subject and kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_to: Option<Timestamp>,
-    /// When it was told to Surety. Absent in a file: the time of the import.
+    /// When Surety learned it: the time of the import, or of the record in the registry's topic.
+    /// Surety writes it; what somebody else wrote here is not believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,
     /// Where it comes from: an import's file and line, an event's id, a ticket.
@@ -114,7 +115,8 @@ pub struct RegistryChange {
 }
 
 impl RegistryChange {
-    /// An id made of what is said and from when, not of when or where it was told.
+    /// An id made of what is said and from when, not of when or where it was told. What is told
+    /// again has the same id.
     pub fn change_id(&self) -> ChangeId {
         let content = serde_json::to_vec(&(&self.fact, self.valid_from, self.valid_to))
             .expect("a change holds nothing that JSON cannot");

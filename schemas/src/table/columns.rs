@@ -153,12 +153,12 @@ pub(super) const DELIVERIES: &[Column] = &[
 ];
 
 pub(super) const REGISTRY_CHANGES: &[Column] = &[
-    one("change_id", Utf8, "Made of what the change says."),
+    one("change_id", Utf8, "Made of what the change says: the same where it is told again."),
     one("kind", Utf8, "`sponsor`, `agent`, `agent_class`, `credential`, `delegation` or `grant`."),
     one("subject", Utf8, "The id it is about."),
     one("valid_from", Timestamp, "From when it is true."),
     maybe("valid_to", Timestamp, "Until when, exclusive."),
-    one("recorded_at", Timestamp, "When it was told to Surety."),
+    one("recorded_at", Timestamp, "When Surety learned it."),
     maybe("evidence", Utf8, "Where it comes from."),
     one("change", Utf8, "The whole change as JSON, schema `surety.registry_change.v1`."),
 ];

@@ -75,6 +75,47 @@ fn a_claimed_parent_counts_less_than_a_registered_one() {
 }
 
 #[test]
+fn a_claim_about_the_agent_says_nothing_of_its_registered_parent() {
+    let parent = r#""kind":"delegation","agent_id":"child","parent_agent_id":"planner""#;
+    let registry = registry(&[ANNA, BUYER, parent]);
+
+    for (claims, status, hops) in [
+        // The registry's parent is unknown; the event claims another parent of the child.
+        (&["buyer-1"][..], TraceStatus::Unregistered, 1),
+        (&["someone", "buyer-1"], TraceStatus::Unregistered, 1),
+        // The event names the registry's parent, and claims who stands above it.
+        (&["planner", "buyer-1"], TraceStatus::Claimed, 2),
+        (&["someone", "planner", "buyer-1"], TraceStatus::Claimed, 2),
+        (&["planner"], TraceStatus::Unregistered, 1),
+    ] {
+        let trace = trace(&registry, &event("child", DURING, claims));
+
+        assert_eq!(trace.status, status, "{claims:?}");
+        assert_eq!(trace.sponsor_id.is_some(), status == TraceStatus::Claimed, "{claims:?}");
+        assert_eq!(trace.hops.iter().filter(|hop| hop.to.starts_with("agent:")).count(), hops);
+    }
+}
+
+#[test]
+fn a_class_that_only_the_event_names_is_a_claim() {
+    let class = r#""kind":"agent_class","agent_class":"buyer","sponsor_id":"anna""#;
+
+    let trace = trace(&registry(&[ANNA, class]), &event("run-7", DURING, &[]));
+
+    let steps: Vec<_> =
+        trace.hops.iter().map(|hop| (hop.from.as_str(), hop.to.as_str(), hop.method)).collect();
+    assert_eq!(
+        steps,
+        [
+            ("agent:run-7", "class:buyer", HopMethod::Claimed),
+            ("class:buyer", "sponsor:anna", HopMethod::RegistryClass),
+        ]
+    );
+    assert_eq!(trace.status, TraceStatus::Claimed);
+    assert!((trace.confidence - 0.54).abs() < 1e-6, "{}", trace.confidence);
+}
+
+#[test]
 fn what_is_not_known_is_a_gap_and_never_a_sponsor() {
     let registry = registry(&[ANNA, BUYER]);
     for (event, status) in [
@@ -149,6 +190,72 @@ fn applying_changes_in_any_order_gives_the_same_trace() {
     let backward = trace(&registry(&[CHILD, BUYER, ANNA]), &event);
 
     assert_eq!(forward, backward);
+}
+
+/// What buyer-1's sponsor is, as told in `tellings` of (sponsor, day of March) about one time.
+fn sponsor_told(tellings: &[(&str, u32)], known_day: u32) -> Option<String> {
+    let day = |day: u32| time(&format!("2026-03-{day:02}T00:00:00Z"));
+    let mut registry = registry(&[ANNA, BEN]);
+    for (sponsor, told) in tellings {
+        let mut change = change(&BUYER.replace("anna", sponsor));
+        change.recorded_at = Some(day(*told));
+        registry.apply(&change).unwrap();
+    }
+    let trace = Trace::of(&event("buyer-1", AFTER, &[]), &registry, day(known_day));
+    trace.sponsor_id.map(|sponsor| sponsor.to_string())
+}
+
+#[test]
+fn a_mistake_is_taken_back_by_telling_again_what_was_told_before_it() {
+    let tellings = [("anna", 2), ("ben", 4), ("anna", 6)];
+
+    let known: Vec<_> = [1, 2, 5, 7].map(|day| sponsor_told(&tellings, day)).into();
+
+    let wanted = [None, Some("anna"), Some("ben"), Some("anna")];
+    assert_eq!(known, wanted.map(|name| name.map(str::to_owned)));
+}
+
+#[test]
+fn what_is_told_again_is_news_only_after_something_else() {
+    let mut registry = registry(&[ANNA, BEN]);
+    let mut is_news = |sponsor: &str, from: &str, told: &str| {
+        let mut change = change(&BUYER.replace("anna", sponsor));
+        (change.valid_from, change.recorded_at) = (time(from), Some(time(told)));
+        registry.apply(&change).unwrap()
+    };
+
+    assert!(is_news("anna", BEFORE, BEFORE));
+    assert!(!is_news("anna", BEFORE, DURING), "told last");
+    assert!(is_news("ben", BEFORE, DURING));
+    assert!(is_news("anna", BEFORE, AFTER), "the mistake is taken back");
+    assert!(is_news("anna", DURING, AFTER), "of another time");
+    assert!(!is_news("anna", BEFORE, AFTER));
+}
+
+proptest::proptest! {
+    /// Tellings on days 1 to 9, at most one a day: sponsors by day.
+    #[test]
+    fn what_was_told_last_counts_whatever_the_order_and_the_repetitions(
+        days in proptest::collection::vec(0_usize..3, 1..9),
+        shuffle in proptest::collection::vec(0_usize..100, 9),
+        again in 0_usize..9,
+    ) {
+        let mut tellings: Vec<_> = (1..).zip(&days).filter(|(_, who)| **who < 2)
+            .map(|(day, who)| (["anna", "ben"][*who], day)).collect();
+        let in_order = tellings.clone();
+        if !tellings.is_empty() {
+            tellings.push(tellings[again % tellings.len()]);
+        }
+        let mut keys = shuffle.iter().cycle();
+        tellings.sort_by_cached_key(|_| keys.next());
+        for known in 1..10 {
+            let wanted = in_order.iter().rfind(|(_, day)| *day <= known).map(|(who, _)| (*who).to_owned());
+            proptest::prop_assert_eq!(sponsor_told(&in_order, known), wanted.clone());
+            if known == 9 {
+                proptest::prop_assert_eq!(sponsor_told(&tellings, known), wanted);
+            }
+        }
+    }
 }
 
 #[test]
