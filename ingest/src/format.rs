@@ -43,8 +43,8 @@ impl Normaliser {
         now: Timestamp,
     ) -> Result<CredentialEvent, Reject> {
         let read = readable(record).and_then(|json| match self.format {
-            Format::Native => native::read(json, record),
-            Format::CloudTrail => cloudtrail::read(json, record),
+            Format::Native => native::read(json, record, &self.redactor),
+            Format::CloudTrail => cloudtrail::read(json, record, &self.redactor),
         });
         match read {
             Ok(mut event) => {

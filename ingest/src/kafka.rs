@@ -14,9 +14,9 @@ mod config;
 mod context;
 mod lane;
 mod producer;
+mod question;
 mod queue;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset as Place;
-use schemas::{KafkaPartition, Offset, Offsets, Topic};
+use schemas::{KafkaPartition, Offsets, Timestamp, Topic};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -41,9 +41,6 @@ use crate::{Poll, RawBatch, Source, SourceError};
 /// A micro-batch is cut here too, so that memory stays bounded whatever the records' size.
 const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// How long a question to a broker may take that is asked when something went wrong.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Where the talk about partitions stands.
 #[derive(Debug)]
 enum Standing {
@@ -53,6 +50,9 @@ enum Standing {
     Offered { assigned: Partitions, is_told: bool },
     /// These are ours, and read.
     Reading(Partitions),
+    /// These are ours, and are read from these offsets once the ends are known where the others
+    /// begin.
+    Asking { assigned: Partitions, offsets: Offsets },
     /// Ours were taken from us; new ones will come.
     Between,
 }
@@ -68,6 +68,9 @@ pub struct KafkaSource {
     partitions: Vec<Partition>,
     /// What each partition was when last looked at, in the same order.
     lanes: Vec<Lane>,
+    /// Where partitions began that were to begin at their ends. Kept, so that what came since is read
+    /// even if the caller has to go back before any of it is in the lake.
+    begun: Offsets,
     /// The group's offsets, as far as we wrote them.
     shown: Offsets,
     is_cut_off: bool,
@@ -90,10 +93,7 @@ impl KafkaSource {
     /// [`SourceError::Unreachable`] after `connect_timeout`, [`SourceError::UnknownTopic`], or
     /// [`SourceError::Property`] for a wrong configuration.
     pub async fn connect(config: KafkaConfig) -> Result<Self, SourceError> {
-        match tokio::task::spawn_blocking(move || Self::connect_blocking(config)).await {
-            Ok(connected) => connected,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        question::blocking(move || Self::connect_blocking(config)).await
     }
 
     fn connect_blocking(config: KafkaConfig) -> Result<Self, SourceError> {
@@ -104,7 +104,7 @@ impl KafkaSource {
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         consumer.set_nonempty_callback(move || waker.notify_one());
-        check_topics(&consumer, &config, config.connect_timeout)?;
+        question::check_topics(&consumer, &config, config.connect_timeout)?;
         let topics: Vec<&str> = config.topics.iter().map(Topic::as_str).collect();
         consumer.subscribe(&topics).map_err(refused)?;
         Ok(Self {
@@ -115,22 +115,10 @@ impl KafkaSource {
             revoked: Vec::new(),
             partitions: Vec::new(),
             lanes: Vec::new(),
+            begun: Offsets::default(),
             shown: Offsets::default(),
             is_cut_off: false,
         })
-    }
-
-    /// How many records of each assigned partition are not yet read, as far as known.
-    pub fn lag(&self) -> BTreeMap<(Topic, KafkaPartition), u64> {
-        let mut lags = BTreeMap::new();
-        for one in &self.partitions {
-            let end = queue::cached_end(&self.consumer, one.topic.as_str(), one.number.0);
-            if let (Some(end), Some(next)) = (end, one.next) {
-                let lag = u64::try_from(end.0 - next.0).unwrap_or(0);
-                lags.insert((one.topic.clone(), one.number), lag);
-            }
-        }
-        lags
     }
 
     /// Handles what librdkafka tells. Returns whether the caller must be told of new partitions.
@@ -159,6 +147,7 @@ impl KafkaSource {
             Standing::Joining(_)
             | Standing::Offered { .. }
             | Standing::Reading(_)
+            | Standing::Asking { .. }
             | Standing::Between => Ok(false),
         }
     }
@@ -174,18 +163,19 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Reads `assigned` from `offsets`, and nothing else.
+    /// Reads `assigned` from `offsets`, and nothing else; first asks for the ends that are missing.
     fn start(&mut self, assigned: Partitions, offsets: &Offsets) -> Result<(), SourceError> {
         // The readers go first: what they hold was read from other offsets.
         self.partitions.clear();
+        if assigned.iter().any(|one| self.is_begun_at_end(one, offsets)) {
+            self.standing = Standing::Asking { assigned, offsets: offsets.clone() };
+            return Ok(());
+        }
         let mut list = TopicPartitionList::with_capacity(assigned.len());
         for (topic, partition) in &assigned {
-            let next = offsets.next_of(topic, *partition);
-            let place = match (next, self.config.start) {
-                (Some(next), _) => Place::Offset(next.0),
-                (None, StartAt::Earliest) => Place::Beginning,
-                (None, StartAt::Latest) => Place::End,
-            };
+            let known = offsets.next_of(topic, *partition);
+            let next = known.or_else(|| self.begun.next_of(topic, *partition));
+            let place = next.map_or(Place::Beginning, |next| Place::Offset(next.0));
             list.add_partition_offset(topic.as_str(), partition.0, place)
                 .expect("an offset of a record or an end of the log");
             let id = (topic.clone(), *partition);
@@ -197,10 +187,39 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// Whether a partition is to begin at its end, and where that is has still to be asked.
+    fn is_begun_at_end(&self, one: &(Topic, KafkaPartition), offsets: &Offsets) -> bool {
+        let (topic, partition) = one;
+        self.config.start == StartAt::Latest
+            && !self.config.topics_from_earliest.contains(topic)
+            && offsets.next_of(topic, *partition).is_none()
+            && self.begun.next_of(topic, *partition).is_none()
+    }
+
+    /// Asks for the ends that are missing, and reads once all are known. Cancel safe: nothing is read
+    /// before.
+    async fn ask(&mut self) -> Result<(), SourceError> {
+        let Standing::Asking { assigned, offsets } = &self.standing else { return Ok(()) };
+        let (assigned, offsets) = (assigned.clone(), offsets.clone());
+        for (topic, partition) in &assigned {
+            if !self.is_begun_at_end(&(topic.clone(), *partition), &offsets) {
+                continue;
+            }
+            match question::ends(&self.consumer, topic, *partition).await {
+                Ok((_, end)) => self.begun.raise(topic, *partition, end),
+                // Asked again at the next poll, if it is not for good.
+                Err(error) => return self.weigh(&error),
+            }
+        }
+        self.start(assigned, &offsets)
+    }
+
     /// Whether an error of the client as a whole ends the source.
     fn weigh(&mut self, error: &KafkaError) -> Result<(), SourceError> {
         let code = error.rdkafka_error_code();
-        if matches!(error, KafkaError::MessageConsumptionFatal(_)) || code.is_some_and(is_refusal) {
+        if matches!(error, KafkaError::MessageConsumptionFatal(_))
+            || code.is_some_and(question::is_refusal)
+        {
             return Err(self.fatal(error));
         }
         if code != Some(RDKafkaErrorCode::AllBrokersDown) {
@@ -222,18 +241,18 @@ impl KafkaSource {
 
     /// Takes what can be taken in step.
     fn take(&mut self, records_max: usize) -> RawBatch {
-        let mut batch = RawBatch::default();
+        let (mut batch, now) = (RawBatch::default(), (self.config.now)());
         let has_room =
             move |batch: &RawBatch| batch.len() < records_max && batch.bytes() < BATCH_BYTES_MAX;
         self.lanes.clear();
-        self.lanes.extend(self.partitions.iter_mut().map(Partition::refill));
+        self.lanes.extend(self.partitions.iter_mut().map(|one| one.refill(now)));
         while has_room(&batch) {
             match align::next(&self.lanes, self.config.skew_max) {
                 Next::Take { lane, until } => {
-                    self.lanes[lane] = self.partitions[lane].take(until, &mut batch, has_room);
+                    self.lanes[lane] = self.partitions[lane].take(until, now, &mut batch, has_room);
                 }
                 Next::Wait => {
-                    if !self.look_again() {
+                    if !self.look_again(now) {
                         break;
                     }
                 }
@@ -243,7 +262,7 @@ impl KafkaSource {
     }
 
     /// Looks at the partitions that have nothing. Returns whether one of them has changed.
-    fn look_again(&mut self) -> bool {
+    fn look_again(&mut self, now: Timestamp) -> bool {
         let has_more = self.lanes.iter().any(|lane| matches!(lane, Lane::Ready(_)));
         let mut has_changed = false;
         for (one, lane) in self.partitions.iter_mut().zip(&mut self.lanes) {
@@ -260,7 +279,7 @@ impl KafkaSource {
                     "a partition is silent before its end, the others go on without it"
                 );
             }
-            let before = std::mem::replace(lane, one.refill());
+            let before = std::mem::replace(lane, one.refill(now));
             has_changed |= before != *lane;
         }
         has_changed
@@ -273,17 +292,18 @@ impl KafkaSource {
             ?code,
             "a partition cannot be read"
         );
-        if is_about_offset(code) {
+        if question::is_about_offset(code) {
             self.compare_with_ends(at).await?;
             // The offset is there again, e.g. after a change of leader: go on from where we are.
             return self.go_on();
         }
-        if is_refusal(code) {
+        if question::is_refusal(code) {
             return Err(self.fatal(&KafkaError::MessageConsumption(code)));
         }
-        if is_unknown_topic(code) {
+        if question::is_unknown_topic(code) {
             let (consumer, config) = (Arc::clone(&self.consumer), self.config.clone());
-            blocking(move || check_topics(&consumer, &config, QUESTION_TIMEOUT)).await?;
+            let check = move || question::check_topics(&consumer, &config, question::TIMEOUT);
+            question::blocking(check).await?;
         }
         // librdkafka tries again.
         self.partitions[at].forgive();
@@ -294,21 +314,18 @@ impl KafkaSource {
     async fn compare_with_ends(&self, at: usize) -> Result<(), SourceError> {
         let one = &self.partitions[at];
         let (topic, partition, next) = (one.topic.clone(), one.number, one.next);
-        let (consumer, name) = (Arc::clone(&self.consumer), topic.clone());
-        let ends = blocking(move || {
-            consumer.fetch_watermarks(name.as_str(), partition.0, QUESTION_TIMEOUT)
-        });
-        let (low, high) = ends.await.map_err(|error| SourceError::Unreachable {
+        let ends = question::ends(&self.consumer, &topic, partition).await;
+        let (oldest, end) = ends.map_err(|error| SourceError::Unreachable {
             servers: self.config.bootstrap_servers.clone(),
-            waited: QUESTION_TIMEOUT,
+            waited: question::TIMEOUT,
             last_error: Some(error.to_string()),
         })?;
-        let wanted = next.unwrap_or(Offset(low));
-        if wanted.0 < low {
-            return Err(SourceError::OffsetGap { topic, partition, wanted, oldest: Offset(low) });
+        let wanted = next.unwrap_or(oldest);
+        if wanted < oldest {
+            return Err(SourceError::OffsetGap { topic, partition, wanted, oldest });
         }
-        if high < wanted.0 {
-            return Err(SourceError::Recreated { topic, partition, wanted, end: Offset(high) });
+        if end < wanted {
+            return Err(SourceError::Recreated { topic, partition, wanted, end });
         }
         Ok(())
     }
@@ -323,77 +340,12 @@ impl KafkaSource {
         }
         match &self.standing {
             Standing::Reading(assigned) => self.start(assigned.clone(), &offsets),
-            Standing::Joining(_) | Standing::Offered { .. } | Standing::Between => Ok(()),
+            Standing::Joining(_)
+            | Standing::Offered { .. }
+            | Standing::Asking { .. }
+            | Standing::Between => Ok(()),
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// Whether the broker will say no again.
-fn is_refusal(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::GroupAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed
-    )
-}
-
-fn is_about_offset(code: RDKafkaErrorCode) -> bool {
-    matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-}
-
-fn is_unknown_topic(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownPartition
-    )
-}
-
-/// Asks a broker for every topic.
-fn check_topics(
-    consumer: &BaseConsumer<Context>,
-    config: &KafkaConfig,
-    timeout: Duration,
-) -> Result<(), SourceError> {
-    for topic in &config.topics {
-        let unknown = || SourceError::UnknownTopic {
-            topic: topic.clone(),
-            servers: config.bootstrap_servers.clone(),
-        };
-        let answer = consumer.fetch_metadata(Some(topic.as_str()), timeout).map_err(|error| {
-            let told =
-                std::iter::from_fn(|| consumer.poll(Duration::ZERO)).filter_map(Result::err).last();
-            let last_error = consumer.context().last_error();
-            SourceError::Unreachable {
-                servers: config.bootstrap_servers.clone(),
-                waited: timeout,
-                last_error: last_error.or(Some(told.unwrap_or(error).to_string())),
-            }
-        })?;
-        let found = answer.topics().iter().find(|found| found.name() == topic.as_str());
-        let Some(found) = found else { return Err(unknown()) };
-        if let Some(error) = found.error() {
-            let code = RDKafkaErrorCode::from(error);
-            if is_unknown_topic(code) {
-                return Err(unknown());
-            }
-            let reason = format!("topic `{topic}`: {code}");
-            return Err(SourceError::Fatal { servers: config.bootstrap_servers.clone(), reason });
-        }
-        if found.partitions().is_empty() {
-            return Err(unknown());
-        }
-    }
-    Ok(())
 }
 
 impl Source for KafkaSource {
@@ -420,6 +372,12 @@ impl Source for KafkaSource {
                 self.diagnose(at, code).await?;
                 continue;
             }
+            if matches!(self.standing, Standing::Asking { .. }) {
+                self.ask().await?;
+                if !self.partitions.is_empty() {
+                    continue;
+                }
+            }
             // Cancel safety: everything taken has been returned above.
             if tokio::time::timeout_at(deadline, self.wake.notified()).await.is_err() {
                 return Ok(Poll::Idle);
@@ -433,9 +391,9 @@ impl Source for KafkaSource {
                 self.standing = Standing::Joining(Some(offsets.clone()));
                 Ok(())
             }
-            Standing::Offered { assigned, .. } | Standing::Reading(assigned) => {
-                self.start(assigned.clone(), offsets)
-            }
+            Standing::Offered { assigned, .. }
+            | Standing::Asking { assigned, .. }
+            | Standing::Reading(assigned) => self.start(assigned.clone(), offsets),
             // The next assignment will be told, and the caller looks again.
             Standing::Between => Ok(()),
         }
@@ -459,6 +417,19 @@ impl Source for KafkaSource {
         if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
             tracing::debug!(%error, "the group's offsets, which only show the lag, were not stored");
         }
+    }
+
+    fn lag(&self) -> Vec<(Topic, KafkaPartition, u64)> {
+        let mut lags = Vec::with_capacity(self.partitions.len());
+        for one in &self.partitions {
+            let ends = queue::cached_ends(&self.consumer, one.topic.as_str(), one.number.0);
+            if let Some((oldest, end)) = ends {
+                let next = one.next.unwrap_or(oldest);
+                let lag = u64::try_from(end.0 - next.0).unwrap_or(0);
+                lags.push((one.topic.clone(), one.number, lag));
+            }
+        }
+        lags
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Redactor`]: replaces what looks like a secret by a keyed fingerprint.
 //!
-//! Invariant (S1): no text of an event, no detail and no bytes of a reject leave this crate before
-//! they went through here. The same secret gives the same fingerprint under the same key, so two
+//! Invariant (S1): no text of an event or of a registry change, no detail and no bytes of a reject
+//! leave this crate before they went through here. The same secret gives the same fingerprint under the same key, so two
 //! uses of one leaked token can still be joined; without the key nothing can be tried against it.
 
 mod scan;
@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use schemas::{Attributes, CredentialEvent, Reject};
+use schemas::{Attributes, CredentialEvent, Fact, RegistryChange, Reject};
 use sha2::Sha256;
 
 use self::scan::Scanner;
@@ -53,17 +53,21 @@ impl Redactor {
 
     /// `text` with every secret in it replaced.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.bytes(text.as_bytes()) {
+        match self.clean(text.as_bytes()) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
 
+    /// `text` as it may be cut at `bytes_max`: a piece of a secret would no longer look like one.
+    pub(crate) fn before_cut<'a>(&self, text: &'a str, bytes_max: usize) -> Cow<'a, str> {
+        if text.len() <= bytes_max { Cow::Borrowed(text) } else { self.text(text) }
+    }
+
     /// The bytes that a reject keeps of a record.
     pub(crate) fn raw(&self, payload: &[u8]) -> Vec<u8> {
         let window = &payload[..payload.len().min(Reject::RAW_BYTES_MAX + LOOKAHEAD_BYTES)];
-        let plain = scan::without_escapes(window);
-        let mut raw = self.bytes(&plain).into_owned();
+        let mut raw = self.clean(window).into_owned();
         raw.truncate(Reject::RAW_BYTES_MAX);
         raw
     }
@@ -94,10 +98,57 @@ impl Redactor {
             &mut event.user_agent,
         ];
         let texts = texts.into_iter().flatten().chain([&mut event.action]);
-        for text in texts.chain(&mut event.labels) {
-            if let Cow::Owned(clean) = self.text(text) {
-                *text = clean;
+        texts.chain(&mut event.labels).for_each(|text| self.replace(text));
+    }
+
+    /// Replaces every secret in every text of `change`: a credential's id as that of an event, so that
+    /// the two still join.
+    pub(crate) fn change(&self, change: &mut RegistryChange) {
+        let mut texts = vec![&mut change.evidence];
+        match &mut change.fact {
+            Fact::Sponsor { sponsor_id, name, unit, active: _ } => {
+                self.id(sponsor_id);
+                texts.extend([name, unit]);
             }
+            Fact::Agent { agent_id, agent_class, sponsor_id, model, environment } => {
+                self.id(agent_id);
+                self.optional_id(agent_class);
+                self.optional_id(sponsor_id);
+                texts.extend([model, environment]);
+            }
+            Fact::AgentClass { agent_class, sponsor_id } => {
+                self.id(agent_class);
+                self.id(sponsor_id);
+            }
+            Fact::Credential {
+                credential_id,
+                agent_ids,
+                credential_kind: _,
+                expires_at: _,
+                rotated_at: _,
+            } => {
+                self.id(credential_id);
+                for agent in agent_ids {
+                    self.id(agent);
+                }
+            }
+            Fact::Delegation { agent_id, parent_agent_id } => {
+                self.id(agent_id);
+                self.id(parent_agent_id);
+            }
+            Fact::Grant { grant_id, agent_id, scope, approved_by } => {
+                self.id(grant_id);
+                self.id(agent_id);
+                self.optional_id(approved_by);
+                self.replace(scope);
+            }
+        }
+        texts.into_iter().flatten().for_each(|text| self.replace(text));
+    }
+
+    fn replace(&self, text: &mut String) {
+        if let Cow::Owned(clean) = self.text(text) {
+            *text = clean;
         }
     }
 
@@ -139,15 +190,26 @@ impl Redactor {
         *attributes = clean;
     }
 
-    fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(first) = self.0.scanner.next_secret(bytes, 0) else { return Cow::Borrowed(bytes) };
-        let mut clean = Vec::with_capacity(bytes.len());
-        let (mut copied, mut found) = (0, Some(first));
-        while let Some(secret) = found {
+    /// Without secrets, those that escapes of JSON hide included; as it was if there are none.
+    fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if let Cow::Owned(plain) = scan::without_escapes(text)
+            && let Cow::Owned(clean) = self.without_secrets(&plain)
+        {
+            return Cow::Owned(clean);
+        }
+        self.without_secrets(text)
+    }
+
+    fn without_secrets<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut secrets = self.0.scanner.secrets(bytes).peekable();
+        if secrets.peek().is_none() {
+            return Cow::Borrowed(bytes);
+        }
+        let (mut clean, mut copied) = (Vec::with_capacity(bytes.len()), 0);
+        for secret in secrets {
             clean.extend_from_slice(&bytes[copied..secret.start]);
             clean.extend_from_slice(self.fingerprint(&bytes[secret.clone()]).as_bytes());
             copied = secret.end;
-            found = self.0.scanner.next_secret(bytes, copied);
         }
         clean.extend_from_slice(&bytes[copied..]);
         Cow::Owned(clean)

@@ -1,12 +1,14 @@
 //! Registry changes, from their topic and from files.
 //!
-//! Invariant: a change that was read says when it was told. A file is read whole or not at all: every
-//! line that is wrong is named, so that it can be corrected in one go.
+//! Invariant: a change that was read says when we learned it, by our clock and Kafka's and never by
+//! the change's own word, and holds no secret. A file is read whole or not at all: every line that is
+//! wrong is named, so that it can be corrected in one go.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemas::{Format, RegistryChange, Reject, Timestamp};
 use serde_json::value::RawValue;
@@ -31,8 +33,7 @@ impl RegistryReader {
         Self { redactor }
     }
 
-    /// The change that `record` tells of. One that does not say when it was told was told at the
-    /// record's time, or else at `now`.
+    /// The change that `record` tells of, learned at the record's time, at `now` at the latest.
     ///
     /// # Errors
     ///
@@ -42,10 +43,18 @@ impl RegistryReader {
             .and_then(|json| serde_json::from_str(json).map_err(|error| Fault::of_json(&error)));
         let mut change: RegistryChange =
             read.map_err(|fault| fault.into_reject(record, Format::Native, &self.redactor, now))?;
-        change.recorded_at.get_or_insert(record.record_time.unwrap_or(now));
+        change.recorded_at = Some(learned_at(record, now));
         change.evidence.get_or_insert_with(|| record.position().to_string());
+        self.redactor.change(&mut change);
         Ok(change)
     }
+}
+
+/// When a record's change was learned. Kafka counts milliseconds: within one, the offset orders.
+fn learned_at(record: &RawRecord<'_>, now: Timestamp) -> Timestamp {
+    let Some(time) = record.record_time else { return now };
+    let micros = record.offset.0.rem_euclid(1_000).unsigned_abs();
+    time.plus(Duration::from_micros(micros)).min(now)
 }
 
 /// What is wrong with one line of a file.
@@ -89,21 +98,27 @@ impl fmt::Display for BadLines<'_> {
 
 /// Reads a file of changes: a JSON array, JSON Lines, or CSV whose header names the fields.
 ///
-/// A change that does not say when it was told was told at `now`; one without evidence has the
-/// file's name and line as its evidence.
+/// The last change is learned at `now`, each other one a microsecond before the next, so that what is
+/// told twice counts as it was told last. One without evidence has the file's name and line as its
+/// evidence.
 ///
 /// # Errors
 ///
 /// [`RegistryFileError`] with every wrong line; then nothing of the file counts.
 pub fn read_registry_file(
     path: &Path,
+    redactor: &Redactor,
     now: Timestamp,
 ) -> Result<Vec<RegistryChange>, RegistryFileError> {
     let bytes = std::fs::read(path)
         .map_err(|cause| RegistryFileError::Io { path: path.to_path_buf(), cause })?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    parse(&bytes, &name, now)
-        .map_err(|lines| RegistryFileError::Lines { path: path.to_path_buf(), lines })
+    let mut changes = parse(&bytes, &name, now)
+        .map_err(|lines| RegistryFileError::Lines { path: path.to_path_buf(), lines })?;
+    for change in &mut changes {
+        redactor.change(change);
+    }
+    Ok(changes)
 }
 
 /// Changes with their lines, and what is wrong.
@@ -154,8 +169,9 @@ fn parse(bytes: &[u8], name: &str, now: Timestamp) -> Result<Vec<RegistryChange>
     if !parsed.bad.is_empty() {
         return Err(parsed.bad);
     }
-    let finished = parsed.changes.into_iter().map(|(line, mut change)| {
-        change.recorded_at.get_or_insert(now);
+    let later = (0..parsed.changes.len() as u64).rev();
+    let finished = parsed.changes.into_iter().zip(later).map(|((line, mut change), later)| {
+        change.recorded_at = Some(now.minus(Duration::from_micros(later)));
         change.evidence.get_or_insert_with(|| format!("{name}:{line}"));
         change
     });
@@ -315,12 +331,75 @@ mod tests {
         assert_eq!(found[1].1, "wanted 4 cells, found 1");
         assert!(found[2].1.contains("`sponsor`"), "{found:?}");
 
+        let unknown = ONE.replace('}', ",\"zone\":\"eu\"}");
+        assert_eq!(bad(&unknown)[0].0, 1, "as the schema says");
+        let schema: Value = serde_json::from_str(&schemas::json_schema::registry_change()).unwrap();
+        assert_eq!(schema["unevaluatedProperties"], false);
+
         assert_eq!(bad("a,a\n1,2\n")[0].0, 1);
         assert_eq!(bad("[{]")[0].0, 1);
     }
 
     #[test]
-    fn a_record_of_the_topic_is_a_change_told_at_the_records_time() {
+    fn what_a_file_tells_is_learned_in_its_order_at_the_time_of_the_import() {
+        let old = ONE.replace('}', ",\"recorded_at\":\"2020-01-01T00:00:00Z\"}");
+        let lines = [ONE, &old, ONE].join("\n");
+
+        let changes = parse(lines.as_bytes(), "f", now()).unwrap();
+
+        let learned: Vec<_> = changes.iter().map(|change| change.recorded_at.unwrap()).collect();
+        assert!(learned.is_sorted_by(|one, next| one < next), "{learned:?}");
+        assert_eq!(learned[2], now());
+        assert!(now().minus(Duration::from_secs(1)) < learned[0]);
+    }
+
+    #[test]
+    fn a_secret_in_a_change_is_the_fingerprint_that_events_have() {
+        let secret = "ghp_Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d";
+        let redactor = Redactor::new(b"key");
+        let wanted = redactor.fingerprint(secret.as_bytes());
+        let values: Vec<Value> = serde_json::from_str(EXAMPLES).unwrap();
+        let mut places = 0;
+        for value in &values {
+            for (field, text) in value.as_object().unwrap() {
+                if ["schema", "kind", "credential_kind"].contains(&field.as_str())
+                    || field.ends_with("_at")
+                    || field.starts_with("valid_")
+                {
+                    continue;
+                }
+                let mut value = value.clone();
+                value[field] = match text {
+                    Value::Array(_) => vec![secret].into(),
+                    Value::String(_) => secret.into(),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => continue,
+                };
+                places += 1;
+                let topic = Topic::new("registry");
+                let json = value.to_string();
+                let record = RawRecord {
+                    topic: &topic,
+                    partition: KafkaPartition(0),
+                    offset: Offset(0),
+                    record_time: None,
+                    payload: Some(json.as_bytes()),
+                };
+                let read = RegistryReader::new(redactor.clone()).read(&record, now()).unwrap();
+                let mut file = tempfile::NamedTempFile::new().unwrap();
+                io::Write::write_all(&mut file, json.as_bytes()).unwrap();
+                let of_file = read_registry_file(file.path(), &redactor, now()).unwrap();
+
+                for change in [&read, &of_file[0]] {
+                    let text = serde_json::to_string(change).unwrap();
+                    assert!(!text.contains("ghp_") && text.contains(&wanted), "{field}: {text}");
+                }
+            }
+        }
+        assert!(15 < places, "{places}");
+    }
+
+    #[test]
+    fn a_record_of_the_topic_is_a_change_learned_at_the_records_time_and_not_later_than_now() {
         let reader = RegistryReader::new(Redactor::new(b"key"));
         let topic = Topic::new("registry");
         let mut record = RawRecord {
@@ -333,8 +412,19 @@ mod tests {
 
         let change = reader.read(&record, now()).unwrap();
 
-        assert_eq!(change.recorded_at, Some(Timestamp::EPOCH));
+        let told = Timestamp::EPOCH.plus(Duration::from_micros(3));
+        assert_eq!(
+            change.recorded_at,
+            Some(told),
+            "after that at offset 2 of the same millisecond"
+        );
         assert_eq!(change.evidence.as_deref(), Some("registry/0@3"));
+        for (record_time, word) in [(Some(Timestamp::MAX), "2020"), (None, "2020"), (None, "2190")]
+        {
+            let json = ONE.replace('}', &format!(",\"recorded_at\":\"{word}-01-01T00:00:00Z\"}}"));
+            let record = RawRecord { record_time, payload: Some(json.as_bytes()), ..record };
+            assert_eq!(reader.read(&record, now()).unwrap().recorded_at, Some(now()));
+        }
         record.payload = Some(b"{\"password\":\"hunter2\"}");
         let reject = reader.read(&record, now()).unwrap_err();
         assert_eq!(reject.reason, RejectReason::BadField);

@@ -17,10 +17,12 @@ use crate::pipeline::of_commit;
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) async fn import(file: &Path, lake: &LakeArg, config: &Config) -> Result<Exit, Failure> {
     let now = clock::now();
-    let changes = ingest::read_registry_file(file, now).map_err(|errors| {
+    let locations = Locations::of(lake, config)?;
+    locations.make_state_folder()?;
+    let redactor = wiring::redactor(config, &locations.state)?;
+    let changes = ingest::read_registry_file(file, &redactor, now).map_err(|errors| {
         Failure::new(Exit::Data, errors).while_doing("nothing was imported".to_owned())
     })?;
-    let locations = Locations::of(lake, config)?;
     let lake = wiring::open_lake(&locations)?;
     let new = lake.import_registry(&changes, now).await.map_err(of_commit)?;
     println!("{}: {} changes read, {new} of them new", file.display(), changes.len());

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wiring::{self, Locations};
 use crate::cli::Run;
+use crate::clock;
 use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
 use crate::http::{self, Health};
@@ -78,7 +79,8 @@ pub(super) async fn run(
 async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
     let kafka = &config.kafka;
     let mut topics: Vec<_> = kafka.topics.iter().map(|topic| topic.name.clone()).collect();
-    topics.extend(wiring::registry_topic(config)?);
+    let registry = wiring::registry_topic(config)?;
+    topics.extend(registry.clone());
     let source = KafkaConfig {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         group: kafka.group.clone(),
@@ -87,7 +89,9 @@ async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
             Start::Earliest => ingest::StartAt::Earliest,
             Start::Latest => ingest::StartAt::Latest,
         },
+        topics_from_earliest: registry.into_iter().collect(),
         properties: kafka.properties.clone(),
+        now: clock::now,
         ..KafkaConfig::default()
     };
     KafkaSource::connect(source).await.map_err(of_source)

@@ -20,7 +20,7 @@ use self::identity::{Actor, Identity};
 use self::target::Target;
 use self::text::Text;
 use super::Fault;
-use crate::RawRecord;
+use crate::{RawRecord, Redactor};
 
 const ACTION_BYTES_MAX: usize = 256;
 const ERROR_MESSAGE_BYTES_MAX: usize = 512;
@@ -101,12 +101,16 @@ struct AssumedRoleUser<'a> {
 }
 
 /// Reads a CloudTrail record.
-pub(super) fn read(json: &str, raw: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
+pub(super) fn read(
+    json: &str,
+    raw: &RawRecord<'_>,
+    redactor: &Redactor,
+) -> Result<CredentialEvent, Fault> {
     let record: Record<'_> = serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?;
     let answer = record.answer();
     let Some(identity) = &record.user_identity else { return Err(no_agent()) };
     let actor = Actor::of(identity, &record)?;
-    let target = Target::of(&record, identity)?;
+    let target = Target::of(&record, identity, redactor)?;
     let event_id = match record.event_id.get() {
         Some(text) => id::<EventId>("eventID", text)?,
         None => raw.position().event_id(),
@@ -119,7 +123,7 @@ pub(super) fn read(json: &str, raw: &RawRecord<'_>) -> Result<CredentialEvent, F
         action: record.action()?,
         outcome: record.outcome(&answer),
         outcome_reason: record.error_code.owned(),
-        attributes: record.attributes(identity, &answer),
+        attributes: record.attributes(identity, &answer, redactor),
         agent_id: actor.agent,
         agent_class: actor.class,
         session_id: actor.session,
@@ -199,28 +203,42 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn attributes(&self, identity: &Identity<'_>, answer: &Answer<'_>) -> Attributes {
+    fn attributes(
+        &self,
+        identity: &Identity<'_>,
+        answer: &Answer<'_>,
+        redactor: &Redactor,
+    ) -> Attributes {
         let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
         let source = self.source_ip_address.get();
         let recipient = self.recipient_account_id.get();
+        let provider = identity.federated_provider();
         let message = self.error_message.get();
+        let message = message.map(|text| redactor.before_cut(text, ERROR_MESSAGE_BYTES_MAX));
         let mut attributes = Attributes::default();
         for (name, value) in [
             ("aws_region", self.aws_region.get()),
             (
                 "error_message",
-                message.map(|text| &text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)]),
+                message
+                    .as_deref()
+                    .map(|text| &text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)]),
             ),
+            ("ec2_role_delivery", identity.ec2_role_delivery()),
             ("event_type", self.event_type.get()),
+            ("federated_provider", provider.as_deref()),
+            ("identity_store", identity.identity_store()),
             ("identity_type", identity.kind.get()),
             ("invoked_by", identity.invoked_by.get()),
             ("issued_access_key_id", issued.and_then(|key| key.access_key_id.get())),
             ("issued_to", answer.assumed_role_user.as_ref().and_then(|user| user.arn.get())),
             ("mfa", identity.mfa()),
+            ("on_behalf_of", identity.on_behalf_of()),
             ("read_only", self.read_only.get()),
             ("recipient_account_id", recipient.filter(|id| Some(*id) != identity.account_id.get())),
             ("session_credential_from_console", self.session_credential_from_console.get()),
             ("shared_event_id", self.shared_event_id.get()),
+            ("source_identity", identity.source_identity()),
             ("source", source.filter(|text| text.parse::<std::net::IpAddr>().is_err())),
             ("vpc_endpoint_id", self.vpc_endpoint_id.get()),
         ] {

@@ -14,7 +14,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Fault;
-use crate::RawRecord;
+use crate::{RawRecord, Redactor};
 
 /// The schema's fields; a test compares them with the schema.
 const FIELDS: &[&str] = &[
@@ -47,11 +47,15 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Reads a native event.
-pub(super) fn read(json: &str, record: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
+pub(super) fn read(
+    json: &str,
+    record: &RawRecord<'_>,
+    redactor: &Redactor,
+) -> Result<CredentialEvent, Fault> {
     let native = match serde_json::from_str::<NativeEvent>(json) {
         Ok(native) => native,
         Err(error) if error.is_data() && error.to_string().starts_with("unknown field `") => {
-            read_with_more(json)?
+            read_with_more(json, redactor)?
         }
         Err(error) => return Err(Fault::of_json(&error)),
     };
@@ -59,7 +63,7 @@ pub(super) fn read(json: &str, record: &RawRecord<'_>) -> Result<CredentialEvent
 }
 
 /// Reads an event that has fields the schema does not know.
-fn read_with_more(json: &str) -> Result<NativeEvent, Fault> {
+fn read_with_more(json: &str, redactor: &Redactor) -> Result<NativeEvent, Fault> {
     let fields = fields_of(json)?;
     let mut known = String::with_capacity(json.len());
     let mut more = Vec::new();
@@ -78,17 +82,18 @@ fn read_with_more(json: &str) -> Result<NativeEvent, Fault> {
     let mut native: NativeEvent =
         serde_json::from_str(&known).map_err(|error| Fault::of_json(&error))?;
     for (name, value) in more {
-        keep(&mut native.attributes, name, value);
+        keep(&mut native.attributes, name, value, redactor);
     }
     Ok(native)
 }
 
 /// Keeps a field as an attribute: a text as it is, everything else as its JSON.
-fn keep(attributes: &mut Attributes, name: &str, json: &str) {
+fn keep(attributes: &mut Attributes, name: &str, json: &str, redactor: &Redactor) {
     let text = match serde_json::from_str::<Cow<'_, str>>(json) {
         Ok(text) => text,
         Err(_) => Cow::Borrowed(json),
     };
+    let text = redactor.before_cut(&text, Attributes::VALUE_BYTES_MAX);
     match attributes.get(name) {
         None => attributes.insert(name, &text),
         Some(_) => attributes.insert(&format!("extra.{name}"), &text),
@@ -146,5 +151,6 @@ mod tests {
             serde_json::from_value(schema["properties"].clone()).unwrap();
 
         assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), FIELDS);
+        assert_eq!(schema["additionalProperties"], true, "further fields are kept");
     }
 }

@@ -1,3 +1,5 @@
+//! The normalisers: golden records, faults, secrets, and any bytes at all.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -11,6 +13,8 @@ use crate::{Poll, Replay, Source as _};
 
 const NATIVE: &str = include_str!("../../../schemas/json/credential_event.v1.example.json");
 const CLOUDTRAIL: &str = include_str!("golden/cloudtrail.jsonl");
+/// Twenty records of a real account, session tokens removed. Source: invictus-ir/aws_dataset (MIT).
+const REAL_CLOUDTRAIL: &str = include_str!("golden/cloudtrail.real.jsonl");
 
 static REDACTOR: LazyLock<Redactor> =
     LazyLock::new(|| Redactor::new(b"a key of the test, longer than 32 bytes"));
@@ -268,6 +272,68 @@ fn normalise_file(path: &Path) -> (Vec<CredentialEvent>, Vec<Reject>) {
 }
 
 #[test]
+fn real_cloudtrail_records_are_events_with_agent_and_credential() {
+    let events: Vec<_> = REAL_CLOUDTRAIL.lines().map(|line| cloudtrail(line).unwrap()).collect();
+
+    let mut kinds = BTreeMap::new();
+    for event in &events {
+        *kinds.entry(event.credential_kind.as_str()).or_insert(0) += 1;
+    }
+    let wanted =
+        [("password", 2), ("platform", 3), ("session", 1), ("static_key", 8), ("temporary_key", 6)];
+    assert_eq!(kinds, BTreeMap::from(wanted));
+    let attribute = |name| events.iter().filter(|one| one.attributes.get(name).is_some()).count();
+    assert_eq!(attribute("issued_access_key_id"), 3);
+    assert_eq!(attribute("ec2_role_delivery"), 2);
+    let outcomes = |wanted| events.iter().filter(|event| event.outcome == wanted).count();
+    assert_eq!((outcomes(Outcome::Denied), outcomes(Outcome::Error)), (4, 2));
+    let fingerprints = events.iter().filter(|event| format!("{event:?}").contains("fp:"));
+    assert_eq!(fingerprints.count(), 0, "nothing in them is a secret");
+}
+
+#[test]
+fn a_secret_that_escapes_hide_is_in_no_event() {
+    for field in [
+        r#""login":{"url":"postgres:\/\/bob:hunter2@h"}"#,
+        r#""login":{"\u0070assword":"hunter2"}"#,
+        r#""login":["x",{"a":{"pass\u0077ord":["hunter2"]}}]"#,
+        r#""login":"{\"\\u0070assword\":\"hunter2\"}""#,
+        r#""login":{"body":"{\"\\u0070assword\":\"hunter2\"}"}"#,
+        r#""login":{"body":"{\u0022password\u0022:\u0022hunter2\u0022}"}"#,
+        r#""\u0070assword":"hunter2""#,
+        r#""note":"postgres:\/\/bob:hunter2@h""#,
+    ] {
+        let json = native_with(field);
+        let text = format!("{:?}", native(&json).unwrap());
+        assert!(!text.contains("hunter2") && text.contains("fp:"), "{field}: {text}");
+    }
+    // What holds none stays as it was written.
+    let event = native(&native_with(r#""page":{"url":"https:\/\/h\/a"}"#)).unwrap();
+    assert_eq!(event.attributes.get("page"), Some(r#"{"url":"https:\/\/h\/a"}"#));
+}
+
+#[test]
+fn no_piece_of_a_secret_stays_where_a_long_text_is_cut() {
+    let token = "ghp_Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d";
+    for (before, cut) in [(4_090, "native"), (506, "cloudtrail"), (2_042, "target")] {
+        let long = format!("{} {token}", "x".repeat(before - 1));
+        let event = match cut {
+            "native" => native(&native_with(&format!("\"note\":\"{long}\""))),
+            "cloudtrail" => cloudtrail(&REAL_CLOUDTRAIL.lines().next().unwrap().replacen(
+                '{',
+                &format!("{{\"errorMessage\":\"{long}\","),
+                1,
+            )),
+            _ => cloudtrail(&format!(
+                "{{\"eventTime\":\"2026-03-02T10:00:00Z\",\"eventName\":\"a\",\"userIdentity\":{{\"arn\":\"a\"}},\"requestParameters\":{{\"name\":\"{long}\"}}}}"
+            )),
+        };
+        let text = format!("{:?}", event.unwrap());
+        assert!(text.contains("xx fp:") && !text.contains("ghp"), "{cut}: {text}");
+    }
+}
+
+#[test]
 fn every_record_of_a_real_cloudtrail_stream_is_an_event_with_agent_and_credential() {
     let Some(path) = sample("cloudtrail-attack-run/events.jsonl.gz", "the real CloudTrail stream")
     else {
@@ -317,7 +383,64 @@ fn vendor_samples_that_miss_fields_are_events_or_say_what_they_miss() {
     assert_eq!(reasons, BTreeMap::from(wanted));
 }
 
+/// Any JSON, with the words that the redactor looks for.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let text = prop_oneof![
+        any::<String>(),
+        prop::sample::select(vec![
+            "password", "Bearer ", "eyJ", "://a:b@c", "token", "\\u0070", "sk-"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        text.clone().prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map(text.clone(), inner, 0..4)
+                .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
+}
+
+/// A field of `record`, or a field of an object in it.
+fn place(record: &mut serde_json::Value, mut at: usize) -> &mut serde_json::Value {
+    let mut value = record;
+    loop {
+        let count = value.as_object().map_or(0, serde_json::Map::len);
+        if count == 0 {
+            return value;
+        }
+        let fields = value.as_object_mut().unwrap();
+        value = fields.values_mut().nth(at % count).unwrap();
+        at /= count;
+        if at.is_multiple_of(2) {
+            return value;
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_record_with_any_json_in_a_field_is_an_event_or_a_reject_and_always_the_same(
+        line in 0_usize..64, at in 0_usize..10_000, more in any_json(), field in any_json(),
+    ) {
+        let lines: Vec<_> = CLOUDTRAIL.lines().chain([NATIVE]).collect();
+        let mut record: serde_json::Value = serde_json::from_str(lines[line % lines.len()]).unwrap();
+        record["more"] = more;
+        *place(&mut record, at) = field;
+        let bytes = record.to_string().into_bytes();
+        for format in Format::ALL {
+            let once = read(*format, Some(&bytes));
+            prop_assert_eq!(once, read(*format, Some(&bytes)));
+        }
+    }
+
     #[test]
     fn any_bytes_are_an_event_or_a_reject(bytes: Vec<u8>) {
         for format in Format::ALL {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
-use schemas::Topic;
+use schemas::{Timestamp, Topic};
 
 use crate::SourceError;
 
@@ -22,13 +22,15 @@ pub enum StartAt {
 }
 
 /// What to read, and from where.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct KafkaConfig {
     pub bootstrap_servers: String,
     /// The consumer group. It spreads partitions over workers and decides nothing else.
     pub group: String,
     pub topics: Vec<Topic>,
     pub start: StartAt,
+    /// Those of `topics` that are read from their first record whatever `start` says.
+    pub topics_from_earliest: Vec<Topic>,
     /// Properties of librdkafka, e.g. for TLS and SASL.
     pub properties: BTreeMap<String, String>,
     /// Whether the broker is [`EmbeddedBroker`](crate::EmbeddedBroker), which knows no transactions
@@ -40,6 +42,9 @@ pub struct KafkaConfig {
     pub skew_max: Duration,
     /// How long a partition that sends nothing holds the others back.
     pub silence_max: Duration,
+    /// The clock. Partitions are read in step by their records' times; a time that is yet to come is
+    /// not believed, or its partition would be left behind by the others.
+    pub now: fn() -> Timestamp,
 }
 
 impl Default for KafkaConfig {
@@ -49,11 +54,13 @@ impl Default for KafkaConfig {
             group: "surety".to_owned(),
             topics: Vec::new(),
             start: StartAt::Earliest,
+            topics_from_earliest: Vec::new(),
             properties: BTreeMap::new(),
             is_embedded: false,
             connect_timeout: Duration::from_secs(10),
             skew_max: Duration::from_mins(30),
             silence_max: Duration::from_secs(5),
+            now: || Timestamp::MAX,
         }
     }
 }

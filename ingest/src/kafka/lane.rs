@@ -50,8 +50,8 @@ impl Partition {
         Self { topic, number, next, reader, last_time: None, rest: Rest::Expected(Instant::now()) }
     }
 
-    /// Fetches if nothing is held. Returns what it is for the alignment.
-    pub(super) fn refill(&mut self) -> Lane {
+    /// Fetches if nothing is held. Returns what it is for the alignment at `now`.
+    pub(super) fn refill(&mut self, now: Timestamp) -> Lane {
         loop {
             self.reader.refill();
             match self.reader.head() {
@@ -62,7 +62,7 @@ impl Partition {
                         continue;
                     }
                     self.rest = Rest::Expected(Instant::now());
-                    return Lane::Ready(self.time_of(time));
+                    return Lane::Ready(self.time_of(time, now));
                 }
                 Some(Head::End) => {
                     self.reader.pop();
@@ -79,9 +79,9 @@ impl Partition {
         }
     }
 
-    /// A record without a time counts as being of the time of the one before.
-    fn time_of(&self, time: Option<Timestamp>) -> Timestamp {
-        time.or(self.last_time).unwrap_or(Timestamp::EPOCH)
+    /// A record without a time, or with one after `now`, counts as being of the time of the one before.
+    fn time_of(&self, time: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        time.filter(|time| *time <= now).or(self.last_time).unwrap_or(Timestamp::EPOCH)
     }
 
     /// The error that stands first, if one does.
@@ -103,18 +103,19 @@ impl Partition {
     pub(super) fn take(
         &mut self,
         until: Timestamp,
+        now: Timestamp,
         batch: &mut RawBatch,
         has_room: impl Fn(&RawBatch) -> bool,
     ) -> Lane {
         loop {
-            let lane = self.refill();
+            let lane = self.refill(now);
             match lane {
                 Lane::Ready(time) if time <= until && has_room(batch) => {}
                 Lane::Ready(_) | Lane::Waiting(_) | Lane::Idle => return lane,
             }
             // The records at hand are taken in one go: between them nothing is asked anew.
             while let Some(Head::Record { offset, time, payload }) = self.reader.head() {
-                let record_time = self.time_of(time);
+                let record_time = self.time_of(time, now);
                 let from = self.next.unwrap_or(offset);
                 if until < record_time || offset < from || !has_room(batch) {
                     break;

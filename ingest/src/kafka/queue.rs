@@ -162,12 +162,13 @@ fn time_of(message: &native::rd_kafka_message_t) -> Option<Timestamp> {
     Timestamp::from_millis(millis).ok()
 }
 
-/// The end of the partition, as the last fetch told it; `None` before the first one.
-pub(super) fn cached_end(
+/// The oldest offset and the end of the partition, as the last fetch told them; `None` before the
+/// first one. Asks nobody.
+pub(super) fn cached_ends(
     consumer: &BaseConsumer<Context>,
     topic: &str,
     partition: i32,
-) -> Option<Offset> {
+) -> Option<(Offset, Offset)> {
     let name = CString::new(topic).ok()?;
     let (mut low, mut high) = (0, 0);
     // SAFETY: the client is alive, the name is a C string and the two numbers are ours.
@@ -180,7 +181,8 @@ pub(super) fn cached_end(
             &raw mut high,
         )
     };
-    (error == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && 0 <= high).then_some(Offset(high))
+    let is_known = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && 0 <= high;
+    is_known.then_some((Offset(low.max(0)), Offset(high)))
 }
 
 /// Lets groups of the client's embedded broker begin at once, not after the usual three seconds.

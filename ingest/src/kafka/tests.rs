@@ -1,6 +1,8 @@
-use std::collections::BTreeSet;
+//! The Kafka source and producer against the embedded broker.
 
-use schemas::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::{Offset, Timestamp};
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -148,7 +150,7 @@ fn a_batch_covers_everything_from_where_reading_continued() {
                 next.insert(partition, range.end);
             }
         }
-        assert_eq!(source.lag().values().sum::<u64>(), 0);
+        assert_eq!(source.lag().iter().map(|(_, _, lag)| lag).sum::<u64>(), 0);
     });
 }
 
@@ -361,6 +363,100 @@ fn only_records_after_the_start_are_read_where_the_lake_knows_nothing_and_latest
 }
 
 #[test]
+fn a_partition_begun_at_its_end_is_read_from_there_again_if_nothing_is_in_the_lake_yet() {
+    let (topic, registry) = (Topic::new("uses"), Topic::new("registry"));
+    let broker = broker(&topic, 1);
+    broker.create_topic(&registry, 1).unwrap();
+    produce(&broker, &topic, 1, 0..100);
+    produce(&broker, &registry, 1, 0..5);
+    runtime().block_on(async {
+        let latest = KafkaConfig {
+            start: StartAt::Latest,
+            topics: vec![topic.clone(), registry.clone()],
+            topics_from_earliest: vec![registry.clone()],
+            ..config(&broker, &topic)
+        };
+        let mut source = KafkaSource::connect(latest).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let told = read(&mut source, 5).await;
+        assert_eq!(
+            told.last().unwrap().1,
+            Offset(4),
+            "the registry's topic is read from its start"
+        );
+
+        produce(&broker, &topic, 1, 100..110);
+        assert_eq!(read(&mut source, 10).await[0].1, Offset(100));
+        produce(&broker, &topic, 1, 110..120);
+        source.seek(&at(&registry, 1, 5)).unwrap();
+
+        let again = read(&mut source, 20).await;
+        assert_eq!((again[0].1, again[19].1), (Offset(100), Offset(119)));
+    });
+}
+
+#[test]
+fn a_record_from_the_future_does_not_hold_its_partition_back() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 2);
+    let mut producer = producer(&broker);
+    for number in 0..20 {
+        let claimed = if number == 5 { Timestamp::MAX } else { time(number) };
+        producer.send(&topic, KafkaPartition(0), claimed, b"claims").unwrap();
+        producer.send(&topic, KafkaPartition(1), time(number), b"honest").unwrap();
+    }
+    producer.flush().unwrap();
+    runtime().block_on(async {
+        let config = KafkaConfig {
+            now: || time(20),
+            skew_max: Duration::from_mins(30),
+            ..config(&broker, &topic)
+        };
+        let mut source = KafkaSource::connect(config).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let mut found = Read::new();
+        let deadline = Instant::now() + PATIENCE;
+        while found.iter().filter(|one| one.0 == KafkaPartition(0)).count() < 20 {
+            assert!(Instant::now() < deadline, "{}", found.len());
+            // The honest partition never comes to its end.
+            producer.send(&topic, KafkaPartition(1), time(19), b"honest").unwrap();
+            producer.flush().unwrap();
+            if let Poll::Records(batch) = source.poll(1, WAIT).await.unwrap() {
+                keep(&mut found, &batch);
+            }
+        }
+        let claims = found.iter().filter(|one| one.0 == KafkaPartition(0));
+        assert_eq!(
+            claims.map(|one| one.2).max(),
+            Timestamp::from_millis(Timestamp::MAX.as_millis()).ok()
+        );
+    });
+}
+
+#[test]
+fn the_lag_is_what_is_not_yet_read() {
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 2);
+    produce(&broker, &topic, 2, 0..100);
+    runtime().block_on(async {
+        let mut source = KafkaSource::connect(config(&broker, &topic)).await.unwrap();
+        source.seek(&at(&topic, 2, 20)).unwrap();
+        read(&mut source, 60).await;
+        assert_eq!(
+            source.lag(),
+            [(topic.clone(), KafkaPartition(0), 0), (topic.clone(), KafkaPartition(1), 0)]
+        );
+
+        source.seek(&at(&topic, 2, 20)).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !matches!(source.poll(1, WAIT).await.unwrap(), Poll::Records(_)) {
+            assert!(Instant::now() < deadline);
+        }
+        assert_eq!(source.lag().iter().map(|one| one.2).sum::<u64>(), 59);
+    });
+}
+
+#[test]
 fn the_groups_offsets_are_written_forward_only_and_never_read() {
     let topic = Topic::new("uses");
     let broker = broker(&topic, 1);
@@ -379,7 +475,7 @@ fn the_groups_offsets_are_written_forward_only_and_never_read() {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let consumer = Arc::clone(&source.consumer);
-            let stored = blocking(move || consumer.committed(PATIENCE)).await.unwrap();
+            let stored = question::blocking(move || consumer.committed(PATIENCE)).await.unwrap();
             if stored.elements()[0].offset() == Place::Offset(90) {
                 break;
             }
@@ -405,148 +501,4 @@ fn a_producer_tells_what_the_broker_did_not_take() {
 
     assert!(matches!(error, ProduceError::Lost { failed: 1, .. }), "{error}");
     assert_eq!(producer.acknowledged(), 1);
-}
-
-#[test]
-fn zz_real() {
-    use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
-    let servers = "127.0.0.1:29777".to_owned();
-    let topic = Topic::new(&format!("uses-{}", std::process::id()));
-    create_topic(&servers, &topic, 4).unwrap();
-    create_topic(&servers, &topic, 4).unwrap();
-    let mut c = super::config::client(&servers, &BTreeMap::new());
-    c.set("transactional.id", format!("t{}", std::process::id()));
-    let p: ThreadedProducer<DefaultProducerContext> = c.create().unwrap();
-    p.init_transactions(PATIENCE).unwrap();
-    let mut committed = 0;
-    for round in 0..20 {
-        p.begin_transaction().unwrap();
-        for n in 0..400u64 {
-            let text = n.to_string();
-            let r: BaseRecord<'_, (), str> = BaseRecord::to(topic.as_str())
-                .partition((n % 4) as i32)
-                .timestamp(time(round * 1000 + n).as_millis())
-                .payload(&text);
-            p.send(r).map_err(|(e, _)| e).unwrap();
-        }
-        p.flush(PATIENCE).unwrap();
-        if round % 3 == 2 {
-            p.abort_transaction(PATIENCE).unwrap();
-        } else {
-            p.commit_transaction(PATIENCE).unwrap();
-            committed += 400;
-        }
-    }
-    eprintln!("count {} committed {committed}", record_count(&servers, &topic).unwrap());
-    runtime().block_on(async {
-        let cfg = || KafkaConfig {
-            bootstrap_servers: servers.clone(),
-            topics: vec![topic.clone()],
-            group: topic.to_string(),
-            ..KafkaConfig::default()
-        };
-        let t = Instant::now();
-        let mut source = KafkaSource::connect(cfg()).await.unwrap();
-        source.seek(&Offsets::default()).unwrap();
-        let mut next: BTreeMap<_, Offset> = BTreeMap::new();
-        let mut got = 0;
-        let end = Instant::now() + PATIENCE;
-        while got < committed && Instant::now() < end {
-            match source.poll(300, WAIT).await.unwrap() {
-                Poll::Records(b) => {
-                    got += b.len();
-                    for (k, r) in b.advance() {
-                        if let Some(n) = next.insert(k, r.end) {
-                            assert_eq!(n, r.start);
-                        }
-                    }
-                }
-                Poll::Idle => {}
-                o => panic!("{o:?}"),
-            }
-        }
-        eprintln!(
-            "got {got} in {:?} next {next:?} lag {:?}",
-            t.elapsed(),
-            source.lag().values().sum::<u64>()
-        );
-        assert_eq!(got, committed);
-        // latency of one record
-        let mut producer = Producer::connect(
-            &servers,
-            &BTreeMap::from([("linger.ms".to_owned(), "0".to_owned())]),
-        )
-        .unwrap();
-        for _ in 0..600 / 20 {
-            source.poll(300, WAIT).await.unwrap();
-        }
-        let mut waits = Vec::new();
-        for i in 0..50 {
-            let t = Instant::now();
-            producer.send(&topic, KafkaPartition(i % 4), time(30_000), b"x").unwrap();
-            producer.flush().unwrap();
-            let acked = t.elapsed();
-            loop {
-                if let Poll::Records(_) = source.poll(300, WAIT).await.unwrap() {
-                    break;
-                }
-            }
-            waits.push((t.elapsed(), acked));
-        }
-        waits.sort();
-        eprintln!("latency (total, acked) median {:?} max {:?}", waits[25], waits[49]);
-        // second member
-        let mut second = KafkaSource::connect(cfg()).await.unwrap();
-        second.seek(&Offsets::default()).unwrap();
-        let t = Instant::now();
-        let (mut a, mut b) = (0, 0);
-        while a == 0 || b == 0 {
-            assert!(t.elapsed() < PATIENCE);
-            match source.poll(300, WAIT).await.unwrap() {
-                Poll::Reassigned { assigned, revoked } => {
-                    eprintln!("first: {} {}", assigned.len(), revoked.len());
-                    source.seek(&Offsets::default()).unwrap();
-                    a += assigned.len();
-                }
-                _ => {}
-            }
-            match second.poll(300, WAIT).await.unwrap() {
-                Poll::Records(_) => b += 1,
-                Poll::Reassigned { .. } => second.seek(&Offsets::default()).unwrap(),
-                _ => {}
-            }
-        }
-        eprintln!("rebalanced in {:?}", t.elapsed());
-        let t = Instant::now();
-        drop(second);
-        eprintln!("dropped in {:?}", t.elapsed());
-        loop {
-            assert!(t.elapsed() < PATIENCE);
-            if let Poll::Reassigned { assigned, .. } = source.poll(300, WAIT).await.unwrap() {
-                eprintln!("back: {} after {:?}", assigned.len(), t.elapsed());
-                break;
-            }
-        }
-        let t = Instant::now();
-        drop(source);
-        eprintln!("dropped with an offer open in {:?}", t.elapsed());
-        // deleted topic
-        let mut source = KafkaSource::connect(cfg()).await.unwrap();
-        source.seek(&Offsets::default()).unwrap();
-        source.poll(300, PATIENCE).await.unwrap();
-        delete_topic(&servers, &topic).unwrap();
-        let t = Instant::now();
-        loop {
-            assert!(t.elapsed() < PATIENCE);
-            match source.poll(300, WAIT).await {
-                Err(e) => {
-                    eprintln!("deleted: {e} after {:?}", t.elapsed());
-                    break;
-                }
-                Ok(Poll::Reassigned { assigned, .. }) => eprintln!("reassigned {}", assigned.len()),
-                Ok(_) => {}
-            }
-        }
-    });
-    delete_topic(&servers, &topic).unwrap();
 }

@@ -5,7 +5,10 @@
 //!
 //! Sources for the shapes: the vendors' documentation of their token formats; RFC 7519 (JWT),
 //! RFC 7468 (PEM), RFC 3986, section 3.2.1 (user and password in a URL), RFC 6750 and 7617 (HTTP
-//! authorization).
+//! authorization); AWS, Google and Microsoft Azure for signed URLs and connection strings.
+//!
+//! What names an account or a key without opening it (AWS `AKIA…` and `ASIA…`, Twilio `AC…`) is an id
+//! and stays: it joins a use with its credential.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -36,17 +39,27 @@ const MARKS: &[(&str, Shape)] = &[
     ("ghs_", Shape::Token { chars_min: 16 }),
     ("ghr_", Shape::Token { chars_min: 16 }),
     ("github_pat_", Shape::Token { chars_min: 16 }),
+    ("xapp-", Shape::TokenAfterBreak { chars_min: 30 }),
     ("xoxa-", Shape::Token { chars_min: 10 }),
     ("xoxb-", Shape::Token { chars_min: 10 }),
+    ("xoxc-", Shape::Token { chars_min: 10 }),
+    ("xoxd-", Shape::Token { chars_min: 10 }),
+    ("xoxe-", Shape::Token { chars_min: 10 }),
     ("xoxp-", Shape::Token { chars_min: 10 }),
     ("xoxr-", Shape::Token { chars_min: 10 }),
     ("xoxs-", Shape::Token { chars_min: 10 }),
     ("sk-", Shape::TokenAfterBreak { chars_min: 20 }),
+    ("sk_live_", Shape::TokenAfterBreak { chars_min: 16 }),
+    ("sk_test_", Shape::TokenAfterBreak { chars_min: 16 }),
+    ("rk_live_", Shape::TokenAfterBreak { chars_min: 16 }),
+    ("rk_test_", Shape::TokenAfterBreak { chars_min: 16 }),
+    ("GOCSPX-", Shape::Token { chars_min: 20 }),
     ("AIza", Shape::Token { chars_min: 30 }),
     ("ya29.", Shape::Token { chars_min: 16 }),
     ("eyJ", Shape::Jwt),
     ("-----BEGIN", Shape::Pem),
     ("hvs.", Shape::TokenAfterBreak { chars_min: 16 }),
+    ("hvb.", Shape::TokenAfterBreak { chars_min: 16 }),
     ("glpat-", Shape::Token { chars_min: 16 }),
     ("npm_", Shape::TokenAfterBreak { chars_min: 36 }),
     ("pypi-", Shape::Token { chars_min: 30 }),
@@ -63,6 +76,7 @@ const NAMES: &[&str] = &[
     "password",
     "passwd",
     "passphrase",
+    "pwd",
     "secret",
     "secretstring",
     "secretbinary",
@@ -77,9 +91,16 @@ const NAMES: &[&str] = &[
     "api_key",
     "api-key",
     "apikey",
+    "accountkey",
+    "sharedaccesskey",
+    "x-amz-signature",
+    "x-goog-signature",
     "authorization",
     "cookie",
 ];
+
+/// Parameters of a URL whose value opens what the URL names. Elsewhere they are ordinary words.
+const PARAMETERS: &[&str] = &["sig", "signature"];
 
 /// Values of these run to the end of the line: they hold blanks and semicolons.
 const HEADERS: &[&str] = &["authorization", "cookie"];
@@ -90,6 +111,9 @@ const WORDED: &[&str] = &[
     "': ",
     "assword: ",
     "asswd: ",
+    "pwd: ",
+    "Pwd: ",
+    "PWD: ",
     "phrase: ",
     "ecret: ",
     "oken: ",
@@ -108,9 +132,6 @@ const WORDED: &[&str] = &[
 
 /// Longest URL authority that is looked at.
 const AUTHORITY_BYTES_MAX: usize = 512;
-
-/// Longest header of a JWT, which may carry a certificate.
-const JWT_HEADER_BYTES_MAX: usize = 2_048;
 
 /// Whether the value under this name is a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
@@ -140,7 +161,7 @@ fn is_fingerprint(value: &[u8]) -> bool {
 pub(super) struct Scanner {
     /// Marks and worded names, letters as they are: one pass over a record with few false alarms.
     quick: AhoCorasick,
-    /// Marks, then names, in any case of letters.
+    /// Marks, then names, then parameters, in any case of letters.
     full: AhoCorasick,
 }
 
@@ -150,8 +171,9 @@ impl Scanner {
         let mut builder = AhoCorasick::builder();
         builder.match_kind(MatchKind::LeftmostLongest);
         let quick = builder.build(marks.clone().chain(WORDED.iter().copied()));
-        let full = builder.ascii_case_insensitive(true).build(marks.chain(NAMES.iter().copied()));
-        let few = "some fifty short patterns fit an automaton";
+        let names = NAMES.iter().chain(PARAMETERS).copied();
+        let full = builder.ascii_case_insensitive(true).build(marks.chain(names));
+        let few = "some seventy short patterns fit an automaton";
         Self { quick: quick.expect(few), full: full.expect(few) }
     }
 
@@ -163,27 +185,55 @@ impl Scanner {
         if 0 < record.iter().filter(|byte| matches!(byte, b'=' | b'\\')).count() {
             return false;
         }
+        let mut looks = Looks::at(record);
         self.quick.find_iter(record).all(|found| match MARKS.get(found.pattern().as_usize()) {
-            Some((_, shape)) => marked(record, found.range(), *shape).is_none(),
+            Some((_, shape)) => looks.marked(found.range(), *shape).is_none(),
             None => false,
         })
     }
 
-    /// The first secret at or after `from`.
-    pub(super) fn next_secret(&self, bytes: &[u8], mut from: usize) -> Option<Range<usize>> {
-        while let Some(found) = self.full.find(Input::new(bytes).range(from..)) {
-            let at = found.range();
-            let secret = match MARKS.get(found.pattern().as_usize()) {
+    /// The secrets of a text, in order, none overlapping.
+    pub(super) fn secrets<'a>(&'a self, bytes: &'a [u8]) -> Secrets<'a> {
+        Secrets { scanner: self, looks: Looks::at(bytes), from: 0 }
+    }
+}
+
+/// See [`Scanner::secrets`].
+pub(super) struct Secrets<'a> {
+    scanner: &'a Scanner,
+    looks: Looks<'a>,
+    from: usize,
+}
+
+#[cfg(test)]
+impl Secrets<'_> {
+    pub(super) fn steps(&self) -> usize {
+        self.looks.steps
+    }
+}
+
+impl Iterator for Secrets<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let bytes = self.looks.bytes;
+        while let Some(found) = self.scanner.full.find(Input::new(bytes).range(self.from..)) {
+            let (at, pattern) = (found.range(), found.pattern().as_usize());
+            let secret = match MARKS.get(pattern) {
                 Some((text, shape)) if bytes[at.clone()] == *text.as_bytes() => {
-                    marked(bytes, at.clone(), *shape)
+                    self.looks.marked(at.clone(), *shape)
                 }
                 Some(_) => None,
-                None => named(bytes, at.clone()),
+                None if pattern < MARKS.len() + NAMES.len() => named(bytes, at.clone()),
+                None => parameter(bytes, at.clone()),
             };
-            match secret {
-                Some(secret) if from <= secret.start => return Some(secret),
-                Some(_) | None => from = at.start + 1,
+            if let Some(secret) = secret
+                && self.from <= secret.start
+            {
+                self.from = secret.end;
+                return Some(secret);
             }
+            self.from = at.start + 1;
         }
         None
     }
@@ -193,37 +243,75 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-/// The secret that begins with the mark at `at`.
-fn marked(bytes: &[u8], at: Range<usize>, shape: Shape) -> Option<Range<usize>> {
-    let run = |from: usize| from + bytes[from..].iter().take_while(|byte| is_token(**byte)).count();
-    // Base64 proper, which some tokens are written in.
-    let run_base64 = |from: usize| {
-        let more = |byte: &u8| is_token(*byte) || matches!(*byte, b'+' | b'/' | b'=' | b'~');
-        from + bytes[from..].iter().take_while(|byte| more(byte)).count()
-    };
-    match shape {
-        Shape::Token { chars_min } => {
-            let is_long = chars_min <= run(at.end) - at.end;
-            is_long.then(|| at.start..run_base64(at.end))
+/// A text that is looked at from left to right, with what earlier looks have seen.
+struct Looks<'a> {
+    bytes: &'a [u8],
+    /// A stretch of token characters without a dot: many beginnings of a JWT share one look.
+    undotted: Range<usize>,
+    /// How many bytes were looked at, for the test that this is linear.
+    #[cfg(test)]
+    steps: usize,
+}
+
+impl<'a> Looks<'a> {
+    fn at(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            undotted: 0..0,
+            #[cfg(test)]
+            steps: 0,
         }
-        Shape::TokenAfterBreak { chars_min } => {
-            let end = run(at.end);
-            (is_break(bytes, at.start) && chars_min <= end - at.end).then_some(at.start..end)
+    }
+
+    /// The end of the token that begins at `from`.
+    fn run(&mut self, from: usize, is_part: impl Fn(u8) -> bool) -> usize {
+        let length = self.bytes[from..].iter().take_while(|byte| is_part(**byte)).count();
+        #[cfg(test)]
+        {
+            self.steps += length;
         }
-        Shape::Scheme { chars_min } => {
-            let end = run_base64(at.end);
-            let is_known = is_fingerprint(&bytes[at.end..end]);
-            (chars_min <= end - at.end && !is_known).then_some(at.end..end)
+        from + length
+    }
+
+    /// The secret that begins with the mark at `at`.
+    fn marked(&mut self, at: Range<usize>, shape: Shape) -> Option<Range<usize>> {
+        // Base64 proper, which some tokens are written in.
+        let is_base64 = |byte| is_token(byte) || matches!(byte, b'+' | b'/' | b'=' | b'~');
+        match shape {
+            Shape::Token { chars_min } => {
+                let is_long = chars_min <= self.run(at.end, is_token) - at.end;
+                is_long.then(|| at.start..self.run(at.end, is_base64))
+            }
+            Shape::TokenAfterBreak { chars_min } => {
+                // Asked first: a token without a break in front is not walked along.
+                if !is_break(self.bytes, at.start) {
+                    return None;
+                }
+                let end = self.run(at.end, is_token);
+                (chars_min <= end - at.end).then_some(at.start..end)
+            }
+            Shape::Scheme { chars_min } => {
+                let end = self.run(at.end, is_base64);
+                let is_known = is_fingerprint(&self.bytes[at.end..end]);
+                (chars_min <= end - at.end && !is_known).then_some(at.end..end)
+            }
+            Shape::Jwt => self.jwt(at),
+            Shape::Pem => pem(self.bytes, at),
+            Shape::UserInfo => user_info(self.bytes, at.end),
         }
-        Shape::Jwt => {
-            // The header's end is sought within bounds: many beginnings must not cost their square.
-            let header = &bytes[at.end..bytes.len().min(at.end + JWT_HEADER_BYTES_MAX)];
-            let header_end = header.iter().position(|byte| !is_token(*byte) || *byte == b'.')?;
-            let token = at.start..run(at.end);
-            (header[header_end] == b'.' && 30 <= token.len()).then_some(token)
+    }
+
+    fn jwt(&mut self, at: Range<usize>) -> Option<Range<usize>> {
+        if !self.undotted.contains(&at.end) {
+            self.undotted = at.end..at.end;
         }
-        Shape::Pem => pem(bytes, at),
-        Shape::UserInfo => user_info(bytes, at.end),
+        let header_end = self.run(self.undotted.end, |byte| is_token(byte) && byte != b'.');
+        self.undotted.end = header_end;
+        if self.bytes.get(header_end) != Some(&b'.') {
+            return None;
+        }
+        let token = at.start..self.run(at.end, is_token);
+        (30 <= token.len()).then_some(token)
     }
 }
 
@@ -292,6 +380,12 @@ fn named(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
     (!is_harmless(&bytes[secret.clone()])).then_some(secret)
 }
 
+/// The value of the parameter whose name stands at `at`.
+fn parameter(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
+    let is_one = is_break(bytes, at.start) && bytes.get(at.end) == Some(&b'=');
+    if is_one { named(bytes, at) } else { None }
+}
+
 fn is_header(name: &[u8]) -> bool {
     HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header.as_bytes()))
 }
@@ -357,29 +451,37 @@ fn bare_end(bytes: &[u8], from: usize, is_header: bool) -> usize {
     from + bytes[from..].iter().position(stops).unwrap_or(bytes.len() - from)
 }
 
-/// `json` with the escapes that hide letters undone: `\u0067hp_...` is `ghp_...`, `\/` is `/`.
+/// `json` with the escapes that hide letters undone: `\u0067hp_...` is `ghp_...`, `\/` is `/`; also
+/// those inside of JSON that stands in a text of JSON, where each backslash is several.
 pub(super) fn without_escapes(json: &[u8]) -> Cow<'_, [u8]> {
-    if find(json, 0, b"\\u00").is_none() && find(json, 0, b"\\/").is_none() {
+    let hides = |escape: &[u8]| find(json, 0, escape).is_some();
+    if !json.contains(&b'\\') || !(hides(b"\\u00") || hides(b"\\/")) {
         return Cow::Borrowed(json);
     }
     let mut plain = Vec::with_capacity(json.len());
     let mut at = 0;
     while at < json.len() {
-        let (byte, length) = match &json[at..] {
-            [b'\\', b'u', b'0', b'0', high, low, ..] => match visible(*high, *low) {
-                Some(byte) => (byte, 6),
-                None => (b'\\', 1),
+        let escapes = json[at..].iter().take_while(|byte| **byte == b'\\').count();
+        let (escaped, rest) = json[at..].split_at(escapes);
+        let (length, byte) = match rest {
+            [b'/', ..] => (1, Some(b'/')),
+            [b'u', b'0', b'0', high, low, ..] if 0 < escapes => match visible(*high, *low) {
+                Some(byte) => (5, Some(byte)),
+                None => (1, None),
             },
-            [b'\\', b'/', ..] => (b'/', 2),
-            [b'\\', next, ..] => {
-                plain.push(b'\\');
-                (*next, 2)
-            }
-            [byte, ..] => (*byte, 1),
-            [] => break,
+            [_, ..] => (1, None),
+            [] => (0, None),
         };
-        plain.push(byte);
-        at += length;
+        match byte {
+            // These two stay escaped, as they are in a text of JSON.
+            Some(byte @ (b'"' | b'\\')) => {
+                plain.extend_from_slice(escaped);
+                plain.push(byte);
+            }
+            Some(byte) => plain.push(byte),
+            None => plain.extend_from_slice(&json[at..at + escapes + length]),
+        }
+        at += escapes + length;
     }
     Cow::Owned(plain)
 }
@@ -388,5 +490,5 @@ pub(super) fn without_escapes(json: &[u8]) -> Cow<'_, [u8]> {
 fn visible(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
-    (matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\')).then_some(byte)
+    matches!(byte, 0x20..=0x7e).then_some(byte)
 }

@@ -1,3 +1,5 @@
+//! Replaying files of every layout, whole and broken.
+
 use std::io::Write as _;
 
 use flate2::Compression;

@@ -7,6 +7,7 @@
 
 use schemas::{AgentClass, AgentId, CredentialId, CredentialKind, SessionId};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::text::Text;
 use super::{Fault, Record, id, no_agent};
@@ -52,6 +53,17 @@ struct SessionContext<'a> {
     attributes: Option<SessionAttributes<'a>>,
     #[serde(borrow, default, alias = "sourceidentity")]
     source_identity: Text<'a>,
+    #[serde(borrow, default, alias = "webidfederationdata")]
+    web_id_federation_data: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "ec2roledelivery")]
+    ec2_role_delivery: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WebIdFederation<'a> {
+    #[serde(borrow, default, alias = "federatedprovider")]
+    federated_provider: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,6 +86,8 @@ struct SessionAttributes<'a> {
 struct OnBehalfOf<'a> {
     #[serde(borrow, default, alias = "userid")]
     user_id: Text<'a>,
+    #[serde(borrow, default, alias = "identitystorearn")]
+    identity_store_arn: Text<'a>,
 }
 
 impl Identity<'_> {
@@ -89,6 +103,32 @@ impl Identity<'_> {
     /// Whether the session was opened with a second factor.
     pub(super) fn mfa(&self) -> Option<&str> {
         self.session_attributes()?.mfa_authenticated.get()
+    }
+
+    /// Who the session says is behind it. An administrator may demand it; nobody checks it.
+    pub(super) fn source_identity(&self) -> Option<&str> {
+        self.session_context.as_ref()?.source_identity.get()
+    }
+
+    /// Whose token the session was opened with.
+    pub(super) fn federated_provider(&self) -> Option<String> {
+        let json = self.session_context.as_ref()?.web_id_federation_data?.get();
+        serde_json::from_str::<WebIdFederation<'_>>(json).ok()?.federated_provider.owned()
+    }
+
+    /// By which version of the metadata service a machine got its role's key.
+    pub(super) fn ec2_role_delivery(&self) -> Option<&str> {
+        self.session_context.as_ref()?.ec2_role_delivery.get()
+    }
+
+    /// The person signed in to the identity centre on whose behalf it was done.
+    pub(super) fn on_behalf_of(&self) -> Option<&str> {
+        self.on_behalf_of.as_ref()?.user_id.get()
+    }
+
+    /// Where that person is known.
+    pub(super) fn identity_store(&self) -> Option<&str> {
+        self.on_behalf_of.as_ref()?.identity_store_arn.get()
     }
 
     fn is_anonymous(&self) -> bool {
@@ -256,9 +296,7 @@ fn session(identity: &Identity<'_>) -> Option<SessionId> {
 ///
 /// The service in `invokedBy` is not among them: it acts for the agent, not the other way round.
 fn delegation(identity: &Identity<'_>, agent: &AgentId) -> Vec<AgentId> {
-    let person =
-        identity.session_context.as_ref().and_then(|context| context.source_identity.get());
-    let user = identity.on_behalf_of.as_ref().and_then(|on| on.user_id.get());
+    let (person, user) = (identity.source_identity(), identity.on_behalf_of());
     let mut chain: Vec<AgentId> = Vec::new();
     for name in [identity.role(), person, user].into_iter().flatten() {
         if let Ok(name) = AgentId::try_from(name)

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::identity::Identity;
 use super::text::Text;
 use super::{Fault, Record};
+use crate::Redactor;
 
 /// Longest resource that is kept, as long as an ARN may be.
 const RESOURCE_BYTES_MAX: usize = 2_048;
@@ -71,7 +72,11 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn of(record: &Record<'_>, identity: &Identity<'_>) -> Result<Self, Fault> {
+    pub(super) fn of(
+        record: &Record<'_>,
+        identity: &Identity<'_>,
+        redactor: &Redactor,
+    ) -> Result<Self, Fault> {
         let parameters = match record.request_parameters.map(RawValue::get) {
             Some(json) if json.starts_with('{') => {
                 serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?
@@ -80,6 +85,7 @@ impl Target {
         };
         let mut target = Self::default();
         if let Some((resource, kind)) = resource(record, &parameters) {
+            let resource = redactor.before_cut(&resource, RESOURCE_BYTES_MAX);
             target.resource =
                 Some(resource[..resource.floor_char_boundary(RESOURCE_BYTES_MAX)].to_owned());
             target.resource_kind = Some(kind.into_owned());
