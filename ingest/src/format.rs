@@ -15,7 +15,7 @@ use crate::{RawRecord, Redactor};
 
 /// Longest record in bytes that is read. Kafka's own default limit is 1 MiB; an audit event that
 /// long is an attack or an accident, and either belongs in the rejects.
-pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const RECORD_BYTES_MAX: usize = 256 * 1024;
 
 /// Deepest nesting of arrays and objects that is read.
 const DEPTH_MAX: usize = 64;

@@ -17,7 +17,7 @@ mod registry;
 mod replay;
 mod source;
 
-pub use format::{Normaliser, RECORD_BYTES_MAX};
+pub use format::Normaliser;
 pub use kafka::{
     EmbeddedBroker, KafkaConfig, KafkaSource, ProduceError, Producer, StartAt, commit_group_offset,
     create_topic, delete_topic, record_count,

@@ -1,4 +1,4 @@
-//! [`Replay`]: a file of records, or a list of them, as a source.
+//! [`Replay`]: a file of records as a source.
 //!
 //! Invariant: the file is one partition, 0, whose offsets are the numbers of its lines (or of the
 //! array's elements), so that reading the same file again gives the same places. Memory is bounded by
@@ -26,11 +26,10 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Reads JSON Lines, a JSON array or CloudTrail's `{"Records":[...]}`, plain or gzip.
-#[derive(Debug)]
 pub struct Replay {
     topic: Topic,
-    origin: Origin,
-    reader: Reader,
+    path: PathBuf,
+    splitter: Splitter<Box<dyn BufRead + Send>>,
     /// The place after which nothing can be read, kept until all before it was handed over.
     broken: Option<io::Error>,
     /// Where reading continued when the last batch ended.
@@ -38,24 +37,13 @@ pub struct Replay {
     is_sought: bool,
 }
 
-#[derive(Debug)]
-enum Origin {
-    File(PathBuf),
-    Memory(Vec<Vec<u8>>),
-}
-
-/// Where the next record comes from.
-enum Reader {
-    File(Box<Splitter<Box<dyn BufRead + Send>>>),
-    Memory { next: usize },
-}
-
-impl fmt::Debug for Reader {
+impl fmt::Debug for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(splitter) => write!(f, "File(record {})", splitter.next_number()),
-            Self::Memory { next } => write!(f, "Memory(record {next})"),
-        }
+        f.debug_struct("Replay")
+            .field("topic", &self.topic)
+            .field("path", &self.path)
+            .field("from", &self.from)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,27 +54,14 @@ impl Replay {
     ///
     /// [`SourceError::Io`] if the file cannot be opened.
     pub fn open(path: &Path, topic: Topic) -> Result<Self, SourceError> {
-        let origin = Origin::File(path.to_path_buf());
         Ok(Self {
             topic,
-            reader: origin.reader()?,
-            origin,
+            path: path.to_path_buf(),
+            splitter: splitter(path)?,
             broken: None,
             from: Offset::START,
             is_sought: false,
         })
-    }
-
-    /// A source of these records, in this order.
-    pub fn from_records(topic: Topic, records: Vec<Vec<u8>>) -> Self {
-        Self {
-            topic,
-            origin: Origin::Memory(records),
-            reader: Reader::Memory { next: 0 },
-            broken: None,
-            from: Offset::START,
-            is_sought: false,
-        }
     }
 
     const PARTITION: KafkaPartition = KafkaPartition(0);
@@ -95,22 +70,12 @@ impl Replay {
     fn fill(&mut self, batch: &mut RawBatch, records_max: usize) {
         let mut bytes = Vec::new();
         while batch.len() < records_max && batch.bytes() < BATCH_BYTES_MAX {
-            let (number, payload) = match (&mut self.reader, &self.origin) {
-                (Reader::Memory { next }, Origin::Memory(records)) => {
-                    let Some(record) = records.get(*next) else { return };
-                    *next += 1;
-                    (*next as u64 - 1, record.as_slice())
-                }
-                (Reader::File(splitter), _) => match splitter.next(&mut bytes) {
-                    Ok(Some(number)) => (number, bytes.as_slice()),
-                    Ok(None) => return,
-                    Err(error) => {
-                        self.broken = Some(error);
-                        return;
-                    }
-                },
-                (Reader::Memory { .. }, Origin::File(_)) => {
-                    unreachable!("files have a file's reader")
+            let number = match self.splitter.next(&mut bytes) {
+                Ok(Some(number)) => number,
+                Ok(None) => return,
+                Err(error) => {
+                    self.broken = Some(error);
+                    return;
                 }
             };
             let offset = Offset(i64::try_from(number).expect("a file has fewer than 2^63 records"));
@@ -122,7 +87,7 @@ impl Replay {
                 partition: Self::PARTITION,
                 offset,
                 record_time: None,
-                payload: Some(payload),
+                payload: Some(&bytes),
             };
             batch.push_from(self.from, &record);
             self.from = offset.next();
@@ -130,23 +95,12 @@ impl Replay {
     }
 }
 
-impl Origin {
-    fn reader(&self) -> Result<Reader, SourceError> {
-        let path = match self {
-            Self::Memory(_) => return Ok(Reader::Memory { next: 0 }),
-            Self::File(path) => path,
-        };
-        let reader = open(path).map_err(|cause| self.error(0, cause))?;
-        Ok(Reader::File(Box::new(Splitter::new(reader))))
-    }
+fn splitter(path: &Path) -> Result<Splitter<Box<dyn BufRead + Send>>, SourceError> {
+    open(path).map(Splitter::new).map_err(|cause| unreadable(path, 0, cause))
+}
 
-    fn error(&self, records: u64, cause: io::Error) -> SourceError {
-        let path = match self {
-            Self::File(path) => path.clone(),
-            Self::Memory(_) => PathBuf::new(),
-        };
-        SourceError::Io { path, records, cause }
-    }
+fn unreadable(path: &Path, records: u64, cause: io::Error) -> SourceError {
+    SourceError::Io { path: path.to_path_buf(), records, cause }
 }
 
 /// Opens a plain file or, by its first two bytes, a gzip file of one or more members.
@@ -173,7 +127,9 @@ impl Source for Replay {
             return Ok(Poll::Records(batch));
         }
         match self.broken.take() {
-            Some(cause) => Err(self.origin.error(u64::try_from(self.from.0).unwrap_or(0), cause)),
+            Some(cause) => {
+                Err(unreadable(&self.path, u64::try_from(self.from.0).unwrap_or(0), cause))
+            }
             None => Ok(Poll::End),
         }
     }
@@ -181,7 +137,7 @@ impl Source for Replay {
     fn seek(&mut self, offsets: &Offsets) -> Result<(), SourceError> {
         let wanted = offsets.next_of(&self.topic, Self::PARTITION).unwrap_or(Offset::START);
         if wanted < self.from {
-            self.reader = self.origin.reader()?;
+            self.splitter = splitter(&self.path)?;
             self.broken = None;
         }
         self.from = wanted;
@@ -208,7 +164,7 @@ pub fn content_hash(path: &Path) -> Result<String, SourceError> {
             };
         }
     };
-    hash().map_err(|cause| SourceError::Io { path: path.to_path_buf(), records: 0, cause })
+    hash().map_err(|cause| unreadable(path, 0, cause))
 }
 
 #[cfg(test)]

@@ -61,12 +61,6 @@ impl Timestamp {
         self.0 / 1_000
     }
 
-    /// Seconds since the epoch, with fractions.
-    #[expect(clippy::cast_precision_loss, reason = "2^53 microseconds reach the year 2255")]
-    pub fn as_seconds(self) -> f64 {
-        self.0 as f64 / 1e6
-    }
-
     /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))

@@ -55,11 +55,8 @@ impl EmbeddedBroker {
     }
 
     /// Takes the broker off the network, or puts it back.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError::Fatal`] if librdkafka refuses.
-    pub fn set_reachable(&self, is_reachable: bool) -> Result<(), SourceError> {
+    #[cfg(test)]
+    pub(crate) fn set_reachable(&self, is_reachable: bool) -> Result<(), SourceError> {
         let cluster = self.host.client().mock_cluster();
         let cluster = cluster.expect("the client was made with an embedded broker");
         let done = if is_reachable { cluster.broker_up(1) } else { cluster.broker_down(1) };

@@ -56,7 +56,6 @@ pub enum ProduceError {
 #[derive(Debug, Default)]
 struct Deliveries {
     acknowledged: AtomicU64,
-    failed: AtomicU64,
     reason: Mutex<Option<String>>,
 }
 
@@ -79,7 +78,6 @@ impl ProducerContext for Deliveries {
                 self.acknowledged.fetch_add(1, Ordering::Relaxed);
             }
             Err((error, _)) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
                 *self.reason.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(error.to_string());
             }
@@ -208,11 +206,6 @@ impl Producer {
         let reason = deliveries.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reason = reason.unwrap_or_else(|| "no answer in time".to_owned());
         Err(ProduceError::Lost { servers: self.servers.clone(), failed, reason })
-    }
-
-    /// How many records were acknowledged so far.
-    pub fn acknowledged(&self) -> u64 {
-        self.client.context().acknowledged.load(Ordering::Relaxed)
     }
 
     fn unreachable(&self) -> ProduceError {

@@ -196,7 +196,7 @@ fn hostile() -> impl Iterator<Item = Vec<u8>> {
         "AccountKey",
     ]
     .into_iter()
-    .map(|piece| piece.repeat(crate::RECORD_BYTES_MAX / piece.len()).into_bytes())
+    .map(|piece| piece.repeat(crate::format::RECORD_BYTES_MAX / piece.len()).into_bytes())
 }
 
 #[test]

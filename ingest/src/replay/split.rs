@@ -7,7 +7,7 @@
 use std::io::{self, BufRead};
 
 /// Bytes kept of a record. The rest of a longer one is dropped: it is rejected for its length.
-pub(super) const RECORD_BYTES_MAX: usize = 2 * crate::RECORD_BYTES_MAX;
+pub(super) const RECORD_BYTES_MAX: usize = 2 * crate::format::RECORD_BYTES_MAX;
 
 /// How far the start is looked at to tell the layout.
 const START_BYTES: usize = 256;
@@ -38,10 +38,6 @@ pub(super) struct Splitter<R> {
 impl<R: BufRead> Splitter<R> {
     pub(super) fn new(input: R) -> Self {
         Self { input, layout: Layout::Unknown, is_wrapped: false, next: 0, error: None }
-    }
-
-    pub(super) fn next_number(&self) -> u64 {
-        self.next
     }
 
     /// Puts the next record into `record` and returns its number; `None` at the end.
