@@ -79,14 +79,14 @@ impl Redactor {
         let may_be_secret = |(name, value): (&str, &str)| {
             scan::is_secret_name(name) || value.starts_with(['{', '['])
         };
-        if !event.attributes.is_empty() && event.attributes.iter().any(may_be_secret) {
+        let is_clean = self.0.scanner.is_clean(payload);
+        if !is_clean || event.attributes.iter().any(may_be_secret) {
             self.attributes(&mut event.attributes);
         }
-        if self.0.scanner.is_clean(payload) {
+        if is_clean {
             return;
         }
         self.ids(event);
-        self.attributes(&mut event.attributes);
         let texts = [
             &mut event.agent_instance,
             &mut event.model,
@@ -177,17 +177,27 @@ impl Redactor {
     }
 
     fn attributes(&self, attributes: &mut Attributes) {
+        let is_owned = |text: Cow<'_, str>| matches!(text, Cow::Owned(_));
+        let is_secret = |(name, value): (&str, &str)| {
+            is_owned(self.value(name, value)) || is_owned(self.text(name))
+        };
+        // Mostly there is nothing to replace, and the map stays as it is.
+        if !attributes.iter().any(is_secret) {
+            return;
+        }
         let mut clean = Attributes::default();
         for (name, value) in attributes.iter() {
-            let is_secret = scan::is_secret_name(name) && !scan::is_harmless(value.as_bytes());
-            let value = if is_secret {
-                Cow::Owned(self.fingerprint(value.as_bytes()))
-            } else {
-                self.text(value)
-            };
-            clean.insert(&self.text(name), &value);
+            clean.insert(&self.text(name), &self.value(name, value));
         }
         *attributes = clean;
+    }
+
+    /// The value of an attribute of this name.
+    fn value<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
+        if scan::is_secret_name(name) && !scan::is_harmless(value.as_bytes()) {
+            return Cow::Owned(self.fingerprint(value.as_bytes()));
+        }
+        self.text(value)
     }
 
     /// Without secrets, those that escapes of JSON hide included; as it was if there are none.
