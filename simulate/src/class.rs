@@ -27,7 +27,7 @@ pub(crate) struct Class {
     pub(crate) rhythm: Rhythm,
     /// Median time between two events of a session.
     pub(crate) gap_seconds: f64,
-    /// Mean number of flows in a session.
+    /// Mean number of flows in a session; their distribution has a heavy tail.
     pub(crate) flows_per_session: f64,
     pub(crate) flows: &'static [Flow],
     /// The model before and after the update; none for plain automation.

@@ -13,6 +13,12 @@ use crate::draw::{self, Draw, Purpose, exp, mix};
 use crate::party::{FIRST_NAMES, LAST_NAMES};
 
 pub(crate) const DAY: Duration = Duration::from_hours(24);
+/// Standard deviation of ln activity over the agents of a class: of a thousand agents the busiest
+/// does some two thousand times as much as the quietest.
+const ACTIVITY_SIGMA: f64 = 1.2;
+/// ... but for the first agents, which a company of any size has: none is so quiet that its class is
+/// not at work, or so busy that it is most of a small company.
+const FIRST_ACTIVITY: [f64; 2] = [0.5, 2.0];
 /// How many agents of a class one person answers for.
 const AGENTS_PER_SPONSOR: u32 = 12;
 
@@ -229,8 +235,11 @@ fn agent(settings: &Settings, index: usize, ordinal: u32, sponsor: usize) -> Age
         }
         _ => settings.start,
     };
-    // Some agents are much busier than others; the factor's mean is 1.
-    let busy = draw.log_normal(exp(-0.125), 0.5);
+    // The factor's mean is 1.
+    let mut busy = draw.log_normal(exp(-ACTIVITY_SIGMA * ACTIVITY_SIGMA / 2.0), ACTIVITY_SIGMA);
+    if is_first {
+        busy = busy.clamp(FIRST_ACTIVITY[0], FIRST_ACTIVITY[1]);
+    }
     let events_per_day = settings.events_per_agent_day * one.activity * busy / mean_activity();
     Agent {
         index,

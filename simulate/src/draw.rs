@@ -81,6 +81,14 @@ impl Draw {
         times
     }
 
+    /// As [`Draw::geometric`], of a mean that itself is drawn by Pareto's law with exponent 2 around
+    /// `mean`: mostly little, now and then very much.
+    pub(crate) fn pareto(&mut self, mean: f64, max: u32) -> u32 {
+        // 1/2 is the least of the numbers by Pareto's law whose mean is 1.
+        let factor = 0.5 / (1.0 - self.unit()).sqrt();
+        self.geometric(1.0 + (mean - 1.0) * factor, max)
+    }
+
     /// A rank in `0..ranks` by Zipf's law with exponent 1: rank r is drawn about 1/(r+1) as often
     /// as rank 0.
     pub(crate) fn rank(&mut self, ranks: u32) -> u32 {
@@ -218,17 +226,24 @@ mod tests {
     fn draws_have_the_moments_they_should() {
         let mut draw = Draw::new(1, Purpose::Bench, 0, 0);
         let (mut normal, mut square, mut events, mut heads) = (0.0, 0.0, 0, 0);
+        let (mut flows, mut many) = (0, 0);
         for _ in 0..20_000 {
             let x = draw.normal();
             normal += x;
             square += x * x;
             events += poisson(draw.unit(), 2.5);
             heads += u32::from(draw.rank(1_000) == 0);
+            let times = draw.pareto(3.0, 1_000);
+            flows += times;
+            many += u32::from(20 < times);
         }
 
         assert!((normal / 20_000.0).abs() < 0.03);
         assert!((square / 20_000.0 - 1.0).abs() < 0.05);
         assert!((f64::from(events) / 20_000.0 - 2.5).abs() < 0.05);
+        assert!((f64::from(flows) / 20_000.0 - 3.0).abs() < 0.15, "{flows}");
+        // A geometric law would have (2/3)^20 of them: six.
+        assert!((60..300).contains(&many), "{many}");
         // ln 2 / ln 1001 = 0.1003.
         assert!((f64::from(heads) / 20_000.0 - 0.1003).abs() < 0.01);
     }

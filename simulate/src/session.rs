@@ -20,7 +20,8 @@ const _: () = assert!(WINDOW.as_millis() == WINDOW_MILLIS as u128);
 /// No session is longer: seven windows, so that it touches eight at most.
 pub(crate) const SESSION_MAX: Duration = Duration::from_mins(7 * 15);
 const GAP_MAX_SECONDS: f64 = 1_200.0;
-const FLOWS_MAX: u32 = 40;
+/// Few sessions are longer, and [`SESSION_MAX`] ends most of those.
+const FLOWS_MAX: u32 = 100;
 
 /// Out of the ordinary, and honest all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -148,7 +149,7 @@ impl Company {
         let (_, surprise) = self.boost(agent, window, is_month_end(window));
         let mut writer =
             Writer { company: self, agent, session, surprise, time: start, end, order: 0 };
-        for _ in 0..draw.geometric(class.flows_per_session, FLOWS_MAX) {
+        for _ in 0..draw.pareto(class.flows_per_session, FLOWS_MAX) {
             writer.flow(&mut draw, take);
         }
     }

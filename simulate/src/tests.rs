@@ -75,7 +75,7 @@ fn the_bytes_are_the_same_on_every_machine_and_in_every_release() {
     let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    assert_eq!(format!("{} {sum:016x}", bytes.len()), "1279588 08d12a0d4ed53037");
+    assert_eq!(format!("{} {sum:016x}", bytes.len()), "1270615 79cb2ebbc721be79");
 }
 
 #[test]
@@ -355,6 +355,37 @@ fn attacks_stay_within_their_time_and_are_all_malicious() {
 }
 
 #[test]
+fn a_very_busy_agent_is_poisoned_in_the_same_time_as_any_other() {
+    let kind = ScenarioKind::SlowPoisoning;
+    for (seed, hour) in (0..8).zip([0_u32, 7, 12, 23].into_iter().cycle()) {
+        let settings = Settings::new(seed, 20, start());
+        let company = Company::new(&Settings { events_per_agent_day: 50_000.0, ..settings });
+        let begin = start().plus(DAY + Duration::from_hours(u64::from(hour)));
+
+        let events = company.attack(kind, begin);
+
+        let last = events.last().unwrap().event.time;
+        assert!(last < begin.plus(kind.duration_max()), "seed {seed}: {last}");
+        assert!(10_000 < events.len(), "seed {seed}: {}", events.len());
+    }
+}
+
+#[test]
+fn agents_differ_in_activity_by_orders_of_magnitude() {
+    let mut counts = BTreeMap::new();
+    for one in days(&quiet_company(1_000, 8.0), 0, 7) {
+        *counts.entry(one.event.agent_id).or_insert(0_u32) += 1;
+    }
+    let mut counts: Vec<u32> = counts.into_values().collect();
+    counts.sort_unstable_by(|one, other| other.cmp(one));
+    let sum = |counts: &[u32]| counts.iter().sum::<u32>();
+
+    let busiest = f64::from(sum(&counts[..10])) / f64::from(sum(&counts));
+    assert!((0.06..0.30).contains(&busiest), "1 % of the agents do {busiest} of the work");
+    assert!(counts[500] * 20 < counts[1], "{} {}", counts[500], counts[1]);
+}
+
+#[test]
 fn a_stolen_key_is_used_from_a_foreign_network_only_to_read() {
     let company = company(100);
     let events = company.attack(ScenarioKind::StolenKey, start().plus(DAY));
@@ -368,7 +399,7 @@ fn a_stolen_key_is_used_from_a_foreign_network_only_to_read() {
 
 #[test]
 fn honest_surprises_happen_when_told() {
-    let company = quiet_company(150, 30.0);
+    let company = quiet_company(300, 15.0);
     let mut seen: BTreeMap<BenignSurprise, BTreeSet<String>> = BTreeMap::new();
     for one in [(9, 10), (14, 16), (28, 30)]
         .map(|(from, to)| days(&company, from, to))

@@ -15,9 +15,12 @@ use crate::party::{Party, Pool};
 
 const SEEDING_DAYS: u32 = 10;
 const DAYS: u32 = 42;
+/// The payments of a day lie within these from the first of them.
+const WORKING_SECONDS: u32 = 10 * 3_600;
 
 /// Ten days of one or two small payments, then on day d the agent's usual payments times
-/// 1.02^d - 1, each of the usual median times 1.02^d. Working days only.
+/// 1.02^d - 1, each of the usual median times 1.02^d. Working days only; of the busiest agents as
+/// many as a working day holds.
 pub(super) fn poisoning(
     company: &Company,
     start: Timestamp,
@@ -46,7 +49,12 @@ pub(super) fn poisoning(
             (1 + draw::whole(more), money.median_units * grown(day))
         };
         let mut time = at_eight(morning).plus(Duration::from_secs(u64::from(draw.below(3_600))));
+        let evening = time.plus(Duration::from_secs(u64::from(WORKING_SECONDS)));
+        let pause_max = (WORKING_SECONDS / payments).min(1_800);
         for _ in 0..payments {
+            if evening < time {
+                break;
+            }
             intruder.next_session();
             let cents = draw::nearest(draw.log_normal(median, 0.2) * 100.0);
             let mut with = Doing { flow, ..Doing::new(agent, &mut draw) };
@@ -55,7 +63,7 @@ pub(super) fn poisoning(
                 intruder.act(time, step, with);
                 time = time.plus(pause(4, 30, &mut draw));
             }
-            time = time.plus(pause(300, 1_800, &mut draw));
+            time = time.plus(pause(pause_max / 6, pause_max, &mut draw));
         }
     }
     intruder.events
