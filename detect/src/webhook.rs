@@ -9,7 +9,7 @@
 //!
 //! - [`Outbox`] (`webhook/outbox.rs`): the durable queue, and the record of every attempt;
 //! - [`Deliverer`] (`webhook/deliver.rs`): the loop that empties it;
-//! - [`Schedule`] (`webhook/schedule.rs`): when to try again;
+//! - `webhook/schedule.rs`: when to try again;
 //! - [`Secret`], [`Signing`] (`webhook/signature.rs`): who can tell that it was us;
 //! - [`Target`], [`Reach`] (`webhook/target.rs`): where we may connect to at all;
 //! - `webhook/post.rs`: one attempt over HTTP.
@@ -26,9 +26,8 @@ mod schedule;
 mod signature;
 mod target;
 
-pub use deliver::{Clock, Concurrency, DeliverError, Deliverer, Endpoint};
-pub use outbox::{Counts, DeadLetter, Outbox, OutboxError};
-pub use schedule::{InvalidScale, Schedule};
+pub use deliver::{Clock, Concurrency, DeliverError, Deliverer, Endpoint, Report};
+pub use outbox::{Counts, DeadLetter, Outbox, OutboxError, Standing};
 pub use signature::{InvalidSecret, Secret, Signing};
 pub use target::{InvalidTarget, Reach, Target};
 
@@ -140,7 +139,7 @@ pub enum Outcome {
     Delivered,
     /// It will be tried again.
     Failed,
-    /// It was the last try, or the endpoint is disabled: the message is a dead letter.
+    /// It was the last try, or the endpoint is disabled or gone: the message is a dead letter.
     Dead,
     /// 410: the endpoint is disabled, and the message is a dead letter.
     Disabled,
@@ -172,6 +171,8 @@ pub enum Failure {
     Http,
     /// Not sent, since the endpoint was disabled by an earlier 410.
     EndpointDisabled,
+    /// Not sent, since the endpoint is no longer configured.
+    EndpointUnknown,
 }
 
 impl Failure {
@@ -185,6 +186,7 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::Http => "http",
             Self::EndpointDisabled => "endpoint_disabled",
+            Self::EndpointUnknown => "endpoint_unknown",
         }
     }
 }
@@ -234,6 +236,7 @@ mod tests {
             Failure::Timeout,
             Failure::Http,
             Failure::EndpointDisabled,
+            Failure::EndpointUnknown,
         ];
         for failure in failures {
             assert_eq!(serde_json::to_value(failure).unwrap(), failure.as_str());

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Timestamp;
+use serde::Deserialize;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::outbox::{Outbox, OutboxError, Pending, Tried};
+use super::outbox::{Outbox, OutboxError, Pending, Standing, Tried};
 use super::post::Post;
-use super::schedule::{Answer, Next, Schedule};
+use super::schedule::{self, Answer, Next};
 use super::target::{Lookup, system_lookup};
 use super::{Attempt, Failure, Outcome, Signing, Target};
 
@@ -30,6 +31,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 /// Between two recordings. Each holds the outbox for a flush of the disk; without a pause they
 /// follow each other under load, and enqueueing, which an alert waits for, stands in line.
 const RECORDING_PAUSE: Duration = Duration::from_millis(20);
+/// How often the standings are told.
+const STANDINGS_EVERY: Duration = Duration::from_secs(5);
+/// Messages of an endpoint that is gone which are recorded as dead at once.
+const GONE_MAX: usize = 1_000;
 /// How long attempts in flight may take to end after a shutdown began.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -37,15 +42,22 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How many attempts at one endpoint may be in flight: 1 to 16.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Concurrency(usize);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct Concurrency(u8);
 
 impl Concurrency {
     pub const STANDARD: Self = Self(4);
+}
 
-    /// `None` outside 1 to 16.
-    pub fn new(attempts: usize) -> Option<Self> {
-        (1..=16).contains(&attempts).then_some(Self(attempts))
+impl TryFrom<u8> for Concurrency {
+    type Error = String;
+
+    fn try_from(attempts: u8) -> Result<Self, String> {
+        match attempts {
+            1..=16 => Ok(Self(attempts)),
+            _ => Err(format!("{attempts} attempts at once is outside 1..=16")),
+        }
     }
 }
 
@@ -57,14 +69,20 @@ pub struct Endpoint {
     /// Of one attempt, from resolving the name to the end of the answer.
     pub timeout: Duration,
     pub concurrency_max: Concurrency,
-    pub schedule: Schedule,
-    /// Nothing is sent; its messages wait in the outbox.
-    pub is_paused: bool,
 }
 
 impl Endpoint {
     /// Source: Standard Webhooks 1.0.0, "Timeouts": 15 to 30 s.
     pub const TIMEOUT_STANDARD: Duration = Duration::from_secs(20);
+}
+
+/// What the deliverer tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Report<'a> {
+    /// An attempt was recorded. They come in order of their sequence.
+    Attempt(&'a Attempt),
+    /// What an endpoint has waiting: each endpoint at the start, and every few seconds.
+    Standing(&'a Standing),
 }
 
 /// Why there is no [`Deliverer`].
@@ -91,8 +109,6 @@ pub struct Deliverer {
 struct Lane {
     post: Arc<Post>,
     concurrency_max: usize,
-    schedule: Schedule,
-    is_paused: bool,
     /// It answered 410, which is not recorded yet.
     is_gone: bool,
     /// Read from the outbox, to be sent next.
@@ -107,8 +123,7 @@ struct Lane {
 impl Lane {
     /// Whether it would take another message if there were one.
     fn has_room(&self) -> bool {
-        !self.is_paused
-            && !self.is_gone
+        !self.is_gone
             && self.ready.is_empty()
             && self.in_flight < self.concurrency_max
             && self.claimed.len() < CLAIMED_MAX
@@ -146,7 +161,7 @@ impl Deliverer {
     }
 
     /// Runs until `shutdown`, then waits up to 2 s for attempts in flight and records them.
-    /// `on_attempt` is called for each attempt, in order of its sequence, once it is recorded.
+    /// Messages of an endpoint that is not configured become dead letters first.
     ///
     /// Cancel safety: attempts that are dropped are made again later, under the same webhook id.
     ///
@@ -155,15 +170,12 @@ impl Deliverer {
     /// Only what the outbox cannot repair. A receiver's failure is a recorded attempt.
     pub async fn run(
         mut self,
-        mut on_attempt: impl FnMut(&Attempt) + Send,
+        mut report: impl FnMut(Report<'_>) + Send,
         shutdown: CancellationToken,
     ) -> Result<(), OutboxError> {
-        for endpoint in self.outbox.pending_endpoints()? {
-            if !self.lanes.contains_key(&endpoint) {
-                warn!(endpoint, "messages wait for a webhook endpoint that is not configured");
-            }
-        }
+        self.end_unknown(&mut report).await?;
         let outbox = Arc::clone(&self.outbox);
+        let mut tell_standings = tokio::time::interval(STANDINGS_EVERY);
         loop {
             self.start_due()?;
             if self.record_at <= Instant::now() {
@@ -174,7 +186,7 @@ impl Deliverer {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(recorded) = self.recording.join_next() => {
-                    self.settle(joined(recorded)?, &mut on_attempt);
+                    self.settle(&joined(recorded)?, &mut report);
                     self.record_at = Instant::now() + RECORDING_PAUSE;
                 }
                 Some(tried) = self.sending.join_next() => {
@@ -183,11 +195,39 @@ impl Deliverer {
                         self.end(joined(tried));
                     }
                 }
+                _ = tell_standings.tick() => {
+                    outbox.standings()?.iter().for_each(|one| report(Report::Standing(one)));
+                }
                 () = outbox.changed() => self.look_everywhere(),
                 () = sleep => {}
             }
         }
-        self.wind_down(&mut on_attempt).await
+        self.wind_down(&mut report).await
+    }
+
+    /// Makes dead letters of what waits for endpoints that are not configured: nobody else would
+    /// ever look at it.
+    async fn end_unknown(
+        &mut self,
+        report: &mut impl FnMut(Report<'_>),
+    ) -> Result<(), OutboxError> {
+        for Standing { endpoint, pending, .. } in self.outbox.standings()? {
+            if pending == 0 || self.lanes.contains_key(&endpoint) {
+                continue;
+            }
+            warn!(endpoint, dead = pending, "webhooks for an endpoint that is not configured die");
+            loop {
+                let now = (self.clock)();
+                let waiting =
+                    self.outbox.due(&endpoint, Timestamp::MAX, GONE_MAX, &BTreeSet::new())?;
+                let ended = waiting.messages.into_iter();
+                self.ended.extend(ended.map(|one| not_sent(one, now, Failure::EndpointUnknown)));
+                self.start_recording();
+                let Some(recorded) = self.recording.join_next().await else { break };
+                joined(recorded)?.iter().for_each(|attempt| report(Report::Attempt(attempt)));
+            }
+        }
+        Ok(())
     }
 
     /// Fills each lane with what is due.
@@ -200,7 +240,7 @@ impl Deliverer {
                 {
                     lane.in_flight += 1;
                     let (post, clock) = (Arc::clone(&lane.post), Arc::clone(&self.clock));
-                    self.sending.spawn(attempt(post, pending, lane.schedule, clock));
+                    self.sending.spawn(attempt(post, pending, clock));
                 }
                 if !lane.has_room() || lane.look_at.is_none_or(|look_at| now < look_at) {
                     break;
@@ -210,7 +250,11 @@ impl Deliverer {
                 lane.look_at = due.look_at;
                 lane.claimed.extend(due.messages.iter().map(|p| p.message.webhook_id().to_owned()));
                 if due.is_disabled {
-                    self.ended.extend(due.messages.into_iter().map(|p| not_sent(p, now)));
+                    self.ended.extend(
+                        due.messages
+                            .into_iter()
+                            .map(|one| not_sent(one, now, Failure::EndpointDisabled)),
+                    );
                 } else {
                     lane.ready.extend(due.messages);
                 }
@@ -241,7 +285,7 @@ impl Deliverer {
     }
 
     /// Lets go of messages whose attempts are recorded.
-    fn settle(&mut self, attempts: Vec<Attempt>, on_attempt: &mut impl FnMut(&Attempt)) {
+    fn settle(&mut self, attempts: &[Attempt], report: &mut impl FnMut(Report<'_>)) {
         for attempt in attempts {
             let lane = self.lanes.get_mut(&attempt.endpoint).expect("an attempt comes from a lane");
             lane.claimed.remove(&attempt.webhook_id);
@@ -251,14 +295,11 @@ impl Deliverer {
                 Outcome::Disabled => {
                     lane.is_gone = false;
                     lane.look_at = Some(Timestamp::EPOCH);
-                    warn!(
-                        endpoint = attempt.endpoint,
-                        "webhook endpoint disabled by its answer 410"
-                    );
                 }
             }
-            on_attempt(&attempt);
+            report(Report::Attempt(attempt));
         }
+        warn_of_the_dead(attempts);
     }
 
     fn look_everywhere(&mut self) {
@@ -281,7 +322,7 @@ impl Deliverer {
     }
 
     /// Records what ended, and what ends soon.
-    async fn wind_down(mut self, on_attempt: &mut impl FnMut(&Attempt)) -> Result<(), OutboxError> {
+    async fn wind_down(mut self, report: &mut impl FnMut(Report<'_>)) -> Result<(), OutboxError> {
         let patience = tokio::time::sleep(SHUTDOWN_PATIENCE);
         tokio::pin!(patience);
         loop {
@@ -298,7 +339,7 @@ impl Deliverer {
         loop {
             self.start_recording();
             match self.recording.join_next().await {
-                Some(recorded) => self.settle(joined(recorded)?, on_attempt),
+                Some(recorded) => self.settle(&joined(recorded)?, report),
                 None => break,
             }
         }
@@ -309,12 +350,10 @@ impl Deliverer {
 
 impl Lane {
     fn new(endpoint: Endpoint, lookup: Lookup) -> Result<Self, reqwest::Error> {
-        let Endpoint { target, signing, timeout, concurrency_max, schedule, is_paused } = endpoint;
+        let Endpoint { target, signing, timeout, concurrency_max } = endpoint;
         Ok(Self {
             post: Arc::new(Post::new(target, signing, timeout, lookup)?),
-            concurrency_max: concurrency_max.0,
-            schedule,
-            is_paused,
+            concurrency_max: usize::from(concurrency_max.0),
             is_gone: false,
             ready: VecDeque::new(),
             in_flight: 0,
@@ -330,7 +369,7 @@ impl std::fmt::Debug for Deliverer {
     }
 }
 
-async fn attempt(post: Arc<Post>, pending: Pending, schedule: Schedule, clock: Clock) -> Tried {
+async fn attempt(post: Arc<Post>, pending: Pending, clock: Clock) -> Tried {
     let Pending { message, tries } = pending;
     let (message_time, number, at) = (message.time(), tries + 1, clock());
     let (webhook_id, endpoint) = (message.webhook_id().to_owned(), message.endpoint().to_owned());
@@ -339,13 +378,13 @@ async fn attempt(post: Arc<Post>, pending: Pending, schedule: Schedule, clock: C
         Answer::Status { code, .. } => (Some(code), None),
         Answer::None(failure) => (None, Some(failure)),
     };
-    let next = schedule.after_attempt(&webhook_id, number, answer);
+    let next = schedule::after_attempt(&webhook_id, number, answer);
     let duration = clock().since(at);
     Tried { message_time, webhook_id, endpoint, number, at, duration, status, failure, next }
 }
 
-/// The end of a message whose endpoint was disabled before it could be sent.
-fn not_sent(pending: Pending, now: Timestamp) -> Tried {
+/// The end of a message that could not be sent.
+fn not_sent(pending: Pending, now: Timestamp, failure: Failure) -> Tried {
     let message = pending.message;
     Tried {
         message_time: message.time(),
@@ -355,8 +394,31 @@ fn not_sent(pending: Pending, now: Timestamp) -> Tried {
         at: now,
         duration: Duration::ZERO,
         status: None,
-        failure: Some(Failure::EndpointDisabled),
+        failure: Some(failure),
         next: Next::Dead,
+    }
+}
+
+/// One line for each endpoint that lost messages or was disabled; none of them is per message.
+fn warn_of_the_dead(attempts: &[Attempt]) {
+    let mut dead: BTreeMap<&str, (u64, &Attempt)> = BTreeMap::new();
+    for attempt in attempts {
+        if attempt.outcome == Outcome::Disabled {
+            let endpoint = &attempt.endpoint;
+            warn!(endpoint, "webhook endpoint disabled by its answer 410, until it is enabled");
+        }
+        if matches!(attempt.outcome, Outcome::Dead | Outcome::Disabled) {
+            let (count, last) = dead.entry(&attempt.endpoint).or_insert((0, attempt));
+            (*count, *last) = (*count + 1, attempt);
+        }
+    }
+    for (endpoint, (dead, last)) in dead {
+        let (webhook_id, attempts, status) = (&last.webhook_id, last.attempt_number, last.status);
+        let failure = last.failure.map(Failure::as_str);
+        warn!(
+            endpoint,
+            dead, webhook_id, attempts, status, failure, "webhooks became dead letters"
+        );
     }
 }
 

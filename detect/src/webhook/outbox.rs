@@ -2,7 +2,7 @@
 //!
 //! Invariant: `enqueued = pending + delivered + dead`; `outbox/tables.rs` says how. Every change is
 //! one transaction that is on disk when the call returns. A message that was ever enqueued is not
-//! enqueued again (until [`Outbox::forget_delivered_before`] forgets it).
+//! enqueued again (until a week after it was delivered).
 //! Invariant: attempts are numbered without a gap, and a number once given is never given again.
 //!
 //! One transaction costs one flush of the disk, so both enqueueing and recording take slices.
@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use super::schedule::Next;
 use super::{Attempt, Failure, Message};
 use tables::{
-    ATTEMPTS, ATTEMPTS_TOTAL, BODIES, COUNTERS, DEAD, DELIVERED, DELIVERED_AGES, DELIVERED_TOTAL,
-    DISABLED, ENQUEUED, HISTORY, NOT_PENDING, Name, PENDING, QUEUE, Tables, counter, decode,
+    ATTEMPTS, BODIES, COUNTERS, DEAD, DELIVERED_TOTAL, DISABLED, ENQUEUED, HISTORY,
+    NOT_PENDING, Name, PENDING, QUEUE, STANDINGS, Tables, counter, decode,
 };
 
 mod tables;
@@ -40,6 +40,16 @@ pub struct Counts {
     pub pending: u64,
     pub delivered: u64,
     pub dead: u64,
+}
+
+/// What one endpoint has waiting, and what did not reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub endpoint: String,
+    pub pending: u64,
+    pub dead: u64,
+    /// When it answered 410; it gets nothing since.
+    pub disabled_at: Option<Timestamp>,
 }
 
 /// A message that will not be tried again unless somebody replays it.
@@ -201,24 +211,6 @@ impl Outbox {
         Ok(last.is_some_and(|last| sequence <= last))
     }
 
-    /// Numbers attempts from `sequence` on, if they are not there yet: the numbers below it were
-    /// given by an outbox that is lost, and stand for other attempts in the lake. What is recorded
-    /// and not copied moves behind them, in its order. Returns whether anything had to change.
-    ///
-    /// # Errors
-    ///
-    /// [`OutboxError`]; then nothing was changed.
-    pub fn resume_sequence_at_least(&self, sequence: u64) -> Result<bool, OutboxError> {
-        let read = self.database.begin_read()?;
-        if sequence <= counter(&read.open_table(COUNTERS)?, ATTEMPTS_TOTAL)? {
-            return Ok(false);
-        }
-        let transaction = self.database.begin_write()?;
-        Tables::open(&transaction)?.resume_sequence_at_least(sequence)?;
-        transaction.commit()?;
-        Ok(true)
-    }
-
     /// Drops the attempts below `sequence`, once they are stored elsewhere. Dead letters keep theirs.
     ///
     /// # Errors
@@ -230,22 +222,73 @@ impl Outbox {
         Ok(transaction.commit()?)
     }
 
-    /// At most `limit` dead letters, by endpoint and webhook id.
+    /// Every endpoint that ever had a message, by name.
     ///
     /// # Errors
     ///
     /// [`OutboxError`] if the file cannot be read.
-    pub fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, OutboxError> {
+    pub fn standings(&self) -> Result<Vec<Standing>, OutboxError> {
+        let read = self.database.begin_read()?;
+        let disabled = read.open_table(DISABLED)?;
+        let mut standings = Vec::new();
+        for entry in read.open_table(STANDINGS)?.iter()? {
+            let (endpoint, counts) = entry?;
+            let (endpoint, (pending, dead)) = (endpoint.value().to_owned(), counts.value());
+            let disabled_at = disabled.get(endpoint.as_str())?.map(|at| timestamp(at.value()));
+            standings.push(Standing {
+                endpoint,
+                pending,
+                dead,
+                disabled_at: disabled_at.transpose()?,
+            });
+        }
+        Ok(standings)
+    }
+
+    /// When the oldest pending message of an endpoint was made. Reads all that are pending.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] if the file cannot be read.
+    pub fn oldest_pending(&self, endpoint: &str) -> Result<Option<Timestamp>, OutboxError> {
+        let read = self.database.begin_read()?;
+        let (pending, mut oldest) = (read.open_table(PENDING)?, None);
+        for entry in queue_of(&read, endpoint)? {
+            let webhook_id = entry?.1;
+            let standing = pending.get((endpoint, webhook_id.value()))?;
+            let (.., order) = standing.ok_or(OutboxError::Corrupt(NOT_PENDING))?.value();
+            if oldest.as_ref().is_none_or(|(least, _)| order < *least) {
+                oldest = Some((order, webhook_id.value().to_owned()));
+            }
+        }
+        let Some((_, webhook_id)) = oldest else { return Ok(None) };
+        Ok(Some(message(&read.open_table(BODIES)?, endpoint, &webhook_id)?.time()))
+    }
+
+    /// At most `limit` dead letters, of one endpoint or of all, by endpoint and webhook id.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] if the file cannot be read.
+    pub fn dead_letters(
+        &self,
+        endpoint: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, OutboxError> {
         let read = self.database.begin_read()?;
         let (bodies, history) = (read.open_table(BODIES)?, read.open_table(HISTORY)?);
         let mut letters = Vec::new();
-        for entry in read.open_table(DEAD)?.iter()?.take(limit) {
+        for entry in read.open_table(DEAD)?.range((endpoint.unwrap_or_default(), "")..)?.take(limit)
+        {
             let (name, dead) = entry?;
-            let (endpoint, webhook_id) = name.value();
-            let of_message = (endpoint, webhook_id, 0)..=(endpoint, webhook_id, u64::MAX);
+            let (of, webhook_id) = name.value();
+            if endpoint.is_some_and(|wanted| wanted != of) {
+                break;
+            }
+            let of_message = (of, webhook_id, 0)..=(of, webhook_id, u64::MAX);
             let attempts = history.range(of_message)?.map(|entry| decode(entry?.1.value()));
             letters.push(DeadLetter {
-                message: message(&bodies, endpoint, webhook_id)?,
+                message: message(&bodies, of, webhook_id)?,
                 died_at: timestamp(dead.value().0)?,
                 attempts: attempts.collect::<Result<_, _>>()?,
             });
@@ -253,79 +296,36 @@ impl Outbox {
         Ok(letters)
     }
 
-    /// Makes a dead letter pending again, due now, with all its tries and the same webhook id.
-    /// Returns whether there was one.
+    /// Makes the dead letters for whose endpoint and webhook id `is_wanted` holds pending again, due
+    /// now, with all their tries and the same webhook id. Returns which they were.
     ///
     /// # Errors
     ///
     /// [`OutboxError`]; then nothing was changed.
     pub fn replay(
         &self,
-        endpoint: &str,
-        webhook_id: &str,
+        is_wanted: impl Fn(&str, &str) -> bool,
         now: Timestamp,
-    ) -> Result<bool, OutboxError> {
+    ) -> Result<Vec<(String, String)>, OutboxError> {
         let transaction = self.database.begin_write()?;
-        let was_dead = Tables::open(&transaction)?.replay(endpoint, webhook_id, now)?;
+        let replayed = Tables::open(&transaction)?.replay(is_wanted, now)?;
         transaction.commit()?;
         self.changed.notify_one();
-        Ok(was_dead)
+        Ok(replayed)
     }
 
-    /// Endpoints that answered 410, with the time of the answer, by name.
-    ///
-    /// # Errors
-    ///
-    /// [`OutboxError`] if the file cannot be read.
-    pub fn disabled_endpoints(&self) -> Result<Vec<(String, Timestamp)>, OutboxError> {
-        let read = self.database.begin_read()?;
-        let mut endpoints = Vec::new();
-        for entry in read.open_table(DISABLED)?.iter()? {
-            let (endpoint, at) = entry?;
-            endpoints.push((endpoint.value().to_owned(), timestamp(at.value())?));
-        }
-        Ok(endpoints)
-    }
-
-    /// Lets an endpoint that answered 410 have webhooks again. Its dead letters stay dead.
+    /// Lets an endpoint that answered 410 have webhooks again. Its dead letters stay dead. Returns
+    /// whether it was disabled.
     ///
     /// # Errors
     ///
     /// [`OutboxError`]; then nothing was changed.
-    pub fn enable(&self, endpoint: &str) -> Result<(), OutboxError> {
+    pub fn enable(&self, endpoint: &str) -> Result<bool, OutboxError> {
         let transaction = self.database.begin_write()?;
-        transaction.open_table(DISABLED)?.remove(endpoint)?;
+        let was_disabled = transaction.open_table(DISABLED)?.remove(endpoint)?.is_some();
         transaction.commit()?;
         self.changed.notify_one();
-        Ok(())
-    }
-
-    /// Forgets at most `limit` of the messages delivered before `time`, oldest first, and returns
-    /// how many. If such a message is enqueued once more, it is sent once more.
-    ///
-    /// # Errors
-    ///
-    /// [`OutboxError`]; then nothing was changed.
-    pub fn forget_delivered_before(
-        &self,
-        time: Timestamp,
-        limit: usize,
-    ) -> Result<usize, OutboxError> {
-        let transaction = self.database.begin_write()?;
-        let mut forgotten = 0;
-        {
-            let mut ages = transaction.open_table(DELIVERED_AGES)?;
-            let mut delivered = transaction.open_table(DELIVERED)?;
-            let old = ages.extract_from_if(..(time.as_micros(), "", ""), |_, ()| true)?;
-            for entry in old.take(limit) {
-                let (age, _) = entry?;
-                let (_, endpoint, webhook_id) = age.value();
-                delivered.remove((endpoint, webhook_id))?;
-                forgotten += 1;
-            }
-        }
-        transaction.commit()?;
-        Ok(forgotten)
+        Ok(was_disabled)
     }
 
     /// Waits until something was enqueued, replayed or enabled since the last wait. For one waiter.
@@ -361,19 +361,6 @@ impl Outbox {
             due.messages.push(Pending { message, tries });
         }
         Ok(due)
-    }
-
-    /// Every endpoint for which a message is pending, by name.
-    pub(super) fn pending_endpoints(&self) -> Result<Vec<String>, OutboxError> {
-        let queue = self.database.begin_read()?.open_table(QUEUE)?;
-        let mut endpoints: Vec<String> = Vec::new();
-        loop {
-            let last = endpoints.last().map_or("", String::as_str);
-            let after_last = (last, i64::MAX, u64::MAX)..;
-            let Some(entry) = queue.range(after_last)?.next() else { return Ok(endpoints) };
-            let endpoint = entry?.0.value().0.to_owned();
-            endpoints.push(endpoint);
-        }
     }
 
     /// Writes down what became of messages, all in one durable transaction.
@@ -429,7 +416,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::Outcome;
-    use super::super::schedule::{Answer, Schedule};
+    use super::super::schedule::{self, Answer};
+    use super::tables::DELIVERED_KEPT;
     use super::*;
 
     const START: &str = "2026-03-01T09:30:00Z";
@@ -512,7 +500,11 @@ mod tests {
         assert_eq!(all.messages[0].message, message("siem", "z"));
         assert_eq!((ids(&cut.messages), cut.look_at), (vec!["z"], Some(start())));
         assert_eq!((none.messages.len(), none.look_at), (0, None));
-        assert_eq!(outbox.pending_endpoints().unwrap(), ["si", "siem", "siem2"]);
+        assert_eq!(outbox.oldest_pending("siem").unwrap(), Some(start()));
+        assert_eq!(outbox.oldest_pending("nobody").unwrap(), None);
+        let standings = outbox.standings().unwrap();
+        let pending = standings.iter().map(|one| (one.endpoint.as_str(), one.pending));
+        assert_eq!(pending.collect::<Vec<_>>(), [("si", 1), ("siem", 4), ("siem2", 1)]);
     }
 
     #[test]
@@ -526,14 +518,16 @@ mod tests {
             now = at.max(now);
             let found = &due(&outbox, "siem", now)[0];
             let answer = Answer::Status { code: 502, retry_after: None };
-            let next = Schedule::STANDARD.after_attempt("a", found.tries + 1, answer);
+            let next = schedule::after_attempt("a", found.tries + 1, answer);
             outbox.record(&[tried(found, now, 502, next)]).unwrap();
         }
         outbox.forget_attempts_below(u64::MAX).unwrap();
 
         let hours = now.since(start()).as_secs_f64() / 3_600.0;
         assert!((68.0..84.0).contains(&hours), "{hours} h");
-        let letters = outbox.dead_letters(10).unwrap();
+        let letters = outbox.dead_letters(Some("siem"), 10).unwrap();
+        assert_eq!(outbox.dead_letters(None, 10).unwrap(), letters);
+        assert_eq!(outbox.dead_letters(Some("sie"), 10).unwrap(), []);
         assert_eq!(letters.len(), 1);
         assert_eq!(letters[0].message, message("siem", "a"));
         let numbers: Vec<u8> = letters[0].attempts.iter().map(|one| one.attempt_number).collect();
@@ -541,9 +535,10 @@ mod tests {
         assert_eq!(letters[0].attempts[8].outcome, Outcome::Failed);
         assert_eq!(letters[0].attempts[9].outcome, Outcome::Dead);
 
-        assert!(!outbox.replay("siem", "b", now).unwrap());
-        assert!(outbox.replay("siem", "a", now).unwrap());
-        assert!(!outbox.replay("siem", "a", now).unwrap());
+        let replay = |id: &str| outbox.replay(|_, dead| dead == id, now).unwrap();
+        assert_eq!(replay("b"), []);
+        assert_eq!(replay("a"), [("siem".to_owned(), "a".to_owned())]);
+        assert_eq!(replay("a"), []);
         let found = &due(&outbox, "siem", now)[0];
         assert_eq!(found.tries, 0);
         outbox.record(&[tried(found, now, 200, Next::Delivered)]).unwrap();
@@ -575,62 +570,40 @@ mod tests {
         let left = outbox.attempts_from(0, 10).unwrap();
         let left: Vec<_> = left.iter().map(|one| (one.sequence, one.webhook_id.as_str())).collect();
         assert_eq!(left, [(2, "c"), (3, "d")]);
+        assert!(outbox.has_attempts_from(3).unwrap());
+        assert!(!outbox.has_attempts_from(4).unwrap());
+        outbox.forget_attempts_below(4).unwrap();
+        assert!(!outbox.has_attempts_from(0).unwrap());
     }
 
     #[test]
-    fn a_fresh_outbox_on_an_old_lake_numbers_on_from_the_lakes_mark_and_loses_no_attempt() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("outbox.redb");
-        let outbox = Outbox::open(&file).unwrap();
-        let record = |outbox: &Outbox, id: &str| {
-            outbox.enqueue(&[message("siem", id)], start()).unwrap();
-            let found = due(outbox, "siem", start());
-            outbox.record(&[tried(&found[0], start(), 200, Next::Delivered)]).unwrap();
-        };
-        let sequences = |outbox: &Outbox| -> Vec<(u64, String)> {
-            let all = outbox.attempts_from(0, 100).unwrap();
-            all.into_iter().map(|one| (one.sequence, one.webhook_id)).collect()
-        };
-        let at = |sequence, id: &str| (sequence, id.to_owned());
-        assert!(!outbox.has_attempts_from(0).unwrap());
-        record(&outbox, "a");
-        record(&outbox, "b");
-
-        assert!(outbox.resume_sequence_at_least(700).unwrap());
-        record(&outbox, "c");
-
-        assert_eq!(sequences(&outbox), [at(700, "a"), at(701, "b"), at(702, "c")]);
-        assert!(outbox.has_attempts_from(702).unwrap());
-        assert!(!outbox.has_attempts_from(703).unwrap());
-        outbox.forget_attempts_below(703).unwrap();
-        assert!(!outbox.has_attempts_from(0).unwrap());
-
-        drop(outbox);
-        let outbox = Outbox::open(&file).unwrap();
-        assert!(!outbox.resume_sequence_at_least(703).unwrap());
-        record(&outbox, "d");
-        assert_eq!(sequences(&outbox), [at(703, "d")]);
-    }
-
-    #[test]
-    fn only_what_was_delivered_long_ago_is_forgotten() {
+    fn what_was_delivered_a_week_ago_is_forgotten_little_by_little() {
         let directory = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(&directory.path().join("outbox.redb")).unwrap();
-        let hour = |n: u64| start().plus(Duration::from_secs(n * 3_600));
+        let day = |n: u64| start().plus(Duration::from_hours(n * 24));
+        let enqueue = |ids: &[&str], at: Timestamp| {
+            let new: Vec<Message> = ids.iter().map(|id| message("siem", id)).collect();
+            outbox.enqueue(&new, at).unwrap()
+        };
+        let deliver = |at: Timestamp| {
+            let found = due(&outbox, "siem", at);
+            let settled = found.iter().map(|one| tried(one, at, 200, Next::Delivered));
+            outbox.record(&settled.collect::<Vec<_>>()).unwrap();
+        };
         for (n, id) in (0..).zip(["a", "b", "c", "d"]) {
-            outbox.enqueue(&[message("siem", id)], hour(n)).unwrap();
-            let found = due(&outbox, "siem", hour(n));
-            outbox.record(&[tried(&found[0], hour(n), 200, Next::Delivered)]).unwrap();
+            enqueue(&[id], day(n));
+            deliver(day(n));
         }
+        let later = day(3).plus(DELIVERED_KEPT);
 
-        assert_eq!(outbox.forget_delivered_before(hour(3), 2).unwrap(), 2);
-        assert_eq!(outbox.forget_delivered_before(hour(3), 2).unwrap(), 1);
+        enqueue(&["e"], later);
+        deliver(later);
+        assert_eq!(enqueue(&["a", "b", "c", "d"], later), 2, "the oldest two for the one attempt");
+        deliver(later);
+        assert_eq!(enqueue(&["a", "b", "c", "d"], later), 1, "not yet the fourth");
 
-        let again = ["c", "d"].map(|id| message("siem", id));
-        assert_eq!(outbox.enqueue(&again, hour(4)).unwrap(), 1);
-        assert_eq!(ids(&due(&outbox, "siem", hour(4))), ["c"]);
         let counts = outbox.counts().unwrap();
-        assert_eq!((counts.enqueued, counts.delivered), (5, 4));
+        assert_eq!((counts.enqueued, counts.pending, counts.delivered), (8, 1, 7));
         assert!(is_balanced(counts));
     }
 
@@ -648,6 +621,37 @@ mod tests {
         *state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*state >> 33) % below
+    }
+
+    /// Whether each message stands where the model says, and the numbers agree.
+    fn agrees(
+        outbox: &Outbox,
+        is_pending: &BTreeMap<(String, String), bool>,
+        now: Timestamp,
+        attempts: usize,
+        seed: u64,
+    ) {
+        let counts = outbox.counts().unwrap();
+        assert!(is_balanced(counts), "seed {seed}: {counts:?}");
+        assert_eq!(counts.enqueued, is_pending.len() as u64, "seed {seed}");
+        let standings = outbox.standings().unwrap();
+        assert_eq!(
+            standings.iter().map(|one| one.pending).sum::<u64>(),
+            counts.pending,
+            "seed {seed}"
+        );
+        assert_eq!(standings.iter().map(|one| one.dead).sum::<u64>(), counts.dead, "seed {seed}");
+        for endpoint in ["siem", "pager"] {
+            let found = due(outbox, endpoint, now);
+            let mut left = ids(&found);
+            left.sort_unstable();
+            let wanted = is_pending.iter().filter(|((of, _), is)| of == endpoint && **is);
+            let wanted: Vec<&str> = wanted.map(|((_, id), _)| id.as_str()).collect();
+            assert_eq!(left, wanted, "seed {seed}");
+        }
+        let sequences: Vec<u64> =
+            outbox.attempts_from(0, 1_000).unwrap().iter().map(|one| one.sequence).collect();
+        assert_eq!(sequences, (0..attempts as u64).collect::<Vec<_>>(), "seed {seed}");
     }
 
     #[test]
@@ -680,7 +684,7 @@ mod tests {
                         drop(outbox);
                         outbox = Outbox::open(&file).unwrap();
                     }
-                    2 | 3 => {
+                    2 => {
                         let found = outbox.due(endpoint, now, 3, &BTreeSet::new()).unwrap();
                         let settle = |pending: &Pending| {
                             let next = match random(&mut state, 3) {
@@ -696,29 +700,19 @@ mod tests {
                         let settled: Vec<Tried> = found.messages.iter().map(settle).collect();
                         attempts += outbox.record(&settled).unwrap().len();
                     }
+                    3 => {
+                        let id = format!("f-{}", random(&mut state, 40));
+                        for name in outbox.replay(|_, dead| dead == id, now).unwrap() {
+                            assert_eq!(model.insert(name, true), Some(false), "seed {seed}");
+                        }
+                    }
                     _ => unreachable!(),
                 }
                 now = now.plus(Duration::from_secs(random(&mut state, 4)));
             }
 
-            let counts = outbox.counts().unwrap();
-            assert!(is_balanced(counts), "seed {seed}: {counts:?}");
-            assert_eq!(counts.enqueued, model.len() as u64, "seed {seed}");
-            let end = now.plus(Duration::from_mins(1));
-            for endpoint in ["siem", "pager"] {
-                let found = due(&outbox, endpoint, end);
-                let mut left = ids(&found);
-                left.sort_unstable();
-                let wanted: Vec<&str> = model
-                    .iter()
-                    .filter(|((of, _), is_pending)| of == endpoint && **is_pending)
-                    .map(|((_, id), _)| id.as_str())
-                    .collect();
-                assert_eq!(left, wanted, "seed {seed}");
-            }
-            let sequences: Vec<u64> =
-                outbox.attempts_from(0, 1_000).unwrap().iter().map(|one| one.sequence).collect();
-            assert_eq!(sequences, (0..attempts as u64).collect::<Vec<_>>(), "seed {seed}");
+            let now = now.plus(Duration::from_mins(1));
+            agrees(&outbox, &model, now, attempts, seed);
         }
     }
 }

@@ -56,15 +56,14 @@ impl Post {
     pub(super) async fn send(&self, message: Message, at: Timestamp) -> Answer {
         let unix_seconds = at.as_millis() / 1_000;
         let id = message.webhook_id();
-        let mut request = self
+        let signature = self.signing.header(id, unix_seconds, message.body());
+        let request = self
             .client
             .post(self.target.url().clone())
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
-            .header("webhook-timestamp", unix_seconds);
-        if let Some(signature) = self.signing.header(id, unix_seconds, message.body()) {
-            request = request.header("webhook-signature", signature);
-        }
+            .header("webhook-timestamp", unix_seconds)
+            .header("webhook-signature", signature);
         let mut response = match request.body(message.into_body()).send().await {
             Ok(response) => response,
             Err(error) => return Answer::None(classify(&error)),
@@ -141,21 +140,33 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
-    use super::super::Reach;
     use super::super::target::system_lookup;
+    use super::super::{Reach, Secret};
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_millis(200);
+    const TIMEOUT: Duration = Duration::from_secs(20);
+
+    fn signing() -> Signing {
+        Signing::By(Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap())
+    }
 
     fn post(url: &str, reach: Reach) -> Post {
         let target = Target::parse(url, reach).unwrap();
-        Post::new(target, Signing::Unsigned, TIMEOUT, system_lookup()).unwrap()
+        Post::new(target, signing(), TIMEOUT, system_lookup()).unwrap()
     }
 
     fn message() -> Message {
         Message::new("f-1", "siem", Timestamp::EPOCH, b"{}".to_vec()).unwrap()
+    }
+
+    /// A connection over which a request has come.
+    async fn heard(listener: &TcpListener) -> TcpStream {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4_096];
+        assert!(0 < stream.read(&mut request).await.unwrap());
+        stream
     }
 
     /// A receiver that answers each connection with these bytes, then closes it or holds it open.
@@ -165,10 +176,8 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(async move {
             let mut held = Vec::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 4_096];
-                let read = stream.read(&mut request).await.unwrap();
-                assert!(0 < read);
+            loop {
+                let mut stream = heard(&listener).await;
                 if stream.write_all(&bytes).await.is_ok() && holds {
                     held.push(stream);
                 }
@@ -179,7 +188,7 @@ mod tests {
 
     async fn answer_to(bytes: &[u8], holds: bool) -> Answer {
         let port = answering(bytes.to_vec(), holds).await;
-        let post = post(&format!("http://127.0.0.1:{port}/"), Reach::Loopback);
+        let post = post(&format!("http://127.0.0.1:{port}/"), Reach::Private);
         post.send(message(), Timestamp::EPOCH).await
     }
 
@@ -187,7 +196,7 @@ mod tests {
         Answer::Status { code, retry_after: None }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_receiver_that_misbehaves_costs_no_more_than_the_timeout() {
         let endless_body = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &vec![b'x'; 1 << 20]].concat();
         let endless_headers =
@@ -205,41 +214,87 @@ mod tests {
         assert_eq!(answer_to(stalled, true).await, status(200));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_comes_drop_by_drop_ends_at_the_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let drip = async move {
+            let mut stream = heard(&listener).await;
+            for byte in b"HTTP/1.1 200 OK\r\n\r\n" {
+                stream.write_all(&[*byte]).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        };
+        let post = post(&format!("http://127.0.0.1:{port}/"), Reach::Private);
+        let began = tokio::time::Instant::now();
+
+        let answer = tokio::select! {
+            answer = post.send(message(), Timestamp::EPOCH) => answer,
+            () = drip => unreachable!("it takes longer than the timeout"),
+        };
+
+        assert_eq!(answer, Answer::None(Failure::Timeout));
+        assert_eq!(began.elapsed().as_secs(), TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endless_body_is_not_read_to_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let pour = async move {
+            let mut stream = heard(&listener).await;
+            let mut bytes = 0;
+            let chunk = [b'x'; 8 << 10];
+            let mut written = stream.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while let Ok(count) = written {
+                bytes += count;
+                written = stream.write(&chunk).await;
+            }
+            bytes
+        };
+        let post = post(&format!("http://127.0.0.1:{port}/"), Reach::Private);
+
+        let (answer, poured) = tokio::join!(post.send(message(), Timestamp::EPOCH), pour);
+
+        assert_eq!(answer, status(200));
+        assert!(poured < 32 << 20, "the system's buffers held {poured} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn each_way_to_have_no_connection_has_its_class() {
         let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let refused = post(&format!("http://127.0.0.1:{unused}/"), Reach::Loopback);
+        let refused = post(&format!("http://127.0.0.1:{unused}/"), Reach::Private);
         assert_eq!(refused.send(message(), Timestamp::EPOCH).await, Answer::None(Failure::Connect));
 
         let plain = answering(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), false).await;
-        let not_tls = post(&format!("https://127.0.0.1:{plain}/"), Reach::Loopback);
+        let not_tls = post(&format!("https://127.0.0.1:{plain}/"), Reach::Private);
         assert_eq!(not_tls.send(message(), Timestamp::EPOCH).await, Answer::None(Failure::Tls));
 
         let failing: Lookup =
             Arc::new(|_| Box::pin(async { Err(io::Error::other("no such host")) }));
         let target = Target::parse("https://hooks.example/", Reach::Public).unwrap();
-        let unknown = Post::new(target, Signing::Unsigned, TIMEOUT, failing).unwrap();
+        let unknown = Post::new(target, signing(), TIMEOUT, failing).unwrap();
         assert_eq!(unknown.send(message(), Timestamp::EPOCH).await, Answer::None(Failure::Dns));
 
         let hanging: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
         let target = Target::parse("https://hooks.example/", Reach::Public).unwrap();
-        let slow = Post::new(target, Signing::Unsigned, TIMEOUT, hanging).unwrap();
+        let slow = Post::new(target, signing(), TIMEOUT, hanging).unwrap();
         assert_eq!(slow.send(message(), Timestamp::EPOCH).await, Answer::None(Failure::Timeout));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_name_that_turns_inwards_between_two_attempts_is_not_connected_to() {
         let port = answering(b"HTTP/1.1 204 OK\r\n\r\n".to_vec(), false).await;
         let lookups = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&lookups);
         let rebinding: Lookup = Arc::new(move |_| {
             let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
-            let address = if is_first { "127.0.0.1" } else { "10.0.0.1" };
+            let address = if is_first { "127.0.0.1" } else { "169.254.169.254" };
             Box::pin(async move { Ok(vec![address.parse().unwrap()]) })
         });
         let url = format!("http://hooks.example:{port}/");
-        let target = Target::parse(&url, Reach::Loopback).unwrap();
-        let post = Post::new(target, Signing::Unsigned, TIMEOUT, rebinding).unwrap();
+        let target = Target::parse(&url, Reach::Private).unwrap();
+        let post = Post::new(target, signing(), TIMEOUT, rebinding).unwrap();
 
         let before = post.send(message(), Timestamp::EPOCH).await;
         let after = post.send(message(), Timestamp::EPOCH).await;

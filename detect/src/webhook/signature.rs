@@ -54,8 +54,6 @@ impl Secret {
 /// How an endpoint's webhooks are signed.
 #[derive(Clone, Debug)]
 pub enum Signing {
-    /// For receivers that know us by a secret in their URL (Slack, `PagerDuty`).
-    Unsigned,
     By(Secret),
     /// While a secret is replaced: two signatures, so that a receiver may hold either secret.
     Rotating {
@@ -65,20 +63,14 @@ pub enum Signing {
 }
 
 impl Signing {
-    /// The value of `webhook-signature`, if there is one.
-    pub(super) fn header(
-        &self,
-        webhook_id: &str,
-        unix_seconds: i64,
-        body: &[u8],
-    ) -> Option<String> {
+    /// The value of `webhook-signature`.
+    pub(super) fn header(&self, webhook_id: &str, unix_seconds: i64, body: &[u8]) -> String {
         match self {
-            Self::Unsigned => None,
-            Self::By(secret) => Some(secret.sign(webhook_id, unix_seconds, body)),
+            Self::By(secret) => secret.sign(webhook_id, unix_seconds, body),
             Self::Rotating { new, old } => {
                 let new = new.sign(webhook_id, unix_seconds, body);
                 let old = old.sign(webhook_id, unix_seconds, body);
-                Some(format!("{new} {old}"))
+                format!("{new} {old}")
             }
         }
     }
@@ -121,7 +113,7 @@ mod tests {
         let now = unix_now();
         let body = "{\"note\":\"<script>\\u0000\\n\",\"who\":\"Zoë\"}".as_bytes();
 
-        let header = Signing::By(Secret::parse(NEW).unwrap()).header("f-1", now, body).unwrap();
+        let header = Signing::By(Secret::parse(NEW).unwrap()).header("f-1", now, body);
 
         assert!(verifies(NEW, "f-1", now, body, &header));
         assert!(!verifies(OLD, "f-1", now, body, &header));
@@ -135,8 +127,8 @@ mod tests {
         let now = unix_now();
         let (new, old) = (Secret::parse(NEW).unwrap(), Secret::parse(OLD).unwrap());
 
-        let during = Signing::Rotating { new: new.clone(), old }.header("f-1", now, b"{}").unwrap();
-        let after = Signing::By(new).header("f-1", now, b"{}").unwrap();
+        let during = Signing::Rotating { new: new.clone(), old }.header("f-1", now, b"{}");
+        let after = Signing::By(new).header("f-1", now, b"{}");
 
         assert!(verifies(NEW, "f-1", now, b"{}", &during));
         assert!(verifies(OLD, "f-1", now, b"{}", &during));

@@ -19,21 +19,18 @@ use url::{Host, Url};
 
 /// How far an endpoint may lie.
 ///
-/// | reach      | scheme        | addresses                                              |
-/// |------------|---------------|--------------------------------------------------------|
-/// | `Public`   | https         | global unicast                                         |
-/// | `Private`  | https or http | global unicast, private use (10/8 and the like), loopback         |
-/// | `Loopback` | https or http | loopback                                               |
+/// | reach     | scheme        | addresses                                                 |
+/// |-----------|---------------|-----------------------------------------------------------|
+/// | `Public`  | https         | global unicast                                            |
+/// | `Private` | https or http | global unicast, private use (10/8 and the like), loopback |
 ///
-/// None allows link-local addresses, where clouds keep the credentials of the machine.
+/// Neither allows link-local addresses, where clouds keep the credentials of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// For production.
     Public,
-    /// For receivers inside one's own network.
+    /// For receivers inside one's own network or machine.
     Private,
-    /// For demos and tests.
-    Loopback,
 }
 
 impl Reach {
@@ -41,7 +38,6 @@ impl Reach {
         match self {
             Self::Public => is_global(address),
             Self::Private => is_global(address) || is_private(address) || address.is_loopback(),
-            Self::Loopback => address.is_loopback(),
         }
     }
 }
@@ -121,7 +117,7 @@ pub struct Target {
 pub enum InvalidTarget {
     #[error("wanted a URL with a host")]
     NotAUrl,
-    #[error("wanted https, or http where the endpoint may be private or loopback")]
+    #[error("wanted https, or http where the endpoint may be private")]
     Scheme,
     #[error("wanted a URL without user name and password")]
     Userinfo,
@@ -140,7 +136,7 @@ impl Target {
     pub fn parse(text: &str, reach: Reach) -> Result<Self, InvalidTarget> {
         let url = Url::parse(text).map_err(|_| InvalidTarget::NotAUrl)?;
         match (url.scheme(), reach) {
-            ("https", _) | ("http", Reach::Private | Reach::Loopback) => {}
+            ("https", _) | ("http", Reach::Private) => {}
             _ => return Err(InvalidTarget::Scheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -391,16 +387,6 @@ mod tests {
         ];
         for text in refused {
             let target = Target::parse(text, Reach::Private);
-            assert!(matches!(target, Err(InvalidTarget::AddressRefused { .. })), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_loopback_reach_ends_at_the_machine() {
-        assert!(Target::parse("http://127.0.0.1:8080/", Reach::Loopback).is_ok());
-        assert!(Target::parse("http://[::1]:8080/", Reach::Loopback).is_ok());
-        for text in ["http://8.8.8.8/", "http://10.0.0.1/", "http://169.254.169.254/"] {
-            let target = Target::parse(text, Reach::Loopback);
             assert!(matches!(target, Err(InvalidTarget::AddressRefused { .. })), "{text}");
         }
     }

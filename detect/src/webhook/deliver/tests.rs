@@ -1,4 +1,5 @@
-//! The deliverer against real sockets on the loopback address.
+//! The deliverer against real sockets on the loopback address, in time that passes at once when
+//! nothing else happens.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -7,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
 use super::super::{Message, Reach, Secret};
@@ -21,7 +22,7 @@ type Script = fn(usize) -> Act;
 enum Act {
     Answer(u16),
     RetryAfter(u16, u32),
-    RedirectToSelf,
+    Redirect(u16, &'static str),
     Hang,
 }
 
@@ -68,12 +69,10 @@ impl Receiver {
     fn endpoint(&self) -> Endpoint {
         let url = format!("http://127.0.0.1:{}/hook", self.port);
         Endpoint {
-            target: Target::parse(&url, Reach::Loopback).unwrap(),
+            target: Target::parse(&url, Reach::Private).unwrap(),
             signing: Signing::By(Secret::parse(SECRET).unwrap()),
-            timeout: Duration::from_secs(5),
+            timeout: Endpoint::TIMEOUT_STANDARD,
             concurrency_max: Concurrency::STANDARD,
-            schedule: Schedule::scaled(0.000_1).unwrap(),
-            is_paused: false,
         }
     }
 
@@ -95,35 +94,43 @@ async fn receive(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) 
             let code = StatusCode::from_u16(code).unwrap();
             (code, [("retry-after", seconds.to_string())]).into_response()
         }
-        Act::RedirectToSelf => Redirect::temporary("/elsewhere").into_response(),
+        Act::Redirect(code, to) => {
+            let code = StatusCode::from_u16(code).unwrap();
+            (code, [("location", to)]).into_response()
+        }
         Act::Hang => std::future::pending().await,
     }
 }
 
-/// A running deliverer and the attempts it reports.
+/// A running deliverer and what it reports.
 struct Running {
     attempts: mpsc::Receiver<Attempt>,
+    standings: mpsc::Receiver<Standing>,
     shutdown: CancellationToken,
     task: JoinSet<Result<(), OutboxError>>,
 }
 
 impl Running {
-    fn start(outbox: &Arc<Outbox>, endpoints: Vec<(&str, Endpoint)>, clock: Clock) -> Self {
+    fn start(outbox: &Arc<Outbox>, endpoints: Vec<(&str, Endpoint)>) -> Self {
         let endpoints = endpoints.into_iter().map(|(name, one)| (name.to_owned(), one)).collect();
-        let deliverer = Deliverer::new(Arc::clone(outbox), endpoints, clock).unwrap();
-        let (report, attempts) = mpsc::channel(10_000);
-        let shutdown = CancellationToken::new();
-        let on_attempt = move |attempt: &Attempt| report.try_send(attempt.clone()).unwrap();
-        let mut task = JoinSet::new();
-        task.spawn(deliverer.run(on_attempt, shutdown.clone()));
-        Self { attempts, shutdown, task }
+        let deliverer = Deliverer::new(Arc::clone(outbox), endpoints, clock()).unwrap();
+        let (tell_attempt, attempts) = mpsc::channel(10_000);
+        let (tell_standing, standings) = mpsc::channel(10);
+        let report = move |report: Report<'_>| match report {
+            Report::Attempt(attempt) => tell_attempt.try_send(attempt.clone()).unwrap(),
+            // Those that nobody reads are dropped.
+            Report::Standing(standing) => drop(tell_standing.try_send(standing.clone())),
+        };
+        let (shutdown, mut task) = (CancellationToken::new(), JoinSet::new());
+        task.spawn(deliverer.run(report, shutdown.clone()));
+        Self { attempts, standings, shutdown, task }
     }
 
     async fn attempts(&mut self, count: usize) -> Vec<Attempt> {
         let mut found = Vec::new();
         while found.len() < count {
-            let next = tokio::time::timeout(Duration::from_secs(20), self.attempts.recv()).await;
-            found.push(next.expect("an attempt within 20 s").expect("the deliverer runs"));
+            let next = tokio::time::timeout(Duration::from_hours(30), self.attempts.recv()).await;
+            found.push(next.expect("the schedule is shorter").expect("the deliverer runs"));
         }
         found
     }
@@ -162,130 +169,121 @@ impl Place {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the signature's verifier reads the real clock")]
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap()).unwrap()
+fn start() -> Timestamp {
+    Timestamp::parse("2026-03-01T09:30:00Z").unwrap()
 }
 
-fn real_clock() -> Clock {
-    Arc::new(now)
-}
-
-/// Starts at the real time and moves a second each time it is read.
-fn stepping_clock() -> Clock {
-    let time = Mutex::new(now());
-    Arc::new(move || {
-        let mut time = time.lock().unwrap();
-        *time = time.plus(Duration::from_secs(1));
-        *time
-    })
+/// Starts now, and goes as the runtime's time does.
+fn clock() -> Clock {
+    let began = Instant::now();
+    Arc::new(move || start().plus(began.elapsed()))
 }
 
 fn messages(endpoint: &str, count: usize) -> Vec<Message> {
-    let body = |n| format!("{{\"type\":\"finding\",\"data\":{n}}}").into_bytes();
-    let one = |n| Message::new(&format!("f-{n}"), endpoint, now(), body(n)).unwrap();
+    let body = |n| format!("{{\"type\":\"<script>\\u0000\n\",\"data\":{n}}}").into_bytes();
+    let one = |n| Message::new(&format!("f-{n}"), endpoint, start(), body(n)).unwrap();
     (0..count).map(one).collect()
 }
 
-fn verify(received: &Received) {
-    let verifier = standardwebhooks::Webhook::new(SECRET).unwrap();
-    verifier.verify(&received.body, &received.headers).unwrap();
+/// Signs anew what was received, by an implementation that is not ours.
+fn is_signed(received: &Received) -> bool {
+    let signer = standardwebhooks::Webhook::new(SECRET).unwrap();
+    let seconds = received.header("webhook-timestamp").parse().unwrap();
+    let signature = signer.sign(received.header("webhook-id"), seconds, &received.body).unwrap();
+    signature == received.header("webhook-signature")
+}
+
+fn waits(attempts: &[Attempt]) -> Vec<f64> {
+    let wait = |pair: &[Attempt]| pair[1].at.since(pair[0].at.plus(pair[0].duration));
+    attempts.windows(2).map(|pair| wait(pair).as_secs_f64()).collect()
+}
+
+fn ids(receiver: &Receiver) -> Vec<String> {
+    let mut ids: Vec<String> =
+        receiver.received().iter().map(|one| one.header("webhook-id").to_owned()).collect();
+    ids.sort();
+    ids
 }
 
 fn outcomes(attempts: &[Attempt]) -> Vec<(Outcome, Option<u16>)> {
     attempts.iter().map(|attempt| (attempt.outcome, attempt.status)).collect()
 }
 
-#[tokio::test]
-async fn after_three_errors_the_same_webhook_arrives_with_new_times_and_valid_signatures() {
+#[tokio::test(start_paused = true)]
+async fn after_three_errors_the_same_webhook_arrives_at_the_times_of_the_schedule_and_signed_anew()
+{
     let receiver = Receiver::start(|n| Act::Answer(if n < 3 { 500 } else { 200 })).await;
     let outbox = Place::new().open();
-    outbox.enqueue(&messages("siem", 1), now()).unwrap();
+    outbox.enqueue(&messages("siem", 1), start()).unwrap();
 
-    let mut running =
-        Running::start(&outbox, vec![("siem", receiver.endpoint())], stepping_clock());
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
     let attempts = running.attempts(4).await;
 
     let failed = (Outcome::Failed, Some(500));
     assert_eq!(outcomes(&attempts), [failed, failed, failed, (Outcome::Delivered, Some(200))]);
     assert!(attempts.iter().zip(1..).all(|(attempt, n)| attempt.attempt_number == n));
-    let received = receiver.received();
-    assert_eq!(received.len(), 4);
-    for pair in received.windows(2) {
-        let [before, after] = pair else { unreachable!() };
-        assert_eq!(before.body, after.body);
-        let seconds = |one: &Received| one.header("webhook-timestamp").parse::<i64>().unwrap();
-        assert!(seconds(before) < seconds(after));
+    for (wait, wanted) in waits(&attempts).into_iter().zip([5.0, 300.0, 1_800.0]) {
+        assert!((wanted * 0.9..wanted * 1.11).contains(&wait), "{wait} s instead of {wanted}");
     }
+    let received = receiver.received();
+    let seconds: Vec<_> = received.iter().map(|one| one.header("webhook-timestamp")).collect();
+    let told: Vec<_> =
+        attempts.iter().map(|one| (one.at.as_millis() / 1_000).to_string()).collect();
+    assert_eq!(seconds, told);
     for one in &received {
         assert_eq!(one.header("webhook-id"), "f-0");
         assert_eq!(one.header("content-type"), "application/json");
-        verify(one);
+        assert_eq!(one.body, messages("siem", 1)[0].body());
+        assert!(is_signed(one));
     }
     let counts = outbox.counts().unwrap();
     assert_eq!((counts.delivered, counts.pending, counts.dead), (1, 0, 0));
 }
 
-#[tokio::test]
-async fn a_retry_waits_as_long_as_the_schedule_says() {
-    let receiver = Receiver::start(|n| Act::Answer(if n < 3 { 500 } else { 200 })).await;
-    let outbox = Place::new().open();
-    outbox.enqueue(&messages("siem", 1), now()).unwrap();
-
-    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())], real_clock());
-    let attempts = running.attempts(4).await;
-
-    // 5 s, 5 min and 30 min, by 10,000 and less a tenth.
-    for (pair, wait_us) in attempts.windows(2).zip([450, 27_000, 162_000]) {
-        let ended_at = pair[0].at.plus(pair[0].duration);
-        assert!(Duration::from_micros(wait_us) <= pair[1].at.since(ended_at));
-    }
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_receiver_that_hangs_does_not_delay_another() {
     let hanging = Receiver::start(|_| Act::Hang).await;
     let healthy = Receiver::start(|_| Act::Answer(204)).await;
     let outbox = Place::new().open();
-    outbox.enqueue(&messages("hanging", 50), now()).unwrap();
-    outbox.enqueue(&messages("healthy", 50), now()).unwrap();
+    outbox.enqueue(&messages("hanging", 50), start()).unwrap();
+    outbox.enqueue(&messages("healthy", 50), start()).unwrap();
 
     let endpoints = vec![("hanging", hanging.endpoint()), ("healthy", healthy.endpoint())];
-    let mut running = Running::start(&outbox, endpoints, real_clock());
+    let mut running = Running::start(&outbox, endpoints);
     let attempts = running.attempts(50).await;
 
     assert!(attempts.iter().all(|attempt| attempt.endpoint == "healthy"));
     assert!(attempts.iter().all(|attempt| attempt.outcome == Outcome::Delivered));
+    assert!(attempts.iter().all(|one| one.at.since(one.message_time) < Duration::from_secs(1)));
     assert!(hanging.received().len() <= 4, "the lane is four wide");
     running.crash().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_attempt_that_hangs_ends_at_its_timeout_and_is_retried() {
     let receiver = Receiver::start(|n| if n == 0 { Act::Hang } else { Act::Answer(200) }).await;
     let outbox = Place::new().open();
-    outbox.enqueue(&messages("siem", 1), now()).unwrap();
-    let endpoint = Endpoint { timeout: Duration::from_millis(50), ..receiver.endpoint() };
+    outbox.enqueue(&messages("siem", 1), start()).unwrap();
 
-    let mut running = Running::start(&outbox, vec![("siem", endpoint)], real_clock());
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
     let attempts = running.attempts(2).await;
 
     assert_eq!(attempts[0].failure, Some(Failure::Timeout));
     assert_eq!(attempts[0].status, None);
+    assert_eq!(attempts[0].duration.as_secs(), Endpoint::TIMEOUT_STANDARD.as_secs());
     assert_eq!(attempts[1].outcome, Outcome::Delivered);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_410_disables_the_endpoint_until_it_is_enabled() {
     let place = Place::new();
     let receiver = Receiver::start(|n| Act::Answer(if n == 0 { 410 } else { 200 })).await;
     let endpoint =
-        Endpoint { concurrency_max: Concurrency::new(1).unwrap(), ..receiver.endpoint() };
+        Endpoint { concurrency_max: Concurrency::try_from(1).unwrap(), ..receiver.endpoint() };
     {
         let outbox = place.open();
-        outbox.enqueue(&messages("siem", 40), now()).unwrap();
-        let mut running = Running::start(&outbox, vec![("siem", endpoint.clone())], real_clock());
+        outbox.enqueue(&messages("siem", 40), start()).unwrap();
+        let mut running = Running::start(&outbox, vec![("siem", endpoint.clone())]);
         let attempts = running.attempts(40).await;
         running.stop().await;
 
@@ -293,59 +291,72 @@ async fn an_answer_410_disables_the_endpoint_until_it_is_enabled() {
         assert!(outcomes(&attempts)[1..].iter().all(|one| *one == (Outcome::Dead, None)));
         assert_eq!(attempts[39].failure, Some(Failure::EndpointDisabled));
         assert_eq!(receiver.received().len(), 1);
-        assert_eq!(outbox.disabled_endpoints().unwrap()[0].0, "siem");
-        assert_eq!(outbox.counts().unwrap().dead, 40);
+        let standing = &outbox.standings().unwrap()[0];
+        assert_eq!((standing.endpoint.as_str(), standing.dead), ("siem", 40));
+        assert!(standing.disabled_at.is_some());
     }
 
     let outbox = place.open();
-    let mut running = Running::start(&outbox, vec![("siem", endpoint)], real_clock());
-    outbox.enable("siem").unwrap();
-    assert!(outbox.replay("siem", "f-7", now()).unwrap());
+    let mut running = Running::start(&outbox, vec![("siem", endpoint)]);
+    assert!(outbox.enable("siem").unwrap());
+    assert_eq!(outbox.replay(|_, id| id == "f-7", start()).unwrap().len(), 1);
     let attempts = running.attempts(1).await;
 
     assert_eq!(attempts[0].outcome, Outcome::Delivered);
     assert_eq!(receiver.received()[1].header("webhook-id"), "f-7");
-    assert_eq!(outbox.counts().unwrap().dead, 39);
+    assert_eq!(outbox.standings().unwrap()[0].dead, 39);
+    assert_eq!(outbox.standings().unwrap()[0].disabled_at, None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_redirect_is_a_failure_and_is_not_followed() {
-    let receiver = Receiver::start(|_| Act::RedirectToSelf).await;
+    let script: Script = |n| match n {
+        0 => Act::Redirect(301, "/elsewhere"),
+        1 => Act::Redirect(302, "http://169.254.169.254/latest/meta-data/"),
+        2 => Act::Redirect(307, "/elsewhere"),
+        _ => Act::Redirect(308, "//127.0.0.1/"),
+    };
+    let receiver = Receiver::start(script).await;
     let outbox = Place::new().open();
-    outbox.enqueue(&messages("siem", 1), now()).unwrap();
-    let endpoint = Endpoint { schedule: Schedule::STANDARD, ..receiver.endpoint() };
+    outbox.enqueue(&messages("siem", 1), start()).unwrap();
 
-    let mut running = Running::start(&outbox, vec![("siem", endpoint)], real_clock());
-    let attempts = running.attempts(1).await;
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
+    let attempts = running.attempts(4).await;
     running.stop().await;
 
-    assert_eq!(outcomes(&attempts), [(Outcome::Failed, Some(307))]);
-    assert_eq!(receiver.received().len(), 1);
+    let failed = |code| (Outcome::Failed, Some(code));
+    assert_eq!(outcomes(&attempts), [failed(301), failed(302), failed(307), failed(308)]);
+    assert_eq!(receiver.received().len(), 4, "one for each attempt");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn retry_after_holds_back_the_next_try() {
-    let receiver = Receiver::start(|_| Act::RetryAfter(429, 120)).await;
+    let script: Script = |n| match n {
+        0 => Act::RetryAfter(429, 120),
+        1 => Act::RetryAfter(503, 3_600),
+        _ => Act::Answer(200),
+    };
+    let receiver = Receiver::start(script).await;
     let outbox = Place::new().open();
-    outbox.enqueue(&messages("siem", 1), now()).unwrap();
+    outbox.enqueue(&messages("siem", 1), start()).unwrap();
 
-    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())], real_clock());
-    let attempts = running.attempts(1).await;
-    running.stop().await;
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
+    let attempts = running.attempts(3).await;
 
-    let ended_at = attempts[0].at.plus(attempts[0].duration);
-    let due_at = outbox.due("siem", ended_at, 1, &BTreeSet::new()).unwrap().look_at.unwrap();
-    assert_eq!(due_at.since(ended_at), Duration::from_mins(2));
+    for (wait, wanted) in waits(&attempts).into_iter().zip([120.0, 3_600.0]) {
+        assert!((wanted..wanted + 1.0).contains(&wait), "{wait} s instead of {wanted}");
+    }
+    assert_eq!(attempts[2].outcome, Outcome::Delivered);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_sent_but_not_recorded_before_a_crash_is_sent_again_under_the_same_id() {
     let place = Place::new();
     let mut receiver = Receiver::start(|n| if n < 4 { Act::Hang } else { Act::Answer(200) }).await;
     {
         let outbox = place.open();
-        outbox.enqueue(&messages("siem", 10), now()).unwrap();
-        let running = Running::start(&outbox, vec![("siem", receiver.endpoint())], real_clock());
+        outbox.enqueue(&messages("siem", 10), start()).unwrap();
+        let running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
         for _ in 0..4 {
             receiver.heard.recv().await.unwrap();
         }
@@ -353,89 +364,124 @@ async fn what_was_sent_but_not_recorded_before_a_crash_is_sent_again_under_the_s
     }
 
     let outbox = place.open();
-    assert_eq!(outbox.enqueue(&messages("siem", 10), now()).unwrap(), 0);
-    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())], real_clock());
+    assert_eq!(outbox.enqueue(&messages("siem", 10), start()).unwrap(), 0);
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
     let attempts = running.attempts(10).await;
     let rest = running.stop().await;
 
     assert_eq!(rest, []);
     assert!(attempts.iter().zip(0..).all(|(attempt, n)| attempt.sequence == n));
-    let mut ids: Vec<String> =
-        receiver.received().iter().map(|one| one.header("webhook-id").to_owned()).collect();
-    assert_eq!(ids.len(), 14);
-    ids.sort();
-    ids.dedup();
-    assert_eq!(ids, (0..10).map(|n| format!("f-{n}")).collect::<Vec<_>>());
+    let mut received = ids(&receiver);
+    assert_eq!(received.len(), 14);
+    received.dedup();
+    assert_eq!(received, (0..10).map(|n| format!("f-{n}")).collect::<Vec<_>>());
     assert_eq!(outbox.counts().unwrap().delivered, 10);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_enqueued_while_the_deliverer_waits_is_sent_at_once() {
     let receiver = Receiver::start(|_| Act::Answer(200)).await;
     let outbox = Place::new().open();
-    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())], real_clock());
-    tokio::task::yield_now().await;
+    let now = clock();
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
+    tokio::time::sleep(Duration::from_mins(7)).await;
 
-    for message in messages("siem", 3) {
+    for (n, message) in (1..).zip(messages("siem", 3)) {
         outbox.enqueue(&[message], now()).unwrap();
         let attempts = running.attempts(1).await;
         assert_eq!(attempts[0].outcome, Outcome::Delivered);
-        assert!(attempts[0].at.since(attempts[0].message_time) < Duration::from_secs(5));
+        assert!(attempts[0].at.since(start()) < Duration::from_secs(7 * 60 + n));
     }
 }
 
-#[tokio::test]
-async fn a_paused_endpoint_gets_nothing_and_its_messages_wait() {
+#[tokio::test(start_paused = true)]
+async fn messages_of_an_endpoint_that_left_the_configuration_die_and_can_be_replayed_when_it_is_back()
+ {
+    let place = Place::new();
     let receiver = Receiver::start(|_| Act::Answer(200)).await;
+    {
+        let outbox = place.open();
+        outbox.enqueue(&messages("gone", 1_500), start()).unwrap();
+        outbox.enqueue(&messages("siem", 1), start()).unwrap();
+        let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
+        let attempts = running.attempts(1_501).await;
+        running.stop().await;
+
+        let (gone, siem) = attempts.split_at(1_500);
+        assert!(gone.iter().all(|one| one.failure == Some(Failure::EndpointUnknown)));
+        assert!(gone.iter().all(|one| one.outcome == Outcome::Dead));
+        assert_eq!(outcomes(siem), [(Outcome::Delivered, Some(200))]);
+        let counts = outbox.counts().unwrap();
+        assert_eq!((counts.pending, counts.delivered, counts.dead), (0, 1, 1_500));
+    }
+
+    let outbox = place.open();
+    assert_eq!(outbox.replay(|endpoint, _| endpoint == "gone", start()).unwrap().len(), 1_500);
+    let mut running = Running::start(&outbox, vec![("gone", receiver.endpoint())]);
+    running.attempts(1_500).await;
+
+    assert_eq!(receiver.received().len(), 1_501);
+    assert_eq!(outbox.counts().unwrap().delivered, 1_501);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_each_endpoint_stands_is_told_at_the_start_and_every_few_seconds() {
+    let receiver = Receiver::start(|_| Act::Hang).await;
     let outbox = Place::new().open();
-    outbox.enqueue(&messages("paused", 3), now()).unwrap();
-    outbox.enqueue(&messages("siem", 3), now()).unwrap();
-    let paused = Endpoint { is_paused: true, ..receiver.endpoint() };
+    outbox.enqueue(&messages("siem", 9), start()).unwrap();
+    let began = Instant::now();
 
-    let endpoints = vec![("paused", paused), ("siem", receiver.endpoint())];
-    let mut running = Running::start(&outbox, endpoints, real_clock());
-    let attempts = running.attempts(3).await;
-    running.stop().await;
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
+    let first = running.standings.recv().await.unwrap();
+    let second = running.standings.recv().await.unwrap();
 
-    assert!(attempts.iter().all(|attempt| attempt.endpoint == "siem"));
-    let counts = outbox.counts().unwrap();
-    assert_eq!((counts.pending, counts.delivered), (3, 3));
+    let wanted = Standing { endpoint: "siem".to_owned(), pending: 9, dead: 0, disabled_at: None };
+    assert_eq!((first, second), (wanted.clone(), wanted));
+    assert_eq!(began.elapsed().as_secs(), STANDINGS_EVERY.as_secs());
+    running.crash().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_messages_arrive_once_each_and_their_attempts_have_no_gap() {
     let receiver = Receiver::start(|_| Act::Answer(200)).await;
     let outbox = Place::new().open();
-    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())], real_clock());
+    let mut running = Running::start(&outbox, vec![("siem", receiver.endpoint())]);
 
     for batch in messages("siem", 300).chunks(50) {
-        outbox.enqueue(batch, now()).unwrap();
+        outbox.enqueue(batch, start()).unwrap();
     }
     let attempts = running.attempts(300).await;
     running.stop().await;
 
     assert!(attempts.iter().zip(0..).all(|(attempt, n)| attempt.sequence == n));
     assert_eq!(outbox.attempts_from(0, 2_000).unwrap(), attempts);
-    let mut ids: Vec<String> =
-        receiver.received().iter().map(|one| one.header("webhook-id").to_owned()).collect();
-    assert_eq!(ids.len(), 300);
-    ids.sort();
-    ids.dedup();
-    assert_eq!(ids.len(), 300);
+    let mut received = ids(&receiver);
+    assert_eq!(received.len(), 300);
+    received.dedup();
+    assert_eq!(received.len(), 300);
 }
 
 #[tokio::test]
 async fn nothing_printed_holds_a_secret_a_path_or_a_body() {
     let receiver = Receiver::start(|_| Act::Answer(200)).await;
     let url = format!("http://127.0.0.1:{}/canary", receiver.port);
-    let target = Target::parse(&url, Reach::Loopback).unwrap();
+    let target = Target::parse(&url, Reach::Private).unwrap();
     let endpoint = Endpoint { target, ..receiver.endpoint() };
     let outbox = Place::new().open();
     let endpoints = BTreeMap::from([("siem".to_owned(), endpoint.clone())]);
-    let deliverer = Deliverer::new(Arc::clone(&outbox), endpoints, real_clock()).unwrap();
+    let deliverer = Deliverer::new(Arc::clone(&outbox), endpoints, clock()).unwrap();
 
     let printed = format!("{endpoint:?} {deliverer:?} {outbox:?}");
 
     assert!(!printed.contains("canary"));
     assert!(!printed.contains("MfKQ9r8G"));
+}
+
+#[test]
+fn one_to_sixteen_attempts_may_be_in_flight() {
+    for attempts in 1..=16 {
+        assert!(Concurrency::try_from(attempts).is_ok());
+    }
+    let refused = [0, 17].map(|attempts| Concurrency::try_from(attempts).unwrap_err());
+    assert_eq!(refused[0], "0 attempts at once is outside 1..=16");
 }

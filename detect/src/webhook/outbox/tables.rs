@@ -1,7 +1,10 @@
 //! The tables of the outbox, and what may happen to a message.
 //!
-//! Invariant: each step keeps a message in exactly one of `PENDING`, `DELIVERED`, `DEAD`, and
-//! `QUEUE` in agreement with `PENDING`. Steps are on disk when the caller's transaction is.
+//! Invariant: each step keeps a message in exactly one of `PENDING`, `DELIVERED`, `DEAD`, `QUEUE` in
+//! agreement with `PENDING`, and `STANDINGS` with `PENDING` and `DEAD`. Steps are on disk when the
+//! caller's transaction is.
+
+use std::time::Duration;
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use schemas::Timestamp;
@@ -27,6 +30,9 @@ pub(super) const DELIVERED_AGES: TableDefinition<'_, (i64, &str, &str), ()> =
     TableDefinition::new("ages");
 /// When it died (us), and the order of enqueueing.
 pub(super) const DEAD: TableDefinition<'_, Name, (i64, u64)> = TableDefinition::new("dead");
+/// How many messages of an endpoint are pending, and how many dead.
+pub(super) const STANDINGS: TableDefinition<'_, &str, (u64, u64)> =
+    TableDefinition::new("standings");
 /// Endpoint, webhook id and sequence: the failed attempts at messages that are pending or dead.
 pub(super) const HISTORY: TableDefinition<'_, (&str, &str, u64), &[u8]> =
     TableDefinition::new("history");
@@ -42,6 +48,13 @@ pub(super) const ATTEMPTS_TOTAL: &str = "attempts";
 
 pub(super) const NOT_PENDING: &str = "a queued message is not pending";
 
+/// How long we remember what was delivered, and so do not send it again under the same id: longer
+/// than a finding can be found again after a crash.
+pub(super) const DELIVERED_KEPT: Duration = Duration::from_hours(7 * 24);
+/// Delivered messages that are forgotten with each recorded attempt, at most. More than one, so that
+/// they become fewer.
+const FORGOTTEN_PER_ATTEMPT: usize = 2;
+
 /// The tables of a message's life, open for writing.
 pub(super) struct Tables<'t> {
     pending: Table<'t, Name, (u8, i64, u64)>,
@@ -50,6 +63,7 @@ pub(super) struct Tables<'t> {
     delivered: Table<'t, Name, i64>,
     delivered_ages: Table<'t, (i64, &'static str, &'static str), ()>,
     dead: Table<'t, Name, (i64, u64)>,
+    standings: Table<'t, &'static str, (u64, u64)>,
     history: Table<'t, (&'static str, &'static str, u64), &'static [u8]>,
     attempts: Table<'t, u64, &'static [u8]>,
     disabled: Table<'t, &'static str, i64>,
@@ -65,6 +79,7 @@ impl<'t> Tables<'t> {
             delivered: transaction.open_table(DELIVERED)?,
             delivered_ages: transaction.open_table(DELIVERED_AGES)?,
             dead: transaction.open_table(DEAD)?,
+            standings: transaction.open_table(STANDINGS)?,
             history: transaction.open_table(HISTORY)?,
             attempts: transaction.open_table(ATTEMPTS)?,
             disabled: transaction.open_table(DISABLED)?,
@@ -88,6 +103,7 @@ impl<'t> Tables<'t> {
         let order = self.count(ENQUEUED)?;
         self.bodies.insert(name, (message.time().as_micros(), message.body()))?;
         self.wait(name, 0, now, order)?;
+        self.stand(name.0, 1, 0)?;
         Ok(true)
     }
 
@@ -109,17 +125,33 @@ impl<'t> Tables<'t> {
             self.history.insert((name.0, name.1, attempt.sequence), encoded.as_slice())?;
         }
         match tried.next {
-            Next::Delivered => self.deliver(name, ended_at)?,
-            Next::RetryIn(delay) => self.wait(name, tried.number, ended_at.plus(delay), order)?,
-            Next::Dead => {
-                self.dead.insert(name, (ended_at.as_micros(), order))?;
+            Next::Delivered => {
+                self.deliver(name, ended_at)?;
+                self.stand(name.0, -1, 0)?;
             }
-            Next::EndpointDisabled => {
+            Next::RetryIn(delay) => self.wait(name, tried.number, ended_at.plus(delay), order)?,
+            Next::Dead | Next::EndpointDisabled => {
                 self.dead.insert(name, (ended_at.as_micros(), order))?;
-                self.disabled.insert(name.0, ended_at.as_micros())?;
+                self.stand(name.0, -1, 1)?;
             }
         }
+        if tried.next == Next::EndpointDisabled {
+            self.disabled.insert(name.0, ended_at.as_micros())?;
+        }
+        self.forget_delivered(ended_at)?;
         Ok(attempt)
+    }
+
+    /// Forgets a few of the messages that were delivered [`DELIVERED_KEPT`] before `now`.
+    fn forget_delivered(&mut self, now: Timestamp) -> Result<(), OutboxError> {
+        let before = now.minus(DELIVERED_KEPT).as_micros();
+        let old = self.delivered_ages.extract_from_if(..(before, "", ""), |_, ()| true)?;
+        for entry in old.take(FORGOTTEN_PER_ATTEMPT) {
+            let age = entry?.0;
+            let (_, endpoint, webhook_id) = age.value();
+            self.delivered.remove((endpoint, webhook_id))?;
+        }
+        Ok(())
     }
 
     fn deliver(&mut self, name: (&str, &str), at: Timestamp) -> Result<(), OutboxError> {
@@ -132,34 +164,26 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Makes the dead letters that are wanted pending, and returns their endpoints and webhook ids.
     pub(super) fn replay(
         &mut self,
-        endpoint: &str,
-        webhook_id: &str,
+        is_wanted: impl Fn(&str, &str) -> bool,
         now: Timestamp,
-    ) -> Result<bool, OutboxError> {
-        let name = (endpoint, webhook_id);
-        let dead = self.dead.remove(name)?.map(|dead| dead.value());
-        if let Some((_, order)) = dead {
-            self.wait(name, 0, now, order)?;
+    ) -> Result<Vec<(String, String)>, OutboxError> {
+        let risen = self.dead.extract_if(|(endpoint, id), _| is_wanted(endpoint, id))?;
+        let mut names = Vec::new();
+        for entry in risen {
+            let (name, dead) = entry?;
+            let (endpoint, webhook_id) = name.value();
+            names.push((endpoint.to_owned(), webhook_id.to_owned(), dead.value().1));
         }
-        Ok(dead.is_some())
-    }
-
-    /// Moves the recorded attempts, and the numbers to come, to `sequence` and after.
-    pub(super) fn resume_sequence_at_least(&mut self, sequence: u64) -> Result<(), OutboxError> {
-        if sequence <= counter(&self.counters, ATTEMPTS_TOTAL)? {
-            return Ok(());
+        let mut replayed = Vec::with_capacity(names.len());
+        for (endpoint, webhook_id, order) in names {
+            self.wait((&endpoint, &webhook_id), 0, now, order)?;
+            self.stand(&endpoint, 1, -1)?;
+            replayed.push((endpoint, webhook_id));
         }
-        self.counters.insert(ATTEMPTS_TOTAL, sequence)?;
-        let moved = self.attempts.extract_if(|_, _| true)?;
-        let moved: Vec<Attempt> =
-            moved.map(|entry| decode(entry?.1.value())).collect::<Result<_, _>>()?;
-        for mut attempt in moved {
-            attempt.sequence = self.count(ATTEMPTS_TOTAL)?;
-            self.attempts.insert(attempt.sequence, encode(&attempt).as_slice())?;
-        }
-        Ok(())
+        Ok(replayed)
     }
 
     /// Makes a message pending, to be tried at `due`.
@@ -172,6 +196,17 @@ impl<'t> Tables<'t> {
     ) -> Result<(), OutboxError> {
         self.pending.insert(name, (tries, due.as_micros(), order))?;
         self.queue.insert((name.0, due.as_micros(), order), name.1)?;
+        Ok(())
+    }
+
+    /// Moves the numbers of an endpoint.
+    fn stand(&mut self, endpoint: &str, pending: i64, dead: i64) -> Result<(), OutboxError> {
+        let before = self.standings.get(endpoint)?.map_or((0, 0), |one| one.value());
+        let moved = (before.0.checked_add_signed(pending), before.1.checked_add_signed(dead));
+        let (Some(pending), Some(dead)) = moved else {
+            return Err(OutboxError::Corrupt("an endpoint has fewer messages than none"));
+        };
+        self.standings.insert(endpoint, (pending, dead))?;
         Ok(())
     }
 
