@@ -9,14 +9,22 @@ use crate::hash::fingerprint;
 use crate::memory::{Bygone, Memory};
 use crate::novelty::Novelty;
 use crate::pack::pack_struct;
+use crate::purse::Purse;
 use crate::volume::Volume;
 
 /// Counterparties, with reads and writes apart. Source: 64 edges in detection.md section 6.
 pub(crate) const EDGES: usize = 64;
+/// Actions.
+const ACTIONS: usize = 24;
 /// An alert stays open this long after its last repetition.
 const ALERT_SECONDS: u32 = 3_600;
 /// And is told again after this time in any case.
 const ALERT_SECONDS_MAX: u32 = 86_400;
+
+/// A baseline unused for so long is worth no more than a stranger's.
+const BASELINE_DAYS: u32 = 30;
+/// Days between two change points.
+const MODEL_DAYS: u32 = 7;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Agent {
@@ -30,14 +38,19 @@ pub(crate) struct Agent {
     pub dealings: u32,
     /// Days with events.
     pub days: u16,
+    /// It was a regular of its class once, then forgotten, and is back: 0 or 1.
+    pub was_regular: u8,
+    /// The models that drive it, and the day on which the last one came.
+    pub models: [u32; 2],
+    pub model_day: u32,
     pub edges: Memory<EDGES>,
     /// Trusted counterparties that `edges` had no room for.
     pub bygone: Bygone,
-    pub actions: Memory<24>,
+    pub actions: Memory<ACTIONS>,
     pub networks: Memory<8>,
     pub devices: Memory<4>,
-    pub read_novelty: Novelty,
-    pub write_novelty: Novelty,
+    /// Of counterparties, by action: with the places of `actions`.
+    pub novelties: [Novelty; ACTIONS],
     pub action_novelty: Novelty,
     pub network_novelty: Novelty,
     pub device_novelty: Novelty,
@@ -46,6 +59,9 @@ pub(crate) struct Agent {
     pub volume: Volume,
     pub amounts: Amounts,
     pub recent: [Recent; 6],
+    /// Money of the hour that began at `spent_since`.
+    pub spent: Purse<3>,
+    pub spent_since: u32,
     /// Dealings with one counterparty in an hour: hours, sum, sum of squares.
     pub bursts: [f32; 3],
     /// Surprise that novelties added up in the ten minutes since `novel_since`.
@@ -65,13 +81,15 @@ pack_struct!(Agent {
     events,
     dealings,
     days,
+    was_regular,
+    models,
+    model_day,
     edges,
     bygone,
     actions,
     networks,
     devices,
-    read_novelty,
-    write_novelty,
+    novelties,
     action_novelty,
     network_novelty,
     device_novelty,
@@ -79,6 +97,8 @@ pack_struct!(Agent {
     volume,
     amounts,
     recent,
+    spent,
+    spent_since,
     bursts,
     novel_surprise,
     novel_since,
@@ -90,17 +110,17 @@ pack_struct!(Agent {
 /// A counterparty dealt with lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Recent {
-    /// Of counterparty and currency; 0 is an empty place.
+    /// Of the counterparty; 0 is an empty place.
     pub fingerprint: u32,
     /// When the hour in which `dealings` are counted began.
     pub since: u32,
     pub last: u32,
     pub dealings: u32,
     /// Money that went there since this place was taken.
-    pub cents: i64,
+    pub paid: Purse<2>,
 }
 
-pack_struct!(Recent { fingerprint, since, last, dealings, cents });
+pack_struct!(Recent { fingerprint, since, last, dealings, paid });
 
 /// A finding that repetitions are folded into.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -135,7 +155,8 @@ impl Agent {
         };
         if let Some(open) = self.alerts.iter_mut().find(|alert| is_open(alert)) {
             open.last = now;
-            let is_step = 0 < open.cents && open.cents.saturating_mul(10) <= cents;
+            // From no money to money is a step as well.
+            let is_step = open.cents.saturating_mul(10) <= cents && open.cents < cents;
             if severity <= open.severity && !is_step {
                 return false;
             }
@@ -152,10 +173,56 @@ impl Agent {
         true
     }
 
-    /// How little is lost by forgetting this agent: long unused, and little known.
-    pub(crate) fn staleness(&self, second: u32) -> u64 {
-        let age = u64::from(second.saturating_sub(self.last_second)) + 1;
-        age * 64 / u64::from(2 + (self.events + 1).ilog2())
+    /// How little is lost by forgetting this agent: what was seen on one day only goes before what
+    /// has a baseline, unless that was not used for [`BASELINE_DAYS`]; then what is longest unused
+    /// for how much is known of it.
+    pub(crate) fn staleness(&self, second: u32) -> (bool, u64) {
+        let age = second.saturating_sub(self.last_second);
+        let has_baseline = 2 <= self.days && age < BASELINE_DAYS * 86_400;
+        let known = u64::from(self.days.max(1)) * u64::from(2 + self.events.max(1).ilog2());
+        (!has_baseline, (u64::from(age) + 1) * 1_024 / known)
+    }
+
+    /// Takes back a time that no other agent has reached: its clock was wrong. Open windows, alerts
+    /// and recent dealings are in that future and are forgotten unlearned.
+    pub(crate) fn rewind(&mut self, second: u32) {
+        self.last_second = second;
+        self.first_second = self.first_second.min(second);
+        self.volume.rewind(second);
+        self.alerts = Default::default();
+        self.recent = Default::default();
+        self.spent = Purse::default();
+        self.spent_since = second;
+        (self.novel_surprise, self.novel_since) = (0.0, second);
+        (self.block, self.is_block_counted) = ([0; SCALES], 0);
+        self.model_day = self.model_day.min(second / 86_400);
+    }
+
+    /// Meets the model that drives the agent. A new one is a change point: what it does and how much
+    /// is learned anew from a quarter, whom it deals with is kept. Not more than once a week, so that
+    /// names made up do not wear a baseline down.
+    ///
+    /// Source: detection.md section 6, cold start.
+    pub(crate) fn meet_model(&mut self, model: u32) {
+        if self.models.contains(&model) {
+            return;
+        }
+        let day = self.last_second / 86_400;
+        let is_first = self.models == [0; 2];
+        if !is_first && day < self.model_day + MODEL_DAYS {
+            return;
+        }
+        self.models = [model, self.models[0]];
+        self.model_day = day;
+        if !is_first {
+            self.volume.soften();
+            self.action_novelty.soften();
+        }
+    }
+
+    /// How often counterparties were new under an action.
+    pub(crate) fn novelty_of(&self, action: u64) -> Novelty {
+        self.actions.find(action).map_or_else(Novelty::default, |at| self.novelties[at.index()])
     }
 
     pub(crate) fn knows_parent(&self, parent: u64) -> bool {

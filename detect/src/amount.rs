@@ -61,9 +61,11 @@ pub(crate) struct UnusualAmount {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct NearLimit {
     pub surprise: f64,
-    /// Expected share of amounts just below a round limit.
+    /// Share of amounts just below a round limit.
+    pub rate: f64,
+    /// How many of the recent payments are expected there.
     pub expected: f64,
-    /// Recent payments just below one, this one included.
+    /// How many are, this one included.
     pub seen: f64,
 }
 
@@ -106,20 +108,32 @@ impl Amounts {
     }
 
     /// Whether amounts gather just below round limits, this one included.
-    pub(crate) fn near_limit(&self, money: &Money, class: Option<&ActionSums>) -> NearLimit {
+    pub(crate) fn near_limit(
+        &self,
+        money: &Money,
+        hour: u32,
+        class: Option<&ActionSums>,
+    ) -> NearLimit {
         if !money.is_near_limit {
             return NearLimit::default();
         }
         let (near, amounts) = class.map_or((0.0, 0.0), |class| (class.near_limit, class.amounts));
         let rate = (near + NEAR_RATE * NEAR_WORTH) / (amounts + NEAR_WORTH);
-        let seen = f64::from(self.recent_near) + 1.0;
+        let keep = f64::from(self.kept(hour));
+        let seen = f64::from(self.recent_near) * keep + 1.0;
+        let recent = f64::from(self.recent) * keep + 1.0;
         let run = rate.powi(i32::from(self.near_run) + 1);
-        let tail = binomial_upper(seen, f64::from(self.recent) + 1.0, rate).min(run);
-        NearLimit { surprise: surprise(tail), expected: rate, seen }
+        let tail = binomial_upper(seen, recent, rate).min(run);
+        NearLimit { surprise: surprise(tail), rate, expected: rate * recent, seen }
+    }
+
+    /// How much of the recent payments still counts.
+    #[expect(clippy::cast_precision_loss, reason = "hours between payments are few")]
+    fn kept(&self, hour: u32) -> f32 {
+        (-(hour.saturating_sub(self.hour) as f32) / RECENT_HALF_LIFE_HOURS).exp2()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "baselines are kept in single precision")]
-    #[expect(clippy::cast_precision_loss, reason = "hours between payments are few")]
     pub(crate) fn learn(&mut self, money: &Money, hour: u32, class: &mut ClassSums) {
         let ln = crate::class::quantised(money.ln);
         let sums = class.actions.entry(money.key).or_default();
@@ -128,7 +142,7 @@ impl Amounts {
         sums.amount[1] += crate::class::quantised(ln * ln);
         sums.near_limit += f64::from(u8::from(money.is_near_limit));
 
-        let keep = (-(hour.saturating_sub(self.hour) as f32) / RECENT_HALF_LIFE_HOURS).exp2();
+        let keep = self.kept(hour);
         self.hour = self.hour.max(hour);
         self.recent = self.recent * keep + 1.0;
         self.recent_near = self.recent_near * keep + if money.is_near_limit { 1.0 } else { 0.0 };

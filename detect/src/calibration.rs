@@ -69,11 +69,9 @@ impl Histogram {
 pub(crate) struct Curve {
     /// At each bin's lower edge, and at the end of the last.
     points: Vec<f32>,
-    /// Blocks it rests on.
-    blocks: f64,
 }
 
-pack_struct!(Curve { points, blocks });
+pack_struct!(Curve { points });
 
 impl Default for Curve {
     fn default() -> Self {
@@ -109,7 +107,7 @@ impl Curve {
             last = last.max(-p.clamp(least, 1.0).log10());
             points.push(last as f32);
         }
-        Self { points, blocks: own.blocks }
+        Self { points }
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 63")]

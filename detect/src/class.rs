@@ -1,14 +1,16 @@
 //! [`Class`]: what the agents of one class have in common, and thereby what a new one inherits.
 //!
-//! Invariant: what shards add up between two seals ([`ClassSums`]) are whole numbers, or multiples of
-//! 2^-16, far below 2^53 in floats: such sums are exact, so neither the order of events nor that of
-//! shards can change them. Rounding happens only when a sealed epoch is added to a [`Class`], which
-//! is done once per epoch.
+//! Invariant: what shards add up between two seals is exact (`sums.rs`). Rounding happens only when a
+//! sealed epoch is added to a [`Class`], which is done once per epoch.
 
 use crate::calibration::{BINS, Curve, Histogram, REACH, REACH_OF_FEATURES};
 use crate::hash::KeyMap;
 use crate::pack::pack_struct;
-use crate::volume::COUNTS;
+pub(crate) use crate::sums::{
+    ActionSums, Additive, ClassDelta, ClassSums, HeadCount, NewcomerSums, NoveltySums, PeerSums,
+    WindowSums, quantised,
+};
+use crate::sums::{VOUCHERS_MIN, Voters};
 
 /// Features with a surprise of their own, in the order of [`crate::score::Feature`], and the total.
 pub(crate) const SCALES: usize = 13;
@@ -26,186 +28,13 @@ const HALF_LIFE_DAYS: f64 = 28.0;
 const PRIOR_AGENT_DAYS: f64 = 3.0;
 /// Source: 7 days of warm-up, detection.md section 7.
 const SETTLED_DAYS: u32 = 7;
-/// What all actions tell of the strangers of one, in strangers.
-const STRANGERS_WORTH: f64 = 4.0;
+/// What all actions tell of the newcomers of one, in newcomers.
+const NEWCOMERS_WORTH: f64 = 4.0;
 /// What all agents tell a class of novelty, in events.
 const NOVELTY_OF_ALL: f64 = 50.0;
 /// Actions and counterparties remembered per class.
 const ACTIONS_MAX: usize = 1_024;
 const PEERS_MAX: usize = 32_768;
-/// Agents that must trust a thing, or days on which as many newcomers used it, before peers vouch
-/// for it: one compromised agent cannot. Source: detection.md section 6.
-const VOUCHERS_MIN: f64 = 3.0;
-
-/// Rounded to a multiple of 2^-16, so that sums are exact: see the file's invariant.
-pub(crate) fn quantised(x: f64) -> f64 {
-    (x * 65_536.0).round() / 65_536.0
-}
-
-/// Sums that can be added and, for forgetting, scaled.
-pub(crate) trait Additive {
-    fn add(&mut self, other: &Self);
-    fn scale(&mut self, factor: f64);
-}
-
-impl Additive for f64 {
-    fn add(&mut self, other: &Self) {
-        *self += other;
-    }
-
-    fn scale(&mut self, factor: f64) {
-        *self *= factor;
-    }
-}
-
-impl<T: Additive, const N: usize> Additive for [T; N] {
-    fn add(&mut self, other: &Self) {
-        for (one, more) in self.iter_mut().zip(other) {
-            one.add(more);
-        }
-    }
-
-    fn scale(&mut self, factor: f64) {
-        for one in self {
-            one.scale(factor);
-        }
-    }
-}
-
-impl<T: Additive + Default + Clone> Additive for KeyMap<T> {
-    fn add(&mut self, other: &Self) {
-        for (key, more) in other {
-            self.entry(*key).or_default().add(more);
-        }
-    }
-
-    fn scale(&mut self, factor: f64) {
-        for one in self.values_mut() {
-            one.scale(factor);
-        }
-    }
-}
-
-macro_rules! additive {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq)]
-        pub(crate) struct $name { $($(#[$field_doc])* pub $field: $type),+ }
-
-        impl Additive for $name {
-            fn add(&mut self, other: &Self) {
-                $(self.$field.add(&other.$field);)+
-            }
-
-            fn scale(&mut self, factor: f64) {
-                $(self.$field.scale(factor);)+
-            }
-        }
-
-        pack_struct!($name { $($field),+ });
-    };
-}
-
-additive! {
-    /// Closed active windows of one length.
-    WindowSums {
-        windows: f64,
-        /// Sum and sum of squares of each count.
-        counts: [[f64; 2]; COUNTS],
-        money_windows: f64,
-        /// Sum and sum of squares of ln(money).
-        money: [f64; 2],
-    }
-}
-
-additive! {
-    /// How often something was new.
-    NoveltySums {
-        events: f64,
-        /// New to the agent.
-        novel: f64,
-        /// New to the agent and not vouched for by its peers.
-        strange: f64,
-    }
-}
-
-additive! {
-    /// What else is true of strange counterparties.
-    StrangerSums {
-        strangers: f64,
-        /// Their parent (host, account prefix) was new as well.
-        foreign: f64,
-        /// No other agent of the company knew them.
-        unknown: f64,
-        /// They were written to without ever having been looked at.
-        unseen: f64,
-    }
-}
-
-additive! {
-    /// One action within a class.
-    ActionSums {
-        /// Dealings with a counterparty.
-        counterparties: NoveltySums,
-        strangers: StrangerSums,
-        amounts: f64,
-        /// Sum and sum of squares of ln(amount).
-        amount: [f64; 2],
-        /// Amounts just below a round limit.
-        near_limit: f64,
-    }
-}
-
-additive! {
-    /// What a class did in an epoch, or in all sealed ones.
-    ClassSums {
-        events: f64,
-        agent_days: f64,
-        /// Those of agents on their third day or later.
-        regular_days: f64,
-        /// Days on which the class did anything; counted when an epoch is sealed.
-        class_days: f64,
-        /// Agent-hours with events, by hour of the week.
-        week: KeyMap<f64>,
-        windows: [WindowSums; 3],
-        /// Dealings with one counterparty in an hour: hours, sum, sum of squares.
-        bursts: [f64; 3],
-        actions: KeyMap<ActionSums>,
-        action_novelty: NoveltySums,
-        network_novelty: NoveltySums,
-        device_novelty: NoveltySums,
-        /// Agent-hours whose largest surprises are in `surprises`.
-        blocks: f64,
-        /// Agent-hours by scale and bin: key `scale * BINS + bin`; bin 0 is not written.
-        surprises: KeyMap<f64>,
-    }
-}
-
-additive! {
-    /// Agents that came to know, and to trust, a thing.
-    PeerSums {
-        holders: f64,
-        trusting: f64,
-    }
-}
-
-additive! {
-    /// Agents that appeared, and that became regular (a third day).
-    HeadCount {
-        seen: f64,
-        regular: f64,
-    }
-}
-
-additive! {
-    /// What the shards add to a class in one epoch.
-    ClassDelta {
-        sums: ClassSums,
-        peers: KeyMap<PeerSums>,
-        heads: HeadCount,
-    }
-}
-
 /// What peers know of a thing.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Peer {
@@ -227,11 +56,21 @@ pub(crate) struct Prior {
     pub hours_per_day: f64,
     /// Novelty of counterparties over all actions.
     pub counterparties: NoveltySums,
-    /// What else is true of strange ones, over all actions.
-    pub strangers: StrangerSums,
+    /// What else is true of new ones, over all actions.
+    pub newcomers: NewcomerSums,
+    /// Agent-hours with an action, over all actions.
+    pub action_hours: f64,
 }
 
-pack_struct!(Prior { windows, bursts, activity, hours_per_day, counterparties, strangers });
+pack_struct!(Prior {
+    windows,
+    bursts,
+    activity,
+    hours_per_day,
+    counterparties,
+    newcomers,
+    action_hours,
+});
 
 /// With whom an agent is compared.
 #[derive(Clone, Copy, Debug)]
@@ -279,6 +118,15 @@ impl Class {
         // Calibration forgets twice as fast: surprises become fewer as baselines grow.
         self.sums.blocks *= keep;
         self.sums.surprises.scale(keep);
+    }
+
+    /// Sets the days down to `day`: those after it were a wrong clock's.
+    pub(crate) fn rewind(&mut self, day: u32) {
+        self.first_day = self.first_day.min(day);
+        self.last_day = self.last_day.min(day);
+        for peer in self.peers.values_mut() {
+            peer.last_day = peer.last_day.min(day);
+        }
     }
 
     /// Adds a sealed epoch on `day`.
@@ -381,36 +229,45 @@ impl Class {
 
     fn derive_novelty(&mut self, all: Option<&Self>) {
         let mut counterparties = NoveltySums::default();
-        let mut strangers = StrangerSums::default();
+        let mut newcomers = NewcomerSums::default();
+        let mut action_hours = 0.0;
         // In the order of keys, since sums of decayed floats depend on it.
         let mut actions: Vec<(&u64, &ActionSums)> = self.sums.actions.iter().collect();
         actions.sort_unstable_by_key(|(key, _)| **key);
         for (_, action) in actions {
+            action_hours += action.hours;
             counterparties.add(&action.counterparties);
-            strangers.add(&action.strangers);
+            newcomers.add(&action.newcomers);
         }
         if let Some(all) = all.filter(|all| 0.0 < all.prior.counterparties.events) {
             let worth = (NOVELTY_OF_ALL / all.prior.counterparties.events).min(1.0);
-            let (mut of_all, mut strangers_of_all) =
-                (all.prior.counterparties.clone(), all.prior.strangers.clone());
+            let (mut of_all, mut newcomers_of_all) =
+                (all.prior.counterparties.clone(), all.prior.newcomers.clone());
             of_all.scale(worth);
-            strangers_of_all.scale(worth);
+            newcomers_of_all.scale(worth);
             counterparties.add(&of_all);
-            strangers.add(&strangers_of_all);
+            newcomers.add(&newcomers_of_all);
         }
+        self.prior.action_hours = action_hours;
         self.prior.counterparties = counterparties;
-        self.prior.strangers = strangers;
+        self.prior.newcomers = newcomers;
     }
 
-    /// P(a stranger is so | strange) for the circumstance `of`, of an action shrunk to all actions.
-    pub(crate) fn stranger_rate(
+    /// P(a newcomer is so) for the circumstance `of`, over all actions.
+    pub(crate) fn newcomer_rate(&self, of: impl Fn(&NewcomerSums) -> f64) -> f64 {
+        let wide = &self.prior.newcomers;
+        (of(wide) + 1.0) / (wide.all + 2.0)
+    }
+
+    /// The same for an action, shrunk to all actions.
+    pub(crate) fn newcomer_rate_of(
         &self,
         action: &ActionSums,
-        of: impl Fn(&StrangerSums) -> f64,
+        of: impl Fn(&NewcomerSums) -> f64,
     ) -> f64 {
-        let (own, wide) = (&action.strangers, &self.prior.strangers);
-        let of_wide = (of(wide) + 1.0) / (wide.strangers + 2.0);
-        (of(own) + STRANGERS_WORTH * of_wide) / (own.strangers + STRANGERS_WORTH)
+        let own = &action.newcomers;
+        let of_wide = self.newcomer_rate(&of);
+        (of(own) + NEWCOMERS_WORTH * of_wide) / (own.all + NEWCOMERS_WORTH)
     }
 
     fn active_hours(&self, hour: usize) -> f64 {
@@ -430,18 +287,37 @@ impl Class {
     /// count that used the thing, if three did so on three days.
     pub(crate) fn vouchers(&self, key: u64) -> f64 {
         let Some(peer) = self.peers.get(&key) else { return 0.0 };
-        let share = |part: f64, whole: f64| {
-            if part < VOUCHERS_MIN { 0.0 } else { (part / whole.max(part)).min(1.0) }
+        let share = |voters: Voters, votes: f64, whole: f64| {
+            if !voters.are_enough() {
+                return 0.0;
+            }
+            let part = voters.count(votes);
+            (part / whole.max(part)).min(1.0)
         };
-        let trusting = share(peer.sums.trusting, self.heads.regular);
-        let holding = if peer.days < 3 { 0.0 } else { share(peer.sums.holders, self.heads.seen) };
-        trusting.max(holding)
+        if VOUCHERS_MIN <= self.heads.regular {
+            share(peer.sums.who_trusts, peer.sums.trusting, self.heads.regular)
+        } else if 3 <= peer.days {
+            share(peer.sums.who_holds, peer.sums.holders, self.heads.seen)
+        } else {
+            0.0
+        }
     }
 
     /// Whether others than a single careless agent know a thing.
     pub(crate) fn knows(&self, key: u64) -> bool {
-        let is_known = |peer: &Peer| 1.0 <= peer.sums.trusting || VOUCHERS_MIN <= peer.sums.holders;
+        let is_known = |peer: &Peer| 1.0 <= peer.sums.trusting || peer.sums.who_holds.are_enough();
         self.peers.get(&key).is_some_and(is_known)
+    }
+
+    /// Whether an agent other than this one used a thing, on another day than its first.
+    pub(crate) fn is_held_by_another(&self, key: u64, agent: u64) -> bool {
+        self.peers.get(&key).is_some_and(|peer| peer.sums.who_holds.has_another(agent))
+    }
+
+    /// Share of agent-hours in which an action was done, on all in which anything was.
+    pub(crate) fn rarity(&self, action: u64) -> f64 {
+        let hours = self.sums.actions.get(&action).map_or(0.0, |sums| sums.hours);
+        -((hours + 0.5) / (self.prior.action_hours + 1.0)).log10()
     }
 
     /// Whether anyone of the class ever used a thing.

@@ -8,22 +8,30 @@
 //! the interleaving (not on batches: a replay of the same order is still the same).
 //!
 //! Invariant: placing is a function of the sequence of (epoch, agent) alone. One agent whose clock is
-//! wrong cannot move the epochs: an event more than a day off does not count, until two agents (or
-//! [`STRAYS_OF_ONE_MAX`] events) in a row agree that the day is another one.
+//! wrong cannot move the epochs by more than [`STRIDE_HOURS`] beyond what another agent supports, nor
+//! back, until two agents (or many events of one, with nobody to object) agree that it is later or
+//! another day.
 
 use crate::pack::pack_struct;
 
-/// Hours that an event may lie before or after the current epoch and count as on time.
+/// How far a single agent moves the clock on its own.
+const STRIDE_HOURS: u32 = 2;
+/// Hours that an event may lie before or after the current epoch and its time be believed.
 const STRAY_HOURS: u32 = 24;
-/// Strays in a row, of two agents at least, that move the clock.
+/// Strays in a row, of two agents at least, that move the clock by more than a day.
 const STRAYS_MAX: u32 = 16;
-/// Strays in a row of a single agent that move the clock: then nobody else is there to object.
+/// Strays in a row of a single agent that move the clock by less than a day.
+const STRAYS_OF_ONE_DAY_MAX: u32 = 16;
+/// And by more: then nobody else is there to object.
 const STRAYS_OF_ONE_MAX: u32 = 256;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Clock {
     /// The current epoch; `None` before the first event.
     epoch: Option<u32>,
+    /// The agent that moved the clock last, and the epoch that somebody else supports.
+    leader: u64,
+    supported: u32,
     /// The first of the strays in a row.
     stray_epoch: u32,
     strays: u32,
@@ -32,7 +40,7 @@ pub(crate) struct Clock {
     is_agreed: u8,
 }
 
-pack_struct!(Clock { epoch, stray_epoch, strays, stray_agent, is_agreed });
+pack_struct!(Clock { epoch, leader, supported, stray_epoch, strays, stray_agent, is_agreed });
 
 /// Which of the two open epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,46 +82,75 @@ impl Clock {
     }
 
     /// Places an event of `epoch` and moves the clock.
+    ///
+    /// | the event lies                               | the clock                                   |
+    /// |----------------------------------------------|---------------------------------------------|
+    /// | up to a day behind                           | stays                                       |
+    /// | ahead, within the stride of what is supported | follows                                     |
+    /// | up to a day ahead otherwise                  | stays until a second agent or 16 events agree |
+    /// | more than a day off                          | stays until 16 of two agents or 256 agree    |
     pub(crate) fn place(&mut self, epoch: u32, agent: u64) -> Placed {
         let Some(current) = self.epoch else {
-            self.epoch = Some(epoch);
+            self.move_to(epoch, epoch, agent);
             return Placed::on_time(Turn::Stay);
         };
-        if epoch.abs_diff(current) <= STRAY_HOURS {
+        let is_believed = epoch.abs_diff(current) <= STRAY_HOURS;
+        if agent != self.leader && is_believed {
+            self.supported = self.supported.max(epoch.min(current));
+        }
+        if is_believed && epoch <= current {
             self.strays = 0;
-            if current < epoch {
-                self.epoch = Some(epoch);
-                return Placed::on_time(Turn::Advance { from: current, to: epoch });
-            }
             let slot = if epoch == current { Slot::Current } else { Slot::Previous };
             let is_late = epoch + 1 < current;
             return Placed { turn: Turn::Stay, slot, is_late, is_ahead: false };
         }
-        if self.is_confirmed(epoch, agent) {
+        if current < epoch && epoch <= self.supported.saturating_add(STRIDE_HOURS) {
             self.strays = 0;
-            self.epoch = Some(epoch);
-            return Placed::on_time(if current < epoch {
-                Turn::Advance { from: current, to: epoch }
+            let supported = if agent == self.leader { self.supported } else { current };
+            self.move_to(epoch, supported, agent);
+            return Placed::on_time(Turn::Advance { from: current, to: epoch });
+        }
+        if self.is_confirmed(epoch, agent, is_believed) {
+            // The lesser of the two that agree: the other may be wrong still.
+            let to = if is_believed { epoch.min(self.stray_epoch) } else { epoch };
+            self.strays = 0;
+            self.move_to(to, to, agent);
+            return Placed::on_time(if current < to {
+                Turn::Advance { from: current, to }
             } else {
-                Turn::Reset { to: epoch }
+                Turn::Reset { to }
             });
         }
-        let is_ahead = current < epoch;
-        let slot = if is_ahead { Slot::Current } else { Slot::Previous };
-        Placed { turn: Turn::Stay, slot, is_late: !is_ahead, is_ahead }
+        let is_ahead = current < epoch && !is_believed;
+        let slot = if current < epoch { Slot::Current } else { Slot::Previous };
+        Placed { turn: Turn::Stay, slot, is_late: epoch < current, is_ahead }
     }
 
-    /// Counts a stray, and tells whether the day is another one now.
-    fn is_confirmed(&mut self, epoch: u32, agent: u64) -> bool {
+    fn move_to(&mut self, epoch: u32, supported: u32, leader: u64) {
+        self.epoch = Some(epoch);
+        self.supported = supported;
+        self.leader = leader;
+    }
+
+    /// Counts a stray, and tells whether the clock is another one now.
+    fn is_confirmed(&mut self, epoch: u32, agent: u64, is_within_a_day: bool) -> bool {
         if self.strays == 0 || STRAY_HOURS < epoch.abs_diff(self.stray_epoch) {
             (self.strays, self.stray_epoch) = (0, epoch);
             (self.stray_agent, self.is_agreed) = (agent, 0);
         }
         self.strays += 1;
-        if agent != self.stray_agent {
+        if agent == self.stray_agent {
+            // What it says now counts, not what it said first.
+            self.stray_epoch = if self.is_agreed == 0 { epoch } else { self.stray_epoch };
+        } else {
             self.is_agreed = 1;
         }
-        let wanted = if self.is_agreed == 1 { STRAYS_MAX } else { STRAYS_OF_ONE_MAX };
+        let wanted = match (is_within_a_day, self.is_agreed == 1) {
+            (true, true) => 2,
+            (true, false) => STRAYS_OF_ONE_DAY_MAX,
+            (false, true) => STRAYS_MAX,
+            (false, false) => STRAYS_OF_ONE_MAX,
+        };
         wanted <= self.strays
     }
 }
@@ -146,6 +183,31 @@ mod tests {
         }
 
         assert_eq!(clock.epoch(), Some(1_000));
+    }
+
+    #[test]
+    fn a_single_agent_moves_the_clock_two_hours_at_most_however_it_creeps() {
+        let mut clock = clock_at(1_000);
+        for n in 0..200 {
+            clock.place(1_000 + n % 24, 7);
+            clock.place(1_000, 1 + u64::from(n % 3));
+        }
+
+        assert!(clock.epoch() <= Some(1_002), "{:?}", clock.epoch());
+    }
+
+    #[test]
+    fn after_a_night_two_agents_or_sixteen_events_of_one_move_the_clock() {
+        let mut two = clock_at(1_000);
+        let first = two.place(1_010, 1);
+        let second = two.place(1_009, 2);
+        let mut alone = clock_at(1_000);
+        let turns: Vec<Turn> = (0..16).map(|_| alone.place(1_010, 1).turn).collect();
+
+        assert_eq!((first.turn, first.is_ahead), (Turn::Stay, false));
+        assert_eq!(second.turn, Turn::Advance { from: 1_000, to: 1_009 });
+        assert_eq!(turns[..15], [Turn::Stay; 15]);
+        assert_eq!(turns[15], Turn::Advance { from: 1_000, to: 1_010 });
     }
 
     #[test]

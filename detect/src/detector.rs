@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::hash::{KeyMap, key_of};
 use crate::pack::pack_struct;
 use crate::population::Population;
-use crate::shard::{Prepared, Shard, View};
+use crate::score::{Assessment, Score};
+use crate::shard::{Folded, Prepared, Shard, View};
 
 /// Segments smaller than this are folded by the calling thread: waking others costs more.
 const PARALLEL_EVENTS_MIN: usize = 512;
@@ -59,6 +60,8 @@ struct Segment {
     prepared: Vec<Prepared>,
     /// Numbers in `prepared`, by shard.
     by_shard: Vec<Vec<u32>>,
+    /// The clock's while they are folded.
+    epoch: u32,
 }
 
 /// What the detector holds.
@@ -94,13 +97,41 @@ impl Detector {
     /// Judges and learns `events` in their order. The findings are in the order of their events.
     pub fn fold(&mut self, events: &[StampedEvent]) -> Vec<Finding> {
         let mut findings = Vec::new();
+        self.fold_each(events, &mut |folded| findings.extend(folded.finding));
+        findings
+    }
+
+    /// The same, with what was thought of each event before it was learned.
+    pub fn fold_scored(&mut self, events: &[StampedEvent]) -> (Vec<Finding>, Vec<Score>) {
+        let (mut findings, mut scores) = (Vec::new(), Vec::with_capacity(events.len()));
+        self.fold_each(events, &mut |folded| {
+            findings.extend(folded.finding);
+            scores.push(folded.score);
+        });
+        (findings, scores)
+    }
+
+    /// What would be thought of `stamped` if it happened now: nothing is learned, nothing moves.
+    pub fn score(&self, stamped: &StampedEvent) -> Assessment {
+        let (agent, shard, second) = keys_of(stamped);
+        let Head { current, previous, clock, .. } = &self.state.head;
+        let epoch = clock.epoch().unwrap_or(second / 3_600);
+        let placed = clock.clone().place(second / 3_600, agent);
+        let second = if placed.is_ahead { epoch * 3_600 } else { second };
+        let prepared = Prepared { agent, second, shard, slot: placed.slot };
+        let view = View { config: &self.config, previous, current, epoch };
+        self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view)
+    }
+
+    /// Gives `sink` what came of each event, in their order.
+    fn fold_each(&mut self, events: &[StampedEvent], sink: &mut impl FnMut(Folded)) {
         let mut keys = Vec::new();
         keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(keys_of));
         let mut start = 0;
         for (at, (agent, shard, second)) in keys.iter().enumerate() {
             let placed = self.state.head.clock.place(second / 3_600, *agent);
             if placed.turn != Turn::Stay {
-                self.fold_segment(&events[start..at], &mut findings);
+                self.fold_segment(&events[start..at], sink);
                 start = at;
                 self.turn(placed.turn);
             }
@@ -108,25 +139,25 @@ impl Detector {
             head.late += u64::from(placed.is_late);
             head.ahead += u64::from(placed.is_ahead);
             let epoch = head.clock.epoch().expect("an event was placed");
+            self.segment.epoch = epoch;
             let second = if placed.is_ahead { epoch * 3_600 } else { *second };
             let prepared = Prepared { agent: *agent, second, shard: *shard, slot: placed.slot };
             self.segment.prepared.push(prepared);
         }
-        self.fold_segment(&events[start..], &mut findings);
+        self.fold_segment(&events[start..], sink);
         self.state.head.events += events.len() as u64;
-        findings
     }
 
     /// Folds what was prepared.
-    fn fold_segment(&mut self, events: &[StampedEvent], findings: &mut Vec<Finding>) {
-        let Segment { prepared, by_shard } = &mut self.segment;
+    fn fold_segment(&mut self, events: &[StampedEvent], sink: &mut impl FnMut(Folded)) {
+        let Segment { prepared, by_shard, epoch } = &mut self.segment;
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
         let Head { current, previous, .. } = &self.state.head;
-        let view = View { config: &self.config, previous, current };
+        let view = View { config: &self.config, previous, current, epoch: *epoch };
         if events.len() < PARALLEL_EVENTS_MIN {
             for (event, prepared) in events.iter().zip(prepared.iter()) {
                 let shard = &mut self.state.shards[usize::from(prepared.shard)];
-                findings.extend(shard.fold(event, prepared, &view));
+                sink(shard.fold(event, prepared, &view));
             }
             prepared.clear();
             return;
@@ -136,18 +167,19 @@ impl Detector {
             let number = u32::try_from(at).expect("a batch is far smaller");
             by_shard[usize::from(one.shard)].push(number);
         }
-        let found = self.state.shards.par_iter_mut().zip(by_shard).map(|(shard, numbers)| {
-            let mut found = Vec::new();
+        let folded = self.state.shards.par_iter_mut().zip(by_shard).map(|(shard, numbers)| {
+            let mut folded = Vec::with_capacity(numbers.len());
             for number in numbers.drain(..) {
                 let at = number as usize;
-                let finding = shard.fold(&events[at], &prepared[at], &view);
-                found.extend(finding.map(|finding| (number, finding)));
+                folded.push((number, shard.fold(&events[at], &prepared[at], &view)));
             }
-            found
+            folded
         });
-        let mut found: Vec<(u32, Finding)> = found.flatten_iter().collect();
-        found.sort_unstable_by_key(|(number, _)| *number);
-        findings.extend(found.into_iter().map(|(_, finding)| finding));
+        let mut folded: Vec<(u32, Folded)> = folded.flatten_iter().collect();
+        folded.sort_unstable_by_key(|(number, _)| *number);
+        for (_, folded) in folded {
+            sink(folded);
+        }
         prepared.clear();
     }
 
@@ -162,6 +194,7 @@ impl Detector {
                 }
             }
             Turn::Reset { to } => {
+                self.state.head.current.rewind(to);
                 self.seal(to);
                 self.seal(to);
             }

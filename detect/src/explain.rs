@@ -29,10 +29,13 @@ pub(crate) struct Case<'a> {
     pub signs: &'a Signs,
 }
 
-/// Money at risk in hundredths: what went to the counterparty (`there`), or in the burst.
-pub(crate) fn cents_at_risk(verdict: &Verdict, agent: &Agent, there: i64) -> i64 {
+/// Money at risk in hundredths of the event's currency: what went to the counterparty (`there`), or
+/// in this hour.
+pub(crate) fn cents_at_risk(verdict: &Verdict, agent: &Agent, facts: &Facts, there: i64) -> i64 {
     match verdict.detector() {
-        DetectorKind::UnusualVolume => agent.volume.cents_of_hour(),
+        DetectorKind::UnusualVolume => {
+            facts.money.map_or(0, |money| agent.spent.paid(&money).max(there))
+        }
         DetectorKind::UnusualAmount
         | DetectorKind::NewCounterparty
         | DetectorKind::CounterpartyBurst
@@ -129,9 +132,9 @@ impl Case<'_> {
                 ("dealings_with_counterparty_per_1h".into(), signs.burst.expected, signs.burst.seen)
             }
             Feature::Action => ("new_action".into(), signs.action.rate, 1.0),
-            Feature::Origin => ("new_network_or_device".into(), signs.network.rate, 1.0),
+            Feature::Origin => ("new_network_or_device".into(), self.origin_rate(), 1.0),
         };
-        let probability = 10_f64.powf(-signs.surprise(part.feature));
+        let probability = 10_f64.powf(-part.calibrated);
         FeatureShare { feature, expected, seen, probability, share: (part.added / total) as f32 }
     }
 
@@ -185,7 +188,7 @@ impl Case<'_> {
             Feature::NearLimit => format!(
                 "{} recent amounts lie just below a round limit, where {} % of amounts do",
                 signs.near_limit.seen.round(),
-                significant(100.0 * signs.near_limit.expected)
+                significant(100.0 * signs.near_limit.rate)
             ),
             Feature::Counterparty => self.counterparty_clause(),
             Feature::Burst => format!(
@@ -207,10 +210,10 @@ impl Case<'_> {
         let strangeness = &self.signs.counterparty.strangeness;
         let dealings = self.agent.dealings.saturating_sub(1);
         let days = self.days_known().round();
-        let was_read = self.signs.counterparty.place.is_some();
+        let was_read = self.signs.counterparty.was_met;
         let known = match (strangeness.is_new, was_read) {
             (true, false) => "never",
-            (true, true) => "never but to look",
+            (true, true) => "never in this way",
             (false, true | false) => "hardly ever",
         };
         let mut text = format!(
@@ -222,10 +225,10 @@ impl Case<'_> {
         let class = self.stamped.event.agent_class.as_ref().map_or("", |class| class.as_str());
         let holders = self.class.holders(other.key).min(agents);
         let sign = &self.signs.counterparty;
-        if sign.is_unseen && sign.is_unknown {
+        if sign.is_unseen && sign.is_unheard_of {
             text.push_str(", and not once looked at");
         }
-        if sign.is_unknown && holders <= 0.0 {
+        if sign.is_unheard_of && holders <= 0.0 {
             push(
                 &mut text,
                 format_args!("; none of {agents} {class} agents deals with it, nor anyone else"),
@@ -259,11 +262,16 @@ impl Case<'_> {
             (true, false) => "the credential came from a network",
             (false, true | false) => "the credential came from a program",
         };
-        let rate = if 0.0 < network.surprise { network.rate } else { device.rate };
         format!(
             "{what} that this agent is not used to (a new one was expected once in {} events)",
-            once_in(rate)
+            once_in(self.origin_rate())
         )
+    }
+
+    /// How often something as new was expected: the network, or the device if only that is new.
+    fn origin_rate(&self) -> f64 {
+        let [network, device] = [&self.signs.network, &self.signs.device];
+        if 0.0 < network.surprise { network.rate } else { device.rate }
     }
 }
 

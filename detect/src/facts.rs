@@ -7,17 +7,18 @@ use std::net::IpAddr;
 
 use schemas::{CredentialEvent, Outcome};
 
-use crate::hash::{join, key_of};
+use crate::hash::{fingerprint, join, key_of};
 
 /// Realms of keys: what a key is the key of.
 pub(crate) mod realm {
     pub(crate) const COUNTERPARTY: u64 = 1;
-    pub(crate) const WRITTEN_TO: u64 = 2;
+    pub(crate) const READING: u64 = 2;
     pub(crate) const PARENT: u64 = 3;
     pub(crate) const ACTION: u64 = 4;
     pub(crate) const NETWORK: u64 = 5;
     pub(crate) const DEVICE: u64 = 6;
     pub(crate) const MONEY: u64 = 7;
+    pub(crate) const REGULAR: u64 = 8;
 }
 
 /// Verbs that only look. Source: the reading verbs of the AWS, Kubernetes and GitHub audit logs.
@@ -41,18 +42,23 @@ pub(crate) struct Facts {
     pub action: u64,
     pub is_write: bool,
     pub is_success: bool,
+    /// It failed, but nobody refused it.
+    pub is_error: bool,
     pub counterparty: Option<Counterparty>,
     pub money: Option<Money>,
     pub network: Option<u64>,
     pub device: Option<u64>,
+    /// Of the model that drives the agent.
+    pub model: Option<u32>,
 }
 
 /// The other side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counterparty {
     pub key: u64,
-    /// Of the counterparty as one that is written to.
-    pub written_to: u64,
+    /// Of the counterparty and the way of dealing with it: the action of a write, one and the same
+    /// for all reads. Its upper bits tell the counterparty, see [`edge_of`].
+    pub edge: u64,
     /// Of its host, account prefix or kind.
     pub parent: u64,
 }
@@ -76,8 +82,8 @@ impl Facts {
         let counterparty = event.counterparty_id.as_ref().map(|id| {
             let (id, kind) = (id.as_str(), event.counterparty_kind.as_deref().unwrap_or(""));
             let key = join(realm::COUNTERPARTY, key_of(id));
-            let written_to = join(realm::WRITTEN_TO, key);
-            Counterparty { key, written_to, parent: parent_of(id, kind) }
+            let way = if is_write { action } else { join(realm::READING, 0) };
+            Counterparty { key, edge: edge_of(key, way), parent: parent_of(id, kind) }
         });
         let money = match (event.amount, &event.currency) {
             (Some(amount), Some(currency)) if 0 < amount.as_cents() => {
@@ -95,17 +101,33 @@ impl Facts {
             action,
             is_write,
             is_success: event.outcome == Outcome::Success,
+            is_error: event.outcome == Outcome::Error,
             counterparty,
             money,
             network: event.source_ip.map(network_of),
             device: event.user_agent.as_deref().map(device_of),
+            model: event.model.as_deref().map(|model| fingerprint(key_of(model))),
         }
+    }
+
+    /// Money that went out: of writes that succeeded. A look at an order moves nothing.
+    pub(crate) fn paid(&self) -> Option<&Money> {
+        self.money.as_ref().filter(|_| self.is_success && self.is_write)
     }
 
     pub(crate) fn hour(&self) -> u32 {
         self.second / 3_600
     }
 }
+
+/// The key of a counterparty dealt with in one way. Of the 32 bits that memories keep, the upper 20
+/// are the counterparty's, so that it is found whatever the way.
+const fn edge_of(counterparty: u64, way: u64) -> u64 {
+    (counterparty & !LOWER_BITS) | (join(way, counterparty) & LOWER_BITS)
+}
+
+/// The bits of an edge that are not the counterparty's alone.
+pub(crate) const LOWER_BITS: u64 = 0x0000_0fff_ffff_ffff;
 
 /// Whether an action only looks: `vendor.read`, `s3:GetObject`, `repos/list_branches`.
 fn is_read(action: &str) -> bool {

@@ -64,10 +64,6 @@ impl Hasher for KeyHasher {
     fn write_u64(&mut self, key: u64) {
         self.0 = fold(key ^ MIX[0], MIX[1]);
     }
-
-    fn write_u16(&mut self, key: u16) {
-        self.write_u64(u64::from(key));
-    }
 }
 
 /// A map by key. Its order never reaches an output: see `pack.rs`.

@@ -1,7 +1,8 @@
 //! How an event changes its agent, and what it adds to its class, once it was judged.
 //!
-//! Invariant: only what succeeded is learned as known; everything that succeeded is. What was
-//! flagged is learned too, slower: see `memory.rs`.
+//! Invariant: what was refused is not learned as known; everything else is (who tries again after an
+//! error is no stranger then, but an amount that failed was not paid). What was flagged is learned
+//! too, slower: see `memory.rs`.
 
 use schemas::DetectorKind;
 
@@ -12,14 +13,27 @@ use crate::counterparty;
 use crate::facts::Facts;
 use crate::hash::KeyMap;
 use crate::memory::Dealing;
-use crate::signs::Signs;
+use crate::novelty::Novelty;
+use crate::purse::Purse;
+use crate::score::Verdict;
+use crate::signs::{Feature, Signs};
 use crate::volume::Increment;
 
-/// On this day of activity an agent counts among its class's regulars, who vouch for things.
-/// Source: trust takes three days (`memory.rs`).
-const REGULAR_DAY: u16 = 3;
-
 impl Agent {
+    /// On this day of activity an agent counts among its class's regulars, who vouch for things.
+    /// Source: trust takes three days (`memory.rs`).
+    pub(crate) const REGULAR_DAY: u16 = 3;
+
+    /// Counts money that goes out in the hour.
+    pub(crate) fn spend(&mut self, facts: &Facts) {
+        if facts.hour() != self.spent_since / 3_600 {
+            (self.spent, self.spent_since) = (Purse::default(), facts.second);
+        }
+        if let Some(money) = facts.paid() {
+            self.spent.add(money);
+        }
+    }
+
     /// Closes what lies behind the event (windows, the hour's block) and counts the hour and day.
     pub(crate) fn open_windows(&mut self, facts: &Facts, class: &Class, delta: &mut ClassDelta) {
         let [is_new_hour, is_new_day] =
@@ -33,10 +47,10 @@ impl Agent {
         if is_new_day {
             delta.sums.agent_days += 1.0;
             self.days = self.days.saturating_add(1);
-            if REGULAR_DAY <= self.days {
+            if Self::REGULAR_DAY <= self.days {
                 delta.sums.regular_days += 1.0;
             }
-            if self.days == REGULAR_DAY {
+            if self.days == Self::REGULAR_DAY && self.was_regular == 0 {
                 delta.heads.regular += 1.0;
             }
         }
@@ -68,42 +82,50 @@ impl Agent {
 
     /// Learns an event that was judged.
     pub(crate) fn learn(&mut self, facts: &Facts, signs: &Signs, delta: &mut ClassDelta) {
-        if !facts.is_success {
+        if !facts.is_success && !facts.is_error {
             return;
         }
         let hour = facts.hour();
+        let dealing = self.actions.deal(facts.action, hour);
+        if dealing.is_new_hour {
+            delta.sums.actions.entry(facts.action).or_default().hours += 1.0;
+        }
+        if dealing.is_new {
+            self.novelties[dealing.place.index()] = Novelty::default();
+        }
+        self.action_novelty.push(dealing.is_new);
+        note(&mut delta.sums.action_novelty, &dealing, signs.action.vouchers <= 0.0);
+        vouch(&mut delta.peers, self.key, facts.action, &dealing);
         if let Some(other) = &facts.counterparty {
             counterparty::learn(self, delta, facts, other, &signs.counterparty);
         }
-        if let Some(money) = &facts.money {
+        if let Some(money) = facts.money.as_ref().filter(|_| facts.is_success) {
             self.amounts.learn(money, hour, &mut delta.sums);
         }
-        let dealing = self.actions.deal(facts.action, hour);
-        self.action_novelty.push(dealing.is_new);
-        let is_strange = signs.action.vouchers <= 0.0;
-        note(&mut delta.sums.action_novelty, &dealing, is_strange);
-        vouch(&mut delta.peers, facts.action, &dealing);
         if let Some(network) = facts.network {
             let dealing = self.networks.deal(network, hour);
             self.network_novelty.push(dealing.is_new);
             note(&mut delta.sums.network_novelty, &dealing, signs.network.vouchers <= 0.0);
-            vouch(&mut delta.peers, network, &dealing);
+            vouch(&mut delta.peers, self.key, network, &dealing);
         }
         if let Some(device) = facts.device {
             let dealing = self.devices.deal(device, hour);
             self.device_novelty.push(dealing.is_new);
             note(&mut delta.sums.device_novelty, &dealing, signs.device.vouchers <= 0.0);
-            vouch(&mut delta.peers, device, &dealing);
+            vouch(&mut delta.peers, self.key, device, &dealing);
         }
     }
 
     /// Lets what a finding named wait longer for trust.
-    pub(crate) fn note_finding(&mut self, detector: DetectorKind, facts: &Facts) {
-        match detector {
+    pub(crate) fn note_finding(&mut self, verdict: &Verdict, facts: &Facts) {
+        if verdict.adds(Feature::Drift) {
+            self.volume.restart_drift();
+        }
+        match verdict.detector() {
             DetectorKind::NewCounterparty
             | DetectorKind::UnusualAmount
             | DetectorKind::CounterpartyBurst => {
-                let place = facts.counterparty.and_then(|other| self.edges.find(other.key));
+                let place = facts.counterparty.and_then(|other| self.edges.find(other.edge));
                 if let Some(place) = place {
                     self.edges.mark_alerted(place);
                 }
@@ -118,7 +140,7 @@ impl Agent {
                     self.networks.mark_alerted(place);
                 }
             }
-            DetectorKind::UnusualVolume => self.volume.restart_drift(),
+            DetectorKind::UnusualVolume => {}
         }
     }
 }
@@ -131,11 +153,11 @@ fn note(sums: &mut NoveltySums, dealing: &Dealing, is_strange: bool) {
     }
 }
 
-fn vouch(peers: &mut KeyMap<PeerSums>, key: u64, dealing: &Dealing) {
+fn vouch(peers: &mut KeyMap<PeerSums>, agent: u64, key: u64, dealing: &Dealing) {
     if dealing.is_new {
-        peers.entry(key).or_default().holders += 1.0;
+        peers.entry(key).or_default().hold(agent);
     } else if dealing.is_now_trusted {
-        peers.entry(key).or_default().trusting += 1.0;
+        peers.entry(key).or_default().trust(agent);
     } else if dealing.is_new_day {
         peers.entry(key).or_default();
     }
@@ -144,12 +166,10 @@ fn vouch(peers: &mut KeyMap<PeerSums>, key: u64, dealing: &Dealing) {
 impl Increment {
     #[expect(clippy::cast_possible_truncation, reason = "sums of money are told to seven digits")]
     pub(crate) fn of(facts: &Facts) -> Self {
-        let money = facts.money.filter(|_| facts.is_success);
         Self {
             is_write: facts.is_write,
             is_failure: !facts.is_success,
-            money: money.map_or(0.0, |money| money.units as f32),
-            cents: money.map_or(0, |money| money.cents),
+            money: facts.paid().map_or(0.0, |money| money.units as f32),
         }
     }
 }

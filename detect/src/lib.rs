@@ -7,10 +7,11 @@
 //! - `shard.rs`: one event from facts (`facts.rs`) through signs (`signs.rs`) and a verdict
 //!   (`score.rs`) to a finding (`explain.rs`), and then learned (`learning.rs`);
 //! - `agent.rs`: what is remembered of an agent: whom it deals with (`counterparty.rs`, `memory.rs`,
-//!   `novelty.rs`), how much it does (`volume.rs`), what it pays (`amount.rs`);
-//! - `class.rs`, `population.rs`: what agents of a class have in common; `calibration.rs`: how
+//!   `novelty.rs`), how much it does (`volume.rs`), what it pays (`amount.rs`, `purse.rs`);
+//! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common; `calibration.rs`: how
 //!   unusual is unusual;
 //! - `checkpoint.rs`: [`CheckpointError`]; `config.rs`: [`Config`];
+//! - [`evaluate`]: labelled streams through the detector, and how well it does;
 //! - [`webhook`]: findings to the outside.
 
 mod agent;
@@ -22,19 +23,23 @@ mod clock;
 mod config;
 mod counterparty;
 mod detector;
+pub mod evaluate;
 mod explain;
 mod facts;
+mod gone;
 mod hash;
 mod learning;
 mod memory;
 mod novelty;
 mod pack;
 mod population;
+mod purse;
 #[cfg(test)]
 mod sample;
 mod score;
 mod shard;
 mod signs;
+mod sums;
 mod tails;
 mod volume;
 pub mod webhook;
@@ -42,3 +47,4 @@ pub mod webhook;
 pub use checkpoint::CheckpointError;
 pub use config::{Budgets, Config, Detectors, Weight};
 pub use detector::{Detector, Stats};
+pub use score::{Assessment, Score};

@@ -6,6 +6,7 @@
 //! (Not learning from what was flagged takes the average precision from .28 to .018: detection.md
 //! section 0.)
 
+use crate::facts::LOWER_BITS;
 use crate::hash::fingerprint;
 use crate::pack::{Pack, Unpacker};
 
@@ -18,11 +19,6 @@ const HOURS_MASK: u8 = 0b0000_1111;
 const DAYS_MASK: u8 = 0b0111_0000;
 const DAYS_SHIFT: u8 = 4;
 const PACE_MASK: u8 = 0b0001_1111;
-const WRITES_MASK: u8 = 0b0110_0000;
-const WRITES_SHIFT: u8 = 5;
-const WRITE_OF_HOUR: u8 = 0b1000_0000;
-/// Hours with writes after which writing is trusted.
-const WRITES_MAX: u8 = 3;
 /// Set once a finding named this thing: it then needs twice as long to be trusted.
 const ALERTED: u8 = 0b1000_0000;
 
@@ -35,8 +31,8 @@ pub(crate) struct Memory<const N: usize> {
     last_hours: [u16; N],
     /// Hours (4 bits), days (3 bits), alerted (1 bit).
     trusts: [u8; N],
-    /// Dealings in an hour with dealings, averaged, in halves of a doubling (5 bits); hours with
-    /// writes, up to 3 (2 bits); whether this hour had one (1 bit).
+    /// Dealings in an hour with dealings, averaged, in halves of a doubling (5 bits); what was noted
+    /// in this hour (2 bits).
     paces: [u8; N],
 }
 
@@ -44,25 +40,35 @@ pub(crate) struct Memory<const N: usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
+impl Place {
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What can be noted of a thing, once an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// An action had a counterparty.
+    Counterparty,
+    /// It had a new one.
+    NewCounterparty,
+}
+
 /// What one dealing changed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a first time of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dealing {
     pub place: Place,
     pub is_new: bool,
+    /// It is the first dealing in its hour.
+    pub is_new_hour: bool,
     /// It is the first dealing on its day.
     pub is_new_day: bool,
     /// It is the one that made the thing trusted.
     pub is_now_trusted: bool,
     /// What had to go for it, if that had been seen more than once.
     pub evicted: Option<u32>,
-}
-
-/// What one write changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Write {
-    pub is_first: bool,
-    /// It is the one that made writing trusted.
-    pub is_now_trusted: bool,
 }
 
 impl<const N: usize> Default for Memory<N> {
@@ -75,6 +81,16 @@ impl<const N: usize> Memory<N> {
     pub(crate) fn find(&self, key: u64) -> Option<Place> {
         let wanted = fingerprint(key);
         self.fingerprints.iter().position(|found| *found == wanted).map(Place)
+    }
+
+    /// The highest trust in anything that shares the upper bits of `key`; `None` if nothing does.
+    pub(crate) fn trust_of_kin(&self, key: u64) -> Option<f32> {
+        let upper = !u32::try_from(LOWER_BITS >> 32).expect("12 bits");
+        let wanted = fingerprint(key) & upper;
+        let kin = (0..N).filter(|at| self.fingerprints[*at] & upper == wanted);
+        kin.filter(|at| self.fingerprints[*at] != 0)
+            .map(|at| self.trust(Place(at)))
+            .reduce(f32::max)
     }
 
     /// 0 (seen never) to 1 (trusted), linear in days and hours.
@@ -90,25 +106,24 @@ impl<const N: usize> Memory<N> {
         self.trusts[place.0] |= ALERTED;
     }
 
+    pub(crate) fn is_alerted(&self, place: Place) -> bool {
+        self.trusts[place.0] & ALERTED != 0
+    }
+
     /// Distinct days of dealings, up to 7.
     pub(crate) fn days(&self, place: Place) -> u8 {
         (self.trusts[place.0] & DAYS_MASK) >> DAYS_SHIFT
     }
 
-    /// 0 (never written to) to 1 (writing is trusted).
-    pub(crate) fn write_trust(&self, place: Place) -> f32 {
-        f32::from((self.paces[place.0] & WRITES_MASK) >> WRITES_SHIFT) / f32::from(WRITES_MAX)
-    }
-
-    /// Notes that the dealing just noted was a write.
-    pub(crate) fn write(&mut self, place: Place) -> Write {
-        let pace = self.paces[place.0];
-        let writes = (pace & WRITES_MASK) >> WRITES_SHIFT;
-        if pace & WRITE_OF_HOUR != 0 || writes == WRITES_MAX {
-            return Write { is_first: false, is_now_trusted: false };
-        }
-        self.paces[place.0] = (pace & PACE_MASK) | ((writes + 1) << WRITES_SHIFT) | WRITE_OF_HOUR;
-        Write { is_first: writes == 0, is_now_trusted: writes + 1 == WRITES_MAX }
+    /// Whether this is the first time in the hour that `note` is noted of the thing.
+    pub(crate) fn is_first_of_hour(&mut self, place: Place, note: Note) -> bool {
+        let bit = match note {
+            Note::Counterparty => 0b0010_0000,
+            Note::NewCounterparty => 0b0100_0000,
+        };
+        let is_first = self.paces[place.0] & bit == 0;
+        self.paces[place.0] |= bit;
+        is_first
     }
 
     /// Dealings expected in an hour with dealings.
@@ -138,6 +153,7 @@ impl<const N: usize> Memory<N> {
             return Dealing {
                 place,
                 is_new: true,
+                is_new_hour: true,
                 is_new_day: true,
                 is_now_trusted: false,
                 evicted,
@@ -151,11 +167,11 @@ impl<const N: usize> Memory<N> {
         let days = ((trust & DAYS_MASK) >> DAYS_SHIFT) + u8::from(is_new_day);
         self.trusts[place.0] = (trust & ALERTED) | hours.min(15) | (days.min(7) << DAYS_SHIFT);
         self.last_hours[place.0] = hour as u16;
-        if is_new_hour {
-            self.paces[place.0] &= !WRITE_OF_HOUR;
-        }
         let is_now_trusted = before < 1.0 && 1.0 <= self.trust(place);
-        Dealing { place, is_new: false, is_new_day, is_now_trusted, evicted: None }
+        if is_new_hour {
+            self.paces[place.0] &= PACE_MASK;
+        }
+        Dealing { place, is_new: false, is_new_hour, is_new_day, is_now_trusted, evicted: None }
     }
 
     /// An empty place, or the place of what is longest unused for how well it is known.

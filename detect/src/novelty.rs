@@ -32,12 +32,29 @@ pack_struct!(Novelty { events, new });
 
 impl Novelty {
     pub(crate) fn push(&mut self, is_new: bool) {
+        self.push_event();
+        if is_new {
+            self.push_new();
+        }
+    }
+
+    pub(crate) fn push_event(&mut self) {
         if self.events == EVENTS_MAX {
             self.events /= 2;
             self.new /= 2;
         }
         self.events += 1;
-        self.new += if is_new { EIGHTHS } else { 0 };
+    }
+
+    /// Tells that the event counted last had something new.
+    pub(crate) fn push_new(&mut self) {
+        self.new = self.new.saturating_add(EIGHTHS);
+    }
+
+    /// Goes on with a quarter of what was counted.
+    pub(crate) fn soften(&mut self) {
+        self.events /= 4;
+        self.new /= 4;
     }
 
     /// 0 to 1: how far the agent speaks for itself.
@@ -47,8 +64,13 @@ impl Novelty {
 
     /// Probability that the next is new, where the class's is `of_class`.
     pub(crate) fn rate(self, of_class: f64) -> f64 {
+        self.rate_where(of_class, PRIOR_EVENTS)
+    }
+
+    /// The same where the class's is worth `prior` events.
+    pub(crate) fn rate_where(self, of_class: f64, prior: f64) -> f64 {
         let new = f64::from(self.new) / f64::from(EIGHTHS);
-        (new + PRIOR_EVENTS * of_class) / (f64::from(self.events) + PRIOR_EVENTS)
+        (new + prior * of_class) / (f64::from(self.events) + prior)
     }
 }
 
@@ -114,8 +136,9 @@ pub(crate) fn judge(
     let rate = novelty.rate(rates.new);
     let vouchers = class.vouchers(key);
     // What peers vouch for, a young agent is about to learn: its own rate says nothing yet.
-    let rate_here = if 0.0 < vouchers { rate.powf(novelty.maturity()) } else { rate };
-    let likelihood = likelihood_of_new(rate_here, rates.strange, vouchers);
+    let likelihood = likelihood_of_new(rate, rates.strange, vouchers);
+    let likelihood =
+        if 0.0 < vouchers { likelihood.powf(0.5 * novelty.maturity()) } else { likelihood };
     let likelihood = with_trust(likelihood, trust.unwrap_or(0.0));
     Strangeness {
         surprise: crate::tails::surprise(likelihood),

@@ -4,7 +4,6 @@
 //! equal (maps are written in the order of their keys); and unpacking any bytes at all ends with a
 //! value or with `None`, never with a panic or an allocation larger than the input explains.
 
-use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 /// Something that is written to a checkpoint.
@@ -126,20 +125,6 @@ impl<A: Pack, B: Pack> Pack for (A, B) {
 
     fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
         Some((A::unpack(input)?, B::unpack(input)?))
-    }
-}
-
-impl<K: Pack + Ord, V: Pack> Pack for BTreeMap<K, V> {
-    fn pack(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).pack(out);
-        for (key, value) in self {
-            key.pack(out);
-            value.pack(out);
-        }
-    }
-
-    fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
-        Some(Vec::<(K, V)>::unpack(input)?.into_iter().collect())
     }
 }
 

@@ -54,6 +54,16 @@ impl Population {
         self.classes.len()
     }
 
+    /// Goes back to `epoch`: the time after it was a wrong clock's.
+    pub(crate) fn rewind(&mut self, epoch: u32) {
+        self.sealed = self.sealed.min(epoch);
+        Arc::make_mut(&mut self.all).rewind(epoch / 24);
+        Arc::make_mut(&mut self.unknown).rewind(epoch / 24);
+        for class in self.classes.values_mut() {
+            Arc::make_mut(class).rewind(epoch / 24);
+        }
+    }
+
     /// Adds everything that was learned in `epoch`, by class.
     pub(crate) fn seal(&mut self, epoch: u32, deltas: &KeyMap<ClassDelta>) {
         let is_first = self.events == 0;

@@ -8,21 +8,40 @@
 //! Invariant: an event is a finding only if fewer than the review budget of findings as strong are
 //! expected per agent and day.
 
-use schemas::{DetectorKind, Severity};
+use schemas::{DetectorKind, Finding, Severity};
 
 use crate::agent::Agent;
 use crate::class::{Class, ClassDelta, SCALES, TOTAL};
 use crate::config::Config;
-use crate::signs::{Feature, Signs};
+use crate::signs::{Feature, Group, Signs};
 
-/// Source: detection.md section 6: + 0.3 x min(novelty accumulated in 10 minutes, 6).
+/// Novelty of ten minutes adds up, to this at most, each counting a tenth more.
+/// Source: detection.md section 6; the factor is measured, docs/detection.md.
 const NOVEL_SECONDS: u32 = 600;
-const NOVEL_FACTOR: f64 = 0.3;
+const NOVEL_FACTOR: f64 = 0.1;
 const NOVEL_MAX: f64 = 6.0;
-/// What every tenth agent-hour has is not counted.
-const NOVEL_MIN: f64 = 1.0;
-/// What the strongest, second and third group of features count.
+/// Less than that is no novelty to remember.
+const NOVEL_MIN: f64 = 0.5;
+/// A new action is less than a new counterparty; of both, the second counts less.
+/// Source: detection.md section 6: the second likelihood counts 0.3.
+const ACTION_FACTOR: f64 = 0.7;
+const SECOND_FACTOR: f64 = 0.3;
+/// What novelty counts beside the other groups: it is what tells attacks, see docs/detection.md.
+const NOVELTY_FACTOR: f64 = 2.0;
+/// The calibrated surprise that one in 1,000 agent-hours has; what is more usual is noise.
+const USUAL: f64 = 3.0;
+/// What the rarity of an action among those of its class counts where events are ranked.
+/// Source: detection.md section 6: + 0.1 x rarity of (t, share of c).
+const RARITY_FACTOR: f64 = 0.1;
+/// What the strongest, second and third of the groups beside novelty count.
 const FACTORS: [f64; 3] = [1.0, 0.75, 0.5];
+/// The scale of the novelty as a whole: counterparty and action have one together.
+const NOVELTY: usize = Feature::Counterparty as usize;
+/// And that of the broad sum, in which all groups count alike.
+const BROAD: usize = Feature::Action as usize;
+/// How the two sums share the budget: most attacks are new, but a burst at night need not be.
+const TOTAL_SHARE: f64 = 0.75;
+const BROAD_SHARE: f64 = 0.25;
 /// What the class's hours per day are worth, in days of the agent.
 const HOURS_WORTH: f64 = 3.0;
 
@@ -33,6 +52,8 @@ const FEATURES: usize = SCALES - 1;
 pub(crate) struct Part {
     pub feature: Feature,
     /// Calibrated surprise.
+    pub calibrated: f64,
+    /// The same times the detector's weight.
     pub surprise: f64,
     /// What it added to the score.
     pub added: f64,
@@ -48,6 +69,42 @@ pub(crate) struct Verdict {
     pub false_per_agent_day: f64,
 }
 
+/// What is thought of an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// How unusual, 0 for nothing at all: weighted minus decimal logarithms. Higher is rarer; it goes
+    /// on beyond what the calibration can vouch for, and orders what is usual by how rare its action
+    /// is.
+    pub score: f64,
+    /// False findings expected per agent and day at this level, no smaller than is known.
+    pub false_per_agent_day: f64,
+}
+
+impl Default for Score {
+    /// Of an event that has nothing unusual.
+    fn default() -> Self {
+        Self { score: 0.0, false_per_agent_day: 24.0 }
+    }
+}
+
+impl Score {
+    pub(crate) fn of(verdict: Option<&Verdict>, signs: &Signs, rarity: f64) -> Self {
+        let usual = RARITY_FACTOR * rarity * signs.weight;
+        verdict.map_or(Self { score: usual, ..Self::default() }, |verdict| Self {
+            score: verdict.score + usual,
+            false_per_agent_day: verdict.false_per_agent_day,
+        })
+    }
+}
+
+/// An event judged before it happened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assessment {
+    pub score: Score,
+    /// The finding that it would be, if it is within a budget; nobody was told of it.
+    pub finding: Option<Finding>,
+}
+
 impl Verdict {
     /// Weighs the signs, and notes for the calibration how large they were.
     pub(crate) fn weigh(
@@ -57,45 +114,68 @@ impl Verdict {
         delta: &mut ClassDelta,
         config: &Config,
     ) -> Option<Self> {
-        let mut parts = Feature::ALL.map(|feature| Part { feature, surprise: 0.0, added: 0.0 });
-        let mut is_plain = true;
+        let mut parts = Feature::ALL.map(Part::of);
+        let novelty = Novelty::of(signs, config, agent.novel_surprise_at());
+        let mut novelty_calibrated = 0.0;
         for (scale, part) in parts.iter_mut().enumerate() {
             let raw = signs.surprise(part.feature);
             if raw <= 0.0 {
                 continue;
             }
-            is_plain = false;
+            if part.feature.group() == Group::Novelty {
+                part.calibrated = class.curves[NOVELTY].at(raw);
+                continue;
+            }
             agent.note_surprise(scale, raw, delta);
-            let weight = config.detectors().weight(part.feature.detector());
-            part.surprise = class.curves[scale].at(raw) * weight;
+            part.calibrated = class.curves[scale].at(raw);
+            part.surprise = part.calibrated * config.detectors().weight(part.feature.detector());
         }
-        if is_plain {
+        if 0.0 < novelty.total {
+            if !signs.is_told {
+                agent.note_surprise(NOVELTY, novelty.total, delta);
+            }
+            novelty_calibrated = class.curves[NOVELTY].at(novelty.total);
+            for (part, share) in parts.iter_mut().zip(novelty.shares) {
+                part.surprise += novelty.total * share;
+            }
+            if NOVEL_MIN <= novelty.own {
+                agent.note_novelty(novelty.own);
+            }
+        }
+        if parts.iter().all(|part| part.surprise <= 0.0) {
             return None;
         }
-        parts.sort_by(|a, b| b.surprise.total_cmp(&a.surprise));
-        let novel = novel_surprise(&parts);
-        let before = agent.novel_surprise_at();
-        let mut score = 0.0;
-        let mut factors = FACTORS.into_iter();
-        for at in 0..FEATURES {
-            let group = parts[at].feature.group();
-            let is_told = parts[..at].iter().any(|before| before.feature.group() == group);
-            let factor = if is_told { 0.0 } else { factors.next().unwrap_or(0.0) };
-            parts[at].added = parts[at].surprise * factor;
-            score += parts[at].added;
+        let mut broad_parts = parts;
+        let score = add_up(&mut parts, Sum { novelty: NOVELTY_FACTOR, usual: USUAL });
+        let per_novelty = novelty_calibrated / novelty.total.max(1e-9);
+        let broad = add_up(&mut broad_parts, Sum { novelty: per_novelty, usual: 0.0 });
+        if !signs.is_told {
+            agent.note_surprise(TOTAL, score, delta);
+            agent.note_surprise(BROAD, broad, delta);
         }
-        if 0.0 < novel {
-            score += NOVEL_FACTOR * before.min(NOVEL_MAX);
-            agent.note_novelty(novel);
+        let hours = hours_per_day(agent, class);
+        let mut verdict =
+            Self::new(&parts, score, class.curves[TOTAL].at(score), hours / TOTAL_SHARE);
+        let other =
+            Self::new(&broad_parts, score, class.curves[BROAD].at(broad), hours / BROAD_SHARE);
+        if other.false_per_agent_day < verdict.false_per_agent_day {
+            verdict = other;
         }
-        agent.note_surprise(TOTAL, score, delta);
-        let surprise = class.curves[TOTAL].at(score);
-        let false_per_agent_day = 10_f64.powf(-surprise) * hours_per_day(agent, class);
-        Some(Self { parts, score, surprise, false_per_agent_day })
+        Some(verdict)
+    }
+
+    fn new(parts: &[Part; FEATURES], score: f64, surprise: f64, hours: f64) -> Self {
+        let false_per_agent_day = 10_f64.powf(-surprise) * hours;
+        Self { parts: *parts, score, surprise, false_per_agent_day }
     }
 
     pub(crate) fn detector(&self) -> DetectorKind {
         self.parts[0].feature.detector()
+    }
+
+    /// Whether a feature has a part in the score.
+    pub(crate) fn adds(&self, feature: Feature) -> bool {
+        self.parts.iter().any(|part| part.feature == feature && 0.0 < part.added)
     }
 
     pub(crate) fn severity(&self, config: &Config) -> Option<Severity> {
@@ -113,24 +193,80 @@ impl Verdict {
     }
 }
 
-/// The largest surprise of something new.
-fn novel_surprise(parts: &[Part; FEATURES]) -> f64 {
-    parts
-        .iter()
-        .filter(|part| match part.feature {
-            Feature::Counterparty | Feature::Action | Feature::Origin => true,
-            Feature::Calls
-            | Feature::Writes
-            | Feature::Failures
-            | Feature::Money
-            | Feature::Drift
-            | Feature::Hour
-            | Feature::Amount
-            | Feature::NearLimit
-            | Feature::Burst => false,
-        })
-        .map(|part| part.surprise - NOVEL_MIN)
-        .fold(0.0, f64::max)
+/// How new an event is: whom with and what, taken together.
+struct Novelty {
+    /// Of the event itself.
+    own: f64,
+    /// With what was new in the ten minutes before.
+    total: f64,
+    /// Each feature's share.
+    shares: [f64; FEATURES],
+}
+
+impl Novelty {
+    fn of(signs: &Signs, config: &Config, before: f64) -> Self {
+        let weighted = |feature: Feature| {
+            signs.surprise(feature) * config.detectors().weight(feature.detector())
+        };
+        let [other, action] = [weighted(Feature::Counterparty), weighted(Feature::Action)];
+        let action = ACTION_FACTOR * action;
+        let (first, second) = (other.max(action), other.min(action));
+        let own = first + SECOND_FACTOR * second;
+        let added = if NOVEL_MIN <= own { NOVEL_FACTOR * before.min(NOVEL_MAX) } else { 0.0 };
+        let of_action = if other < action { action } else { SECOND_FACTOR * action };
+        let mut shares = [0.0; FEATURES];
+        if 0.0 < own {
+            shares[Feature::Action as usize] = of_action / own;
+            shares[Feature::Counterparty as usize] = 1.0 - of_action / own;
+        }
+        Self { own, total: own + added, shares }
+    }
+}
+
+impl Part {
+    fn of(feature: Feature) -> Self {
+        Self { feature, calibrated: 0.0, surprise: 0.0, added: 0.0 }
+    }
+}
+
+/// How parts are added up.
+#[derive(Clone, Copy)]
+struct Sum {
+    /// The factor of the novelty.
+    novelty: f64,
+    /// Of the other groups only what is more than this counts.
+    usual: f64,
+}
+
+/// Sets what each part adds, sorts the parts by it, and gives the sum: all of the novelty, and the
+/// strongest of each other group, each a little less.
+fn add_up(parts: &mut [Part; FEATURES], sum: Sum) -> f64 {
+    for part in parts.iter_mut() {
+        let is_novelty = part.feature.group() == Group::Novelty;
+        part.added = if is_novelty {
+            part.surprise * sum.novelty
+        } else {
+            (part.surprise - sum.usual).max(0.0)
+        };
+    }
+    parts.sort_by(|a, b| b.added.total_cmp(&a.added));
+    let mut factors = FACTORS.into_iter();
+    let mut novelty_factor = None;
+    for at in 0..FEATURES {
+        let group = parts[at].feature.group();
+        let factor = if group == Group::Novelty {
+            *novelty_factor.get_or_insert_with(|| {
+                if sum.usual <= 0.0 { factors.next().unwrap_or(0.0) } else { 1.0 }
+            })
+        } else if parts[..at].iter().any(|before| before.feature.group() == group) {
+            0.0
+        } else {
+            factors.next().unwrap_or(0.0)
+        };
+        parts[at].added *= factor;
+    }
+    parts.sort_by(|a, b| b.added.total_cmp(&a.added));
+    parts.iter().map(|part| part.added).sum()
 }
 
 /// Active hours per active day of the agent, its class counting as three days.

@@ -15,14 +15,17 @@ use crate::clock::Slot;
 use crate::config::Config;
 use crate::counterparty;
 use crate::explain::{Case, cents_at_risk};
-use crate::facts::Facts;
+use crate::facts::{Facts, realm};
+use crate::gone::Gone;
 use crate::hash::{KeyMap, join};
 use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
-use crate::score::Verdict;
+use crate::score::{Assessment, Score, Verdict};
 use crate::signs::Signs;
 use crate::volume::Increment;
 
+/// An agent further ahead of the clock than this is taken back as soon as it names an earlier time.
+const AHEAD_SECONDS: u32 = 7_200;
 /// Agents looked at to find one to forget.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -41,6 +44,8 @@ pub(crate) struct View<'a> {
     pub config: &'a Config,
     pub previous: &'a Population,
     pub current: &'a Population,
+    /// The current one, while these events are folded.
+    pub epoch: u32,
 }
 
 impl View<'_> {
@@ -59,6 +64,7 @@ pub(crate) struct Shard {
     index: HashTable<u32>,
     /// Where the search for an agent to forget goes on.
     hand: u32,
+    gone: Gone,
     /// What was learned of classes in the previous and in the current epoch.
     open: [KeyMap<ClassDelta>; 2],
     pub findings: u64,
@@ -70,6 +76,7 @@ impl PartialEq for Shard {
     fn eq(&self, other: &Self) -> bool {
         self.agents == other.agents
             && self.hand == other.hand
+            && self.gone == other.gone
             && self.open == other.open
             && self.findings == other.findings
             && self.evicted == other.evicted
@@ -78,9 +85,10 @@ impl PartialEq for Shard {
 
 impl Pack for Shard {
     fn pack(&self, out: &mut Vec<u8>) {
-        let Self { agents, index: _, hand, open, findings, evicted } = self;
+        let Self { agents, index: _, hand, gone, open, findings, evicted } = self;
         agents.pack(out);
         hand.pack(out);
+        gone.pack(out);
         open.pack(out);
         findings.pack(out);
         evicted.pack(out);
@@ -96,6 +104,7 @@ impl Pack for Shard {
             index,
             agents,
             hand: Pack::unpack(input)?,
+            gone: Pack::unpack(input)?,
             open: Pack::unpack(input)?,
             findings: Pack::unpack(input)?,
             evicted: Pack::unpack(input)?,
@@ -125,10 +134,8 @@ impl Shard {
         stamped: &StampedEvent,
         prepared: &Prepared,
         view: &View<'_>,
-    ) -> Option<Finding> {
-        let event = &stamped.event;
-        let class_key =
-            event.agent_class.as_ref().map_or(0, |class| crate::hash::key_of(class.as_str()));
+    ) -> Folded {
+        let class_key = class_key_of(stamped);
         let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
         let (at, is_new) = self.place(prepared, capacity);
         let population = view.of(prepared.slot);
@@ -139,64 +146,93 @@ impl Shard {
         };
         let delta = open.entry(class_key).or_default();
         let agent = &mut self.agents[at];
-        let second = prepared.second.max(agent.last_second);
-        agent.last_second = second;
-        let facts = Facts::of(event, second);
-        delta.sums.events += 1.0;
         delta.heads.seen += f64::from(u8::from(is_new));
-
-        agent.open_windows(&facts, class, delta);
-        agent.volume.add(Increment::of(&facts));
-        let (dealings, cents) = match &facts.counterparty {
-            Some(other) => counterparty::touch_recent(agent, delta, &facts, other),
-            None => (0, facts.money.map_or(0, |money| money.cents)),
-        };
-
-        let signs =
-            Signs::read(agent, Peers { class, company: population.all() }, &facts, dealings);
-        let verdict = Verdict::weigh(&signs, agent, class, delta, view.config);
+        let peers = Peers { class, company: population.all() };
+        let Judged { facts, signs, verdict, cents } =
+            Judged::of(Pending { stamped, second: prepared.second, view }, agent, peers, delta);
         let is_ready = view.config.warmup_events() <= population.events;
-        let finding = verdict.filter(|_| is_ready).and_then(|verdict| {
+        let finding = verdict.as_ref().filter(|_| is_ready).and_then(|verdict| {
             let severity = verdict.severity(view.config)?;
-            let cents = cents_at_risk(&verdict, agent, cents);
-            if !agent.opens_alert(subject_of(&verdict, &facts), rank(severity), cents) {
+            let cents = cents_at_risk(verdict, agent, &facts, cents);
+            if !agent.opens_alert(subject_of(verdict, &facts), rank(severity), cents) {
                 return None;
             }
             let case = Case { stamped, agent, class, facts: &facts, signs: &signs };
-            Some(case.explain(&verdict, severity, cents))
+            Some(case.explain(verdict, severity, cents))
         });
         agent.learn(&facts, &signs, delta);
-        if let Some(finding) = &finding {
+        if let (Some(_), Some(verdict)) = (&finding, &verdict) {
             self.findings += 1;
-            agent.note_finding(finding.detector, &facts);
+            agent.note_finding(verdict, &facts);
         }
-        finding
+        let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
+        Folded { finding, score }
+    }
+
+    /// Judges an event as [`Self::fold`] would, on copies.
+    pub(crate) fn assess(
+        &self,
+        stamped: &StampedEvent,
+        prepared: &Prepared,
+        view: &View<'_>,
+    ) -> Assessment {
+        let population = view.of(prepared.slot);
+        let class = population.class(class_key_of(stamped));
+        let mut agent = match self.find(prepared.agent) {
+            Some(at) => self.agents[at].clone(),
+            None => Agent::new(prepared.agent, prepared.second),
+        };
+        let mut delta = ClassDelta::default();
+        let peers = Peers { class, company: population.all() };
+        let pending = Pending { stamped, second: prepared.second, view };
+        let Judged { facts, signs, verdict, cents } =
+            Judged::of(pending, &mut agent, peers, &mut delta);
+        let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
+        let Some(verdict) = verdict else { return Assessment { score, finding: None } };
+        let is_ready = view.config.warmup_events() <= population.events;
+        let severity = verdict.severity(view.config).filter(|_| is_ready);
+        let cents = cents_at_risk(&verdict, &agent, &facts, cents);
+        let case = Case { stamped, agent: &agent, class, facts: &facts, signs: &signs };
+        let finding = severity.map(|severity| case.explain(&verdict, severity, cents));
+        Assessment { score, finding }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn agent(&self, key: u64) -> Option<&Agent> {
+        self.find(key).map(|at| &self.agents[at])
+    }
+
+    /// The number of an agent.
+    fn find(&self, key: u64) -> Option<usize> {
+        let agents = &self.agents;
+        self.index.find(key, |at| agents[*at as usize].key == key).map(|at| *at as usize)
     }
 
     /// The place of the event's agent, and whether it is new.
     fn place(&mut self, prepared: &Prepared, capacity: usize) -> (usize, bool) {
         let key = prepared.agent;
-        let agents = &self.agents;
-        if let Some(at) = self.index.find(key, |at| agents[*at as usize].key == key) {
-            return (*at as usize, false);
+        if let Some(at) = self.find(key) {
+            return (at, false);
         }
-        let agent = Agent::new(key, prepared.second);
+        let mut agent = Agent::new(key, prepared.second);
+        let is_back = self.gone.may_hold(key);
+        agent.was_regular = u8::from(self.gone.may_hold(as_regular(key)));
         let at = if self.agents.len() < capacity {
             self.agents.push(agent);
             self.agents.len() - 1
         } else {
-            let at = self.evict(prepared.second);
+            let at = self.evict(prepared.second, capacity);
             self.agents[at] = agent;
             at
         };
         let number = u32::try_from(at).expect("100,000,000 agents at most");
         let agents = &self.agents;
         self.index.insert_unique(key, number, |at| agents[*at as usize].key);
-        (at, true)
+        (at, !is_back)
     }
 
     /// Forgets the agent least worth keeping among the next few, and gives its place.
-    fn evict(&mut self, second: u32) -> usize {
+    fn evict(&mut self, second: u32, room: usize) -> usize {
         let agents = self.agents.len();
         let start = self.hand as usize % agents;
         let stalest = (0..EVICTION_SAMPLE.min(agents))
@@ -205,6 +241,10 @@ impl Shard {
             .expect("there is room for an agent at least");
         self.hand = u32::try_from((start + EVICTION_SAMPLE) % agents).expect("as above");
         let key = self.agents[stalest].key;
+        self.gone.insert(key, room);
+        if Agent::REGULAR_DAY <= self.agents[stalest].days {
+            self.gone.insert(as_regular(key), room);
+        }
         let agents = &self.agents;
         if let Ok(entry) = self.index.find_entry(key, |at| agents[*at as usize].key == key) {
             entry.remove();
@@ -212,6 +252,75 @@ impl Shard {
         self.evicted += 1;
         stalest
     }
+}
+
+/// What came of an event.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    pub finding: Option<Finding>,
+    pub score: Score,
+}
+
+fn class_key_of(stamped: &StampedEvent) -> u64 {
+    let class = &stamped.event.agent_class;
+    class.as_ref().map_or(0, |class| crate::hash::key_of(class.as_str()))
+}
+
+/// An event to be judged, at the second that is believed of it.
+#[derive(Clone, Copy)]
+struct Pending<'a> {
+    stamped: &'a StampedEvent,
+    second: u32,
+    view: &'a View<'a>,
+}
+
+/// An event with everything that is thought of it.
+struct Judged {
+    facts: Facts,
+    signs: Signs,
+    verdict: Option<Verdict>,
+    /// What went to its counterparty, or its own money if it has none.
+    cents: i64,
+}
+
+impl Judged {
+    /// Counts the event in the open windows and judges it.
+    fn of(
+        pending: Pending<'_>,
+        agent: &mut Agent,
+        peers: Peers<'_>,
+        delta: &mut ClassDelta,
+    ) -> Self {
+        let Pending { stamped, second, view } = pending;
+        let reached = view.epoch.saturating_add(1).saturating_mul(3_600);
+        let believed = reached.saturating_add(AHEAD_SECONDS);
+        if believed < agent.last_second && second.saturating_add(AHEAD_SECONDS) < agent.last_second
+        {
+            agent.rewind(second);
+        }
+        let second = second.max(agent.last_second);
+        agent.last_second = second;
+        let facts = Facts::of(&stamped.event, second);
+        delta.sums.events += 1.0;
+        if let Some(model) = facts.model {
+            agent.meet_model(model);
+        }
+        agent.open_windows(&facts, peers.class, delta);
+        agent.volume.add(Increment::of(&facts));
+        agent.spend(&facts);
+        let (dealings, cents) = match &facts.counterparty {
+            Some(other) => counterparty::touch_recent(agent, delta, &facts, other),
+            None => (0, facts.paid().map_or(0, |money| money.cents)),
+        };
+        let signs = Signs::read(agent, peers, &facts, dealings);
+        let verdict = Verdict::weigh(&signs, agent, peers.class, delta, view.config);
+        Self { facts, signs, verdict, cents }
+    }
+}
+
+/// The key under which a forgotten regular of its class is kept in mind.
+fn as_regular(key: u64) -> u64 {
+    join(realm::REGULAR, key)
 }
 
 /// What repetitions of a finding have in common.

@@ -15,6 +15,8 @@ use crate::volume::Unusual;
 
 /// Looking at something new is less than doing something to it. Source: detection.md section 6.
 const READ_WEIGHT: f64 = 0.4;
+/// What failed of itself had no effect. What was refused keeps its weight: somebody tried.
+const ERROR_WEIGHT: f64 = 0.5;
 /// A new network with a known device (or the reverse) is a journey; both at once are another place.
 const ONE_OF_TWO_WEIGHT: f64 = 0.5;
 
@@ -44,10 +46,8 @@ pub(crate) enum Group {
     Hour,
     /// How high.
     Amount,
-    /// With whom.
-    Counterparty,
-    /// What.
-    Action,
+    /// With whom and what.
+    Novelty,
     /// From where.
     Origin,
 }
@@ -78,8 +78,7 @@ impl Feature {
             | Self::Burst => Group::Volume,
             Self::Hour => Group::Hour,
             Self::Amount | Self::NearLimit => Group::Amount,
-            Self::Counterparty => Group::Counterparty,
-            Self::Action => Group::Action,
+            Self::Counterparty | Self::Action => Group::Novelty,
             Self::Origin => Group::Origin,
         }
     }
@@ -126,6 +125,10 @@ const ODD_HOUR: f64 = 0.1;
 /// Calls, writes and failures, then money.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signs {
+    /// A finding named its counterparty or action already, and it is not trusted since.
+    pub is_told: bool,
+    /// What novelty counts: less for reads, and for what failed of itself.
+    pub weight: f64,
     pub counts: [Unusual; 3],
     pub money: Unusual,
     pub drift: Unusual,
@@ -155,7 +158,7 @@ impl Signs {
             let of_class = class.sums.actions.get(&money.key);
             signs.money = agent.volume.unusual_money(money.units, at, prior);
             signs.amount = agent.amounts.unusual(money, of_class);
-            signs.near_limit = agent.amounts.near_limit(money, of_class);
+            signs.near_limit = agent.amounts.near_limit(money, facts.hour(), of_class);
         }
         if let Some(other) = &facts.counterparty {
             signs.counterparty = counterparty::judge(agent, peers, facts, other);
@@ -190,10 +193,15 @@ impl Signs {
         // A key has no usual place before it has a history.
         signs.network.surprise *= agent.network_novelty.maturity();
         signs.device.surprise *= agent.device_novelty.maturity();
-        if !facts.is_write {
-            signs.counterparty.strangeness.surprise *= READ_WEIGHT;
-            signs.action.surprise *= READ_WEIGHT;
-        }
+        let weight = if facts.is_write { 1.0 } else { READ_WEIGHT };
+        let weight = if facts.is_error { weight * ERROR_WEIGHT } else { weight };
+        signs.counterparty.strangeness.surprise *= weight;
+        signs.action.surprise *= weight;
+        signs.weight = weight;
+        let place = agent.actions.find(facts.action);
+        signs.is_told = signs.counterparty.place.is_some_and(|at| agent.edges.is_alerted(at))
+            || (0.0 < signs.action.surprise
+                && place.is_some_and(|at| agent.actions.is_alerted(at)));
         signs
     }
 

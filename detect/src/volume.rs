@@ -32,6 +32,8 @@ const DRIFT_MAX: f64 = 60.0;
 const DRIFT_SURPRISE_MIN: f64 = 1.5;
 /// Active hours before the anchor is set. Source: a week of four-hour days.
 const ANCHOR_HOURS_MIN: f32 = 28.0;
+/// Kept of what was learned when model or version change. Source: detection.md section 6.
+const SOFTENED: f32 = 0.25;
 /// Days with money before their sum has an anchor.
 const MONEY_DAYS_MIN: f64 = 5.0;
 
@@ -40,23 +42,19 @@ const MONEY_DAYS_MIN: f64 = 5.0;
 pub(crate) struct Increment {
     pub is_write: bool,
     pub is_failure: bool,
-    /// In units of its currency; currencies are added up as they are.
+    /// Units that were paid; currencies are added up as they are, as baselines are in logarithms.
     pub money: f32,
-    pub cents: i64,
 }
 
-/// 220 bytes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Volume {
     /// Number of the open window of each length, since 1970.
     open: [u32; 3],
     /// By window and count: in the open window and in the one before.
-    counts: [[[u16; 2]; COUNTS]; 3],
+    counts: [[[u32; 2]; COUNTS]; 3],
     money: [[f32; 2]; 3],
-    /// Money of the open hour in hundredths: what findings tell must be exact.
-    cents: i64,
     /// By window and count: up to here nothing can be unusual.
-    quiet: [[u16; COUNTS]; 3],
+    quiet: [[u32; COUNTS]; 3],
     /// Closed active windows, decayed.
     windows: [f32; 3],
     money_windows: [f32; 3],
@@ -74,7 +72,6 @@ pack_struct!(Volume {
     open,
     counts,
     money,
-    cents,
     quiet,
     windows,
     money_windows,
@@ -124,9 +121,6 @@ impl Volume {
             for count in &mut self.counts[window] {
                 *count = [0, if is_next { count[0] } else { 0 }];
             }
-            if window == 1 {
-                self.cents = 0;
-            }
             self.money[window] = [0.0, if is_next { self.money[window][0] } else { 0.0 }];
             self.open[window] = now;
             self.set_quiet(window, prior);
@@ -170,16 +164,7 @@ impl Volume {
     /// Forgets, and lets the anchor follow, for `days` that went by.
     #[expect(clippy::cast_possible_truncation, reason = "baselines are kept in single precision")]
     fn age(&mut self, days: f64) {
-        let keep = (-days / HALF_LIFE_DAYS).exp2() as f32;
-        for one in self.windows.iter_mut().chain(&mut self.money_windows) {
-            *one *= keep;
-        }
-        for one in self.sums.as_flattened_mut().as_flattened_mut() {
-            *one *= keep;
-        }
-        for one in self.money_sums.as_flattened_mut() {
-            *one *= keep;
-        }
+        self.keep((-days / HALF_LIFE_DAYS).exp2() as f32);
         if self.windows[1] < ANCHOR_HOURS_MIN * 0.5 {
             return;
         }
@@ -201,6 +186,19 @@ impl Volume {
                 0.0 => 0.0,
                 _ => mean.clamp(anchor / step, anchor * step),
             };
+        }
+    }
+
+    /// Keeps this share of what was learned.
+    fn keep(&mut self, share: f32) {
+        for one in self.windows.iter_mut().chain(&mut self.money_windows) {
+            *one *= share;
+        }
+        for one in self.sums.as_flattened_mut().as_flattened_mut() {
+            *one *= share;
+        }
+        for one in self.money_sums.as_flattened_mut() {
+            *one *= share;
         }
     }
 
@@ -263,21 +261,20 @@ impl Volume {
         for count in 0..COUNTS {
             let quiet = self
                 .expected(window, count, prior)
-                .map_or(f64::from(u16::MAX), |expected| expected.mean + 2.0 * expected.spread);
-            self.quiet[window][count] = quiet.clamp(1.0, f64::from(u16::MAX)) as u16;
+                .map_or(f64::from(u32::MAX), |expected| expected.mean + 2.0 * expected.spread);
+            self.quiet[window][count] = quiet.clamp(1.0, f64::from(u32::MAX)) as u32;
         }
     }
 
     /// Counts the event in the open windows.
     pub(crate) fn add(&mut self, increment: Increment) {
-        let steps = [1, u16::from(increment.is_write), u16::from(increment.is_failure)];
+        let steps = [1, u32::from(increment.is_write), u32::from(increment.is_failure)];
         for window in 0..3 {
             for (count, step) in self.counts[window].iter_mut().zip(steps) {
                 count[0] = count[0].saturating_add(step);
             }
             self.money[window][0] += increment.money;
         }
-        self.cents = self.cents.saturating_add(increment.cents);
     }
 
     /// How much of the window before still counts at `second`: the window slides.
@@ -368,9 +365,17 @@ impl Volume {
         self.drift = [0.0; 3];
     }
 
-    /// Money of the open hour in hundredths.
-    pub(crate) fn cents_of_hour(&self) -> i64 {
-        self.cents
+    /// Goes on with a quarter of what was learned: the agent is another one now.
+    pub(crate) fn soften(&mut self) {
+        self.keep(SOFTENED);
+        self.drift = [0.0; 3];
+    }
+
+    /// Opens new windows at `second` and forgets the open ones unlearned: the clock was wrong.
+    pub(crate) fn rewind(&mut self, second: u32) {
+        self.open = WINDOW_SECONDS.map(|length| second / length);
+        self.counts = Default::default();
+        self.money = Default::default();
     }
 
     /// Active hours learned from.

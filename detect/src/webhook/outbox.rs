@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use super::schedule::Next;
 use super::{Attempt, Failure, Message};
 use tables::{
-    ATTEMPTS, BODIES, COUNTERS, DEAD, DELIVERED_TOTAL, DISABLED, ENQUEUED, HISTORY,
-    NOT_PENDING, Name, PENDING, QUEUE, STANDINGS, Tables, counter, decode,
+    ATTEMPTS, BODIES, COUNTERS, DEAD, DELIVERED_TOTAL, DISABLED, ENQUEUED, HISTORY, NOT_PENDING,
+    Name, PENDING, QUEUE, STANDINGS, Tables, counter, decode,
 };
 
 mod tables;

@@ -1,0 +1,236 @@
+//! [`Report`]: how well scores told malicious rows from benign ones.
+//!
+//! Invariant: only rows with a label and after the warm-up count. Alerts are de-duplicated by agent,
+//! tool and counterparties: what was alerted once is an open alert, which costs no second one and
+//! catches every later call of its kind.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::agent_stream::Row;
+
+/// Source: 7 days of warm-up, detection.md section 7.
+const WARM_UP_SECONDS: f64 = 7.0 * 86_400.0;
+/// False alerts per agent-day. Source: detection.md section 6, calibration.
+const BUDGETS: [f64; 3] = [0.1, 0.03, 0.01];
+
+/// Share of attacked sessions found at a budget of unique false alerts per agent-day.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Recall {
+    #[serde(rename = "0.1")]
+    pub review: f64,
+    #[serde(rename = "0.03")]
+    pub page: f64,
+    #[serde(rename = "0.01")]
+    pub block: f64,
+}
+
+/// What the detector promised and what came.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Calibration {
+    pub budget: f64,
+    /// False alerts per agent-day that the detector said at most to expect at this level.
+    pub expected: f64,
+    /// Unique false alerts per agent-day at this level.
+    pub observed: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub auc: f64,
+    pub average_precision: f64,
+    pub recall: Recall,
+    /// Share of attacked agents whose first malicious call was alerted, at 0.1.
+    pub caught_at_first_call: f64,
+    /// Median seconds from an agent's first malicious call to its first alerted one, at 0.1.
+    pub time_to_detect_s: Option<f64>,
+    /// Units paid by malicious calls of an agent before its first alerted one, all agents, at 0.1.
+    pub money_before_first_finding: f64,
+    /// The same where the alerted call itself is not blocked.
+    pub money_with_first_finding: f64,
+    pub calibration: Vec<Calibration>,
+    pub rows: usize,
+    pub scored: usize,
+    pub malicious: usize,
+    pub agent_days: f64,
+}
+
+/// A row that counts.
+struct Scored<'a> {
+    row: &'a Row,
+    score: f64,
+    rate: f64,
+    is_malicious: bool,
+    /// Number of its kind: agent, tool, counterparties.
+    kind: usize,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64]) -> Report {
+    let mut kinds = HashMap::new();
+    let scored: Vec<Scored<'_>> = rows
+        .iter()
+        .zip(scores.iter().zip(rates))
+        .filter(|(row, _)| WARM_UP_SECONDS <= row.second && (row.label == 0 || row.label == 1))
+        .map(|(row, (score, rate))| {
+            let next = kinds.len();
+            let of_row = (row.agent.as_str(), row.tool.as_str(), row.counterparties.as_slice());
+            let kind = *kinds.entry(of_row).or_insert(next);
+            Scored { row, score: *score, rate: *rate, is_malicious: row.label == 1, kind }
+        })
+        .collect();
+    let mut agents: Vec<&str> = scored.iter().map(|one| one.row.agent.as_str()).collect();
+    agents.sort_unstable();
+    agents.dedup();
+    let last = rows.last().map_or(0.0, |row| row.second);
+    let days = ((last - WARM_UP_SECONDS) / 86_400.0).ceil().max(0.0);
+    let agent_days = agents.len() as f64 * days;
+    let thresholds = BUDGETS.map(|budget| threshold(&scored, kinds.len(), budget * agent_days));
+    let [review, page, block] = thresholds.map(|threshold| recall(&scored, threshold));
+    let first = FirstCalls::of(&scored, thresholds[0]);
+    let observed = |budget: f64| {
+        let mut alerted: Vec<usize> = scored
+            .iter()
+            .filter(|one| !one.is_malicious && one.rate <= budget)
+            .map(|one| one.kind)
+            .collect();
+        alerted.sort_unstable();
+        alerted.dedup();
+        alerted.len() as f64 / agent_days.max(1.0)
+    };
+    let (auc, average_precision) = curve(&scored);
+    Report {
+        auc,
+        average_precision,
+        recall: Recall { review, page, block },
+        caught_at_first_call: first.caught,
+        time_to_detect_s: first.seconds,
+        money_before_first_finding: first.money_before,
+        money_with_first_finding: first.money_with,
+        calibration: BUDGETS
+            .iter()
+            .map(|budget| Calibration {
+                budget: *budget,
+                expected: *budget,
+                observed: observed(*budget),
+            })
+            .collect(),
+        rows: rows.len(),
+        scored: scored.len(),
+        malicious: scored.iter().filter(|one| one.is_malicious).count(),
+        agent_days,
+    }
+}
+
+/// Area under the receiver's curve, ties counting half, and average precision.
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn curve(scored: &[Scored<'_>]) -> (f64, f64) {
+    let mut sorted: Vec<(f64, bool)> =
+        scored.iter().map(|one| (one.score, one.is_malicious)).collect();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let positives = sorted.iter().filter(|(_, is_malicious)| *is_malicious).count() as f64;
+    let negatives = sorted.len() as f64 - positives;
+    let (mut hits, mut misses, mut area, mut precision) = (0.0, 0.0, 0.0, 0.0);
+    for tied in sorted.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+        let found = tied.iter().filter(|(_, is_malicious)| *is_malicious).count() as f64;
+        let wrong = tied.len() as f64 - found;
+        area += wrong * (hits + found / 2.0);
+        hits += found;
+        misses += wrong;
+        precision += found * hits / (hits + misses);
+    }
+    let pairs = positives * negatives;
+    (if 0.0 < pairs { area / pairs } else { 0.5 }, precision / positives.max(1.0))
+}
+
+/// The lowest score above which at most `allowed` kinds of benign rows lie; rows must exceed it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "alerts of a few hundred agent-days"
+)]
+fn threshold(scored: &[Scored<'_>], kinds: usize, allowed: f64) -> f64 {
+    let mut highest = vec![f64::MIN; kinds];
+    for one in scored.iter().filter(|one| !one.is_malicious) {
+        highest[one.kind] = highest[one.kind].max(one.score);
+    }
+    highest.sort_by(|a, b| b.total_cmp(a));
+    highest.get(allowed as usize).copied().unwrap_or(f64::MIN)
+}
+
+/// The rows in order, each with whether an alert of its kind is open when it is over.
+fn alerted<'a>(
+    scored: &'a [Scored<'a>],
+    threshold: f64,
+) -> impl Iterator<Item = (&'a Scored<'a>, bool)> {
+    let mut open = std::collections::HashSet::new();
+    scored.iter().map(move |one| {
+        if threshold < one.score {
+            open.insert(one.kind);
+        }
+        (one, open.contains(&one.kind))
+    })
+}
+
+/// Share of attacked sessions with an alerted malicious call.
+#[expect(clippy::cast_precision_loss, reason = "counts of sessions")]
+fn recall(scored: &[Scored<'_>], threshold: f64) -> f64 {
+    let mut sessions: HashMap<(&str, &str), bool> = HashMap::new();
+    for (one, is_alerted) in alerted(scored, threshold).filter(|(one, _)| one.is_malicious) {
+        let session = (one.row.agent.as_str(), one.row.session.as_str());
+        *sessions.entry(session).or_default() |= is_alerted;
+    }
+    let found = sessions.values().filter(|is_found| **is_found).count();
+    found as f64 / sessions.len().max(1) as f64
+}
+
+/// What happened to each attacked agent before it was found.
+struct FirstCalls {
+    caught: f64,
+    seconds: Option<f64>,
+    money_before: f64,
+    money_with: f64,
+}
+
+#[derive(Default)]
+struct Victim {
+    first: Option<f64>,
+    found: Option<f64>,
+    calls: usize,
+    money_before: f64,
+    money_with: f64,
+}
+
+impl FirstCalls {
+    #[expect(clippy::cast_precision_loss, reason = "counts of agents")]
+    fn of(scored: &[Scored<'_>], threshold: f64) -> Self {
+        let mut victims: HashMap<&str, Victim> = HashMap::new();
+        for (one, is_alerted) in alerted(scored, threshold).filter(|(one, _)| one.is_malicious) {
+            let victim = victims.entry(one.row.agent.as_str()).or_default();
+            victim.first.get_or_insert(one.row.second);
+            if victim.found.is_some() {
+                continue;
+            }
+            victim.calls += 1;
+            let money = one.row.amount.unwrap_or(0.0).max(0.0);
+            victim.money_with += money;
+            if is_alerted {
+                victim.found = Some(one.row.second);
+            } else {
+                victim.money_before += money;
+            }
+        }
+        let all = victims.len().max(1) as f64;
+        let at_first = |victim: &&Victim| victim.calls == 1 && victim.found.is_some();
+        let mut waits: Vec<f64> =
+            victims.values().filter_map(|victim| Some(victim.found? - victim.first?)).collect();
+        waits.sort_by(f64::total_cmp);
+        Self {
+            caught: victims.values().filter(at_first).count() as f64 / all,
+            seconds: waits.get(waits.len() / 2).copied(),
+            money_before: victims.values().map(|victim| victim.money_before).sum(),
+            money_with: victims.values().map(|victim| victim.money_with).sum(),
+        }
+    }
+}

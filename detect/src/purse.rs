@@ -1,0 +1,96 @@
+//! [`Purse`]: money that went out lately, in hundredths.
+//!
+//! Invariant: what is told was paid: each kind of payment (currency and action) is added up apart, and
+//! of the steps of one order, which all name its amount, only one is counted. Sums are exact.
+
+use crate::facts::Money;
+use crate::hash::fingerprint;
+use crate::pack::{Pack, Unpacker};
+
+/// `N` kinds of payment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Purse<const N: usize> {
+    /// 16 bits of the currency, 16 of the action; 0 is an empty place.
+    kinds: [u32; N],
+    cents: [i64; N],
+}
+
+impl<const N: usize> Default for Purse<N> {
+    fn default() -> Self {
+        Self { kinds: [0; N], cents: [0; N] }
+    }
+}
+
+impl<const N: usize> Pack for Purse<N> {
+    fn pack(&self, out: &mut Vec<u8>) {
+        let Self { kinds, cents } = self;
+        kinds.pack(out);
+        cents.pack(out);
+    }
+
+    fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
+        Some(Self { kinds: Pack::unpack(input)?, cents: Pack::unpack(input)? })
+    }
+}
+
+impl<const N: usize> Purse<N> {
+    pub(crate) fn add(&mut self, money: &Money) {
+        let kind = kind_of(money);
+        let at = self.kinds.iter().position(|found| *found == kind).unwrap_or_else(|| {
+            let least = (0..N).min_by_key(|at| self.cents[*at]);
+            least.expect("there is a place")
+        });
+        if self.kinds[at] != kind {
+            (self.kinds[at], self.cents[at]) = (kind, 0);
+        }
+        self.cents[at] = self.cents[at].saturating_add(money.cents);
+    }
+
+    /// What was paid in the currency of `money`: by the action that paid most. An order that is
+    /// created, approved and paid goes through three actions and costs once.
+    pub(crate) fn paid(&self, money: &Money) -> i64 {
+        let currency = currency_of(kind_of(money));
+        let of_currency = self.kinds.iter().zip(&self.cents);
+        let of_currency = of_currency.filter(|(kind, _)| currency_of(**kind) == currency);
+        of_currency.map(|(_, cents)| *cents).max().unwrap_or(0)
+    }
+}
+
+fn kind_of(money: &Money) -> u32 {
+    let kind = (fingerprint(money.currency) & 0xffff_0000) | (fingerprint(money.key) >> 16);
+    if kind == 0 { 1 } else { kind }
+}
+
+fn currency_of(kind: u32) -> u32 {
+    kind >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::{join, key_of};
+
+    fn money(currency: &str, action: &str, cents: i64) -> Money {
+        let currency = key_of(currency);
+        let key = join(currency, key_of(action));
+        Money { cents, units: 1.0, ln: 0.0, key, currency, is_near_limit: false }
+    }
+
+    #[test]
+    fn steps_of_one_order_count_once_and_currencies_stay_apart() {
+        let mut purse = Purse::<3>::default();
+        for (currency, action, cents) in [
+            ("EUR", "order.create", 100),
+            ("EUR", "order.create", 250),
+            ("EUR", "order.approve", 100),
+            ("USD", "order.create", 7_000),
+            ("EUR", "order.approve", 250),
+        ] {
+            purse.add(&money(currency, action, cents));
+        }
+
+        assert_eq!(purse.paid(&money("EUR", "order.approve", 1)), 350);
+        assert_eq!(purse.paid(&money("USD", "order.approve", 1)), 7_000);
+        assert_eq!(purse.paid(&money("GBP", "order.approve", 1)), 0);
+    }
+}
