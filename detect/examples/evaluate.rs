@@ -1,28 +1,38 @@
 //! Evaluates the detector on labelled rows: one report per file, then the mean of all.
 //!
-//! `zcat FILE.gz | cargo run -p detect --release --example evaluate -- --kind agent-stream - [--scores OUT.csv]`
+//! `cargo run -p detect --release --example evaluate -- --kind agent-stream FILE.jsonl...
+//! [--without peers|probation|calibration] [--scores OUT.csv]`
 
 #![expect(clippy::print_stdout, reason = "an example talks to a terminal")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use detect::Config;
 use detect::evaluate::{Evaluation, Report};
+use detect::{Ablation, Config};
 
 fn main() {
     let mut files = Vec::new();
     let mut scores_to = None;
+    let mut config = Config::default();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--kind" => assert_eq!(args.next().as_deref(), Some("agent-stream"), "the only kind"),
+            "--without" => {
+                config = config.without(match args.next().as_deref() {
+                    Some("peers") => Ablation::Peers,
+                    Some("probation") => Ablation::Probation,
+                    Some("calibration") => Ablation::Calibration,
+                    _ => panic!("wanted peers, probation or calibration"),
+                });
+            }
             "--scores" => scores_to = args.next(),
             _ => files.push(arg),
         }
     }
     let mut reports = Vec::new();
     for file in &files {
-        let mut evaluation = Evaluation::new(Config::default());
+        let mut evaluation = Evaluation::new(config.clone());
         let input: Box<dyn Read> = if file == "-" {
             Box::new(std::io::stdin())
         } else {

@@ -4,6 +4,7 @@
 //! sealed epoch is added to a [`Class`], which is done once per epoch.
 
 use crate::calibration::{BINS, Curve, Histogram, REACH, REACH_OF_FEATURES};
+use crate::config::{Ablation, Config};
 use crate::hash::KeyMap;
 use crate::pack::pack_struct;
 pub(crate) use crate::sums::{
@@ -78,6 +79,24 @@ pub(crate) struct Peers<'a> {
     pub class: &'a Class,
     /// All agents of the company.
     pub company: &'a Class,
+    pub config: &'a Config,
+}
+
+impl Peers<'_> {
+    /// See [`Class::vouchers`].
+    pub(crate) fn vouchers(&self, key: u64) -> f64 {
+        if self.config.is_without(Ablation::Peers) { 0.0 } else { self.class.vouchers(key) }
+    }
+
+    /// Whether no other agent of the class ever dealt with a thing.
+    pub(crate) fn is_unknown(&self, key: u64, agent: u64) -> bool {
+        self.config.is_without(Ablation::Peers) || !self.class.is_held_by_another(key, agent)
+    }
+
+    /// How far something met is trusted, `trust` being what its history says.
+    pub(crate) fn trust(&self, trust: f32) -> f32 {
+        if self.config.is_without(Ablation::Probation) { 1.0 } else { trust }
+    }
 }
 
 /// A class as of a sealed epoch.

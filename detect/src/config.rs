@@ -14,6 +14,20 @@ pub struct Config {
     warmup_events: u64,
     budgets: Budgets,
     detectors: Detectors,
+    /// What is left out, to measure what it is worth.
+    without: Option<Ablation>,
+}
+
+/// A part of the detector that an evaluation leaves out, to measure what it is worth. No deployment
+/// can set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ablation {
+    /// An agent is judged by its own history and by its class's rates; no other agent vouches.
+    Peers,
+    /// What was seen once is trusted.
+    Probation,
+    /// Scores are taken for what they say: minus decimal logarithms.
+    Calibration,
 }
 
 #[derive(Deserialize)]
@@ -27,7 +41,7 @@ struct Unchecked {
 
 impl Default for Unchecked {
     fn default() -> Self {
-        let Config { agents_max, warmup_events, budgets, detectors } = Config::default();
+        let Config { agents_max, warmup_events, budgets, detectors, .. } = Config::default();
         Self { agents_max, warmup_events, budgets, detectors }
     }
 }
@@ -40,7 +54,7 @@ impl TryFrom<Unchecked> for Config {
         if !(1_024..=100_000_000).contains(&agents_max) {
             return Err(format!("wanted 1024 to 100000000 agents-max, found {agents_max}"));
         }
-        Ok(Self { agents_max, warmup_events, budgets, detectors })
+        Ok(Self { agents_max, warmup_events, budgets, detectors, without: None })
     }
 }
 
@@ -51,6 +65,7 @@ impl Default for Config {
             warmup_events: 1_000,
             budgets: Budgets::default(),
             detectors: Detectors::default(),
+            without: None,
         }
     }
 }
@@ -80,6 +95,17 @@ impl Config {
     #[must_use]
     pub fn with_agents_max(mut self, agents_max: u32) -> Self {
         self.agents_max = agents_max;
+        self
+    }
+
+    pub(crate) fn is_without(&self, part: Ablation) -> bool {
+        self.without == Some(part)
+    }
+
+    /// Without a part of the detector.
+    #[must_use]
+    pub fn without(mut self, part: Ablation) -> Self {
+        self.without = Some(part);
         self
     }
 

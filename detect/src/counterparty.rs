@@ -74,7 +74,7 @@ pub(crate) fn judge(
     let place = agent.edges.find(other.edge);
     let is_bygone = place.is_none() && agent.bygone.may_hold(other.edge);
     let trust = match place {
-        Some(place) => agent.edges.trust(place),
+        Some(place) => peers.trust(agent.edges.trust(place)),
         None if is_bygone => TRUST_OF_BYGONE,
         None => 0.0,
     };
@@ -88,14 +88,14 @@ pub(crate) fn judge(
     let novelty = agent.novelty_of(facts.action);
     let rate = novelty.rate_where(rates.new, PRIOR_HOURS);
     let elsewhere = agent.edges.trust_of_kin(other.edge);
-    let this_way = class.vouchers(other.edge);
-    let any_way = class.vouchers(other.key);
+    let this_way = peers.vouchers(other.edge);
+    let any_way = peers.vouchers(other.key);
     let mut sign = CounterpartySign {
         place,
         is_unheard_of: !peers.company.knows(other.key),
         was_met: elsewhere.is_some(),
         is_foreign: !agent.knows_parent(other.parent) && !class.has_seen(other.parent),
-        is_unknown: !class.is_held_by_another(other.key, agent.key),
+        is_unknown: peers.is_unknown(other.key, agent.key),
         is_unseen: facts.is_write && elsewhere.is_none() && !is_bygone,
         strangeness: Strangeness {
             surprise: 0.0,

@@ -45,6 +45,6 @@ mod volume;
 pub mod webhook;
 
 pub use checkpoint::CheckpointError;
-pub use config::{Budgets, Config, Detectors, Weight};
+pub use config::{Ablation, Budgets, Config, Detectors, Weight};
 pub use detector::{Detector, Stats};
 pub use score::{Assessment, Score};

@@ -5,7 +5,7 @@
 //!
 //! Source: detection.md section 6: Good-Turing, `nu = (N_new + 4 nu_g) / (n + 4)`, and the table of q.
 
-use crate::class::{Class, NoveltySums};
+use crate::class::{NoveltySums, Peers};
 use crate::pack::pack_struct;
 
 /// What the class's rate of novelty is worth, in events. Source: detection.md section 6.
@@ -126,15 +126,16 @@ pub(crate) fn judge(
     trust: Option<f32>,
     novelty: Novelty,
     sums: &NoveltySums,
-    class: &Class,
+    peers: Peers<'_>,
     key: u64,
 ) -> Strangeness {
+    let trust = trust.map(|trust| peers.trust(trust));
     if trust.is_some_and(|trust| 1.0 <= trust) {
         return Strangeness::default();
     }
     let rates = Rates::of(sums, &NoveltySums::default());
     let rate = novelty.rate(rates.new);
-    let vouchers = class.vouchers(key);
+    let vouchers = peers.vouchers(key);
     // What peers vouch for, a young agent is about to learn: its own rate says nothing yet.
     let likelihood = likelihood_of_new(rate, rates.strange, vouchers);
     let likelihood =

@@ -12,7 +12,7 @@ use schemas::{DetectorKind, Finding, Severity};
 
 use crate::agent::Agent;
 use crate::class::{Class, ClassDelta, SCALES, TOTAL};
-use crate::config::Config;
+use crate::config::{Ablation, Config};
 use crate::signs::{Feature, Group, Signs};
 
 /// Novelty of ten minutes adds up, to this at most, each counting a tenth more.
@@ -117,24 +117,26 @@ impl Verdict {
         let mut parts = Feature::ALL.map(Part::of);
         let novelty = Novelty::of(signs, config, agent.novel_surprise_at());
         let mut novelty_calibrated = 0.0;
+        let is_raw = config.is_without(Ablation::Calibration);
+        let curve = |scale: usize, raw: f64| if is_raw { raw } else { class.curves[scale].at(raw) };
         for (scale, part) in parts.iter_mut().enumerate() {
             let raw = signs.surprise(part.feature);
             if raw <= 0.0 {
                 continue;
             }
             if part.feature.group() == Group::Novelty {
-                part.calibrated = class.curves[NOVELTY].at(raw);
+                part.calibrated = curve(NOVELTY, raw);
                 continue;
             }
             agent.note_surprise(scale, raw, delta);
-            part.calibrated = class.curves[scale].at(raw);
+            part.calibrated = curve(scale, raw);
             part.surprise = part.calibrated * config.detectors().weight(part.feature.detector());
         }
         if 0.0 < novelty.total {
             if !signs.is_told {
                 agent.note_surprise(NOVELTY, novelty.total, delta);
             }
-            novelty_calibrated = class.curves[NOVELTY].at(novelty.total);
+            novelty_calibrated = curve(NOVELTY, novelty.total);
             for (part, share) in parts.iter_mut().zip(novelty.shares) {
                 part.surprise += novelty.total * share;
             }
@@ -154,10 +156,8 @@ impl Verdict {
             agent.note_surprise(BROAD, broad, delta);
         }
         let hours = hours_per_day(agent, class);
-        let mut verdict =
-            Self::new(&parts, score, class.curves[TOTAL].at(score), hours / TOTAL_SHARE);
-        let other =
-            Self::new(&broad_parts, score, class.curves[BROAD].at(broad), hours / BROAD_SHARE);
+        let mut verdict = Self::new(&parts, score, curve(TOTAL, score), hours / TOTAL_SHARE);
+        let other = Self::new(&broad_parts, score, curve(BROAD, broad), hours / BROAD_SHARE);
         if other.false_per_agent_day < verdict.false_per_agent_day {
             verdict = other;
         }

@@ -147,7 +147,7 @@ impl Shard {
         let delta = open.entry(class_key).or_default();
         let agent = &mut self.agents[at];
         delta.heads.seen += f64::from(u8::from(is_new));
-        let peers = Peers { class, company: population.all() };
+        let peers = Peers { class, company: population.all(), config: view.config };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(Pending { stamped, second: prepared.second, view }, agent, peers, delta);
         let is_ready = view.config.warmup_events() <= population.events;
@@ -183,7 +183,7 @@ impl Shard {
             None => Agent::new(prepared.agent, prepared.second),
         };
         let mut delta = ClassDelta::default();
-        let peers = Peers { class, company: population.all() };
+        let peers = Peers { class, company: population.all(), config: view.config };
         let pending = Pending { stamped, second: prepared.second, view };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(pending, &mut agent, peers, &mut delta);

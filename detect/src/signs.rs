@@ -169,7 +169,7 @@ impl Signs {
             agent.actions.find(facts.action).map(|place| agent.actions.trust(place)),
             agent.action_novelty,
             &class.sums.action_novelty,
-            class,
+            peers,
             facts.action,
         );
         if let Some(network) = facts.network {
@@ -177,7 +177,7 @@ impl Signs {
                 agent.networks.find(network).map(|place| agent.networks.trust(place)),
                 agent.network_novelty,
                 &class.sums.network_novelty,
-                class,
+                peers,
                 network,
             );
         }
@@ -186,7 +186,7 @@ impl Signs {
                 agent.devices.find(device).map(|place| agent.devices.trust(place)),
                 agent.device_novelty,
                 &class.sums.device_novelty,
-                class,
+                peers,
                 device,
             );
         }
