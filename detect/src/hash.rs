@@ -7,8 +7,6 @@
 //! that happens once in 37 million deployments. Memories inside an agent keep 32 bits of a key: one
 //! of 64 remembered counterparties hides a new one with probability 2^-26.
 
-use std::hash::{BuildHasherDefault, Hasher};
-
 /// Odd constants with balanced bits, from the fractions of square roots (as in SHA-512's table).
 const MIX: [u64; 3] = [0x6a09_e667_f3bc_c909, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b];
 
@@ -46,28 +44,8 @@ pub(crate) const fn fingerprint(key: u64) -> u32 {
     if short == 0 { 1 } else { short }
 }
 
-/// Takes a key as its own hash, spread once so that its upper bits are used as well.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = fold(self.0 ^ u64::from(*byte), MIX[0]);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = fold(key ^ MIX[0], MIX[1]);
-    }
-}
-
 /// A map by key. Its order never reaches an output: see `pack.rs`.
-pub(crate) type KeyMap<V> = hashbrown::HashMap<u64, V, BuildHasherDefault<KeyHasher>>;
+pub(crate) type KeyMap<V> = hashbrown::HashMap<u64, V, foldhash::fast::FixedState>;
 
 #[cfg(test)]
 mod tests {
