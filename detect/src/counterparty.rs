@@ -204,7 +204,7 @@ pub(crate) fn touch_recent(
     let at = agent.recent.iter().position(|recent| recent.fingerprint == wanted);
     let at = at.unwrap_or_else(|| {
         let oldest = (0..agent.recent.len()).min_by_key(|at| agent.recent[*at].last);
-        oldest.expect("there are six places")
+        oldest.expect("there are four places")
     });
     let recent = agent.recent[at];
     let is_same = recent.fingerprint == wanted;

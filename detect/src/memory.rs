@@ -221,25 +221,25 @@ impl<const N: usize> Pack for Memory<N> {
 
 /// Known things that had to leave a [`Memory`]: two generations of a Bloom filter.
 ///
-/// At most 48 fingerprints lie in the younger generation; then it becomes the older one. With three
+/// At most 36 fingerprints lie in the younger generation; then it becomes the older one. With three
 /// bits per fingerprint a stranger is taken for an old acquaintance with probability under 2 %.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bygone {
-    younger: [u64; 10],
-    older: [u64; 10],
+    younger: [u64; 7],
+    older: [u64; 7],
     entries: u8,
 }
 
 crate::pack::pack_struct!(Bygone { younger, older, entries });
 
 impl Bygone {
-    const ENTRIES_MAX: u8 = 48;
+    const ENTRIES_MAX: u8 = 36;
 
     fn bits(fingerprint: u32) -> [(usize, u64); 3] {
         let spread = u64::from(fingerprint).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         [spread >> 44, (spread >> 24) & 0xf_ffff, (spread >> 4) & 0xf_ffff].map(|part| {
-            let bit = part % 640;
-            (usize::try_from(bit / 64).expect("below 10"), 1 << (bit % 64))
+            let bit = part % 448;
+            (usize::try_from(bit / 64).expect("below 7"), 1 << (bit % 64))
         })
     }
 
@@ -316,11 +316,11 @@ mod tests {
     #[test]
     fn bygones_are_remembered_and_strangers_seldom_mistaken() {
         let mut bygone = Bygone::default();
-        for n in 0..48 {
+        for n in 0..36 {
             bygone.insert(fingerprint(key_of(&format!("old-{n}"))));
         }
 
-        assert!((0..48).all(|n| bygone.may_hold(key_of(&format!("old-{n}")))));
+        assert!((0..36).all(|n| bygone.may_hold(key_of(&format!("old-{n}")))));
         let mistaken = (0..10_000).filter(|n| bygone.may_hold(key_of(&format!("new-{n}")))).count();
         assert!(mistaken < 200, "{mistaken}");
     }

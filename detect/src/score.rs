@@ -39,7 +39,8 @@ const FACTORS: [f64; 3] = [1.0, 0.75, 0.5];
 const NOVELTY: usize = Feature::Counterparty as usize;
 /// And that of the broad sum, in which all groups count alike.
 const BROAD: usize = Feature::Action as usize;
-/// How the two sums share the budget: most attacks are new, but a burst at night need not be.
+/// How the two sums share the budget: most attacks
+/// are new, but a burst at night need not be.
 const TOTAL_SHARE: f64 = 0.75;
 const BROAD_SHARE: f64 = 0.25;
 /// What the class's hours per day are worth, in days of the agent.
@@ -59,7 +60,7 @@ pub(crate) struct Part {
     pub added: f64,
 }
 
-/// The score of an event, largest part first.
+/// The score of an event; where it is a finding, with the largest part first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     pub parts: [Part; FEATURES],
@@ -161,6 +162,9 @@ impl Verdict {
         if other.false_per_agent_day < verdict.false_per_agent_day {
             verdict = other;
         }
+        if verdict.false_per_agent_day <= config.budgets().review() {
+            verdict.parts.sort_by(|a, b| b.added.total_cmp(&a.added));
+        }
         Some(verdict)
     }
 
@@ -238,35 +242,43 @@ struct Sum {
     usual: f64,
 }
 
-/// Sets what each part adds, sorts the parts by it, and gives the sum: all of the novelty, and the
-/// strongest of each other group, each a little less.
+/// Sets what each part adds and gives the sum: the novelty, and the strongest of each other group,
+/// each a little less than the one before.
 fn add_up(parts: &mut [Part; FEATURES], sum: Sum) -> f64 {
-    for part in parts.iter_mut() {
-        let is_novelty = part.feature.group() == Group::Novelty;
-        part.added = if is_novelty {
-            part.surprise * sum.novelty
+    let mut strongest = [(0.0_f64, FEATURES); Group::COUNT];
+    let mut novelty = 0.0;
+    for (at, part) in parts.iter_mut().enumerate() {
+        let group = part.feature.group();
+        part.added = 0.0;
+        if group == Group::Novelty {
+            part.added = part.surprise * sum.novelty;
+            novelty += part.added;
         } else {
-            (part.surprise - sum.usual).max(0.0)
-        };
+            let excess = part.surprise - sum.usual;
+            let best = &mut strongest[group as usize];
+            if best.0 < excess {
+                *best = (excess, at);
+            }
+        }
     }
-    parts.sort_by(|a, b| b.added.total_cmp(&a.added));
+    strongest.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut factors = FACTORS.into_iter();
-    let mut novelty_factor = None;
-    for at in 0..FEATURES {
-        let group = parts[at].feature.group();
-        let factor = if group == Group::Novelty {
-            *novelty_factor.get_or_insert_with(|| {
-                if sum.usual <= 0.0 { factors.next().unwrap_or(0.0) } else { 1.0 }
-            })
-        } else if parts[..at].iter().any(|before| before.feature.group() == group) {
-            0.0
-        } else {
-            factors.next().unwrap_or(0.0)
-        };
-        parts[at].added *= factor;
+    let mut total = 0.0;
+    // Where novelty is one group among others it takes its place in the order.
+    let mut novelty_factor = (0.0 < sum.usual).then_some(1.0);
+    for (excess, at) in strongest.into_iter().filter(|(_, at)| *at < FEATURES) {
+        if novelty_factor.is_none() && excess <= novelty {
+            novelty_factor = factors.next();
+        }
+        parts[at].added = excess * factors.next().unwrap_or(0.0);
+        total += parts[at].added;
     }
-    parts.sort_by(|a, b| b.added.total_cmp(&a.added));
-    parts.iter().map(|part| part.added).sum()
+    let novelty_factor = novelty_factor.or_else(|| factors.next()).unwrap_or(0.0);
+    for part in parts.iter_mut().filter(|part| part.feature.group() == Group::Novelty) {
+        part.added *= novelty_factor;
+        total += part.added;
+    }
+    total
 }
 
 /// Active hours per active day of the agent, its class counting as three days.

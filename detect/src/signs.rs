@@ -52,6 +52,10 @@ pub(crate) enum Group {
     Origin,
 }
 
+impl Group {
+    pub(crate) const COUNT: usize = 5;
+}
+
 impl Feature {
     pub(crate) const ALL: [Self; SCALES - 1] = [
         Self::Calls,
