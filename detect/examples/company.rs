@@ -57,6 +57,16 @@ fn main() {
         println!("  {:?} {:?} {}", finding.severity, finding.detector, finding.summary);
     }
 
+    let mut nanoseconds: Vec<u128> = Vec::new();
+    for stamped in benign.iter().rev().take(50_000) {
+        let began = Instant::now();
+        std::hint::black_box(detector.score(stamped));
+        nanoseconds.push(began.elapsed().as_nanos());
+    }
+    nanoseconds.sort_unstable();
+    let at = |share: usize| nanoseconds[nanoseconds.len() * share / 100];
+    println!("score: p50 {} ns, p99 {} ns", at(50), at(99));
+
     for kind in ScenarioKind::ALL {
         attack(&company, kind, day(HISTORY_DAYS), &checkpoint);
     }

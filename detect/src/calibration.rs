@@ -11,6 +11,8 @@
 
 #![expect(clippy::cast_precision_loss, reason = "bins are few")]
 
+use std::sync::LazyLock;
+
 use crate::pack::pack_struct;
 
 /// Bins of a histogram; each is a quarter of a decade wide, the last is open.
@@ -42,17 +44,20 @@ pub(crate) struct Histogram {
     counts: [f64; BINS],
 }
 
+/// Surprises that are what they say: 10^-u of them reach u.
+static THEORY: LazyLock<Histogram> = LazyLock::new(|| {
+    let reach = |bin: usize| WEIGHT_OF_THEORY * 10_f64.powf(-(bin as f64) / BINS_PER_DECADE);
+    Histogram {
+        blocks: WEIGHT_OF_THEORY,
+        counts: std::array::from_fn(|bin| reach(bin) - reach(bin + 1)),
+    }
+});
+
 impl Histogram {
     /// Blocks that are in no bin above 0 are in bin 0.
     pub(crate) fn new(blocks: f64, mut counts: [f64; BINS]) -> Self {
         counts[0] = (blocks - counts[1..].iter().sum::<f64>()).max(0.0);
         Self { blocks, counts }
-    }
-
-    /// Surprises that are what they say: 10^-u of them reach u.
-    fn of_theory() -> Self {
-        let reach = |bin: usize| 10_f64.powf(-(bin as f64) / BINS_PER_DECADE);
-        Self { blocks: 1.0, counts: std::array::from_fn(|bin| reach(bin) - reach(bin + 1)) }
     }
 
     fn blend(&mut self, other: &Self, weight: f64) {
@@ -88,10 +93,7 @@ impl Curve {
         if let Some(all) = all {
             counts.blend(all, WEIGHT_OF_ALL);
         }
-        let mut theory = Histogram::of_theory();
-        theory.counts.iter_mut().for_each(|count| *count *= WEIGHT_OF_THEORY);
-        theory.blocks = WEIGHT_OF_THEORY;
-        counts.blend(&theory, WEIGHT_OF_THEORY);
+        counts.blend(&THEORY, WEIGHT_OF_THEORY);
 
         let mut survival = [0.0; BINS + 1];
         for bin in (0..BINS).rev() {
