@@ -6,16 +6,17 @@
 //!
 //! Source of the protocol: detection.md sections 4 and 7.
 
-mod agent_stream;
 mod metrics;
+mod row;
 
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::detector::Detector;
+use crate::score::Score;
 
-pub use agent_stream::{Row, RowError};
 pub use metrics::{Calibration, Recall, Report};
+pub use row::{Row, RowError};
 
 /// Rows folded at once; what is found does not depend on it.
 const BATCH: usize = 4_096;
@@ -27,11 +28,16 @@ pub enum Kind {
     /// Tool calls of agents: `[t, agent, purpose, model, session, "b"|"a", tool, is_write,
     /// [counterparties], amount|null, error, y]`.
     AgentStream,
+    /// Edges of a network: `source,target,MM/DD/YYYY-HH:MM,label` with `-` for benign, or
+    /// `source target weight seconds` without a label. Each is a dealing of its source with its
+    /// target, and of its target with its source.
+    Edges,
 }
 
 /// A detector being evaluated.
 #[derive(Debug)]
 pub struct Evaluation {
+    kind: Kind,
     detector: Detector,
     rows: Vec<Row>,
     scores: Vec<f64>,
@@ -41,8 +47,9 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    pub fn new(config: Config) -> Self {
+    pub fn new(kind: Kind, config: Config) -> Self {
         Self {
+            kind,
             detector: Detector::new(config),
             rows: Vec::new(),
             scores: Vec::new(),
@@ -51,13 +58,19 @@ impl Evaluation {
         }
     }
 
-    /// Takes one line of a file.
+    /// Takes one line of a file; an empty one and a comment (`%`) are none.
     ///
     /// # Errors
     ///
     /// [`RowError`] when it is no such row; nothing was taken then.
     pub fn push(&mut self, line: &str) -> Result<(), RowError> {
-        self.rows.push(Row::read(line)?);
+        if line.trim().is_empty() || line.starts_with('%') {
+            return Ok(());
+        }
+        self.rows.push(match self.kind {
+            Kind::AgentStream => Row::read(line)?,
+            Kind::Edges => Row::read_edge(line)?,
+        });
         self.waiting += 1;
         if self.waiting == BATCH {
             self.fold();
@@ -79,7 +92,12 @@ impl Evaluation {
         for end in ends {
             // A call with several counterparties is as unusual as the most unusual of its dealings.
             let of_row = &scores[start..end];
-            self.scores.push(of_row.iter().map(|one| one.score).fold(f64::MIN, f64::max));
+            let of = match self.kind {
+                Kind::AgentStream => |one: &Score| one.score,
+                // Networks know no novelty that matters: what counts is how much.
+                Kind::Edges => |one: &Score| one.volume + one.score / 100.0,
+            };
+            self.scores.push(of_row.iter().map(of).fold(f64::MIN, f64::max));
             let least = of_row.iter().map(|one| one.false_per_agent_day).fold(f64::MAX, f64::min);
             self.rates.push(least);
             start = end;
@@ -90,7 +108,11 @@ impl Evaluation {
     /// Scores what is left, and tells one score per row, in order, and the metrics.
     pub fn finish(mut self) -> (Vec<f64>, Report) {
         self.fold();
-        let report = metrics::report(&self.rows, &self.scores, &self.rates);
+        let warm_up = match self.kind {
+            Kind::AgentStream => metrics::WARM_UP_SECONDS,
+            Kind::Edges => 0.0,
+        };
+        let report = metrics::report(&self.rows, &self.scores, &self.rates, warm_up);
         (self.scores, report)
     }
 }

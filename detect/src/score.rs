@@ -79,21 +79,26 @@ pub struct Score {
     pub score: f64,
     /// False findings expected per agent and day at this level, no smaller than is known.
     pub false_per_agent_day: f64,
+    /// How unlikely the volume is, before any calibration: the largest minus decimal logarithm of
+    /// calls, writes, failures, money and dealings with one counterparty.
+    pub volume: f64,
 }
 
 impl Default for Score {
     /// Of an event that has nothing unusual.
     fn default() -> Self {
-        Self { score: 0.0, false_per_agent_day: 24.0 }
+        Self { score: 0.0, false_per_agent_day: 24.0, volume: 0.0 }
     }
 }
 
 impl Score {
     pub(crate) fn of(verdict: Option<&Verdict>, signs: &Signs, rarity: f64) -> Self {
         let usual = RARITY_FACTOR * rarity * signs.weight;
-        verdict.map_or(Self { score: usual, ..Self::default() }, |verdict| Self {
+        let volume = signs.volume();
+        verdict.map_or(Self { score: usual, volume, ..Self::default() }, |verdict| Self {
             score: verdict.score + usual,
             false_per_agent_day: verdict.false_per_agent_day,
+            volume,
         })
     }
 }

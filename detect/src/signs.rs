@@ -209,6 +209,15 @@ impl Signs {
         signs
     }
 
+    /// The largest surprise of calls and of dealings with one counterparty; where a tail is too small
+    /// to be told, larger counts still come first.
+    pub(crate) fn volume(&self) -> f64 {
+        let Unusual { surprise, seen, .. } = self.counts[0];
+        let calls = surprise + seen.max(1.0).log10();
+        let BurstSign { surprise, seen, .. } = self.burst;
+        calls.max(surprise + seen.max(1.0).log10())
+    }
+
     /// The raw surprise of a feature.
     pub(crate) fn surprise(&self, feature: Feature) -> f64 {
         match feature {

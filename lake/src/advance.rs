@@ -84,6 +84,17 @@ impl Advance {
         rest
     }
 
+    /// This and `other` as one, for a table with rows of the records of both. They share no partition.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        assert!(self.sequence.is_none() && other.sequence.is_none(), "both count Kafka's offsets");
+        let mut both = self.clone();
+        for (topic, partition, range) in other.partitions() {
+            both.extend(topic, partition, range);
+        }
+        both
+    }
+
     pub fn is_empty(&self) -> bool {
         self.partitions.is_empty() && self.sequence.is_none()
     }
@@ -312,6 +323,18 @@ mod tests {
         assert_eq!(batch.after(&Offsets::default()), batch);
         assert_eq!(batch.after(&recorded(&[(P0, 15), (P1, 9)]).offsets), advance(&[(P0, 15, 20)]));
         assert!(batch.after(&recorded(&[(P0, 20), (P1, 6)]).offsets).is_empty());
+    }
+
+    #[test]
+    fn records_of_two_topics_are_covered_by_one_advance() {
+        let mut registry = Advance::default();
+        registry.extend(&Topic::new("registry"), P0, range(7, 9));
+
+        let both = advance(&[(P0, 10, 20)]).with(&registry);
+
+        let ranges: Vec<_> = both.partitions().map(|(topic, _, range)| (topic, range)).collect();
+        assert_eq!(ranges, [(&topic(), range(10, 20)), (&Topic::new("registry"), range(7, 9))]);
+        assert_eq!(Advance::default().with(&registry), registry);
     }
 
     #[test]

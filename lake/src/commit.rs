@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::advance::{Advance, Verdict};
 use crate::encode::{EncodedFile, encode};
 use crate::log::{Entry, State, TableLog, Version};
+use crate::rows::edges_of;
 use crate::{CommitError, EncodeError, LakeError, rows_from, schema};
 
 /// How often a commit is tried after storage failed. With the pauses below: about a second.
@@ -28,12 +29,18 @@ const RETRIES: u32 = 3;
 /// The pause before the first retry; each further one is four times as long.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Entries of the log after its last checkpoint from which on there is a new one: whoever opens the
+/// table reads them one by one.
+const ENTRIES_PER_CHECKPOINT: u64 = 50;
+
 /// A table, at the newest version this handle has seen.
 #[derive(Debug)]
 pub struct TableHandle {
     log: TableLog,
     /// `None` until the table is made, at the first commit.
     state: Option<State>,
+    /// The table's own id, in its metadata; `None` until it is made.
+    id: Option<String>,
     nothing: Offsets,
 }
 
@@ -44,18 +51,21 @@ struct Pending<'a> {
     now: Timestamp,
     /// Whether the files are in the storage.
     is_stored: bool,
-    /// Whether an entry with these files is in the log. Another worker's entry may move the table
-    /// over the very same range: then that worker has won.
-    is_landed: bool,
+    /// Whether the table may stand at the end of the advance already: another worker's entry may move
+    /// it over the very same range while ours is under way, and then that worker has won.
+    may_be_landed: bool,
+    /// Whether an entry with these files was seen in the log.
+    is_seen: bool,
 }
 
 impl TableHandle {
     pub(crate) async fn open(log: TableLog) -> Result<Self, LakeError> {
         let state = log.newest().await?;
-        if let Some(state) = &state {
-            schema::check(&log, state.version).await?;
-        }
-        Ok(Self { log, state, nothing: Offsets::default() })
+        let id = match &state {
+            Some(state) => Some(schema::check(&log, state.version).await?),
+            None => None,
+        };
+        Ok(Self { log, state, id, nothing: Offsets::default() })
     }
 
     pub fn table(&self) -> Table {
@@ -70,6 +80,11 @@ impl TableHandle {
     /// The next number of a table that numbers its own rows.
     pub fn sequence(&self) -> i64 {
         self.state.as_ref().and_then(|state| state.recorded.sequence).unwrap_or(0)
+    }
+
+    /// The id that the table was given when it was made: no other table has it.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// The version it stands on; `None` until the table is made.
@@ -99,7 +114,7 @@ impl TableHandle {
     /// As [`append`](Self::append), for a table that may be ahead of the offsets the worker started
     /// from (E4): what the table has already is left out. `Ok(None)` if it has everything.
     ///
-    /// All rows lie within `advance`, so they are looked at only if a part of it is cut off; then
+    /// Rows must lie within `advance`; they are looked at only if a part of it is cut off, and then
     /// they must say their place ([`rows_from`]).
     ///
     /// # Errors
@@ -111,17 +126,52 @@ impl TableHandle {
         advance: &Advance,
         now: Timestamp,
     ) -> Result<Option<Version>, CommitError> {
-        let rest = advance.after(self.offsets());
+        let (rows, rest) = self.rest_of(rows, advance)?;
         if rest.is_empty() {
             return Ok(None);
         }
+        self.append(rows, &rest, now).await.map(Some)
+    }
+
+    /// Appends `edges`, which are those of `events` (see [`encode_events`](crate::encode_events)). If the
+    /// table has counted some of the events already (E4), only those of the others. `Ok(None)` if there
+    /// is nothing to add.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn append_edges(
+        &mut self,
+        edges: &RecordBatch,
+        events: &[RecordBatch],
+        advance: &Advance,
+        now: Timestamp,
+    ) -> Result<Option<Version>, CommitError> {
+        assert_eq!(self.table(), Table::CounterpartyEdges, "edges go to their own table");
+        let (events, rest) = self.rest_of(events.to_vec(), advance)?;
+        let edges = if rest == *advance { edges.clone() } else { edges_of(&events) };
+        if edges.num_rows() == 0 {
+            return Ok(None);
+        }
+        self.append(vec![edges], &rest, now).await.map(Some)
+    }
+
+    /// What of `rows` and `advance` the table does not have.
+    fn rest_of(
+        &self,
+        rows: Vec<RecordBatch>,
+        advance: &Advance,
+    ) -> Result<(Vec<RecordBatch>, Advance), EncodeError> {
+        let rest = advance.after(self.offsets());
         let rows = if rest == *advance {
             rows
         } else {
             let cut = rows.iter().map(|rows| rows_from(rows, self.offsets()));
-            cut.collect::<Result<_, _>>().map_err(EncodeError::from)?
+            cut.collect::<Result<_, _>>()?
         };
-        self.append(rows, &rest, now).await.map(Some)
+        let is_covered = !rest.is_empty() || rows.iter().all(|rows| rows.num_rows() == 0);
+        assert!(is_covered, "rows lie within the offsets that they are committed with");
+        Ok((rows, rest))
     }
 
     async fn encoded(
@@ -152,8 +202,9 @@ impl TableHandle {
         now: Timestamp,
     ) -> Result<Version, CommitError> {
         let verdict = self.state.as_ref().map(|state| advance.verdict(&state.recorded));
-        let is_landed = files.is_empty() || verdict == Some(Verdict::Duplicate);
-        let mut pending = Pending { files, advance, now, is_stored: false, is_landed };
+        let may_be_landed = files.is_empty() || verdict == Some(Verdict::Duplicate);
+        let mut pending =
+            Pending { files, advance, now, is_stored: false, may_be_landed, is_seen: false };
         let mut failures = 0;
         loop {
             match self.attempt(&mut pending).await {
@@ -205,12 +256,12 @@ impl TableHandle {
 
     async fn follow_for(&mut self, pending: &mut Pending<'_>) -> Result<(), LakeError> {
         let ours = pending.files.first().map(|file| file.path.as_str());
-        let mut is_landed = pending.is_landed;
+        let mut is_seen = pending.is_seen;
         let sees = |entry: &Entry| {
-            is_landed |= ours.is_some_and(|ours| entry.added.iter().any(|path| path == ours));
+            is_seen |= ours.is_some_and(|ours| entry.added.iter().any(|path| path == ours));
         };
         let followed = self.follow_each(sees).await;
-        pending.is_landed = is_landed;
+        pending.is_seen = is_seen;
         followed
     }
 
@@ -257,11 +308,11 @@ impl TableHandle {
     }
 
     /// Makes the table, or takes the one that another worker made in the meantime.
-    async fn make(&self) -> Result<State, LakeError> {
+    async fn make(&mut self) -> Result<State, LakeError> {
         let made = schema::make(&self.log).await;
         match (self.log.newest().await?, made) {
             (Some(state), _) => {
-                schema::check(&self.log, state.version).await?;
+                self.id = Some(schema::check(&self.log, state.version).await?);
                 Ok(state)
             }
             (None, Err(error)) => Err(error),
@@ -269,13 +320,21 @@ impl TableHandle {
         }
     }
 
-    /// Writes a checkpoint of the log at the newest version, so that opening the table stays fast.
-    /// Nothing depends on it: a failure is for the log only.
+    /// Writes a checkpoint of the log if it has become long, so that opening the table stays fast.
+    /// Nothing depends on it: a failure is for the log only, and the next try is as many commits away.
     ///
     /// # Errors
     ///
     /// [`LakeError::Unavailable`].
-    pub async fn checkpoint(&self) -> Result<(), LakeError> {
+    pub async fn keep_log_short(&mut self) -> Result<(), LakeError> {
+        match &mut self.state {
+            Some(state) if ENTRIES_PER_CHECKPOINT <= state.entries => state.entries = 0,
+            Some(_) | None => return Ok(()),
+        }
+        self.checkpoint().await
+    }
+
+    async fn checkpoint(&self) -> Result<(), LakeError> {
         let unavailable = |cause| LakeError::unavailable(self.table(), cause);
         let mut delta = DeltaTable::new(Arc::clone(&self.log.delta));
         delta.load().await.map_err(unavailable)?;
@@ -286,9 +345,12 @@ impl TableHandle {
 impl Pending<'_> {
     /// The version if it is in the table already, `None` if it is the next thing to commit.
     fn decide(&self, state: &State) -> Result<Option<Version>, CommitError> {
+        if self.is_seen {
+            return Ok(Some(state.version));
+        }
         match self.advance.verdict(&state.recorded) {
             Verdict::Next => Ok(None),
-            Verdict::Duplicate if self.is_landed => Ok(Some(state.version)),
+            Verdict::Duplicate if self.may_be_landed => Ok(Some(state.version)),
             Verdict::Duplicate | Verdict::Superseded => {
                 Err(CommitError::Superseded { offsets: state.recorded.offsets.clone() })
             }

@@ -3,7 +3,7 @@
 //! Invariant: the same rows with the same [`Advance`] give the same bytes under the same name, so
 //! writing them again changes nothing; and no two commits to a table share a name.
 //!
-//! The settings are those measured best for look-ups (`docs/performance.md`): zstd 1, rows sorted,
+//! The settings are those measured best for look-ups by agent and by id: zstd 1, rows sorted,
 //! pages of 4,096 rows with a page index, bloom filters on ids, no dictionary where each value is
 //! another.
 
@@ -24,6 +24,7 @@ use parquet::schema::types::ColumnPath;
 use schemas::Table;
 
 use crate::Advance;
+use crate::rows::edges_of;
 
 pub(crate) mod statistics;
 
@@ -81,6 +82,33 @@ pub fn encode(
     batches: &[RecordBatch],
     advance: &Advance,
 ) -> Result<Vec<EncodedFile>, EncodeError> {
+    encode_each(table, batches, advance, |_| {})
+}
+
+/// As [`encode`] for [`Table::Events`]; and what the events add to the edges between agents and
+/// counterparties, which costs little while they are sorted.
+///
+/// # Errors
+///
+/// [`EncodeError`] if the batches do not have the table's columns.
+pub fn encode_events(
+    batches: &[RecordBatch],
+    advance: &Advance,
+) -> Result<(Vec<EncodedFile>, RecordBatch), EncodeError> {
+    let mut edges = Vec::new();
+    let files = encode_each(Table::Events, batches, advance, |sorted| {
+        edges.push(edges_of(std::slice::from_ref(sorted)));
+    })?;
+    Ok((files, concat_batches(&Table::CounterpartyEdges.arrow_schema(), &edges)?))
+}
+
+/// `sees` is shown the sorted rows of each file.
+fn encode_each(
+    table: Table,
+    batches: &[RecordBatch],
+    advance: &Advance,
+    mut sees: impl FnMut(&RecordBatch),
+) -> Result<Vec<EncodedFile>, EncodeError> {
     let schema = table.arrow_schema();
     if batches.iter().any(|batch| batch.schema().fields() != schema.fields()) {
         return Err(EncodeError::Columns { table });
@@ -93,6 +121,7 @@ pub fn encode(
     let mut files = Vec::new();
     for (month, order) in by_month(table, &rows, order) {
         let part = take_record_batch(&rows, &UInt32Array::from(order))?;
+        sees(&part);
         let part = without_month(table, &part)?;
         let bytes = write(table, &part)?;
         let name = name_of(&bytes, advance);

@@ -87,7 +87,9 @@ pub(crate) fn event(partition: KafkaPartition, offset: i64) -> StampedEvent {
 
 pub(crate) fn rows(events: &[StampedEvent]) -> RecordBatch {
     let mut rows = EventRows::with_capacity(events.len());
-    events.iter().for_each(|event| rows.push(event));
+    for event in events {
+        rows.push(event);
+    }
     rows.finish()
 }
 

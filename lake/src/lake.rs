@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 use object_store::ObjectStore;
-use schemas::Table;
+use schemas::{Offsets, Table};
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::log::{TableLog, Version};
-use crate::provider::ReadOnly;
-use crate::{LakeError, Location, StoreOptions, TableHandle, schema};
+use crate::log::{State, TableLog, Version};
+use crate::provider::{ReadOnly, WithRows};
+use crate::{LakeError, Location, StoreOptions, TableHandle, rows_from, schema};
 
 /// A location with its tables. A clone is the same lake.
 #[derive(Clone)]
@@ -25,9 +26,16 @@ pub struct Lake(Arc<Shared>);
 struct Shared {
     url: Url,
     root: Arc<dyn ObjectStore>,
-    /// Each table at the newest version that was read; kept, so that the next look reads only what
-    /// is new in the log.
-    readers: BTreeMap<Table, Mutex<Option<DeltaTable>>>,
+    readers: BTreeMap<Table, Mutex<Reader>>,
+}
+
+/// A table as it was when it was last looked at; kept, so that the next look reads only what is new
+/// in the log.
+#[derive(Default)]
+struct Reader {
+    delta: Option<DeltaTable>,
+    /// The marks, at the version of `delta` or before; only where somebody asked for them.
+    state: Option<State>,
 }
 
 impl Lake {
@@ -43,7 +51,7 @@ impl Lake {
     /// Opens a lake over a storage that the caller made: `root` is the root of the storage, that of
     /// the bucket for instance. For tests that break the storage.
     pub fn over(location: &Location, root: Arc<dyn ObjectStore>) -> Self {
-        let readers = Table::ALL.iter().map(|table| (*table, Mutex::new(None))).collect();
+        let readers = Table::ALL.iter().map(|table| (*table, Mutex::default())).collect();
         Self(Arc::new(Shared { url: location.url().clone(), root, readers }))
     }
 
@@ -76,6 +84,34 @@ impl Lake {
         }
     }
 
+    /// The events of the newest version, and those of `live` that are not in it: each event once.
+    ///
+    /// `live` has the columns of [`Table::Events`]: rows that a pipeline has read and, as far as it
+    /// knew, not committed. They are taken first and the table is opened afterwards, here, so what was
+    /// committed in between is in the table, and is left out of `live` by the offsets of that version.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`].
+    pub async fn events_with(
+        &self,
+        live: Vec<RecordBatch>,
+    ) -> Result<Arc<dyn TableProvider>, LakeError> {
+        let table = Table::Events;
+        let unavailable = |cause| LakeError::unavailable(table, cause);
+        let (committed, offsets) = match self.newest_with_offsets(table).await? {
+            Some((snapshot, offsets)) => (Some(self.reading(table, snapshot)?), offsets),
+            None => (None, Offsets::default()),
+        };
+        let mut rows = Vec::with_capacity(live.len());
+        for batch in &live {
+            let rest = rows_from(batch, &offsets);
+            rows.push(rest.map_err(|cause| LakeError::unavailable(table, cause))?);
+        }
+        rows.retain(|batch| batch.num_rows() != 0);
+        Ok(Arc::new(WithRows::new(table, committed, rows).map_err(unavailable)?))
+    }
+
     pub(crate) fn reading(
         &self,
         table: Table,
@@ -92,31 +128,81 @@ impl Lake {
 
     /// The newest version; `None` if the table is not made yet.
     pub(crate) async fn newest(&self, table: Table) -> Result<Option<EagerSnapshot>, LakeError> {
-        let unavailable = |cause| LakeError::unavailable(table, cause);
+        let mut reader = self.0.readers[&table].lock().await;
+        newest(&self.log(table), &mut reader.delta).await
+    }
+
+    /// The newest version and the offsets that it has recorded.
+    pub(crate) async fn newest_with_offsets(
+        &self,
+        table: Table,
+    ) -> Result<Option<(EagerSnapshot, Offsets)>, LakeError> {
         let log = self.log(table);
         let mut reader = self.0.readers[&table].lock().await;
-        let known = reader.as_ref().and_then(DeltaTable::version);
-        let (is_known, is_newest) = match known {
-            Some(version) => stands(&log, version).await?,
-            None => (false, false),
-        };
-        if !is_known {
-            match log.newest().await? {
-                Some(newest) if known <= Some(newest.version) => {
-                    schema::check(&log, newest.version).await?;
-                }
-                Some(_) | None if known.is_some() => return Err(LakeError::Gone { table }),
-                Some(_) | None => return Ok(None),
+        loop {
+            let Some(snapshot) = newest(&log, &mut reader.delta).await? else { return Ok(None) };
+            let state = state_at(&log, snapshot.version(), reader.state.take()).await?;
+            let is_same = state.version == snapshot.version();
+            let offsets = state.recorded.offsets.clone();
+            reader.state = Some(state);
+            if is_same {
+                return Ok(Some((snapshot, offsets)));
             }
-            *reader = None;
         }
-        let delta = reader.get_or_insert_with(|| DeltaTable::new(Arc::clone(&log.delta)));
-        if !is_newest {
-            delta.update_incremental(None).await.map_err(unavailable)?;
-        }
-        let state = delta.snapshot().map_err(unavailable)?;
-        Ok(Some(state.snapshot().clone()))
     }
+}
+
+/// What the table had recorded at `version`; what it has now, if the log does not tell any more.
+async fn state_at(
+    log: &TableLog,
+    version: Version,
+    known: Option<State>,
+) -> Result<State, LakeError> {
+    let table = log.table;
+    let anew = async || log.newest().await?.ok_or(LakeError::Gone { table });
+    let mut state = match known {
+        Some(state) if state.version <= version => state,
+        Some(_) | None => anew().await?,
+    };
+    while state.version < version {
+        let next = state.version + 1;
+        let entry = log.entry(next).await.map_err(|cause| LakeError::unavailable(table, cause))?;
+        match entry {
+            Some(entry) => state.note(next, entry.transactions),
+            None => state = anew().await?,
+        }
+    }
+    Ok(state)
+}
+
+/// The newest version, read on from `reader`.
+async fn newest(
+    log: &TableLog,
+    reader: &mut Option<DeltaTable>,
+) -> Result<Option<EagerSnapshot>, LakeError> {
+    let table = log.table;
+    let unavailable = |cause| LakeError::unavailable(table, cause);
+    let known = reader.as_ref().and_then(DeltaTable::version);
+    let (is_known, is_newest) = match known {
+        Some(version) => stands(log, version).await?,
+        None => (false, false),
+    };
+    if !is_known {
+        match log.newest().await? {
+            Some(newest) if known <= Some(newest.version) => {
+                schema::check(log, newest.version).await?;
+            }
+            Some(_) | None if known.is_some() => return Err(LakeError::Gone { table }),
+            Some(_) | None => return Ok(None),
+        }
+        *reader = None;
+    }
+    let delta = reader.get_or_insert_with(|| DeltaTable::new(Arc::clone(&log.delta)));
+    if !is_newest {
+        delta.update_incremental(None).await.map_err(unavailable)?;
+    }
+    let state = delta.snapshot().map_err(unavailable)?;
+    Ok(Some(state.snapshot().clone()))
 }
 
 /// Whether `version` is still in the log, and whether nothing comes after it: two look-ups, where

@@ -30,14 +30,14 @@ mod schema;
 
 pub use advance::{Advance, SequenceRange, rows_from};
 pub use commit::TableHandle;
-pub use encode::{EncodeError, EncodedFile, encode};
+pub use encode::{EncodeError, EncodedFile, encode, encode_events};
 pub use error::{Cause, CommitError, LakeError};
 pub use lake::Lake;
 pub use location::{InvalidLocation, Location, StoreOptions};
 pub use log::Version;
 pub use provider::empty_provider;
 pub use rows::{
-    Delivery, DeliveryRows, Edge, EdgeRows, EventRows, FindingRows, RegistryRows, RejectRows,
-    RowError, decode_deliveries, decode_edges, decode_events, decode_findings, decode_registry,
-    decode_rejects, edges_of,
+    Delivery, DeliveryRows, Edge, EventRows, FindingRows, RegistryRows, RejectRows, RowError,
+    decode_deliveries, decode_edges, decode_events, decode_findings, decode_registry,
+    decode_rejects,
 };

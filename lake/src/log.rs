@@ -39,6 +39,8 @@ pub type Version = u64;
 pub(crate) struct State {
     pub(crate) version: Version,
     pub(crate) recorded: Recorded,
+    /// Entries that were read one by one, because no checkpoint that we know of holds them.
+    pub(crate) entries: u64,
 }
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
             self.recorded.note(&app_id, at);
         }
         self.version = version;
+        self.entries += 1;
     }
 }
 
@@ -119,7 +122,9 @@ impl TableLog {
             let bytes = self.get(path).await.map_err(unreadable)?;
             note_checkpoint(bytes, &mut recorded).map_err(unreadable)?;
         }
-        for commit in listing.tail().map_err(unreadable)? {
+        let tail = listing.tail().map_err(unreadable)?;
+        let entries = tail.end - tail.start;
+        for commit in tail {
             let entry = self.entry(commit).await.map_err(unreadable)?.ok_or_else(|| {
                 unreadable(Reason(format!("wanted log entry {commit}, found none")).into())
             })?;
@@ -127,7 +132,7 @@ impl TableLog {
                 recorded.note(&app_id, version);
             }
         }
-        Ok(Some(State { version, recorded }))
+        Ok(Some(State { version, recorded, entries }))
     }
 
     /// The entry that makes `version`; `None` if there is none.

@@ -6,13 +6,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::MemTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake::kernel::EagerSnapshot;
 use object_store::ObjectStore;
@@ -93,6 +96,64 @@ impl TableProvider for ReadOnly {
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         self.scan.supports_filters_pushdown(filters)
+    }
+}
+
+/// One version of a table, if it is made, and rows that are not in it.
+#[derive(Debug)]
+pub(crate) struct WithRows {
+    committed: Option<ReadOnly>,
+    rows: MemTable,
+}
+
+impl WithRows {
+    pub(crate) fn new(
+        table: Table,
+        committed: Option<ReadOnly>,
+        rows: Vec<RecordBatch>,
+    ) -> Result<Self> {
+        Ok(Self { committed, rows: MemTable::try_new(table.arrow_schema(), vec![rows])? })
+    }
+}
+
+#[async_trait]
+impl TableProvider for WithRows {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rows = self.rows.scan(session, projection, filters, limit).await?;
+        let Some(committed) = &self.committed else { return Ok(rows) };
+        let committed = committed.scan(session, projection, filters, limit).await?;
+        UnionExec::try_new(vec![committed, rows])
+    }
+
+    /// No filter is exact: the rows in memory are not filtered here.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        use TableProviderFilterPushDown::{Exact, Inexact, Unsupported};
+        let Some(committed) = &self.committed else {
+            return Ok(vec![Unsupported; filters.len()]);
+        };
+        let supported = committed.supports_filters_pushdown(filters)?;
+        let with_rows = |one| match one {
+            Exact | Inexact => Inexact,
+            Unsupported => Unsupported,
+        };
+        Ok(supported.into_iter().map(with_rows).collect())
     }
 }
 

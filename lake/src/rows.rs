@@ -13,7 +13,8 @@ mod rejects;
 
 pub use columns::RowError;
 pub use deliveries::{Delivery, DeliveryRows, decode_deliveries};
-pub use edges::{Edge, EdgeRows, decode_edges, edges_of};
+pub(crate) use edges::edges_of;
+pub use edges::{Edge, decode_edges};
 pub use events::{EventRows, decode_events};
 pub use findings::{FindingRows, decode_findings};
 pub use registry::{RegistryRows, decode_registry};

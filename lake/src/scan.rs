@@ -6,16 +6,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Expr, col, lit, not};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use schemas::{Offset, Offsets, RegistryChange, Table, Timestamp};
+use schemas::{Offset, OffsetRange, Offsets, RegistryChange, Table, Timestamp};
 
 use crate::log::{TableLog, Version};
-use crate::rows::{RegistryRows, decode_registry};
-use crate::{Advance, CommitError, Lake, LakeError, SequenceRange};
+use crate::rows::{Delivery, RegistryRows, decode_deliveries, decode_registry};
+use crate::{Advance, CommitError, EncodeError, Lake, LakeError, SequenceRange};
 
 /// Memory for sorting; what is more goes to temporary files.
 const SORT_BYTES_MAX: usize = 512 << 20;
@@ -51,6 +53,61 @@ impl Lake {
         Ok(stream.map_err(move |cause| LakeError::unavailable(table, cause)).boxed())
     }
 
+    /// The attempts at deliveries that began at `time` or later.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`].
+    pub async fn read_deliveries_since(&self, time: Timestamp) -> Result<Vec<Delivery>, LakeError> {
+        let table = Table::Deliveries;
+        let micros = ScalarValue::TimestampMicrosecond(Some(time.as_micros()), Some("UTC".into()));
+        let mut deliveries = Vec::new();
+        for batch in self.read(table, col("time").gt_eq(lit(micros))).await? {
+            let decoded = decode_deliveries(&batch);
+            deliveries.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
+        }
+        Ok(deliveries)
+    }
+
+    /// Makes the table of edges out of the events, in a lake that has events and no such table.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; `Superseded` if another worker has made it at the same time.
+    pub async fn make_edges(&self, now: Timestamp) -> Result<(), CommitError> {
+        let mut edges = self.table(Table::CounterpartyEdges).await?;
+        let known = self.newest_with_offsets(Table::Events).await?;
+        let (None, Some((snapshot, offsets))) = (edges.version(), known) else { return Ok(()) };
+        let mut advance = Advance::default();
+        for (topic, partition, end) in offsets.iter().filter(|(.., end)| Offset::START < *end) {
+            advance.extend(topic, partition, OffsetRange { start: Offset::START, end });
+        }
+        if advance.is_empty() {
+            return Ok(());
+        }
+        let unavailable = |cause| LakeError::unavailable(Table::Events, cause);
+        let reading = Arc::new(self.reading(Table::Events, snapshot)?);
+        let frame = session().and_then(|session| session.read_table(reading));
+        let frame = frame.and_then(|events| {
+            let ids = vec![col("agent_id"), col("counterparty_id")];
+            let uses = vec![
+                min(col("time")).alias("first_time"),
+                max(col("time")).alias("last_time"),
+                count(lit(1)).alias("events"),
+            ];
+            events.filter(col("counterparty_id").is_not_null())?.aggregate(ids, uses)
+        });
+        let found = frame.map_err(unavailable)?.collect().await.map_err(unavailable)?;
+        let schema = Table::CounterpartyEdges.arrow_schema();
+        let rows = found
+            .iter()
+            .map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()))
+            .collect::<Result<_, _>>()
+            .map_err(EncodeError::from)?;
+        edges.append(rows, &advance, now).await?;
+        Ok(())
+    }
+
     /// Every change of the registry once, in the order in which they were first told.
     ///
     /// # Errors
@@ -59,7 +116,7 @@ impl Lake {
     pub async fn read_registry(&self) -> Result<Vec<RegistryChange>, LakeError> {
         let table = Table::RegistryChanges;
         let mut changes = Vec::new();
-        for batch in self.read(table).await? {
+        for batch in self.read(table, lit(true)).await? {
             let decoded = decode_registry(&batch);
             changes.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
         }
@@ -103,13 +160,14 @@ impl Lake {
         Ok(count)
     }
 
-    /// All rows of a small table.
-    async fn read(&self, table: Table) -> Result<Vec<RecordBatch>, LakeError> {
+    /// The rows of a small table, or those of a large one that are `wanted`.
+    async fn read(&self, table: Table, wanted: Expr) -> Result<Vec<RecordBatch>, LakeError> {
         let unavailable = |cause| LakeError::unavailable(table, cause);
         let Some(provider) = self.provider(table).await? else {
             return Ok(Vec::new());
         };
         let frame = session().and_then(|session| session.read_table(provider));
+        let frame = frame.and_then(|frame| frame.filter(wanted));
         frame.map_err(unavailable)?.collect().await.map_err(unavailable)
     }
 }

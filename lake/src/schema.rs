@@ -59,12 +59,12 @@ fn fields_of(schema: &Schema) -> Result<Vec<StructField>, ArrowError> {
     schema.fields().iter().map(|field| field.as_ref().try_into_kernel()).collect()
 }
 
-/// Compares the table at `version` with what this build writes.
+/// Compares the table at `version` with what this build writes, and tells the table's id.
 ///
 /// # Errors
 ///
 /// [`LakeError::Schema`] or [`LakeError::OffsetsExpire`] if they differ.
-pub(crate) async fn check(log: &TableLog, version: Version) -> Result<(), LakeError> {
+pub(crate) async fn check(log: &TableLog, version: Version) -> Result<String, LakeError> {
     let table = log.table;
     let snapshot = Snapshot::try_new(&log.delta, Some(version))
         .await
@@ -99,7 +99,7 @@ pub(crate) async fn check(log: &TableLog, version: Version) -> Result<(), LakeEr
             return differs(found.name(), "no such column".to_owned(), typed(found));
         }
     }
-    Ok(())
+    Ok(snapshot.metadata().id().to_owned())
 }
 
 fn is_same(wanted: &Field, found: &Field) -> bool {

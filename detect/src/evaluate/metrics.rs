@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::agent_stream::Row;
+use super::row::Row;
 
 /// Source: 7 days of warm-up, detection.md section 7.
-const WARM_UP_SECONDS: f64 = 7.0 * 86_400.0;
+pub(super) const WARM_UP_SECONDS: f64 = 7.0 * 86_400.0;
 /// False alerts per agent-day. Source: detection.md section 6, calibration.
 const BUDGETS: [f64; 3] = [0.1, 0.03, 0.01];
 
@@ -67,12 +67,13 @@ struct Scored<'a> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64]) -> Report {
+pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64], warm_up: f64) -> Report {
+    let from = rows.first().map_or(0.0, |row| row.second.min(0.0)) + warm_up;
     let mut kinds = HashMap::new();
     let scored: Vec<Scored<'_>> = rows
         .iter()
         .zip(scores.iter().zip(rates))
-        .filter(|(row, _)| WARM_UP_SECONDS <= row.second && (row.label == 0 || row.label == 1))
+        .filter(|(row, _)| from <= row.second && (row.label == 0 || row.label == 1))
         .map(|(row, (score, rate))| {
             let next = kinds.len();
             let of_row = (row.agent.as_str(), row.tool.as_str(), row.counterparties.as_slice());
@@ -84,7 +85,7 @@ pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64]) -> Report {
     agents.sort_unstable();
     agents.dedup();
     let last = rows.last().map_or(0.0, |row| row.second);
-    let days = ((last - WARM_UP_SECONDS) / 86_400.0).ceil().max(0.0);
+    let days = ((last - from) / 86_400.0).ceil().max(0.0);
     let agent_days = agents.len() as f64 * days;
     let thresholds = BUDGETS.map(|budget| threshold(&scored, kinds.len(), budget * agent_days));
     let [review, page, block] = thresholds.map(|threshold| recall(&scored, threshold));
@@ -232,5 +233,41 @@ impl FirstCalls {
             money_before: victims.values().map(|victim| victim.money_before).sum(),
             money_with: victims.values().map(|victim| victim.money_with).sum(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(second: f64, agent: u32, tool: &str, other: &str, label: i32) -> Row {
+        let line = format!(
+            r#"[{second}, {agent}, "mail", "m", "s{second}", "b", "{tool}", 1, ["{other}"], 5.0, false, {label}]"#
+        );
+        Row::read(&line).unwrap()
+    }
+
+    #[test]
+    fn alerts_are_unique_and_an_open_one_catches_what_follows() {
+        let day = 86_400.0;
+        let rows = [
+            row(1.0 * day, 1, "send", "early", 0),
+            row(8.0 * day, 1, "send", "friend", 0),
+            row(9.0 * day, 1, "send", "thief", 1),
+            row(10.0 * day, 1, "send", "thief", 1),
+            row(11.0 * day, 1, "send", "friend", 0),
+            row(17.0 * day, 1, "send", "friend", -1),
+        ];
+
+        let told = report(&rows, &[9.0, 1.0, 5.0, 0.5, 2.0, 9.0], &[1.0; 6], WARM_UP_SECONDS);
+
+        assert_eq!((told.rows, told.scored, told.malicious), (6, 4, 2));
+        assert!((told.auc - 0.5).abs() < 1e-9 && (told.agent_days - 10.0).abs() < 1e-9);
+        // One false alert in ten agent-days is allowed, so everything may be alerted.
+        assert!((told.recall.review - 1.0).abs() < 1e-9);
+        assert!((told.recall.block - 1.0).abs() < 1e-9, "the second call has an open alert");
+        assert!((told.caught_at_first_call - 1.0).abs() < 1e-9);
+        assert!(told.money_before_first_finding.abs() < 1e-9);
+        assert!((told.money_with_first_finding - 5.0).abs() < 1e-9);
     }
 }

@@ -1,9 +1,11 @@
+//! Commits that race, fail, are repeated or meet a foreign table.
+
 use std::fs;
 
 use deltalake::kernel::EagerSnapshot;
 use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
-use schemas::{KafkaPartition, Offset, OffsetRange, Table};
+use schemas::{KafkaPartition, Offset, Table};
 
 use crate::fixtures::{
     Fault, P0, P1, batch, event, faulty, local, now, places, position, rows, topic,
@@ -97,7 +99,9 @@ async fn workers_that_commit_at_the_same_moment_never_both_win_a_range() {
                 let start = offset_of(&handle, P0).unwrap().0;
                 let (_, advance) = batch(P0, start, start + 2);
                 let mut events = [event(P0, start), event(P0, start + 1)];
-                events.iter_mut().for_each(|event| event.ingested_at = worker);
+                for event in &mut events {
+                    event.ingested_at = worker;
+                }
                 match handle.append(vec![rows(&events)], &advance, now()).await {
                     Ok(_) => won += 1,
                     Err(CommitError::Superseded { .. }) => {}
@@ -199,6 +203,103 @@ async fn a_table_that_is_ahead_takes_only_what_it_does_not_have() {
 
     assert_eq!((nothing, rest), (None, Some(2)));
     assert_eq!(places(&lake).await, (0..8).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn rows_beside_their_offsets_are_a_bug_and_never_dropped() {
+    let (lake, _) = faulty();
+    let mut handle = events_of(&lake).await;
+    let (rows, _) = batch(P0, 0, 5);
+    let mut task = tokio::task::JoinSet::new();
+
+    task.spawn(
+        async move { handle.append_rest(vec![rows], &Advance::default(), now()).await.unwrap() },
+    );
+
+    assert!(task.join_next().await.unwrap().unwrap_err().is_panic());
+}
+
+#[tokio::test]
+async fn edges_that_are_committed_again_count_each_event_once() {
+    let (lake, _) = faulty();
+    let mut handle = lake.table(Table::CounterpartyEdges).await.unwrap();
+    let (first, first_advance) = batch(P0, 0, 5);
+    append_edges(&mut handle, first, &first_advance).await;
+
+    let (more, more_advance) = batch(P0, 0, 8);
+    append_edges(&mut handle, more.clone(), &more_advance).await;
+    let nothing = append_edges(&mut handle, more, &more_advance).await;
+
+    assert_eq!(nothing, None);
+    assert_eq!(edges(&lake).await.iter().map(|edge| edge.events).sum::<u64>(), 8);
+}
+
+async fn append_edges(
+    handle: &mut TableHandle,
+    events: arrow::array::RecordBatch,
+    advance: &Advance,
+) -> Option<u64> {
+    let (_, edges) = crate::encode_events(std::slice::from_ref(&events), advance).unwrap();
+    handle.append_edges(&edges, &[events], advance, now()).await.unwrap()
+}
+
+async fn edges(lake: &Lake) -> Vec<crate::Edge> {
+    let session = datafusion::prelude::SessionContext::new();
+    let provider = lake.provider(Table::CounterpartyEdges).await.unwrap().unwrap();
+    let batches = session.read_table(provider).unwrap().collect().await.unwrap();
+    batches.iter().flat_map(|batch| crate::decode_edges(batch).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_landed_commit_is_told_so_even_if_another_worker_went_on_from_it() {
+    let (lake, _) = faulty();
+    append(&mut events_of(&lake).await, P0, 0, 2).await.unwrap();
+    let (mut unaware, mut landed) = (events_of(&lake).await, events_of(&lake).await);
+    append(&mut landed, P0, 2, 5).await.unwrap();
+    append(&mut events_of(&lake).await, P0, 5, 9).await.unwrap();
+
+    append(&mut unaware, P0, 2, 5).await.unwrap();
+
+    assert_eq!(offset_of(&unaware, P0), Some(Offset(9)));
+    assert_eq!(places(&lake).await, (0..9).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn every_table_has_an_id_of_its_own_that_stays() {
+    let (lake, _) = faulty();
+    let mut handle = events_of(&lake).await;
+    assert_eq!(handle.id(), None);
+
+    append(&mut handle, P0, 0, 1).await.unwrap();
+
+    let id = handle.id().unwrap().to_owned();
+    assert_eq!(events_of(&lake).await.id(), Some(id.as_str()));
+    let (other, _) = faulty();
+    let mut other = events_of(&other).await;
+    append(&mut other, P0, 0, 1).await.unwrap();
+    assert_ne!(other.id(), Some(id.as_str()));
+}
+
+#[tokio::test]
+async fn a_log_that_became_long_is_checkpointed_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = local(folder.path());
+    let last = folder.path().join("events/_delta_log/_last_checkpoint");
+    let mut handle = events_of(&lake).await;
+    for n in 0..30 {
+        append(&mut handle, P0, n, n + 1).await.unwrap();
+        handle.keep_log_short().await.unwrap();
+    }
+    assert!(!last.exists());
+
+    let mut handle = events_of(&lake).await;
+    for n in 30..60 {
+        append(&mut handle, P0, n, n + 1).await.unwrap();
+        handle.keep_log_short().await.unwrap();
+    }
+
+    assert!(last.exists());
+    assert_eq!(events_of(&lake).await.offsets(), handle.offsets());
 }
 
 #[tokio::test]
@@ -326,15 +427,11 @@ async fn a_table_without_kafka_offsets_counts_by_itself() {
 async fn equal_rows_of_two_commits_are_both_kept() {
     let (lake, _) = faulty();
     let mut handle = lake.table(Table::CounterpartyEdges).await.unwrap();
-    let edges = crate::edges_of([&event(P0, 1)], &schemas::Offsets::default());
     for start in 0..2 {
-        let mut rows = crate::EdgeRows::default();
-        edges.iter().for_each(|edge| rows.push(edge));
-        let mut advance = Advance::default();
-        let place = position(P0, start);
-        let range = OffsetRange { start: place.offset, end: place.offset.next() };
-        advance.extend(&topic(), P0, range);
-        handle.append(vec![rows.finish()], &advance, now()).await.unwrap();
+        let mut same = event(P0, 1);
+        same.position = position(P0, start);
+        let (_, advance) = batch(P0, start, start + 1);
+        append_edges(&mut handle, rows(&[same]), &advance).await;
     }
 
     let snapshot = lake.newest(Table::CounterpartyEdges).await.unwrap().unwrap();

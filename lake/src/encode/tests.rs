@@ -1,3 +1,5 @@
+//! Files: what they are called, how they are sorted, what their statistics say.
+
 use std::collections::BTreeMap;
 
 use arrow::array::AsArray as _;

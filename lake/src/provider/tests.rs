@@ -1,3 +1,5 @@
+//! Tables as a query sees them.
+
 use arrow::array::RecordBatch;
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::SessionContext;
@@ -136,4 +138,60 @@ async fn a_table_that_is_not_made_is_none() {
     let (lake, _) = faulty();
 
     assert!(lake.provider(Table::Findings).await.unwrap().is_none());
+}
+
+async fn offsets_in(provider: Arc<dyn TableProvider>, wanted: &str) -> Vec<i64> {
+    let session = SessionContext::new();
+    session.register_table("events", provider).unwrap();
+    let sql = format!("SELECT kafka_offset FROM events WHERE {wanted} ORDER BY kafka_offset");
+    let batches = collect(&session, &sql).await;
+    let offsets = |batch: &RecordBatch| {
+        let column = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(
+            &batch["kafka_offset"],
+        );
+        column.values().to_vec()
+    };
+    batches.iter().flat_map(offsets).collect()
+}
+
+#[tokio::test]
+async fn an_event_that_is_committed_while_it_is_asked_for_is_seen_once() {
+    let (lake, _) = faulty();
+    let mut handle = lake.table(Table::Events).await.unwrap();
+    let (buffered, _) = batch(P0, 3, 6);
+    let (in_flight, advance) = batch(P0, 0, 3);
+    let live = || vec![in_flight.clone(), buffered.clone()];
+
+    let before = lake.events_with(live()).await.unwrap();
+    handle.append(vec![in_flight.clone()], &advance, now()).await.unwrap();
+    let after = lake.events_with(live()).await.unwrap();
+    let (_, more) = batch(P0, 3, 5);
+    let (more_rows, _) = batch(P0, 3, 5);
+    handle.append(vec![more_rows], &more, now()).await.unwrap();
+    let later = lake.events_with(live()).await.unwrap();
+    let idle = lake.events_with(Vec::new()).await.unwrap();
+
+    for provider in [before, after, later] {
+        assert_eq!(offsets_in(provider, "true").await, [0, 1, 2, 3, 4, 5]);
+    }
+    assert_eq!(offsets_in(idle, "true").await, [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_filter_holds_for_committed_and_live_events_alike() {
+    let (lake, _) = faulty();
+    let mut handle = lake.table(Table::Events).await.unwrap();
+    let (rows, advance) = batch(P0, 0, 7);
+    handle.append(vec![rows], &advance, now()).await.unwrap();
+    let (live, _) = batch(P0, 7, 14);
+    let provider = lake.events_with(vec![live]).await.unwrap();
+
+    for wanted in [
+        "agent_id = 'agent-3'",
+        "agent_id = 'agent-3' AND month = '2026-03'",
+        "kafka_offset IN (3, 10)",
+    ] {
+        assert_eq!(offsets_in(Arc::clone(&provider), wanted).await, [3, 10], "{wanted}");
+    }
+    assert!(offsets_in(provider, "month = '2025-01'").await.is_empty());
 }

@@ -31,6 +31,11 @@ pub(super) fn texts(rows: usize) -> StringBuilder {
     StringBuilder::with_capacity(rows, rows * TEXT_BYTES)
 }
 
+/// Bytes of the texts in these columns.
+pub(super) fn text_bytes<const COLUMNS: usize>(columns: [&StringBuilder; COLUMNS]) -> usize {
+    columns.iter().map(|column| column.values_slice().len()).sum()
+}
+
 pub(super) fn times(rows: usize) -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
 }

@@ -4,11 +4,12 @@
 //! the largest `last_time` and the sum of `events` of an edge. So a commit never reads the table, and
 //! the table's own offsets keep it in step with `events`: rows and marks are in one commit here too.
 
-use std::collections::BTreeMap;
-
-use arrow::array::{Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::array::{
+    Array as _, AsArray as _, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use schemas::{AgentId, CounterpartyId, Offsets, StampedEvent, Table, Timestamp};
+use datafusion::common::HashMap;
+use schemas::{AgentId, CounterpartyId, Table, Timestamp};
 
 use super::columns::{Columns, RowError, batch, finished, texts, times};
 
@@ -24,81 +25,88 @@ pub struct Edge {
     pub events: u64,
 }
 
-/// The edges of those events that are not below `offsets` (what the table has already), sorted by
-/// agent and counterparty.
-pub fn edges_of<'a>(
-    events: impl IntoIterator<Item = &'a StampedEvent>,
-    offsets: &Offsets,
-) -> Vec<Edge> {
-    let mut edges: BTreeMap<(&AgentId, &CounterpartyId), Edge> = BTreeMap::new();
-    for StampedEvent { event, position, .. } in events {
-        let Some(counterparty) = &event.counterparty_id else { continue };
-        if !offsets.is_empty() && offsets.covers(position) {
-            continue;
+/// What was seen of one edge so far.
+struct Uses {
+    first_us: i64,
+    last_us: i64,
+    events: i64,
+}
+
+/// Distinct counterparties of one agent for which the memory is kept for the next agent.
+const KEPT_MAX: usize = 1_024;
+
+/// The edges of `events` (columns of [`Table::Events`]) as columns of [`Table::CounterpartyEdges`].
+///
+/// Events that are sorted by agent give one row for each edge; in any other order an edge may have
+/// several, which mean the same. Agent by agent, a look-up stays in the nearest cache: one table of all
+/// edges costs eight times as much.
+pub(crate) fn edges_of(events: &[RecordBatch]) -> RecordBatch {
+    let mut rows = EdgeRows::with_capacity(0);
+    let mut uses: HashMap<&str, Uses> = HashMap::new();
+    let mut agent = "";
+    for batch in events {
+        let agents = batch["agent_id"].as_string::<i32>();
+        let counterparties = batch["counterparty_id"].as_string::<i32>();
+        let times = batch["time"].as_primitive::<TimestampMicrosecondType>().values();
+        for row in (0..batch.num_rows()).filter(|row| counterparties.is_valid(*row)) {
+            if agents.value(row) != agent {
+                rows.take(agent, &mut uses);
+                agent = agents.value(row);
+            }
+            let time_us = times[row];
+            let uses = uses.entry(counterparties.value(row)).or_insert(Uses {
+                first_us: time_us,
+                last_us: time_us,
+                events: 0,
+            });
+            uses.first_us = uses.first_us.min(time_us);
+            uses.last_us = uses.last_us.max(time_us);
+            uses.events += 1;
         }
-        let edge = edges.entry((&event.agent_id, counterparty)).or_insert_with(|| Edge {
-            agent_id: event.agent_id.clone(),
-            counterparty_id: counterparty.clone(),
-            first_time: event.time,
-            last_time: event.time,
-            events: 0,
-        });
-        edge.first_time = edge.first_time.min(event.time);
-        edge.last_time = edge.last_time.max(event.time);
-        edge.events += 1;
     }
-    edges.into_values().collect()
+    rows.take(agent, &mut uses);
+    rows.finish()
 }
 
 /// Rows of `counterparty_edges` while they are collected.
-#[derive(Debug)]
-pub struct EdgeRows {
+struct EdgeRows {
     agent_id: StringBuilder,
     counterparty_id: StringBuilder,
     first_time: TimestampMicrosecondBuilder,
     last_time: TimestampMicrosecondBuilder,
     events: Int64Builder,
-    rows: usize,
-}
-
-impl Default for EdgeRows {
-    fn default() -> Self {
-        Self::with_capacity(0)
-    }
 }
 
 impl EdgeRows {
-    pub fn with_capacity(rows: usize) -> Self {
+    fn with_capacity(rows: usize) -> Self {
         Self {
             agent_id: texts(rows),
             counterparty_id: texts(rows),
             first_time: times(rows),
             last_time: times(rows),
             events: Int64Builder::with_capacity(rows),
-            rows: 0,
         }
     }
 
-    pub fn push(&mut self, edge: &Edge) {
-        self.agent_id.append_value(&edge.agent_id);
-        self.counterparty_id.append_value(&edge.counterparty_id);
-        self.first_time.append_value(edge.first_time.as_micros());
-        self.last_time.append_value(edge.last_time.as_micros());
-        self.events.append_value(i64::try_from(edge.events).unwrap_or(i64::MAX));
-        self.rows += 1;
+    /// Everything about one agent; nothing is left in `uses`.
+    fn take(&mut self, agent: &str, uses: &mut HashMap<&str, Uses>) {
+        for (counterparty, uses) in uses.drain() {
+            self.push(agent, counterparty, &uses);
+        }
+        if KEPT_MAX < uses.capacity() {
+            uses.shrink_to(0);
+        }
     }
 
-    pub fn len(&self) -> usize {
-        self.rows
+    fn push(&mut self, agent: &str, counterparty: &str, uses: &Uses) {
+        self.agent_id.append_value(agent);
+        self.counterparty_id.append_value(counterparty);
+        self.first_time.append_value(uses.first_us);
+        self.last_time.append_value(uses.last_us);
+        self.events.append_value(uses.events);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows == 0
-    }
-
-    /// The rows as columns of [`Table::CounterpartyEdges`]; none are left here.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows = 0;
+    fn finish(&mut self) -> RecordBatch {
         let columns = finished![
             self.agent_id,
             self.counterparty_id,

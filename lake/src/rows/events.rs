@@ -17,8 +17,8 @@ use schemas::{
 
 use super::columns::{
     Columns, MonthText, Numbers, PositionColumns, Positions, RowError, TextLists, Texts,
-    append_list, append_printed, bad, batch, finished, mistyped, money, text_lists, text_maps,
-    texts, times,
+    append_list, append_printed, bad, batch, finished, mistyped, money, text_bytes, text_lists,
+    text_maps, texts, times,
 };
 
 /// Rows of `events` while they are collected.
@@ -57,12 +57,16 @@ pub struct EventRows {
     position: PositionColumns,
     month: StringBuilder,
     month_text: MonthText,
+    /// Bytes of names and values in `attributes`, whose builder does not tell.
+    attribute_bytes: usize,
     rows: usize,
-    bytes: usize,
 }
 
 /// Bytes that a row has beside its texts: times, numbers, and an offset for each text.
 const FIXED_BYTES: usize = 200;
+
+/// The same of an attribute: the offsets of its name and its value.
+const ATTRIBUTE_FIXED_BYTES: usize = 8;
 
 impl Default for EventRows {
     fn default() -> Self {
@@ -106,8 +110,8 @@ impl EventRows {
             position: PositionColumns::with_capacity(rows),
             month: texts(rows),
             month_text: MonthText::default(),
+            attribute_bytes: 0,
             rows: 0,
-            bytes: 0,
         }
     }
 
@@ -128,7 +132,6 @@ impl EventRows {
         self.trace_confidence.append_value(*trace_confidence);
         self.month.append_value(self.month_text.of(event.time));
         self.rows += 1;
-        self.bytes += FIXED_BYTES + text_bytes(event);
     }
 
     fn push_event(&mut self, event: &CredentialEvent) {
@@ -162,6 +165,7 @@ impl EventRows {
         for (name, value) in event.attributes.iter() {
             self.attributes.keys().append_value(name);
             self.attributes.values().append_value(value);
+            self.attribute_bytes += ATTRIBUTE_FIXED_BYTES + name.len() + value.len();
         }
         self.attributes.append(true).expect("as many values as keys");
         self.format.append_value(event.format.as_str());
@@ -177,12 +181,41 @@ impl EventRows {
 
     /// About how much memory the rows take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        let texts = text_bytes([
+            &self.event_id,
+            &self.agent_id,
+            &self.agent_class,
+            &self.agent_instance,
+            &self.model,
+            &self.session_id,
+            &self.task_id,
+            &self.grant_id,
+            &self.credential_id,
+            &self.credential_kind,
+            &self.action,
+            &self.resource,
+            &self.resource_kind,
+            &self.counterparty_id,
+            &self.counterparty_kind,
+            &self.currency,
+            &self.outcome,
+            &self.outcome_reason,
+            &self.source_ip,
+            &self.user_agent,
+            self.delegation.values_ref(),
+            &self.sponsor_id,
+            &self.trace_status,
+            self.labels.values_ref(),
+            &self.format,
+            &self.position.topic,
+            &self.month,
+        ]);
+        self.rows * FIXED_BYTES + texts + self.attribute_bytes
     }
 
     /// The rows as columns of [`Table::Events`]; none are left here.
     pub fn finish(&mut self) -> RecordBatch {
-        (self.rows, self.bytes) = (0, 0);
+        (self.rows, self.attribute_bytes) = (0, 0);
         let columns = finished![
             self.event_id,
             self.time,
@@ -221,31 +254,6 @@ impl EventRows {
         ];
         batch(Table::Events, columns)
     }
-}
-
-/// The length of the texts that make up most of an event.
-fn text_bytes(event: &CredentialEvent) -> usize {
-    let maybe = [
-        &event.agent_instance,
-        &event.model,
-        &event.task_id,
-        &event.resource,
-        &event.user_agent,
-        &event.outcome_reason,
-    ];
-    let maybe: usize = maybe.iter().filter_map(|text| text.as_ref()).map(String::len).sum();
-    let attributes: usize =
-        event.attributes.iter().map(|(name, text)| name.len() + text.len()).sum();
-    let lists = event
-        .labels
-        .iter()
-        .map(String::len)
-        .chain(event.delegation.iter().map(|id| id.as_str().len()));
-    let ids = event.event_id.as_str().len()
-        + event.agent_id.as_str().len()
-        + event.credential_id.as_str().len()
-        + event.action.len();
-    ids + maybe + attributes + lists.sum::<usize>()
 }
 
 /// The events of a batch with the columns of [`Table::Events`].

@@ -14,8 +14,11 @@ use schemas::{
 
 use super::columns::{
     Columns, MonthText, PositionColumns, Positions, RowError, append_list, batch, finished, money,
-    text_lists, texts, times,
+    text_bytes, text_lists, texts, times,
 };
+
+/// Bytes that a row has beside its texts.
+const FIXED_BYTES: usize = 200;
 
 /// Rows of `findings` while they are collected.
 #[derive(Debug)]
@@ -130,6 +133,32 @@ impl FindingRows {
 
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// About how much memory the rows take, in bytes.
+    pub fn bytes(&self) -> usize {
+        let texts = text_bytes([
+            &self.finding_id,
+            &self.detector,
+            &self.severity,
+            &self.agent_id,
+            &self.agent_class,
+            &self.credential_id,
+            &self.sponsor_id,
+            &self.trace_status,
+            &self.event_id,
+            &self.action,
+            &self.counterparty_id,
+            &self.summary,
+            &self.features,
+            &self.maturity,
+            self.evidence.values_ref(),
+            &self.currency,
+            self.tags.values_ref(),
+            &self.position.topic,
+            &self.month,
+        ]);
+        self.rows * FIXED_BYTES + texts
     }
 
     /// The rows as columns of [`Table::Findings`]; none are left here.

@@ -3,7 +3,10 @@
 use arrow::array::{RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
 use schemas::{RegistryChange, Table, Timestamp};
 
-use super::columns::{Columns, RowError, batch, finished, texts, times};
+use super::columns::{Columns, RowError, batch, finished, text_bytes, texts, times};
+
+/// Bytes that a row has beside its texts.
+const FIXED_BYTES: usize = 48;
 
 /// Rows of `registry_changes` while they are collected.
 #[derive(Debug)]
@@ -62,6 +65,12 @@ impl RegistryRows {
 
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// About how much memory the rows take, in bytes.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.change_id, &self.kind, &self.subject, &self.evidence, &self.change];
+        self.rows * FIXED_BYTES + text_bytes(texts)
     }
 
     /// The rows as columns of [`Table::RegistryChanges`]; none are left here.

@@ -8,9 +8,12 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use schemas::{Format, Reject, RejectReason, Table, Timestamp};
 
 use super::columns::{
-    Columns, MonthText, PositionColumns, Positions, RowError, batch, finished, mistyped, texts,
-    times,
+    Columns, MonthText, PositionColumns, Positions, RowError, batch, finished, mistyped,
+    text_bytes, texts, times,
 };
+
+/// Bytes that a row has beside its texts.
+const FIXED_BYTES: usize = 64;
 
 /// Rows of `rejects` while they are collected.
 #[derive(Debug)]
@@ -74,7 +77,8 @@ impl RejectRows {
 
     /// About how much memory the rows take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.rows * 128 + self.raw.values_slice().len() + self.detail.values_slice().len()
+        let texts = [&self.position.topic, &self.format, &self.reason, &self.detail, &self.month];
+        self.rows * FIXED_BYTES + text_bytes(texts) + self.raw.values_slice().len()
     }
 
     /// The rows as columns of [`Table::Rejects`]; none are left here.

@@ -1,3 +1,5 @@
+//! Rows and back, for every table.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,8 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use schemas::{
     Amount, Attributes, CredentialEvent, CredentialKind, Currency, DetectorKind, Fact,
-    FeatureShare, Finding, Format, KafkaPartition, Maturity, MaturityLevel, Offset, Offsets,
-    Outcome, Position, RegistryChange, RegistrySchema, Reject, RejectReason, Severity, SponsorId,
+    FeatureShare, Finding, Format, KafkaPartition, Maturity, MaturityLevel, Offset, Outcome,
+    Position, RegistryChange, RegistrySchema, Reject, RejectReason, Severity, SponsorId,
     StampedEvent, Table, Timestamp, Topic, TraceStatus,
 };
 
@@ -98,7 +100,9 @@ proptest! {
     #[test]
     fn every_event_survives_being_a_row(events in vec(any_stamped(), 0..8)) {
         let mut rows = EventRows::default();
-        events.iter().for_each(|event| rows.push(event));
+        for event in &events {
+            rows.push(event);
+        }
         prop_assert_eq!(rows.len(), events.len());
 
         let batch = rows.finish();
@@ -251,31 +255,54 @@ fn a_change_survives_being_a_row_and_was_told_at_its_import() {
 }
 
 #[test]
-fn edges_are_the_sums_of_the_events_that_the_table_does_not_have() {
-    let events: Vec<_> = (0..20).map(|offset| event(P0, offset)).collect();
-    let mut known = Offsets::default();
-    known.advance(&position(P0, 9));
-
-    let all = edges_of(&events, &Offsets::default());
-    let rest = edges_of(&events, &known);
-
-    let mut wanted: BTreeMap<_, u64> = BTreeMap::new();
-    for stamped in &events[10..] {
-        *wanted
-            .entry((stamped.event.agent_id.clone(), stamped.event.counterparty_id.clone()))
-            .or_default() += 1;
+fn an_edge_is_the_sum_of_its_events_in_whatever_order_they_come() {
+    let mut events: Vec<_> = (0..20).map(|offset| event(P0, offset)).collect();
+    events[3].event.counterparty_id = None;
+    let mut wanted: BTreeMap<_, (Timestamp, Timestamp, u64)> = BTreeMap::new();
+    for StampedEvent { event, .. } in &events {
+        if let Some(counterparty) = &event.counterparty_id {
+            let edge = (event.agent_id.clone(), counterparty.clone());
+            let uses = wanted.entry(edge).or_insert((event.time, event.time, 0));
+            *uses = (uses.0.min(event.time), uses.1.max(event.time), uses.2 + 1);
+        }
     }
-    assert_eq!(all.iter().map(|edge| edge.events).sum::<u64>(), 20);
-    assert_eq!(
-        rest.iter().map(|edge| edge.events).collect::<Vec<_>>(),
-        wanted.into_values().collect::<Vec<_>>()
-    );
-    assert!(
-        rest.iter()
-            .all(|edge| events[10].event.time <= edge.first_time
-                && edge.first_time <= edge.last_time)
-    );
-    let mut rows = EdgeRows::default();
-    all.iter().for_each(|edge| rows.push(edge));
-    assert_eq!(decode_edges(&rows.finish()).unwrap(), all);
+    let mut sorted = events.clone();
+    sorted.sort_by(|a, b| a.event.agent_id.cmp(&b.event.agent_id));
+
+    let in_batches = [crate::fixtures::rows(&events[..7]), crate::fixtures::rows(&events[7..])];
+    let unsorted = decode_edges(&edges_of(&in_batches)).unwrap();
+    let one_each = decode_edges(&edges_of(&[crate::fixtures::rows(&sorted)])).unwrap();
+
+    assert_eq!(one_each.len(), wanted.len());
+    for found in [unsorted, one_each] {
+        let mut sums: BTreeMap<_, (Timestamp, Timestamp, u64)> = BTreeMap::new();
+        for Edge { agent_id, counterparty_id, first_time, last_time, events } in found {
+            let sum = sums.entry((agent_id, counterparty_id)).or_insert((first_time, last_time, 0));
+            *sum = (sum.0.min(first_time), sum.1.max(last_time), sum.2 + events);
+        }
+        assert_eq!(sums, wanted);
+    }
+}
+
+#[test]
+fn the_bytes_of_a_row_count_every_text_in_it() {
+    let mut rows = EventRows::default();
+    rows.push(&event(P0, 0));
+    let before = rows.bytes();
+    let mut long = event(P0, 1);
+    let text = || Some("x".repeat(1_000));
+    let of_event = &mut long.event;
+    (of_event.model, of_event.task_id, of_event.outcome_reason) = (text(), text(), text());
+    (of_event.resource_kind, of_event.counterparty_kind) = (text(), text());
+    of_event.session_id = Some("x".repeat(200).try_into().unwrap());
+    of_event.grant_id = Some("x".repeat(200).try_into().unwrap());
+    of_event.labels = vec!["x".repeat(1_000)];
+    of_event.attributes.insert("long", &"x".repeat(500));
+
+    rows.push(&long);
+
+    assert!(before + 6_900 < rows.bytes(), "{before}, {}", rows.bytes());
+    let batch = rows.finish();
+    assert_eq!(rows.bytes(), 0);
+    assert!(batch.get_array_memory_size() < 1 << 20);
 }

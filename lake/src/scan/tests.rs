@@ -1,3 +1,5 @@
+//! Events after a checkpoint, and the registry.
+
 use schemas::{Fact, KafkaPartition, Offset, RegistrySchema, StampedEvent, Topic};
 
 use super::*;
@@ -105,4 +107,49 @@ async fn importing_the_registry_again_changes_nothing() {
     assert_eq!(found.len(), 3);
     assert_eq!(found[2].recorded_at, Some(later));
     assert!(found[..2].iter().all(|change| change.recorded_at == Some(now())));
+}
+
+#[tokio::test]
+async fn attempts_are_found_by_when_they_began() {
+    let (lake, _) = faulty();
+    assert!(lake.read_deliveries_since(now()).await.unwrap().is_empty());
+    let attempt = |sequence, time| Delivery {
+        sequence,
+        time: at(time),
+        finding_id: "f".try_into().unwrap(),
+        endpoint: "pager".to_owned(),
+        attempt: 1,
+        duration: std::time::Duration::from_millis(3),
+        outcome: "delivered".to_owned(),
+        status: Some(204),
+        error: None,
+    };
+    let attempts = [attempt(0, "2026-03-05T11:00:00Z"), attempt(1, "2026-03-05T12:00:00Z")];
+    let mut rows = crate::DeliveryRows::default();
+    for attempt in &attempts {
+        rows.push(attempt);
+    }
+    let advance = Advance::of_sequence(SequenceRange { start: 0, end: 2 });
+    let mut handle = lake.table(Table::Deliveries).await.unwrap();
+    handle.append(vec![rows.finish()], &advance, now()).await.unwrap();
+
+    assert_eq!(lake.read_deliveries_since(now()).await.unwrap(), attempts[1..]);
+}
+
+#[tokio::test]
+async fn edges_are_made_of_the_events_of_a_lake_that_has_none_and_kept_otherwise() {
+    let lake = two_partitions().await;
+
+    lake.make_edges(now()).await.unwrap();
+    lake.make_edges(now()).await.unwrap();
+
+    let edges: Vec<_> = lake.read(Table::CounterpartyEdges, lit(true)).await.unwrap();
+    let edges: Vec<_> =
+        edges.iter().flat_map(|batch| crate::decode_edges(batch).unwrap()).collect();
+    assert_eq!(edges.iter().map(|edge| edge.events).sum::<u64>(), 14);
+    let handle = lake.table(Table::CounterpartyEdges).await.unwrap();
+    assert_eq!(handle.offsets(), &offsets(&[(P0, 9), (P1, 5)]));
+    let empty = faulty().0;
+    empty.make_edges(now()).await.unwrap();
+    assert_eq!(empty.table(Table::CounterpartyEdges).await.unwrap().version(), None);
 }

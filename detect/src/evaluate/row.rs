@@ -1,4 +1,4 @@
-//! [`Row`]: a labelled tool call of an agent, and the events that stand for it.
+//! [`Row`]: a labelled tool call of an agent, or an edge of a network, and the events that stand for it.
 //!
 //! Invariant: the label reaches no event.
 
@@ -20,6 +20,8 @@ const NAME_MAX: usize = 200;
 pub enum RowError {
     #[error("wanted an array of twelve values")]
     Json(#[source] serde_json::Error),
+    #[error("wanted source, target and time of an edge")]
+    Edge,
     #[error("wanted names of agent, purpose and counterparties that can be ids")]
     Name,
 }
@@ -51,6 +53,8 @@ pub struct Row {
     pub counterparties: Vec<String>,
     pub amount: Option<f64>,
     is_error: bool,
+    /// An edge of a network: its target deals with its source as well.
+    is_edge: bool,
     /// 1 malicious, 0 benign, anything else unlabelled.
     pub label: i32,
 }
@@ -70,15 +74,62 @@ impl Row {
             counterparties,
             amount,
             is_error: err,
+            is_edge: false,
             label: y,
         };
         row.event(0, 0).map(|_| row)
     }
 
-    /// The events of the row that stands at place `at`: one per counterparty.
+    /// Reads an edge; see [`super::Kind::Edges`].
+    pub(crate) fn read_edge(line: &str) -> Result<Self, RowError> {
+        let by_comma: Vec<&str> = line.trim().split(',').collect();
+        let by_space: Vec<&str> = line.split_whitespace().collect();
+        let (source, target, second, label) = match (&by_comma[..], &by_space[..]) {
+            ([source, target, time, label], _) => {
+                let label = i32::from(*label != "-" && *label != "0");
+                (source, target, minute_of(time).ok_or(RowError::Edge)?, label)
+            }
+            (_, [source, target, _, second]) => {
+                (source, target, second.parse().map_err(|_| RowError::Edge)?, -1)
+            }
+            _ => return Err(RowError::Edge),
+        };
+        let row = Self {
+            second: second - START,
+            agent: (*source).to_owned(),
+            purpose: "edge-source".to_owned(),
+            model: String::new(),
+            session: String::new(),
+            tool: "edge.send".to_owned(),
+            counterparties: vec![(*target).to_owned()],
+            amount: None,
+            is_error: false,
+            is_edge: true,
+            label,
+        };
+        row.event(0, 0).map(|_| row)
+    }
+
+    /// The same edge from its other end.
+    fn reversed(&self) -> Self {
+        Self {
+            agent: format!("to-{}", self.counterparties[0]),
+            purpose: "edge-target".to_owned(),
+            counterparties: vec![self.agent.clone()],
+            tool: "edge.receive".to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The events of the row that stands at place `at`: one per counterparty, and one of the other
+    /// end of an edge.
     pub(crate) fn events(&self, at: usize) -> impl Iterator<Item = StampedEvent> {
         let parts = self.counterparties.len().max(1);
-        (0..parts).map(move |part| self.event(at, part).expect("it was made once already"))
+        let other_end = self.is_edge.then(|| self.reversed());
+        let other_end = other_end.map(|row| row.event(at, 1).expect("its names are the same"));
+        (0..parts)
+            .map(move |part| self.event(at, part).expect("it was made once already"))
+            .chain(other_end)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "microseconds of this century")]
@@ -96,7 +147,7 @@ impl Row {
             agent_id: AgentId::try_from(agent).map_err(|_| RowError::Name)?,
             agent_class: Some(self.purpose.clone().try_into().map_err(|_| RowError::Name)?),
             agent_instance: None,
-            model: Some(self.model.clone()),
+            model: (!self.model.is_empty()).then(|| self.model.clone()),
             session_id: self.session.clone().try_into().ok(),
             task_id: None,
             grant_id: None,
@@ -145,7 +196,52 @@ fn id_of(name: &str) -> String {
     if name.len() <= NAME_MAX { id } else { format!("{id}-{:016x}", key_of(name)) }
 }
 
+/// The second of `MM/DD/YYYY-HH:MM`, UTC. A day beyond the end of its month, which the data of 1998
+/// has, lies in the next.
+fn minute_of(time: &str) -> Option<f64> {
+    let (date, clock) = time.split_once('-')?;
+    let [month, day, year] = date.split('/').collect::<Vec<_>>().try_into().ok()?;
+    let [hour, minute] = clock.split(':').collect::<Vec<_>>().try_into().ok()?;
+    let first = Timestamp::parse(&format!("{year}-{month}-01T00:00:00Z")).ok()?;
+    let [day, hour, minute] = [day, hour, minute].map(|text| text.parse::<u32>().ok());
+    let minutes = (day?.checked_sub(1)? * 24 + hour?) * 60 + minute?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+    let second = (first.as_micros() / 1_000_000) as f64;
+    Some(second + 60.0 * f64::from(minutes))
+}
+
 /// A text or number as text.
 fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_gives_an_event_per_counterparty_and_an_edge_one_per_end() {
+        let call =
+            r#"[5.5, 3, "mail", "m-1", 7, "b", "mail.send", 1, ["a b", "c"], null, true, 0]"#;
+        let row = Row::read(call).unwrap();
+        let events: Vec<StampedEvent> = row.events(0).collect();
+        let edge = Row::read_edge("10.0.0.1,10.0.0.2,07/32/1998-00:01,neptune").unwrap();
+
+        let others: Vec<_> = events.iter().map(|one| one.event.counterparty_id.clone()).collect();
+        assert_eq!(others.len(), 2);
+        assert_eq!(others[0].as_ref().unwrap().as_str(), "a_b");
+        assert_eq!((row.label, events[0].event.outcome), (0, Outcome::Error));
+        assert_eq!((edge.label, edge.events(0).count()), (1, 2));
+        assert!((edge.second + START - 901_929_660.0).abs() < 1e-6, "{}", edge.second + START);
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        for line in ["", "[1, 2]", "{}", r#"[1,"","","","","b","",0,[],null,false,0]"#] {
+            assert!(Row::read(line).is_err(), "{line}");
+        }
+        for line in ["", "a,b", "a,b,07-01-1998,x", "a,b,07/00/1998-00:00,-"] {
+            assert!(Row::read_edge(line).is_err(), "{line}");
+        }
+    }
 }
