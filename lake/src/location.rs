@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
+use object_store::aws::AmazonS3ConfigKey;
+use object_store::azure::AzureConfigKey;
+use object_store::gcp::GoogleConfigKey;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, parse_url_opts};
 use serde::Deserialize;
@@ -14,6 +18,7 @@ use url::Url;
 
 use crate::LakeError;
 use crate::durable::DurableStore;
+use crate::error::{Cause, Reason};
 
 /// Where the lake is: a local folder or a prefix of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -27,7 +32,7 @@ pub enum InvalidLocation {
     Scheme { found: String },
     #[error("wanted the name of a bucket or container in the URL, found none")]
     NoBucket,
-    #[error("wanted a URL without a password, query or fragment: keys belong in the options")]
+    #[error("wanted a URL without a user, password, query or fragment: keys belong in the options")]
     Secret,
     #[error("wanted a path, found an empty text")]
     Empty,
@@ -50,7 +55,9 @@ impl Location {
             return Self::of_folder(text);
         }
         let mut url = Url::parse(text).map_err(|_| InvalidLocation::NotUrl)?;
-        if url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        let has_user = !url.username().is_empty() && url.scheme() != "abfss";
+        if has_user || url.password().is_some() || url.query().is_some() || url.fragment().is_some()
+        {
             return Err(InvalidLocation::Secret);
         }
         match url.scheme() {
@@ -90,12 +97,14 @@ impl Location {
         match self.0.scheme() {
             "file" => Ok(Arc::new(DurableStore::new())),
             "memory" => Ok(Arc::new(InMemory::new())),
-            _ => match parse_url_opts(&self.0, &options.0) {
-                Ok((store, _)) => Ok(Arc::from(store)),
-                Err(error) => {
-                    Err(LakeError::Options { location: self.to_string(), cause: error.into() })
+            scheme => {
+                let wrong = |cause| LakeError::Options { location: self.to_string(), cause };
+                let options = options.of_scheme(scheme).map_err(wrong)?;
+                match parse_url_opts(&self.0, options) {
+                    Ok((store, _)) => Ok(Arc::from(store)),
+                    Err(error) => Err(wrong(error.into())),
                 }
-            },
+            }
         }
     }
 }
@@ -117,23 +126,68 @@ impl fmt::Display for Location {
     }
 }
 
-/// Options of the storage by name, e.g. `AWS_ENDPOINT_URL`; names it does not know are ignored.
+/// Options of the storage by name, e.g. `aws-endpoint-url`, and what the environment says besides.
 ///
-/// Names: `object_store`'s `AmazonS3ConfigKey`, `GoogleConfigKey`, `AzureConfigKey`, in any case.
-/// Values may be secrets, so they are never printed.
+/// Names: `object_store`'s `AmazonS3ConfigKey`, `GoogleConfigKey`, `AzureConfigKey`, in any case, with
+/// dashes or underscores. A name that the storage does not know is refused, one of the environment
+/// is passed over. Values may be secrets, so they are never printed.
 #[derive(Clone, Default)]
-pub struct StoreOptions(BTreeMap<String, String>);
+pub struct StoreOptions {
+    named: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+}
+
+impl StoreOptions {
+    /// With what the environment says of any storage, e.g. `AWS_REGION`: an option that is named wins.
+    #[must_use]
+    pub fn with_environment(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.environment =
+            variables.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        self
+    }
+
+    /// What the storage of this scheme is told.
+    fn of_scheme(&self, scheme: &str) -> Result<Vec<(String, String)>, Cause> {
+        match scheme {
+            "s3" => self.known::<AmazonS3ConfigKey>(),
+            "gs" => self.known::<GoogleConfigKey>(),
+            _ => self.known::<AzureConfigKey>(),
+        }
+    }
+
+    fn known<K: FromStr<Err = object_store::Error> + PartialEq>(
+        &self,
+    ) -> Result<Vec<(String, String)>, Cause> {
+        let mut keys = Vec::new();
+        let mut known = Vec::new();
+        for (name, value) in &self.named {
+            let key = name.parse::<K>().map_err(|_| {
+                Reason(format!("wanted an option that the storage knows, found {name}"))
+            })?;
+            keys.push(key);
+            known.push((name.clone(), value.clone()));
+        }
+        for (name, value) in &self.environment {
+            if name.parse::<K>().is_ok_and(|key| !keys.contains(&key)) {
+                known.push((name.clone(), value.clone()));
+            }
+        }
+        Ok(known)
+    }
+}
 
 impl FromIterator<(String, String)> for StoreOptions {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(options: I) -> Self {
-        // The storage reads names in lower case only.
-        Self(options.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+        // The storage reads names in lower case with underscores only.
+        let plain = |name: String| name.to_ascii_lowercase().replace('-', "_");
+        let named = options.into_iter().map(|(name, value)| (plain(name), value)).collect();
+        Self { named, environment: BTreeMap::new() }
     }
 }
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.named.keys().chain(self.environment.keys())).finish()
     }
 }
 
@@ -174,6 +228,7 @@ mod tests {
             ("s3:///prefix", NoBucket),
             ("http://", NotUrl),
             ("s3://key:hunter2@bucket/a", Secret),
+            ("s3://hunter2@bucket/a", Secret),
             ("s3://bucket/a?token=hunter2", Secret),
         ] {
             let found = Location::parse(text).unwrap_err();
@@ -190,5 +245,46 @@ mod tests {
         let printed = format!("{options:?}");
 
         assert!(printed.contains("aws_secret_access_key") && !printed.contains("hunter2"));
+    }
+
+    fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn options_are_read_with_dashes_and_win_over_the_environment() {
+        let named: StoreOptions =
+            texts(&[("aws-region", "eu-central-1"), ("Endpoint", "http://x:1")])
+                .into_iter()
+                .collect();
+        let environment = texts(&[
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", "http://y:1"),
+            ("AWS_ACCESS_KEY_ID", "AKIA"),
+            ("AWS_PROFILE", "work"),
+            ("GOOGLE_BUCKET", "b"),
+        ]);
+
+        let told = named.with_environment(environment).of_scheme("s3").unwrap();
+
+        let told: BTreeMap<_, _> = told.into_iter().collect();
+        assert_eq!(
+            told,
+            texts(&[
+                ("aws_region", "eu-central-1"),
+                ("endpoint", "http://x:1"),
+                ("aws_access_key_id", "AKIA")
+            ])
+        );
+    }
+
+    #[test]
+    fn an_option_that_the_storage_does_not_know_is_refused_by_its_name() {
+        let options: StoreOptions = texts(&[("aws-regoin", "hunter2")]).into_iter().collect();
+        for url in ["s3://bucket/a", "gs://bucket/a", "az://container/a"] {
+            let error = Location::parse(url).unwrap().store(&options).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains("aws_regoin") && !cause.contains("hunter2"), "{cause}");
+        }
     }
 }
