@@ -1,11 +1,10 @@
 //! [`Answer`]: the rows of a statement, batch by batch, and how far it has come.
 //!
-//! Invariant (Q1): an answer ends at its deadline and at its number of rows, also while it is read.
+//! Invariant (Q1): an answer ends at its deadline, its rows and its bytes, also while it is read.
 //! Dropping it stops the statement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -14,6 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt as _;
 use tokio::time::Instant;
 
+use crate::Limits;
+use crate::bounds::bytes_of;
 use crate::error::{Names, QueryError, explain};
 use crate::statement::Source;
 
@@ -24,8 +25,8 @@ pub struct Answer {
     pub(crate) source: Arc<Source>,
     pub(crate) names: Arc<Names>,
     pub(crate) deadline: Instant,
-    pub(crate) time_max: Duration,
-    pub(crate) rows_max: u64,
+    pub(crate) limits: Limits,
+    pub(crate) bytes: u64,
 }
 
 impl Answer {
@@ -44,19 +45,22 @@ impl Answer {
     ///
     /// Any [`QueryError`] but those of the text alone.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
-        let late = QueryError::Timeout { seconds: self.time_max.as_secs() };
-        let next =
-            tokio::time::timeout_at(self.deadline, self.stream.next()).await.map_err(|_| late)?;
+        let next = tokio::time::timeout_at(self.deadline, self.stream.next());
+        let next = next.await.map_err(|_| self.limits.late())?;
         let batch = match next {
             None => return Ok(None),
             Some(Err(error)) => return Err(explain(&error, &self.source, &self.names)),
             Some(Ok(batch)) => batch,
         };
         let rows = batch.num_rows() as u64;
-        if self.rows_max < self.watch.rows.fetch_add(rows, Ordering::Relaxed) + rows {
-            return Err(QueryError::Resources {
-                message: format!("more than {} rows", self.rows_max),
-            });
+        if self.limits.rows_max < self.watch.rows.fetch_add(rows, Ordering::Relaxed) + rows {
+            let message = format!("more than {} rows", self.limits.rows_max);
+            return Err(QueryError::Resources { message });
+        }
+        self.bytes += batch.columns().iter().map(bytes_of).sum::<usize>() as u64;
+        if self.limits.bytes_max < self.bytes {
+            let message = format!("more than {} bytes", self.limits.bytes_max);
+            return Err(QueryError::Resources { message });
         }
         Ok(Some(batch))
     }

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::execution::SessionState;
@@ -17,18 +18,22 @@ use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use lake::Lake;
+use lake::{Lake, LakeError};
 use schemas::{EventId, Table, Timestamp};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Watch};
+use crate::bounds;
 use crate::error::{NameKind, Names, QueryError, explain, nearest};
 use crate::json_get::JsonGet;
 use crate::statement::{STACK_BYTES, Source};
 use crate::trace::{Ledger, TraceAnswer, TraceFunction};
 use crate::views::{EDGES, EDGES_OF_EVENTS, KEPT, VIEWS};
+
+/// Plans that are made at once. Each has a stack of its own.
+const PLANNERS_MAX: usize = 4;
 
 /// The catalog of all tables and views, as `information_schema` names it.
 const CATALOG: &str = "surety";
@@ -42,18 +47,29 @@ pub struct Limits {
     pub spill_bytes_max: u64,
     /// Rows of one answer.
     pub rows_max: u64,
+    /// Bytes of one answer, as the engine holds it.
+    pub bytes_max: u64,
     /// Time of one statement, reading the answer included.
     pub time_max: Duration,
+    /// Threads that one statement is spread over; more than the machine has are the machine's.
+    pub threads_max: usize,
 }
 
 impl Limits {
-    /// One person at a terminal: 1 GiB of memory, 16 GiB of disk, any number of rows, one hour.
+    /// One person at a terminal: 1 GiB of memory, 16 GiB of disk, any number of rows, one hour, the
+    /// whole machine.
     pub const ONE_PERSON: Self = Self {
         memory_bytes_max: 1 << 30,
         spill_bytes_max: 16 << 30,
         rows_max: u64::MAX,
+        bytes_max: u64::MAX,
         time_max: Duration::from_hours(1),
+        threads_max: usize::MAX,
     };
+
+    pub(crate) fn late(&self) -> QueryError {
+        QueryError::Timeout { seconds: self.time_max.as_secs() }
+    }
 }
 
 /// A column as a person sees it.
@@ -79,10 +95,37 @@ pub struct Relation {
 pub struct Engine {
     state: SessionState,
     ledger: Arc<Ledger>,
-    limits: Limits,
+    budget: Budget,
     relations: Vec<Relation>,
     names: Arc<Names>,
 }
+
+/// What engines share: the limits hold for the statements of all of them together.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    limits: Limits,
+    /// Memory and room for what is spilled.
+    runtime: Arc<RuntimeEnv>,
+    /// Threads that may plan. A plan cannot be interrupted, so its thread counts until it is done,
+    /// also when nobody waits for it any more.
+    planners: Arc<Semaphore>,
+}
+
+impl Budget {
+    /// # Errors
+    ///
+    /// [`QueryError::Bug`] if there is no folder for temporary files.
+    pub fn new(limits: Limits) -> Result<Self, QueryError> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(limits.memory_bytes_max, 1.0)
+            .with_max_temp_directory_size(limits.spill_bytes_max)
+            .build_arc();
+        let runtime = runtime.map_err(|error| bug(&error))?;
+        Ok(Self { limits, runtime, planners: Arc::new(Semaphore::new(PLANNERS_MAX)) })
+    }
+}
+
+type Tables = Vec<(Table, Option<Arc<dyn TableProvider>>)>;
 
 impl Engine {
     /// An engine over the lake as it is now.
@@ -91,13 +134,22 @@ impl Engine {
     ///
     /// [`QueryError::Lake`] if a table cannot be opened; [`QueryError::Bug`].
     pub async fn open(lake: &Lake, limits: Limits) -> Result<Self, QueryError> {
-        let mut tables = Vec::new();
-        for table in Table::ALL {
-            let provider =
-                lake.provider(*table).await.map_err(|error| QueryError::Lake(Box::new(error)))?;
-            tables.push((*table, provider));
-        }
-        Self::with_tables(tables, limits).await
+        Self::within(lake, Vec::new(), &Budget::new(limits)?).await
+    }
+
+    /// The same within a budget that other engines share, and with the events that a pipeline has
+    /// read and not committed: those that the lake has by now are left out. An engine sees the lake
+    /// of its time: make one for each question.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::open`].
+    pub async fn within(
+        lake: &Lake,
+        live: Vec<RecordBatch>,
+        budget: &Budget,
+    ) -> Result<Self, QueryError> {
+        Self::over(tables_of(lake, live).await?, budget.clone()).await
     }
 
     /// An engine over `tables`; a table without a provider is empty.
@@ -112,9 +164,13 @@ impl Engine {
         tables: Vec<(Table, Option<Arc<dyn TableProvider>>)>,
         limits: Limits,
     ) -> Result<Self, QueryError> {
-        let runtime = runtime(&limits).map_err(|error| bug(&error))?;
-        let context = SessionContext::new_with_config_rt(config(), Arc::clone(&runtime));
-        let ledger = Arc::new(Ledger::new(SessionContext::new_with_config_rt(config(), runtime)));
+        Self::over(tables, Budget::new(limits)?).await
+    }
+
+    async fn over(tables: Tables, budget: Budget) -> Result<Self, QueryError> {
+        let (runtime, threads) = (&budget.runtime, budget.limits.threads_max);
+        let session = || SessionContext::new_with_config_rt(config(threads), Arc::clone(runtime));
+        let (context, ledger) = (session(), Arc::new(Ledger::new(session())));
         let mut edges = EDGES_OF_EVENTS;
         for (table, provider) in tables {
             if table == Table::CounterpartyEdges {
@@ -139,10 +195,12 @@ impl Engine {
             Ok::<_, DataFusionError>(context)
         });
         let context = context.await?.map_err(|error| bug(&error))?;
+        // After the views, which may use what statements may not.
+        let context = bounds::keep(context).map_err(|error| bug(&error))?;
         let relations = relations(&context).await.map_err(|error| bug(&error))?;
         let state = context.state();
         let names = Arc::new(names(&state, &relations));
-        Ok(Self { state, ledger, limits, relations, names })
+        Ok(Self { state, ledger, budget, relations, names })
     }
 
     /// Runs one statement.
@@ -151,31 +209,40 @@ impl Engine {
     ///
     /// [`QueryError`].
     pub async fn sql(&self, text: &str) -> Result<Answer, QueryError> {
-        let deadline = Instant::now() + self.limits.time_max;
+        let limits = &self.budget.limits;
+        let deadline = Instant::now() + limits.time_max;
         let source = Arc::new(Source::new(text)?);
-        let planned =
-            on_large_stack(plan(self.state.clone(), Arc::clone(&source), Arc::clone(&self.names)));
-        let late = QueryError::Timeout { seconds: self.limits.time_max.as_secs() };
-        let plan = tokio::time::timeout_at(deadline, planned).await.map_err(|_| late)???;
+        let (state, names) = (self.state.clone(), Arc::clone(&self.names));
+        let work = Box::pin(plan(state, Arc::clone(&source), names));
+        let planners = Arc::clone(&self.budget.planners);
+        let planned = async {
+            let permit = planners.acquire_owned().await.expect("it is never closed");
+            // Kept by the thread until the plan is made.
+            on_large_stack(async move { (work.await, permit).0 }).await
+        };
+        let plan =
+            tokio::time::timeout_at(deadline, planned).await.map_err(|_| limits.late())???;
         let stream = execute_stream(Arc::clone(&plan), self.state.task_ctx())
             .map_err(|error| explain(&error, &source, &self.names))?;
         let watch = Watch { plan, rows: Arc::new(AtomicU64::new(0)) };
-        let (names, time_max, rows_max) =
-            (Arc::clone(&self.names), self.limits.time_max, self.limits.rows_max);
-        Ok(Answer { stream, watch, source, names, deadline, time_max, rows_max })
+        let (names, limits) = (Arc::clone(&self.names), limits.clone());
+        Ok(Answer { stream, watch, source, names, deadline, limits, bytes: 0 })
     }
 
     /// Traces an event to its sponsor, by what was known at `known_at`, or is known now.
     ///
     /// # Errors
     ///
-    /// [`QueryError::Unknown`] if there is no such event; [`QueryError::Lake`].
+    /// [`QueryError::Unknown`] if there is no such event; [`QueryError::Timeout`];
+    /// [`QueryError::Lake`].
     pub async fn trace(
         &self,
         event: &EventId,
         known_at: Option<Timestamp>,
     ) -> Result<TraceAnswer, QueryError> {
-        self.ledger.trace(event, known_at).await
+        let limits = &self.budget.limits;
+        let traced = self.ledger.trace(event, known_at);
+        tokio::time::timeout(limits.time_max, traced).await.map_err(|_| limits.late())?
     }
 
     /// The tables and views, tables first, each kind by name.
@@ -221,15 +288,25 @@ fn keep(
     context.register_table(TableReference::partial(KEPT, table.name()), provider).map(drop)
 }
 
-fn runtime(limits: &Limits) -> Result<Arc<RuntimeEnv>, DataFusionError> {
-    RuntimeEnvBuilder::new()
-        .with_memory_limit(limits.memory_bytes_max, 1.0)
-        .with_max_temp_directory_size(limits.spill_bytes_max)
-        .build_arc()
+/// The lake's tables at their newest versions; the storage is asked for all of them at once.
+async fn tables_of(lake: &Lake, live: Vec<RecordBatch>) -> Result<Tables, QueryError> {
+    let opened = Table::ALL.iter().map(|table| {
+        let live = if *table == Table::Events { live.clone() } else { Vec::new() };
+        async move {
+            let provider = if live.is_empty() {
+                lake.provider(*table).await?
+            } else {
+                Some(lake.events_with(live).await?)
+            };
+            Ok((*table, provider))
+        }
+    });
+    let opened = futures::future::try_join_all(opened).await;
+    opened.map_err(|error: LakeError| QueryError::Lake(Box::new(error)))
 }
 
-fn config() -> SessionConfig {
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+fn config(threads_max: usize) -> SessionConfig {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(threads_max);
     let mut config = SessionConfig::new()
         .with_information_schema(true)
         .with_target_partitions(threads)
@@ -258,7 +335,9 @@ async fn plan(
     reading
         .verify_plan(&plan)
         .map_err(|_| QueryError::ReadOnly { statement: "this statement".to_owned() })?;
-    state.create_physical_plan(&plan).await.map_err(named)
+    let plan = state.optimize(&plan).map_err(named)?;
+    bounds::check_constants(&plan).map_err(named)?;
+    state.query_planner().create_physical_plan(&plan, &state).await.map_err(named)
 }
 
 /// Runs `work` on a thread with a large stack, so that deep statements do not overflow it. A panic

@@ -6,6 +6,7 @@
 
 mod cells;
 mod csv;
+mod encoded;
 mod grid;
 mod json;
 
@@ -21,7 +22,13 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+pub use encoded::Encoded;
+
 use crate::{Answer, QueryError};
+
+/// Bytes of rows that a Parquet file gathers before it writes them as a row group. They are no part
+/// of the statement's memory, so they are few: a quarter of the usual row group.
+const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,20 +119,20 @@ pub async fn write_answer<W: Write + Send>(
 }
 
 /// One writer for each format.
-enum Sink<'w, W: Write + Send> {
-    Grid(grid::Grid<'w, W>),
-    Json(json::Json<'w, W>),
-    Csv(csv::Csv<'w, W>),
-    Parquet(Box<ArrowWriter<&'w mut W>>),
-    Arrow(Box<StreamWriter<&'w mut W>>),
+enum Sink<W: Write + Send> {
+    Grid(grid::Grid<W>),
+    Json(json::Json<W>),
+    Csv(csv::Csv<W>),
+    Parquet(Box<ArrowWriter<W>>),
+    Arrow(Box<StreamWriter<W>>),
 }
 
-impl<'w, W: Write + Send> Sink<'w, W> {
+impl<W: Write + Send> Sink<W> {
     fn new(
         schema: SchemaRef,
         format: Format,
         destination: Destination,
-        out: &'w mut W,
+        out: W,
     ) -> Result<Self, WriteError> {
         Ok(match format {
             Format::Table => Self::Grid(grid::Grid::new(schema, destination, out)),
@@ -151,7 +158,13 @@ impl<'w, W: Write + Send> Sink<'w, W> {
             Self::Grid(grid) => grid.write(batch),
             Self::Json(json) => json.write(batch),
             Self::Csv(csv) => csv.write(batch),
-            Self::Parquet(writer) => writer.write(batch).map_err(parquet),
+            Self::Parquet(writer) => {
+                writer.write(batch).map_err(parquet)?;
+                if ROW_GROUP_BYTES <= writer.in_progress_size() {
+                    writer.flush().map_err(parquet)?;
+                }
+                Ok(())
+            }
             Self::Arrow(writer) => writer.write(batch).map_err(arrow),
         }
     }

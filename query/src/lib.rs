@@ -5,6 +5,7 @@
 //! Layout, in the order a newcomer wants it:
 //! - [`Engine`] (`engine.rs`): takes a statement, gives an [`Answer`] (`answer.rs`);
 //! - `statement.rs`: what a statement may be: its size, its depth, and that it only reads;
+//!   `bounds.rs`: what its functions may make of it;
 //! - `views.rs` and `views/*.sql`: the published views; `json_get.rs`: the function they lean on;
 //! - [`TraceAnswer`] (`trace.rs`): who answers for an event, and how we know;
 //! - [`Format`] (`format.rs`): answers as table, JSON, CSV, Parquet and Arrow;
@@ -12,6 +13,7 @@
 //! - [`QueryError`] (`error.rs`): what went wrong, by what the caller does about it.
 
 mod answer;
+mod bounds;
 mod engine;
 mod error;
 mod format;
@@ -23,9 +25,9 @@ mod trace;
 mod views;
 
 pub use answer::{Answer, Progress, Watch};
-pub use engine::{Engine, Limits, Relation, RelationColumn};
+pub use engine::{Budget, Engine, Limits, Relation, RelationColumn};
 pub use error::{NameKind, Place, QueryError, Spot};
-pub use format::{Destination, Format, WriteError, write_answer};
+pub use format::{Destination, Encoded, Format, WriteError, write_answer};
 pub use screen::{Screen, ShowError, Shown};
 pub use statement::split_statements;
 pub use trace::{EventSummary, Stamp, TraceAnswer};

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use reedline::{
     ColumnarMenu, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder as _,
-    PromptEditMode, PromptHistorySearch, Reedline, ReedlineError, ReedlineEvent, ReedlineMenu,
-    Signal, ValidationResult, Validator, default_emacs_keybindings,
+    PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal,
+    ValidationResult, Validator, default_emacs_keybindings,
 };
 
 use crate::format::visible;
@@ -30,13 +30,6 @@ pub enum PromptError {
     /// The terminal cannot be read.
     #[error("the terminal cannot be read")]
     Terminal(#[source] io::Error),
-    /// The history's file cannot be used.
-    #[error("the history cannot be kept in {}", path.display())]
-    History {
-        path: PathBuf,
-        #[source]
-        cause: Box<ReedlineError>,
-    },
     /// Nobody takes the answers.
     #[error("the answers cannot be written")]
     Io(#[from] io::Error),
@@ -53,14 +46,25 @@ pub async fn run<O: Write + Send, E: Write>(
     mut screen: Screen,
     (out, err): (&mut O, &mut E),
 ) -> Result<(), PromptError> {
-    let mut editor = editor(engine, history)?;
+    let mut editor = editor(engine);
+    if let Some(path) = history {
+        // A person without a writable home asks all the same.
+        editor = match FileBackedHistory::with_file(HISTORY_LINES, path.clone()) {
+            Ok(history) => editor.with_history(Box::new(history)),
+            Err(error) => {
+                writeln!(err, "no history is kept in {}: {error}", path.display())?;
+                editor
+            }
+        };
+    }
     let mut is_timed = true;
     writeln!(err, "Statements end with ';'. \\help lists the commands, Ctrl-D quits.")?;
     loop {
         let read = tokio::task::spawn_blocking(move || {
             let signal = editor.read_line(&Sign);
-            // Kept line by line: a program that is killed has its history too.
-            let signal = signal.and_then(|signal| editor.sync_history().map(|()| signal));
+            // Kept line by line: a program that is killed has its history too. A disk that is full
+            // keeps nobody from asking.
+            drop(editor.sync_history());
             (editor, signal)
         });
         let (back, signal) =
@@ -185,24 +189,18 @@ fn type_name(arrow: &str) -> &str {
     }
 }
 
-fn editor(engine: &Engine, history: Option<PathBuf>) -> Result<Reedline, PromptError> {
+fn editor(engine: &Engine) -> Reedline {
     let mut keys = default_emacs_keybindings();
     let complete = vec![ReedlineEvent::Menu("completion".to_owned()), ReedlineEvent::MenuNext];
     keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, ReedlineEvent::UntilFound(complete));
     let menu = ColumnarMenu::default().with_name("completion");
-    let mut editor = Reedline::create()
+    Reedline::create()
         .with_completer(Box::new(Completion::new(engine)))
         .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
         .with_quick_completions(true)
         .with_partial_completions(true)
         .with_validator(Box::new(Whole))
-        .with_edit_mode(Box::new(Emacs::new(keys)));
-    if let Some(path) = history {
-        let kept = FileBackedHistory::with_file(HISTORY_LINES, path.clone());
-        let kept = kept.map_err(|cause| PromptError::History { path, cause: Box::new(cause) })?;
-        editor = editor.with_history(Box::new(kept));
-    }
-    Ok(editor)
+        .with_edit_mode(Box::new(Emacs::new(keys)))
 }
 
 /// A line is whole when it is a command, is empty, or ends with `;` outside of quotes.

@@ -6,12 +6,9 @@
 //! Source of the limits: chains such as `1+1+…` overflow the planner's stack at about 2,000 terms on
 //! 2 MiB (DataFusion issue 22229); a chain of [`CHAIN_MAX`] stays under a thirtieth of ours.
 
-use std::ops::ControlFlow;
+mod reads;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Query, Select, SetExpr, Statement as SqlStatement, TableFactor, Visit, Visitor,
-};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -28,8 +25,12 @@ const TOKENS_MAX: usize = 50_000;
 const CHAIN_MAX: usize = 1_000;
 /// Deepest nesting of parentheses and subqueries.
 pub(crate) const NESTING_MAX: usize = 64;
-/// Most tables in one statement.
-const RELATIONS_MAX: usize = 64;
+/// Most tables in one statement, with each name of a WITH replaced by what it stands for.
+const RELATIONS_MAX: u64 = 64;
+/// Most column names in one expression, with each name of a subquery's column replaced by the
+/// expression it stands for: so does the planner, and a statement of 60 levels that doubles a column
+/// in each has 2^60 of them.
+const EXPANDED_MAX: u64 = 100_000;
 
 /// The text of one statement, cut into tokens.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Source {
         })?;
         match statements.pop_front() {
             Some(statement) if statements.is_empty() => {
-                check_reads(&statement)?;
+                reads::check(&statement)?;
                 Ok(statement)
             }
             _ => Err(QueryError::Invalid {
@@ -309,79 +310,4 @@ fn longest_chain(words: &[&TokenWithSpan]) -> usize {
         }
     }
     longest.max(sets)
-}
-
-/// Whether the statement only reads, and from not too many tables.
-fn check_reads(statement: &Statement) -> Result<(), QueryError> {
-    match statement {
-        Statement::Statement(statement) => check_sql_reads(statement),
-        Statement::Explain(explain) => check_reads(&explain.statement),
-        Statement::CreateExternalTable(_) => refuse("CREATE EXTERNAL TABLE"),
-        Statement::CopyTo(_) => refuse("COPY"),
-        Statement::Reset(_) => refuse("RESET"),
-    }
-}
-
-fn refuse(statement: &str) -> Result<(), QueryError> {
-    Err(QueryError::ReadOnly { statement: statement.to_owned() })
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "a list of what is allowed, not of what is not")]
-fn check_sql_reads(statement: &SqlStatement) -> Result<(), QueryError> {
-    match statement {
-        SqlStatement::Explain { statement, .. } => return check_sql_reads(statement),
-        SqlStatement::Query(_)
-        | SqlStatement::ExplainTable { .. }
-        | SqlStatement::ShowTables { .. }
-        | SqlStatement::ShowColumns { .. }
-        | SqlStatement::ShowFunctions { .. }
-        | SqlStatement::ShowVariable { .. } => {}
-        other => {
-            let text = other.to_string();
-            return refuse(text.split_whitespace().next().unwrap_or("this statement"));
-        }
-    }
-    let mut reads = Reads { relations: 0 };
-    match statement.visit(&mut reads) {
-        ControlFlow::Break(what) => refuse(what),
-        ControlFlow::Continue(()) if RELATIONS_MAX < reads.relations => {
-            Err(QueryError::TooLarge { what: "tables", max: RELATIONS_MAX, found: reads.relations })
-        }
-        ControlFlow::Continue(()) => Ok(()),
-    }
-}
-
-/// Looks for writes that hide inside a query, and counts the tables.
-struct Reads {
-    relations: usize,
-}
-
-impl Visitor for Reads {
-    type Break = &'static str;
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        match query.body.as_ref() {
-            SetExpr::Insert(_) => ControlFlow::Break("INSERT"),
-            SetExpr::Update(_) => ControlFlow::Break("UPDATE"),
-            SetExpr::Delete(_) => ControlFlow::Break("DELETE"),
-            SetExpr::Merge(_) => ControlFlow::Break("MERGE"),
-            SetExpr::Select(_)
-            | SetExpr::Query(_)
-            | SetExpr::SetOperation { .. }
-            | SetExpr::Values(_)
-            | SetExpr::Table(_) => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
-        match select.into {
-            Some(_) => ControlFlow::Break("SELECT INTO"),
-            None => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<Self::Break> {
-        self.relations += 1;
-        ControlFlow::Continue(())
-    }
 }

@@ -15,18 +15,18 @@ use arrow::record_batch::RecordBatch;
 use super::cells::{Cells, plain_columns};
 use super::{Destination, Format, WriteError, visible};
 
-pub(super) struct Csv<'w, W> {
+pub(super) struct Csv<W> {
     is_terminal: bool,
-    out: &'w mut W,
+    out: W,
 }
 
-impl<'w, W: Write> Csv<'w, W> {
+impl<W: Write> Csv<W> {
     pub(super) fn new(
         schema: &Schema,
         destination: Destination,
-        out: &'w mut W,
+        out: W,
     ) -> Result<Self, WriteError> {
-        let csv = Self { is_terminal: destination != Destination::File, out };
+        let mut csv = Self { is_terminal: destination != Destination::File, out };
         let mut line = String::new();
         for (number, field) in schema.fields().iter().enumerate() {
             csv.add(number, &unarmed(field.name()), &mut line);

@@ -21,17 +21,17 @@ const WIDTH_MIN: usize = 12;
 /// Signs between two columns: ` | `.
 const BORDER: usize = 3;
 
-pub(super) struct Grid<'w, W> {
+pub(super) struct Grid<W> {
     schema: SchemaRef,
     destination: Destination,
     waiting: Vec<Vec<String>>,
     rows: u64,
     is_written: bool,
-    out: &'w mut W,
+    out: W,
 }
 
-impl<'w, W: Write> Grid<'w, W> {
-    pub(super) fn new(schema: SchemaRef, destination: Destination, out: &'w mut W) -> Self {
+impl<W: Write> Grid<W> {
+    pub(super) fn new(schema: SchemaRef, destination: Destination, out: W) -> Self {
         Self { schema, destination, waiting: Vec::new(), rows: 0, is_written: false, out }
     }
 

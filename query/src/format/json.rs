@@ -10,15 +10,15 @@ use arrow::record_batch::RecordBatch;
 use super::cells::{Cells, plain_columns, quote};
 use super::{Format, WriteError};
 
-pub(super) struct Json<'w, W> {
+pub(super) struct Json<W> {
     names: Vec<String>,
     is_list: bool,
     is_first: bool,
-    out: &'w mut W,
+    out: W,
 }
 
-impl<'w, W: Write> Json<'w, W> {
-    pub(super) fn new(schema: &Schema, is_list: bool, out: &'w mut W) -> Self {
+impl<W: Write> Json<W> {
+    pub(super) fn new(schema: &Schema, is_list: bool, out: W) -> Self {
         let quoted = schema.fields().iter().map(|field| {
             let mut name = String::new();
             quote(field.name(), &mut name);
@@ -65,7 +65,7 @@ impl<'w, W: Write> Json<'w, W> {
         Ok(self.out.write_all(text.as_bytes())?)
     }
 
-    pub(super) fn finish(self) -> Result<(), WriteError> {
+    pub(super) fn finish(mut self) -> Result<(), WriteError> {
         if self.is_list {
             self.out.write_all(if self.is_first { b"[]\n" } else { b"\n]\n" })?;
         }

@@ -230,6 +230,148 @@ async fn a_statement_within_the_limits_is_planned() {
     }
 }
 
+/// `SELECT a FROM (SELECT a FROM (…))` with `column` for each `a`.
+fn levels(column: &str, levels: usize) -> String {
+    (0..levels).fold("SELECT 1 AS a".to_owned(), |inner, _| {
+        format!("SELECT {column} AS a FROM ({inner}) AS t")
+    })
+}
+
+#[tokio::test]
+async fn a_statement_that_grows_when_its_parts_are_put_together_is_refused_before_that() {
+    let engine = fixture::engine().await;
+    let doubling = |between: &str| {
+        let mut names = vec!["t0 AS (SELECT 1 AS a)".to_owned()];
+        names.extend((1..60).map(|n| {
+            let below = n - 1;
+            format!("t{n} AS (SELECT t{below}.a FROM t{below} {between} t{below})")
+                .replace("UNION ALL t", "UNION ALL SELECT a FROM t")
+        }));
+        format!("WITH {} SELECT * FROM t59", names.join(", "))
+    };
+    for (name, statement) in [
+        ("a column that doubles 50 times", levels("a + a", 50)),
+        ("and is filtered by", format!("SELECT * FROM ({}) WHERE a > 1", levels("a + a", 50))),
+        ("a column with 20 names in 5 levels", levels(&chain("a", "+", 20), 5)),
+        (
+            "a name of a WITH that stands for 2^60 tables",
+            doubling(" CROSS JOIN ")
+                .replace("t0.a FROM t0  CROSS JOIN  t0", "x.a FROM t0 x CROSS JOIN t0 y"),
+        ),
+        ("and for 2^60 branches", doubling("UNION ALL")),
+    ] {
+        let start = Instant::now();
+        let error = engine.sql(&statement).await.expect_err(name);
+        assert!(matches!(error, QueryError::TooLarge { .. }), "{name}: {error}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{name}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_makes_much_out_of_little_is_refused_before_it_does() {
+    let engine = fixture::engine().await;
+    let doubled = |by: &str| {
+        let start = "SELECT event_id AS a FROM events".to_owned();
+        (0..40).fold(start, |inner, _| format!("SELECT {by} AS a FROM ({inner}) AS t"))
+    };
+    for statement in [
+        "SELECT range(0, 4000000000)",
+        "SELECT generate_series(0, 4000000000)",
+        "SELECT array_repeat(1, 4000000000)",
+        "SELECT array_resize([1], 4000000000, 0)",
+        "SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)')",
+        "SELECT repeat('x', 4000000000)",
+        "SELECT repeat(event_id, 1000000000) FROM events",
+        "SELECT lpad('x', 2000000000, 'y')",
+        "SELECT rpad(event_id, 2000000000) FROM events",
+        "SELECT replace(repeat('x', 60000), 'x', repeat('y', 60000))",
+        "SELECT regexp_replace(repeat('x', 60000), 'x', repeat('y', 60000), 'g')",
+        "SELECT regexp_replace(repeat(event_id, 100000), '.*', repeat('$0', 30000)) FROM events",
+        "SELECT concat_ws(repeat('x', 60000), event_id, event_id) FROM generate_series(1, 8000), events",
+        "SELECT array_to_string(string_to_array(repeat(event_id, 100000), NULL), repeat('x', 60000)) FROM events",
+        "SELECT to_char(time, repeat('%c', 30000)) FROM events CROSS JOIN generate_series(1, 8000)",
+        "SELECT levenshtein(repeat(event_id, 1000000), repeat(event_id, 1000000)) FROM events",
+        "SELECT make_array(repeat('x', 60000), event_id) FROM events CROSS JOIN generate_series(1, 8000)",
+        "SELECT [repeat('x', 60000), event_id] FROM events CROSS JOIN generate_series(1, 8000)",
+        "SELECT repeat('x', 60000) AS a, repeat('y', 60000) AS b, repeat('z', 60000) AS c FROM events",
+        "SELECT string_agg(event_id, repeat('x', 100000)) FROM events",
+        "SELECT array_agg(value) OVER (ORDER BY value) FROM generate_series(1, 1000000)",
+        "SELECT * FROM trace(repeat('x', 4000000000))",
+        "SELECT count(*) FROM events GROUP BY CUBE(event_id, time, agent_id, agent_class, model, session_id, \
+            task_id, grant_id, credential_id, credential_kind, action, resource, resource_kind, outcome, source_ip, \
+            user_agent, sponsor_id, trace_status, format, topic, kafka_partition, kafka_offset, month, currency)",
+        &doubled("a || a"),
+        &doubled("concat(a, a)"),
+        &doubled("array_to_string([a, a], '')"),
+    ] {
+        let start = Instant::now();
+        let error = match engine.sql(statement).await {
+            Err(error) => error,
+            Ok(answer) => answer.collect().await.map(|_| ()).expect_err(statement),
+        };
+        let is_told = matches!(
+            error,
+            QueryError::Resources { .. }
+                | QueryError::TooLarge { .. }
+                | QueryError::Unknown { .. }
+                | QueryError::Invalid { .. }
+        );
+        assert!(is_told, "{statement}: {error}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{statement}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn functions_within_their_bounds_answer_as_ever() {
+    let engine = fixture::engine().await;
+    for (statement, wanted) in [
+        ("SELECT repeat('ab', 3)", "ababab"),
+        ("SELECT lpad('7', 3, '0') || '-' || rpad('x', 3, '.')", "007-x.."),
+        ("SELECT replace('a-b-c', '-', '+')", "a+b+c"),
+        ("SELECT regexp_replace('a1b22', '[0-9]+', '<$0>', 'g')", "a<1>b<22>"),
+        ("SELECT concat('a', NULL, 1, 'b')", "a1b"),
+        ("SELECT concat_ws('/', 'a', NULL, 'b')", "a/b"),
+        ("SELECT array_to_string(string_to_array('a,b', ','), ';')", "a;b"),
+        ("SELECT array_to_string([1, 2] || [3], ',')", "1,2,3"),
+        ("SELECT to_char(TIMESTAMP '2026-03-01T10:00:00', '%Y/%m')", "2026/03"),
+        ("SELECT CAST(levenshtein('kitten', 'sitting') AS VARCHAR)", "3"),
+        ("SELECT event_id || ':' || kafka_offset FROM events WHERE event_id = 'e1'", "e1:0"),
+        ("SELECT coalesce('a' || NULL, 'null')", "null"),
+        (
+            "SELECT max(agent_id || '/' || action) FROM events WHERE event_id = 'e1'",
+            "procurement-3/order.approve",
+        ),
+        ("SELECT CAST(sum(value) AS VARCHAR) FROM generate_series(1, 100)", "5050"),
+        (
+            "WITH a AS (SELECT 1 AS x), b AS (SELECT x + x AS x FROM a) SELECT CAST(x + x AS VARCHAR) FROM b",
+            "4",
+        ),
+    ] {
+        let answer =
+            engine.sql(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        let batches = answer.collect().await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        let shown = arrow::util::display::array_value_to_string(batches[0].column(0), 0).unwrap();
+        assert_eq!(shown, wanted, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_ends_at_its_bytes_and_a_trace_at_its_deadline() {
+    let small = Limits { bytes_max: 1_000, ..Limits::ONE_PERSON };
+    let engine = fixture::engine_within(small).await;
+    let late = Limits { time_max: Duration::ZERO, ..Limits::ONE_PERSON };
+    let hurried = fixture::engine_within(late).await;
+
+    let bytes = engine.sql("SELECT * FROM generate_series(1, 1000)").await.unwrap().collect().await;
+    let trace = hurried.trace(&schemas::EventId::try_from("e1").unwrap(), None).await;
+
+    assert_eq!(
+        bytes.unwrap_err().to_string(),
+        "the statement reached a limit: more than 1000 bytes"
+    );
+    assert!(matches!(trace.unwrap_err(), QueryError::Timeout { .. }));
+}
+
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 100000000000)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
