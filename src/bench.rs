@@ -1,17 +1,19 @@
-//! `surety bench pipeline`: consume to commit with everything on, over records produced beforehand.
+//! `surety bench pipeline`: consume to commit with everything on, over records produced beforehand:
+//! the registry knows the agents, so each trace leads to a sponsor, and findings go to an outbox.
 //!
 //! Invariant: the clock starts when the last record is in the broker and stops when the last row is
 //! in the lake; the rows are counted in the lake before any figure counts. The embedded broker's own
 //! CPU time is in the figures, since it runs in this process; a real broker's is not.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::{EmbeddedBroker, KafkaConfig, KafkaSource, Normaliser, Producer};
 use schemas::{Format, KafkaPartition, Topic};
 use serde_json::{Value, json};
-use simulate::output;
+use simulate::{Company, Settings, output};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,17 +25,63 @@ use crate::exit::{Exit, Failure};
 use crate::http::Health;
 use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, Summary, of_source};
 use crate::telemetry::Stage;
+use crate::terminal;
 
 /// The embedded broker keeps 5 MiB a partition; an event is about 650 bytes.
 const EVENTS_PER_PARTITION: u64 = 4_000;
+const REAL_PARTITIONS: i32 = 16;
+
+/// What the figure `rss_bytes` is of.
+const RSS_INCLUDES: &str = "the process at its largest: pipeline, detector and registry, the producer that filled the topic, \
+     and the embedded broker with all records where it stands in for a real one";
 
 /// Where the records are.
 struct Filled {
-    servers: String,
+    broker: Broker,
     topic: Topic,
-    /// Kept alive for the run.
-    embedded: Option<EmbeddedBroker>,
     bytes: u64,
+}
+
+/// The broker of a bench. A topic on a real one is removed with it, however the bench ends.
+enum Broker {
+    Embedded(EmbeddedBroker),
+    Real { servers: String, topic: Topic },
+}
+
+impl Broker {
+    /// A broker with the topic, and the number of its partitions.
+    fn with_topic(args: &BenchPipeline, topic: &Topic) -> Result<(Self, i32), Failure> {
+        if let Some(servers) = &args.bootstrap_servers {
+            ingest::create_topic(servers, topic, REAL_PARTITIONS).map_err(of_source)?;
+            let real = Self::Real { servers: servers.clone(), topic: topic.clone() };
+            return Ok((real, REAL_PARTITIONS));
+        }
+        let partitions = i32::try_from(args.events / EVENTS_PER_PARTITION + 1).unwrap_or(i32::MAX);
+        let broker = EmbeddedBroker::start().map_err(of_source)?;
+        broker.create_topic(topic, partitions).map_err(of_source)?;
+        Ok((Self::Embedded(broker), partitions))
+    }
+
+    fn servers(&self) -> String {
+        match self {
+            Self::Embedded(broker) => broker.bootstrap_servers(),
+            Self::Real { servers, .. } => servers.clone(),
+        }
+    }
+
+    fn is_embedded(&self) -> bool {
+        matches!(self, Self::Embedded(_))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Self::Real { servers, topic } = self
+            && let Err(error) = ingest::delete_topic(servers, topic)
+        {
+            tracing::warn!(%error, %topic, "the bench's topic was not removed");
+        }
+    }
 }
 
 /// Fills a topic, drains it into a lake and prints the figures.
@@ -47,14 +95,21 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<Exit, Failure> {
     let scratch = Scratch::new(&args.lake)?;
-    let locations = Locations::of(&LakeArg { lake: Some(scratch.lake.clone()) }, config)?;
+    let mut locations = Locations::of(&LakeArg { lake: Some(scratch.lake.clone()) }, config)?;
+    let Some(folder) = locations.lake.folder() else {
+        let text = "--lake: wanted a folder, whose bytes can be counted, found a URL of a store";
+        return Err(Failure::told(Exit::Usage, text.to_owned()));
+    };
+    locations.state = folder.join("state");
     locations.make_state_folder()?;
-    let filled = fill(&args)?;
+    let lake = commands::open_lake(&locations)?;
+    import_registry(&args, &lake).await?;
+    let filled = fill(&args, &shutdown)?;
     let source = KafkaSource::connect(KafkaConfig {
-        bootstrap_servers: filled.servers.clone(),
+        bootstrap_servers: filled.broker.servers(),
         group: format!("surety-bench-{}", clock::now().as_micros()),
         topics: vec![filled.topic.clone()],
-        is_embedded: filled.embedded.is_some(),
+        is_embedded: filled.broker.is_embedded(),
         ..KafkaConfig::default()
     });
     let parts = Parts {
@@ -66,7 +121,7 @@ pub(crate) async fn run(
             )]),
             registry: None,
         },
-        lake: commands::open_lake(&locations)?,
+        lake: lake.clone(),
         detect: config.detect.clone(),
         checkpoints: Checkpoints::new(&locations.state)?,
         routes: wiring::routes_to_nobody(&locations.state)?,
@@ -75,24 +130,46 @@ pub(crate) async fn run(
     };
     let before = Usage::now()?;
     let began = Instant::now();
-    let pipeline = Pipeline::start(parts).await?;
+    let pipeline = Box::pin(Pipeline::start(parts)).await?;
     let stop = CancellationToken::new();
-    let watching = stop_at(pipeline.progress(), args.events, stop.clone(), shutdown);
-    let (summary, ()) = tokio::join!(pipeline.run(stop), watching);
+    let watching = stop_at(pipeline.progress(), args.events, stop.clone(), shutdown.clone());
+    let (summary, ()) = tokio::join!(pipeline.run_to_end(stop), watching);
     let (elapsed, used) = (began.elapsed(), Usage::now()?.since(&before));
     let summary = summary?;
-    if let (None, Some(servers)) = (&filled.embedded, &args.bootstrap_servers) {
-        ingest::delete_topic(servers, &filled.topic).map_err(of_source)?;
-    }
-    let stored = stored(&locations).await?;
+    check_running(&shutdown)?;
+    let stored = stored(&lake, &filled.topic).await?;
     if stored != args.events {
         let text = format!("wanted {} events in the lake, found {stored}", args.events);
         return Err(Failure::told(Exit::Software, text));
     }
     let measured =
-        Measured { elapsed, used, disk: bytes_below(&scratch.lake)?, filled_bytes: filled.bytes };
-    print(&args, &figures(&args, &summary, &measured));
+        Measured { elapsed, used, disk: bytes_below(folder)?, filled_bytes: filled.bytes };
+    print(&args, &figures(&args, &summary, &measured))?;
     Ok(Exit::Ok)
+}
+
+/// # Errors
+///
+/// [`Exit::Unavailable`] when the person does not want to wait for the end.
+fn check_running(shutdown: &CancellationToken) -> Result<(), Failure> {
+    if shutdown.is_cancelled() {
+        let text = "stopped before the end: nothing was measured".to_owned();
+        return Err(Failure::told(Exit::Unavailable, text));
+    }
+    Ok(())
+}
+
+/// What the company of the bench told of its agents: the one whose day begins with the first event.
+async fn import_registry(args: &BenchPipeline, lake: &lake::Lake) -> Result<(), Failure> {
+    let (told, agents) = (clock::now(), args.agents as usize);
+    let first = simulate::bench_events(agents, 1, args.seed).next();
+    let start = first.map_or(told, |event| event.time);
+    let mut changes = Company::new(&Settings::new(args.seed, agents, start)).registry_changes();
+    for change in &mut changes {
+        change.recorded_at = change.recorded_at.or(Some(told));
+    }
+    lake.import_registry(&changes, told).await.map_err(crate::pipeline::of_commit)?;
+    Ok(())
 }
 
 struct Measured {
@@ -132,6 +209,7 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
         "bytes_per_event": measured.disk as f64 / events,
         "json_bytes_per_event": measured.filled_bytes as f64 / events,
         "rss_bytes": measured.used.rss_bytes,
+        "rss_includes": RSS_INCLUDES,
         "agents_seen": summary.detector.agents,
         "bytes_per_agent": summary.detector.bytes as f64 / (summary.detector.agents.max(1) as f64),
         "findings": summary.progress.findings,
@@ -140,38 +218,29 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-fn print(args: &BenchPipeline, figures: &Value) {
+fn print(args: &BenchPipeline, figures: &Value) -> Result<(), Failure> {
+    let mut lines = Vec::new();
     if args.format == ReportFormat::Json {
-        println!("{figures:#}");
-        return;
+        return terminal::answer(&format!("{figures:#}\n"));
     }
     for (name, value) in figures.as_object().into_iter().flatten() {
         match value.as_object() {
             Some(inner) => {
-                for (part, value) in inner {
-                    println!("{name}.{part:<24} {value}");
-                }
+                let parts = inner.iter();
+                lines.extend(parts.map(|(part, value)| format!("{name}.{part:<24} {value}\n")));
             }
-            None => println!("{name:<28} {value}"),
+            None => lines.push(format!("{name:<28} {value}\n")),
         }
     }
+    terminal::answer(&lines.concat())
 }
 
 /// Produces all events before anything is measured.
-fn fill(args: &BenchPipeline) -> Result<Filled, Failure> {
-    let partitions = i32::try_from(args.events / EVENTS_PER_PARTITION + 1).unwrap_or(i32::MAX);
+fn fill(args: &BenchPipeline, shutdown: &CancellationToken) -> Result<Filled, Failure> {
     let topic = Topic::new(&format!("surety-bench-{}", clock::now().as_micros()));
-    let (servers, embedded, partitions) = if let Some(servers) = &args.bootstrap_servers {
-        ingest::create_topic(servers, &topic, 16).map_err(of_source)?;
-        (servers.clone(), None, 16)
-    } else {
-        let broker = EmbeddedBroker::start().map_err(of_source)?;
-        broker.create_topic(&topic, partitions).map_err(of_source)?;
-        (broker.bootstrap_servers(), Some(broker), partitions)
-    };
+    let (broker, partitions) = Broker::with_topic(args, &topic)?;
     let mut producer =
-        Producer::connect(&servers, &BTreeMap::new()).map_err(commands::of_producer)?;
+        Producer::connect(&broker.servers(), &BTreeMap::new()).map_err(commands::of_producer)?;
     let style = ProgressStyle::with_template("producing: {wide_bar} {human_pos}/{human_len}")
         .expect("a valid template");
     let bar = ProgressBar::new(args.events).with_style(style);
@@ -187,12 +256,13 @@ fn fill(args: &BenchPipeline) -> Result<Filled, Failure> {
         let partition = KafkaPartition(turn.expect("fewer than 2^31 partitions"));
         producer.send(&topic, partition, event.time, &json).map_err(commands::of_producer)?;
         if number.is_multiple_of(10_000) {
+            check_running(shutdown)?;
             bar.set_position(number as u64);
         }
     }
     producer.flush().map_err(commands::of_producer)?;
     bar.finish_and_clear();
-    Ok(Filled { servers, topic, embedded, bytes })
+    Ok(Filled { broker, topic, bytes })
 }
 
 /// Stops the pipeline when every event was read, or when the person asks for it.
@@ -210,13 +280,15 @@ async fn stop_at(
     stop.cancel();
 }
 
-async fn stored(locations: &Locations) -> Result<u64, Failure> {
-    let lake = commands::open_lake(locations)?;
+/// How many records of the topic are in the lake.
+async fn stored(lake: &lake::Lake, topic: &Topic) -> Result<u64, Failure> {
     let engine =
-        query::Engine::open(&lake, query::Limits::ONE_PERSON).await.map_err(commands::of_query)?;
-    let statement =
-        "SELECT count(*) AS n FROM (SELECT DISTINCT kafka_partition, kafka_offset FROM events)";
-    let rows = commands::rows_of(&engine, statement).await?;
+        query::Engine::open(lake, query::Limits::ONE_PERSON).await.map_err(commands::of_query)?;
+    let statement = format!(
+        "SELECT count(*) AS n FROM \
+         (SELECT DISTINCT kafka_partition, kafka_offset FROM events WHERE topic = '{topic}')"
+    );
+    let rows = commands::rows_of(&engine, &statement).await?;
     Ok(rows[0]["n"].as_u64().unwrap_or(0))
 }
 
@@ -248,8 +320,8 @@ impl Drop for Scratch {
 }
 
 /// Bytes of the Parquet files in a folder and below.
-fn bytes_below(folder: &str) -> std::io::Result<u64> {
-    let (mut bytes, mut folders) = (0, vec![std::path::PathBuf::from(folder)]);
+fn bytes_below(folder: PathBuf) -> std::io::Result<u64> {
+    let (mut bytes, mut folders) = (0, vec![folder]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::LogFilter;
+
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
@@ -18,13 +20,13 @@ pub(crate) struct Cli {
     pub(crate) config: Option<PathBuf>,
     /// How much is logged to stderr: error, warn, info, debug, or a filter such as `info,ingest=debug`.
     #[arg(long, global = true, value_name = "FILTER")]
-    pub(crate) log: Option<String>,
+    pub(crate) log: Option<LogFilter>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   surety demo                                   watch a compromised agent being caught
-  surety run -c surety.toml                     ingest from Kafka, detect, deliver webhooks
+  surety run -c surety.toml                     ingest from Kafka, detect, deliver webhooks, answer
   surety replay trail.jsonl.gz --format cloudtrail
   surety sql \"SELECT * FROM agents ORDER BY last_seen DESC LIMIT 10\"
   surety trace evt-7f3a91                       who answers for this event
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Agents(Agents),
     #[command(subcommand)]
     Registry(Registry),
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     Simulate(Simulate),
     #[command(subcommand)]
     Bench(Bench),
@@ -80,7 +84,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(8..=365))]
     pub(crate) days: u32,
     /// How much faster than real time the attack is played.
-    #[arg(long, default_value_t = 120.0, value_name = "TIMES")]
+    #[arg(long, default_value_t = 120.0, value_name = "TIMES", value_parser = speed)]
     pub(crate) speed: f64,
     /// Play once without a terminal: no colours, no progress bar.
     #[arg(long)]
@@ -89,12 +93,14 @@ pub(crate) struct Demo {
     pub(crate) format: ReportFormat,
 }
 
-/// Ingest from Kafka, detect, deliver webhooks and commit to the lake, until SIGTERM or Ctrl-C.
+/// Ingest from Kafka, detect, deliver webhooks, commit to the lake and answer questions, until SIGTERM
+/// or Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   surety run -c surety.toml
   SURETY__KAFKA__BOOTSTRAP_SERVERS=kafka:9092 surety run
-  curl localhost:9464/metrics           Prometheus text; also /healthz and /readyz")]
+  curl localhost:9464/metrics           Prometheus text; also /healthz and /readyz
+  curl localhost:8463/v1/sql --json '{\"sql\": \"SELECT * FROM agents\"}'")]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) lake: LakeArg,
@@ -102,11 +108,15 @@ pub(crate) struct Run {
 
 /// Read a file of records (JSON Lines, plain or gzip) into the lake, with detection.
 ///
-/// The file's content decides its name in the lake, so replaying the same file adds nothing.
+/// The file's content and format decide its name in the lake, so replaying the same file adds nothing,
+/// under whatever name. Findings go to the lake, and to the configured webhooks only with --webhooks:
+/// most files tell of days that are over. Exits with 65 when the file ends in the middle of a record;
+/// what could be read is in the lake then.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   surety replay trail.jsonl.gz --format cloudtrail
-  surety replay uses.jsonl --format native --lake s3://audit/surety")]
+  surety replay uses.jsonl --format native --lake s3://audit/surety
+  surety replay today.jsonl --webhooks -c surety.toml")]
 pub(crate) struct Replay {
     pub(crate) file: PathBuf,
     /// The records' format.
@@ -115,6 +125,10 @@ pub(crate) struct Replay {
     /// Print the outcome as a table or as JSON.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
+    /// Deliver the findings to the configured webhooks, and wait up to a minute for them. What is not
+    /// delivered by then stays in the outbox for the next `surety run` on this lake.
+    #[arg(long)]
+    pub(crate) webhooks: bool,
     #[command(flatten)]
     pub(crate) lake: LakeArg,
 }
@@ -147,14 +161,16 @@ pub(crate) struct Sql {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   surety trace evt-7f3a91
-  surety trace evt-7f3a91 --as-known-at 2026-03-01T00:00:00Z --format json")]
+  surety trace evt-7f3a91 --as-known-at 2026-03-01T00:00:00Z --format json
+
+table and json show the event, the hops and the sponsor; the other formats have one row for each hop.")]
 pub(crate) struct Trace {
     pub(crate) event_id: String,
     /// Answer as we would have at that time [default: with all that is known now].
     #[arg(long, value_name = "TIME")]
     pub(crate) as_known_at: Option<String>,
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) format: OutputFormat,
     #[command(flatten)]
     pub(crate) lake: LakeArg,
 }
@@ -180,12 +196,90 @@ pub(crate) enum Registry {
     /// Import registry changes from a file (JSON, JSON Lines, CSV): all lines or none.
     #[command(after_help = "Examples:
   surety registry import agents.csv
-  surety registry import changes.jsonl --lake ./surety-data")]
-    Import {
-        file: PathBuf,
+  surety registry import changes.jsonl --lake ./surety-data --format json")]
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    pub(crate) file: PathBuf,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) lake: LakeArg,
+}
+
+/// What waits for each webhook endpoint, what did not reach it, and sending that again.
+///
+/// One process at a time has the webhooks: while `surety run` runs on the same state, these commands
+/// say so and exit with 69.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhooks {
+    /// Each endpoint: what is pending and since when, what is dead, whether it is disabled.
+    #[command(after_help = "Examples:
+  surety webhooks list
+  surety webhooks list --format json -c surety.toml")]
+    List(StateArgs),
+    /// Messages that will not be tried again, with the reason; as JSON with every attempt.
+    #[command(after_help = "Examples:
+  surety webhooks dead
+  surety webhooks dead --endpoint soc --format json
+
+The webhook id is the finding's: SELECT * FROM findings WHERE finding_id = '...'")]
+    Dead(WebhooksDead),
+    /// Make dead letters pending again, with all their tries and the same webhook id.
+    #[command(after_help = "Examples:
+  surety webhooks replay --endpoint soc
+  surety webhooks replay 0b6f3c52-5a8e-8d1f-9a37-1f0c2d4e6a88
+  surety webhooks replay --all
+
+The next `surety run` delivers them.")]
+    Replay(WebhooksReplay),
+    /// Let an endpoint that was disabled by its answer 410 have webhooks again.
+    #[command(after_help = "Examples:
+  surety webhooks enable soc && surety webhooks replay --endpoint soc")]
+    Enable {
+        endpoint: String,
         #[command(flatten)]
-        lake: LakeArg,
+        state: StateArgs,
     },
+}
+
+/// Whose state is asked, and how it answers.
+#[derive(Debug, Args)]
+pub(crate) struct StateArgs {
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) lake: LakeArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebhooksDead {
+    /// Only those of this endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// Show at most this many.
+    #[arg(long, default_value_t = 1_000, value_name = "COUNT")]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "endpoint", "all"]))]
+pub(crate) struct WebhooksReplay {
+    /// Webhook ids of dead letters.
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// Only those of this endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// All dead letters of all endpoints.
+    #[arg(long, conflicts_with_all = ["ids", "endpoint"])]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 /// Write the events of a simulated company, with or without an attack.
@@ -193,7 +287,8 @@ pub(crate) enum Registry {
 #[command(after_help = "Examples:
   surety simulate --days 2 > uses.jsonl
   surety simulate --days 30 --attack procurement-fraud --registry-out registry.jsonl --out uses.jsonl
-  surety simulate --to-kafka localhost:9092 --topic credential-uses --speed 60")]
+  surety simulate --days 42 --attack slow-poisoning --truth-out truth.jsonl --out uses.jsonl
+  surety simulate --to-kafka localhost:9092 --topic credential-uses --registry-topic registry --speed 60")]
 pub(crate) struct Simulate {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -202,9 +297,10 @@ pub(crate) struct Simulate {
     /// First day, UTC [default: --days before now].
     #[arg(long, value_name = "TIME")]
     pub(crate) start: Option<String>,
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3_660))]
     pub(crate) days: u32,
-    /// Attacks to weave in, each in the last day.
+    /// Attacks to weave in, each at the end of the days: within the last hours, but slow-poisoning takes
+    /// the last 42 days and night-burst the last 25 hours, and --days must hold them.
     #[arg(long, value_enum)]
     pub(crate) attack: Vec<Attack>,
     /// Write events here instead of to stdout.
@@ -221,8 +317,11 @@ pub(crate) struct Simulate {
     pub(crate) to_kafka: Option<String>,
     #[arg(long, default_value = "credential-uses", requires = "to_kafka")]
     pub(crate) topic: String,
-    /// Times real time; 0 is as fast as possible.
-    #[arg(long, default_value_t = 0.0, value_name = "TIMES")]
+    /// Produce the registry's changes to this topic first.
+    #[arg(long, value_name = "TOPIC", requires = "to_kafka")]
+    pub(crate) registry_topic: Option<String>,
+    /// Times real time, up to 1000000; 0 is as fast as possible.
+    #[arg(long, default_value_t = 0.0, value_name = "TIMES", value_parser = speed_or_zero)]
     pub(crate) speed: f64,
 }
 
@@ -258,8 +357,29 @@ pub(crate) struct BenchPipeline {
 pub(crate) enum Config {
     /// Read the configuration and say what is wrong with it, as path:line:column.
     #[command(after_help = "Examples:
-  surety config check -c surety.toml")]
-    Check,
+  surety config check -c surety.toml
+  surety config check --format json     {\"is_fine\": false, \"error\": \"surety.toml:3:1: ...\"}")]
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// How much faster than real time: so slow that a second takes a quarter of an hour, to so fast that
+/// a year takes half a minute.
+fn speed(text: &str) -> Result<f64, String> {
+    let range = 0.001..=1_000_000.0;
+    match text.parse() {
+        Ok(speed) if range.contains(&speed) => Ok(speed),
+        Ok(_) | Err(_) => Err("wanted a number from 0.001 to 1000000".to_owned()),
+    }
+}
+
+fn speed_or_zero(text: &str) -> Result<f64, String> {
+    if text.parse() == Ok(0.0) { Ok(0.0) } else { speed(text).map_err(|text| text + ", or 0") }
 }
 
 /// Formats of a report for people or programs.
@@ -304,4 +424,36 @@ pub(crate) enum Attack {
     SkillExfiltration,
     SlowPoisoning,
     NightBurst,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn a_speed_is_a_number_that_time_can_be_divided_by() {
+        for speed in ["NaN", "-1", "inf", "1e300", "1e-300", "1000001", "fast", ""] {
+            assert!(parse(&format!("surety simulate --speed={speed}")).is_err(), "{speed}");
+            assert!(parse(&format!("surety demo --speed={speed}")).is_err(), "{speed}");
+        }
+        for speed in ["0.001", "1", "60", "1e6"] {
+            assert!(parse(&format!("surety simulate --speed={speed}")).is_ok(), "{speed}");
+            assert!(parse(&format!("surety demo --speed={speed}")).is_ok(), "{speed}");
+        }
+        assert!(parse("surety simulate --speed=0").is_ok());
+        assert!(parse("surety demo --speed=0").is_err());
+    }
+
+    #[test]
+    fn a_replay_of_webhooks_says_which() {
+        assert!(parse("surety webhooks replay").is_err());
+        assert!(parse("surety webhooks replay --all a").is_err());
+        for which in ["--all", "a b", "--endpoint soc", "--endpoint soc a"] {
+            assert!(parse(&format!("surety webhooks replay {which}")).is_ok(), "{which}");
+        }
+    }
 }

@@ -8,18 +8,19 @@ mod registry;
 mod replay;
 mod run;
 mod simulate;
+mod webhooks;
 pub(crate) mod wiring;
 
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Cli, Command};
-use crate::config::Config;
+use crate::cli::{self, Cli, Command, ReportFormat};
+use crate::config::{Config, LogFilter};
 use crate::exit::{Exit, Failure};
-use crate::{bench, demo, telemetry};
+use crate::{bench, demo, telemetry, terminal};
 
-pub(crate) use ask::{of_query, rows_of};
+pub(crate) use ask::{duration, inventory, of_query, rows_of};
 pub(crate) use simulate::{of_producer, partition_of};
 pub(crate) use wiring::{Locations, join_all, open_lake};
 
@@ -34,16 +35,21 @@ const CONFIG_FILE: &str = "surety.toml";
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let named = cli.config.clone();
     let path = named.or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|path| path.exists()));
-    let config = Config::load(path.as_deref())?;
+    let config = Config::load(path.as_deref());
+    if let Command::Config(cli::Config::Check(args)) = &cli.command {
+        return check(config, path.as_deref(), args.format);
+    }
+    let config = config?;
     // A service tells its life; a question is answered and otherwise silent.
     let default =
         if matches!(cli.command, Command::Run(_)) { config.log.level.as_str() } else { "warn" };
-    telemetry::log_to_stderr(cli.log.as_deref().unwrap_or(default), config.log.format)?;
+    let filter = cli.log.as_ref().map_or(default, LogFilter::as_str);
+    telemetry::log_to_stderr(filter, config.log.format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(dispatch(cli.command, &config, path.as_deref()))
+    runtime.block_on(dispatch(cli.command, &config))
 }
 
-async fn dispatch(command: Command, config: &Config, path: Option<&Path>) -> Result<Exit, Failure> {
+async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
     match command {
         Command::Demo(args) => Box::pin(demo::run(args, config, shutdown_on_signal()?)).await,
         Command::Run(args) => Box::pin(run::run(args, config, shutdown_on_signal()?)).await,
@@ -51,26 +57,39 @@ async fn dispatch(command: Command, config: &Config, path: Option<&Path>) -> Res
         Command::Sql(args) => Box::pin(ask::sql(args, config)).await,
         Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
         Command::Agents(args) => Box::pin(ask::agents(args, config)).await,
-        Command::Registry(cli::Registry::Import { file, lake }) => {
-            Box::pin(registry::import(&file, &lake, config)).await
+        Command::Registry(cli::Registry::Import(args)) => {
+            Box::pin(registry::import(&args, config)).await
         }
+        Command::Webhooks(command) => webhooks::run(&command, config),
         Command::Simulate(args) => simulate::run(&args, &shutdown_on_signal()?).await,
         Command::Bench(cli::Bench::Pipeline(args)) => {
             Box::pin(bench::run(args, config, shutdown_on_signal()?)).await
         }
-        Command::Config(cli::Config::Check) => check(config, path),
+        Command::Config(cli::Config::Check(_)) => unreachable!("answered before anything starts"),
     }
 }
 
-/// Says that the configuration is right, or what is wrong beyond single values.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-fn check(config: &Config, path: Option<&Path>) -> Result<Exit, Failure> {
-    wiring::check(config)?;
-    match path {
-        Some(path) => println!("{}: fine", path.display()),
-        None => println!("no {CONFIG_FILE} here: the defaults are used, and they are fine"),
-    }
-    Ok(Exit::Ok)
+/// Says that the configuration is right, or what is wrong with it.
+fn check(
+    config: Result<Config, Failure>,
+    path: Option<&Path>,
+    format: ReportFormat,
+) -> Result<Exit, Failure> {
+    let checked = config.and_then(|config| wiring::check(&config));
+    let text = match (format, path, &checked) {
+        (ReportFormat::Table, _, Err(_)) => return checked.map(|()| Exit::Ok),
+        (ReportFormat::Table, Some(path), Ok(())) => format!("{}: fine", path.display()),
+        (ReportFormat::Table, None, Ok(())) => {
+            format!("no {CONFIG_FILE} here: the defaults are used, and they are fine")
+        }
+        (ReportFormat::Json, ..) => {
+            let error = checked.as_ref().err().map(|failure| format!("{failure:#}"));
+            serde_json::json!({"file": path, "is_fine": error.is_none(), "error": error})
+                .to_string()
+        }
+    };
+    terminal::answer(&format!("{text}\n"))?;
+    checked.map(|()| Exit::Ok)
 }
 
 /// Cancelled by the first SIGTERM or Ctrl-C: what is buffered is then committed. A second one ends

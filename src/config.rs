@@ -3,21 +3,29 @@
 //! Invariant: the defaults are the checked-in `surety.toml`, compiled in, and nothing else. A value
 //! that is wrong is reported as `path:line:column: what was wanted`, or with the name of the
 //! environment variable it came from. Values are never repeated in an error: one could be a secret.
+//! This file is the only one that reads the environment.
+
+mod overlay;
+mod place;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::exit::{Exit, Failure};
+pub(crate) use place::Origin;
 
 const DEFAULTS: &str = include_str!("../surety.toml");
 const ENVIRONMENT_PREFIX: &str = "SURETY__";
+/// How the variables begin that object stores are told by.
+const STORE_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,18 +36,23 @@ pub(crate) struct Config {
     pub(crate) kafka: Kafka,
     pub(crate) batch: Batch,
     pub(crate) http: Http,
+    pub(crate) query: Query,
     pub(crate) log: Log,
     pub(crate) redaction: Redaction,
-    #[serde(default)]
     pub(crate) detect: detect::Config,
     #[serde(default)]
-    pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) webhooks: Vec<Spanned<Webhook>>,
+    /// What the environment says about object stores, by name.
+    #[serde(skip)]
+    pub(crate) store_environment: BTreeMap<String, String>,
+    #[serde(skip)]
+    pub(crate) origin: Origin,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Lake {
-    pub(crate) url: String,
+    pub(crate) url: Spanned<String>,
     pub(crate) options: BTreeMap<String, String>,
 }
 
@@ -57,7 +70,8 @@ pub(crate) struct Kafka {
     pub(crate) group: String,
     pub(crate) start: Start,
     pub(crate) topics: Vec<KafkaTopic>,
-    pub(crate) registry_topic: String,
+    #[serde(deserialize_with = "topic_or_empty")]
+    pub(crate) registry_topic: Option<Spanned<schemas::Topic>>,
     pub(crate) properties: BTreeMap<String, String>,
 }
 
@@ -71,7 +85,7 @@ pub(crate) enum Start {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct KafkaTopic {
-    pub(crate) name: schemas::Topic,
+    pub(crate) name: Spanned<schemas::Topic>,
     pub(crate) format: schemas::Format,
 }
 
@@ -95,11 +109,103 @@ pub(crate) struct Http {
     pub(crate) listen: Option<SocketAddr>,
 }
 
+/// The door for questions. Its limits are those of [`query::Limits`].
+///
+/// Invariant: an address that other machines reach has a token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", try_from = "UncheckedQuery")]
+pub(crate) struct Query {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) token_file: Option<Spanned<PathBuf>>,
+    /// Statements that run at once.
+    pub(crate) statements_max: Count,
+    pub(crate) rows_max: Count,
+    pub(crate) bytes_max: Count,
+    pub(crate) memory_bytes_max: Count,
+    pub(crate) time_ms_max: Millis,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct UncheckedQuery {
+    #[serde(deserialize_with = "address_or_empty")]
+    listen: Option<SocketAddr>,
+    token_file: Spanned<PathBuf>,
+    statements_max: Count,
+    rows_max: Count,
+    bytes_max: Count,
+    memory_bytes_max: Count,
+    time_ms_max: Millis,
+}
+
+impl TryFrom<UncheckedQuery> for Query {
+    type Error = String;
+
+    fn try_from(unchecked: UncheckedQuery) -> Result<Self, String> {
+        let listen = unchecked.listen;
+        let token_file =
+            Some(unchecked.token_file).filter(|path| !path.get_ref().as_os_str().is_empty());
+        if listen.is_some_and(|address| !address.ip().is_loopback()) && token_file.is_none() {
+            return Err("wanted a token-file for an address that other machines reach".to_owned());
+        }
+        Ok(Self {
+            listen,
+            token_file,
+            statements_max: unchecked.statements_max,
+            rows_max: unchecked.rows_max,
+            bytes_max: unchecked.bytes_max,
+            memory_bytes_max: unchecked.memory_bytes_max,
+            time_ms_max: unchecked.time_ms_max,
+        })
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Log {
-    pub(crate) level: String,
+    pub(crate) level: LogFilter,
     pub(crate) format: LogFormat,
+}
+
+/// What is logged.
+///
+/// Invariant: each part is a level, or is read by [`tracing_subscriber::EnvFilter`] and names one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct LogFilter(String);
+
+impl LogFilter {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // To the library a single unknown word is a module with everything: a level misspelled.
+        let is_level = |part: &str| {
+            ["off", "error", "warn", "info", "debug", "trace"]
+                .iter()
+                .any(|level| part.eq_ignore_ascii_case(level))
+        };
+        let is_part = |part: &str| part.contains('=') || is_level(part.trim());
+        let is_whole = !text.is_empty() && text.split(',').all(is_part);
+        if is_whole && tracing_subscriber::EnvFilter::try_new(text).is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("wanted error, warn, info, debug, trace, or a filter such as info,ingest=debug"
+            .to_owned())
+    }
+}
+
+impl TryFrom<String> for LogFilter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -112,7 +218,7 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Redaction {
-    pub(crate) key_file: PathBuf,
+    pub(crate) key_file: Spanned<PathBuf>,
 }
 
 /// One endpoint that receives findings.
@@ -125,11 +231,40 @@ pub(crate) struct Webhook {
     pub(crate) secret: Option<secrecy::SecretString>,
     #[serde(default)]
     pub(crate) secret_file: Option<PathBuf>,
+    /// The secret before this one: both sign, until every receiver has the new one.
+    #[serde(default)]
+    pub(crate) old_secret: Option<secrecy::SecretString>,
+    #[serde(default)]
+    pub(crate) old_secret_file: Option<PathBuf>,
     #[serde(default = "every_severity")]
     pub(crate) severity: schemas::Severity,
     /// Whether plain http and addresses of this machine or network are allowed.
     #[serde(default)]
     pub(crate) allow_private: bool,
+    /// Of one attempt.
+    #[serde(default)]
+    pub(crate) timeout_ms: Option<Millis>,
+    /// Attempts in flight at once.
+    #[serde(default)]
+    pub(crate) concurrency: Option<detect::webhook::Concurrency>,
+}
+
+impl Webhook {
+    /// An endpoint of our own that wants every finding. `key` is base64 of 24 to 64 bytes.
+    pub(crate) fn new(name: &str, url: &str, key: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            secret: Some(format!("whsec_{key}").into()),
+            secret_file: None,
+            old_secret: None,
+            old_secret_file: None,
+            severity: every_severity(),
+            allow_private: false,
+            timeout_ms: None,
+            concurrency: None,
+        }
+    }
 }
 
 fn every_severity() -> schemas::Severity {
@@ -191,6 +326,18 @@ fn address_or_empty<'de, D: serde::Deserializer<'de>>(
     text.parse().map(Some).map_err(|_| serde::de::Error::custom(wanted))
 }
 
+fn topic_or_empty<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Spanned<schemas::Topic>>, D::Error> {
+    let text = Spanned::<String>::deserialize(from)?;
+    if text.get_ref().is_empty() {
+        return Ok(None);
+    }
+    let span = text.span();
+    let topic = schemas::Topic::try_from(text.into_inner()).map_err(serde::de::Error::custom)?;
+    Ok(Some(Spanned::new(span, topic)))
+}
+
 impl Config {
     /// Reads the file (or, without one, only the defaults) and the environment.
     ///
@@ -205,9 +352,14 @@ impl Config {
             })?,
             None => String::new(),
         };
-        let environment = std::env::vars().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
         let name = path.map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
-        Self::parse(&name, &text, &environment.collect())
+        // Names and values of other programs may be anything.
+        let named = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value))
+        });
+        let environment = named.collect();
+        Self::parse(&name, &text, &environment)
             .map_err(|message| Failure::told(Exit::Config, message))
     }
 
@@ -215,137 +367,58 @@ impl Config {
     fn parse(
         path: &str,
         text: &str,
-        environment: &BTreeMap<String, String>,
+        environment: &BTreeMap<String, OsString>,
     ) -> Result<Self, String> {
-        let place = |error: &toml::de::Error| {
-            locate(path, text, environment, error.span(), error.message())
-        };
+        let ours = environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
+        let ours: Vec<(&String, &OsString)> = ours.collect();
+        let names = ours.iter().map(|(name, _)| (*name).clone()).collect();
+        let origin = Origin::new(path, text, names);
         let defaults = DeTable::parse(DEFAULTS).expect("the checked-in surety.toml is TOML");
-        let mut merged = defaults.into_inner();
-        merge(&mut merged, DeTable::parse(text).map_err(|error| place(&error))?.into_inner());
-        for (index, (name, value)) in environment.iter().enumerate() {
-            let at = text.len() + 1 + index;
-            merge(&mut merged, variable(name, value, at..at));
+        let mut merged =
+            overlay::respanned(defaults.into_inner(), &|span| Origin::of_default(&span));
+        let file = DeTable::parse(text).map_err(|error| origin.explain(&error))?;
+        overlay::merge(&mut merged, file.into_inner());
+        for (number, (name, value)) in ours.into_iter().enumerate() {
+            let wrong = |message| format!("environment variable {name}: {message}");
+            let value = value.to_str().ok_or_else(|| wrong("wanted UTF-8".to_owned()))?;
+            let (name, span) = (&name[ENVIRONMENT_PREFIX.len()..], origin.of_variable(number));
+            let over = overlay::variable(name, value, &span, &merged).map_err(wrong)?;
+            overlay::merge(&mut merged, over);
         }
-        let whole = Spanned::new(0..0, merged);
-        Self::deserialize(toml::de::Deserializer::from(whole)).map_err(|error| place(&error))
+        let whole = toml::de::Deserializer::from(Spanned::new(0..0, merged));
+        let mut config = Self::deserialize(whole).map_err(|error| origin.explain(&error))?;
+        config.store_environment = store_environment(environment);
+        config.origin = origin;
+        config.check_topics()?;
+        Ok(config)
     }
-}
 
-/// Lays `over` on `under`: tables are merged, everything else is replaced.
-fn merge<'a>(under: &mut DeTable<'a>, over: DeTable<'a>) {
-    for (key, value) in over {
-        if let (Some(DeValue::Table(below)), DeValue::Table(_)) =
-            (under.get_mut(&key).map(Spanned::get_mut), value.get_ref())
-        {
-            let DeValue::Table(above) = value.into_inner() else { continue };
-            merge(below, above);
-        } else {
-            under.remove(&key);
-            under.insert(key, value);
+    /// A topic is read in one way.
+    fn check_topics(&self) -> Result<(), String> {
+        let mut seen = std::collections::BTreeSet::new();
+        let uses = self.kafka.topics.iter().map(|topic| &topic.name);
+        for name in uses.chain(&self.kafka.registry_topic) {
+            if !seen.insert(name.get_ref()) {
+                let place = self.origin.place(&name.span());
+                return Err(format!("{place}: wanted each topic once, found it again"));
+            }
         }
+        Ok(())
+    }
+
+    /// The endpoints that findings go to.
+    pub(crate) fn endpoints(&self) -> Vec<Webhook> {
+        self.webhooks.iter().map(|webhook| webhook.get_ref().clone()).collect()
     }
 }
 
-/// The table that `SURETY__A__B_C=value` stands for: `{a: {b-c: value}}`.
-fn variable<'a>(name: &str, value: &'a str, span: Range<usize>) -> DeTable<'a> {
-    let parsed = DeValue::parse(value).map(Spanned::into_inner);
-    let mut value = parsed.unwrap_or_else(|_| DeValue::String(value.into()));
-    let path: Vec<String> = name[ENVIRONMENT_PREFIX.len()..]
-        .split("__")
-        .map(|part| part.to_lowercase().replace('_', "-"))
-        .collect();
-    let mut table = DeTable::default();
-    for key in path.into_iter().rev() {
-        table = DeTable::default();
-        table.insert(Spanned::new(span.clone(), key.into()), Spanned::new(span.clone(), value));
-        value = DeValue::Table(table.clone());
-    }
-    table
-}
-
-/// `path:line:column: message`, or the name of the environment variable.
-fn locate(
-    path: &str,
-    text: &str,
-    environment: &BTreeMap<String, String>,
-    span: Option<Range<usize>>,
-    message: &str,
-) -> String {
-    let message = message.trim_end().replace('\n', "; ");
-    let Some(span) = span else { return format!("{path}: {message}") };
-    if let Some(index) = span.start.checked_sub(text.len() + 1)
-        && let Some(name) = environment.keys().nth(index)
-    {
-        return format!("environment variable {name}: {message}");
-    }
-    let before = &text[..text.floor_char_boundary(span.start)];
-    let line = before.matches('\n').count() + 1;
-    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
-    format!("{path}:{line}:{column}: {message}")
+/// What an object store may want to know. A value that is not UTF-8 is no value for one.
+fn store_environment(environment: &BTreeMap<String, OsString>) -> BTreeMap<String, String> {
+    let of_stores = environment
+        .iter()
+        .filter(|(name, _)| STORE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+    of_stores.filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned()))).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse("surety.toml", text, &BTreeMap::new())
-    }
-
-    #[test]
-    fn the_checked_in_file_is_a_whole_configuration() {
-        let config = parse("").unwrap();
-
-        assert_eq!(config.kafka.bootstrap_servers, "localhost:9092");
-        assert_eq!(config.batch.age_ms_max.get(), Duration::from_secs(5));
-        assert!(config.webhooks.is_empty());
-    }
-
-    #[test]
-    fn a_file_changes_only_what_it_names() {
-        let config = parse("[kafka]\ngroup = \"audit\"\n[http]\nlisten = \"\"\n").unwrap();
-
-        assert_eq!(config.kafka.group, "audit");
-        assert_eq!(config.kafka.bootstrap_servers, "localhost:9092");
-        assert_eq!(config.http.listen, None);
-    }
-
-    #[test]
-    fn a_mistake_is_named_with_line_and_column() {
-        for (text, wanted) in [
-            ("[batch]\nage-ms-max = 0\n", "surety.toml:2:14: 0 ms is outside 1..=3600000"),
-            ("[batch]\nage-ms-mx = 3\n", "surety.toml:2:1: unknown field `age-ms-mx`"),
-            ("[kafka]\n\ntopics = 3\n", "surety.toml:3:10: invalid type"),
-            ("[kafka\n", "surety.toml:1:7: "),
-            ("[http]\nlisten = \"here\"\n", "surety.toml:2:10: wanted an address"),
-        ] {
-            let message = parse(text).unwrap_err();
-            assert!(message.starts_with(wanted), "{message}");
-        }
-    }
-
-    #[test]
-    fn the_environment_stands_above_the_file_and_is_named_in_its_mistakes() {
-        let variable =
-            |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        let set = variable("SURETY__KAFKA__BOOTSTRAP_SERVERS", "kafka:9092");
-        let wrong = variable("SURETY__BATCH__AGE_MS_MAX", "0");
-
-        let config = Config::parse("f", "[kafka]\nbootstrap-servers = \"x:1\"\n", &set).unwrap();
-        let message = Config::parse("f", "", &wrong).unwrap_err();
-
-        assert_eq!(config.kafka.bootstrap_servers, "kafka:9092");
-        assert!(
-            message.starts_with("environment variable SURETY__BATCH__AGE_MS_MAX: 0 ms"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_secret_is_not_repeated() {
-        let message = parse("[[webhooks]]\nname = 1\nsecret = \"whsec_hidden\"\n").unwrap_err();
-
-        assert!(!message.contains("hidden"), "{message}");
-    }
-}
+mod tests;

@@ -25,7 +25,7 @@ use crate::commands::{self, Locations, wiring};
 use crate::config::{Config, Webhook};
 use crate::exit::{Exit, Failure};
 use crate::http::Health;
-use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, of_source};
+use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, Routes, of_source};
 use report::Report;
 use story::{Played, Teller, say};
 
@@ -71,8 +71,14 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<Exit, Failure> {
     let is_watched = !args.once && args.format == ReportFormat::Table;
-    prepare_folder(Path::new(&args.lake))?;
-    let locations = Locations::of(&LakeArg { lake: Some(args.lake.clone()) }, config)?;
+    let mut locations = Locations::of(&LakeArg { lake: Some(args.lake.clone()) }, config)?;
+    let Some(folder) = locations.lake.folder() else {
+        let text = "--lake: wanted a folder to leave the demo in, found a URL of a store";
+        return Err(Failure::told(Exit::Usage, text.to_owned()));
+    };
+    prepare_folder(&folder)?;
+    // In the demo's own folder, so that it is replaced with it.
+    locations.state = folder.join("state");
     locations.make_state_folder()?;
     let times = Times::ending_at(clock::now(), args.days);
     let company = company(&args, &times);
@@ -82,35 +88,22 @@ pub(crate) async fn run(
     let (broker, topic) = (EmbeddedBroker::start().map_err(of_source)?, Topic::new(TOPIC));
     broker.create_topic(&topic, PARTITIONS).map_err(of_source)?;
     let (stop, end_of_story) = (CancellationToken::new(), CancellationToken::new());
+    // The person, or the pipeline's end, stops the teller.
+    let nobody_listens = shutdown.child_token();
     let mut tasks: JoinSet<Result<(), Failure>> = JoinSet::new();
     let (inbox, address, server) = receiver::serve(stop.clone()).await?;
     tasks.spawn(async move { server.await.map_err(Failure::from) });
     let webhook = [endpoint(address)?];
-    let schedule = detect::webhook::Schedule::STANDARD;
-    let (routes, deliverer) = wiring::routes_and_deliverer(&webhook, schedule, &locations.state)?;
+    let (routes, deliverer) = wiring::routes_and_deliverer(&webhook, &locations.state)?;
     if let Some(deliverer) = deliverer {
         let stop = stop.clone();
         tasks.spawn(async move {
-            deliverer.run(wiring::count_attempt, stop).await.map_err(crate::pipeline::of_outbox)
+            deliverer.run(wiring::publish_webhooks, stop).await.map_err(crate::pipeline::of_outbox)
         });
     }
-    let parts = Parts {
-        source: connect(&broker, &topic).await?,
-        readers: Readers {
-            uses: BTreeMap::from([(
-                topic.clone(),
-                Normaliser::new(Format::Native, wiring::redactor(config, &locations.state)?),
-            )]),
-            registry: None,
-        },
-        lake: lake.clone(),
-        detect: config.detect.clone(),
-        checkpoints: Checkpoints::new(&locations.state)?,
-        routes: routes.clone(),
-        limits: config.into(),
-        health: Health::default(),
-    };
-    let pipeline = Pipeline::start(parts).await?;
+    let source = connect(&broker, &topic).await?;
+    let parts = parts(source, &topic, (&lake, &routes), (config, &locations))?;
+    let pipeline = Box::pin(Pipeline::start(parts)).await?;
     if is_watched {
         say(&format!(
             "{} agents, {} days of history; the lake is {}",
@@ -126,11 +119,18 @@ pub(crate) async fn run(
         progress: pipeline.progress(),
         inbox: inbox.clone(),
         is_watched,
+        days: args.days,
         speed: args.speed,
-        shutdown: shutdown.clone(),
+        shutdown: nobody_listens.clone(),
     };
     let played = tell(teller, &times, end_of_story.clone());
-    let (summary, played) = tokio::join!(pipeline.run(end_of_story), played);
+    let work = async {
+        let summary = Box::pin(pipeline.run_to_end(end_of_story)).await;
+        nobody_listens.cancel();
+        summary
+    };
+    let (summary, played) = tokio::join!(work, played);
+    // The pipeline's failure comes first: it is why the teller stopped.
     summary?;
     let played = played?;
     stop.cancel();
@@ -138,6 +138,27 @@ pub(crate) async fn run(
     let report = Report::of(&args, &lake, &played, &inbox, &routes).await?;
     report.print(args.format, &args.lake)?;
     Ok(Exit::Ok)
+}
+
+/// The pipeline of `surety run`, over the demo's topic.
+fn parts(
+    source: KafkaSource,
+    topic: &Topic,
+    (lake, routes): (&lake::Lake, &Routes),
+    (config, locations): (&Config, &Locations),
+) -> Result<Parts<KafkaSource>, Failure> {
+    let redactor = wiring::redactor(config, &locations.state)?;
+    let uses = BTreeMap::from([(topic.clone(), Normaliser::new(Format::Native, redactor))]);
+    Ok(Parts {
+        source,
+        readers: Readers { uses, registry: None },
+        lake: lake.clone(),
+        detect: config.detect.clone(),
+        checkpoints: Checkpoints::new(&locations.state)?,
+        routes: routes.clone(),
+        limits: config.into(),
+        health: Health::default(),
+    })
 }
 
 fn company(args: &Demo, times: &Times) -> Arc<Company> {
@@ -180,15 +201,10 @@ async fn connect(broker: &EmbeddedBroker, topic: &Topic) -> Result<KafkaSource, 
 
 /// The demo's own endpoint. Its secret guards nothing: it is made for this one run.
 fn endpoint(address: std::net::SocketAddr) -> Result<Webhook, Failure> {
-    Ok(Webhook {
-        name: "demo".to_owned(),
-        url: format!("http://{address}/findings"),
-        // 64 hexadecimal digits are base64 of 48 bytes.
-        secret: Some(format!("whsec_{}", wiring::random_hex()?).into()),
-        secret_file: None,
-        severity: schemas::Severity::Review,
-        allow_private: true,
-    })
+    // 64 hexadecimal digits are base64 of 48 bytes.
+    let key = wiring::random_hex()?;
+    let webhook = Webhook::new("demo", &format!("http://{address}/findings"), &key);
+    Ok(Webhook { allow_private: true, ..webhook })
 }
 
 /// An earlier demo's folder is replaced; anything else is left alone.

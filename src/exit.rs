@@ -4,6 +4,7 @@
 //! root, in [`Failure::exit`] and nowhere else.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 /// What the shell sees. Part of the interface: listed in the README, never renumbered.
@@ -48,6 +49,14 @@ impl Failure {
         Self { exit, error: anyhow::Error::msg(text) }
     }
 
+    /// The answer could not be written to stdout. A reader that went away, as `| head` does, is no
+    /// failure: the exit is 0. Other broken pipes are failures like any other.
+    pub(crate) fn of_stdout(error: io::Error) -> Self {
+        let exit =
+            if error.kind() == io::ErrorKind::BrokenPipe { Exit::Ok } else { Exit::Unavailable };
+        Self::new(exit, error).while_doing("write to stdout".to_owned())
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
@@ -55,15 +64,6 @@ impl Failure {
     /// Adds what we were doing, in front.
     pub(crate) fn while_doing(self, doing: String) -> Self {
         Self { exit: self.exit, error: self.error.context(doing) }
-    }
-
-    /// Whether the reader of our output went away, as `| head` does: that is no failure.
-    pub(crate) fn is_broken_pipe(&self) -> bool {
-        self.error.chain().any(|cause| {
-            cause
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-        })
     }
 }
 
@@ -79,17 +79,32 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
         Self::new(Exit::Unavailable, error)
     }
 }
 
 /// Help and version are answers; anything else is a wrong argument.
 pub(crate) fn of_usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
-    match (error.use_stderr(), printed) {
+    match (error.use_stderr(), error.print()) {
+        (true, _) => Exit::Usage.into(),
         (false, Ok(())) => Exit::Ok.into(),
-        _ => Exit::Usage.into(),
+        (false, Err(error)) => Failure::of_stdout(error).exit().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_reader_of_stdout_that_went_away_is_no_failure() {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+
+        assert_eq!(Failure::of_stdout(gone()).exit(), Exit::Ok);
+        assert_eq!(Failure::of_stdout(full).exit(), Exit::Unavailable);
+        assert_eq!(Failure::from(gone()).exit(), Exit::Unavailable);
     }
 }

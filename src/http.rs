@@ -1,6 +1,11 @@
-//! The operator's door: `/metrics`, `/healthz`, `/readyz`.
+//! The operator's door: `/metrics`, `/healthz`, `/readyz`. The door for questions is `http/door.rs`.
 //!
 //! Invariant: it only reads; what it says of the pipeline's health is what the loop wrote last.
+
+mod door;
+mod question;
+mod refusal;
+mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +19,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure};
+pub(crate) use door::Door;
+pub(crate) use token::Token;
 
 /// What the loop says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

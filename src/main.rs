@@ -13,30 +13,35 @@ mod exit;
 mod http;
 mod pipeline;
 mod telemetry;
+mod terminal;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use cli::Cli;
-use exit::Failure;
+use exit::Exit;
 
 /// Arrow's and the parsers' many short allocations cost half as much here as in glibc.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[expect(clippy::print_stderr, reason = "the one place that tells the terminal why we failed")]
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::of_usage(&error),
     };
-    match commands::run(cli) {
-        Ok(exit) => exit.into(),
-        Err(failure) if failure.is_broken_pipe() => exit::Exit::Ok.into(),
-        Err(failure) => {
-            eprintln!("error: {failure:#}");
-            Failure::exit(&failure).into()
+    std::panic::set_hook(Box::new(terminal::tell_panic));
+    match catch_unwind(AssertUnwindSafe(|| commands::run(cli))) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
+            if failure.exit() != Exit::Ok {
+                terminal::remark(&format_args!("error: {failure:#}"));
+            }
+            failure.exit().into()
         }
+        // The hook has told it.
+        Err(_) => Exit::Software.into(),
     }
 }

@@ -6,13 +6,18 @@
 //! [`Pipeline::restore`], which goes back to the table's offsets.
 //!
 //! There are no actors and no channels between stages. Work inside a stage is spread with rayon; one
-//! commit at a time is encoded and written in the background.
+//! commit at a time is encoded and written in the background. While the lake cannot be written, its cut
+//! is kept and tried again; reading goes on until the buffer is full.
 
 mod checkpoint;
 mod commit;
+mod live;
 mod micro_batch;
 mod outbox;
+mod patience;
+mod progress;
 mod restore;
+mod settle;
 
 use std::time::Duration;
 
@@ -25,15 +30,27 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::checkpoint::Checkpoints;
-use self::checkpoint::Image;
-pub(crate) use self::commit::Writer;
-use self::commit::{Cut, Written};
-use self::micro_batch::Buffer;
+use self::commit::Writer;
+use self::commit::Written;
+pub(crate) use self::live::LiveRows;
+use self::live::{Question, Questions};
 pub(crate) use self::micro_batch::Readers;
+use self::micro_batch::{Buffer, Counts};
 pub(crate) use self::outbox::{Route, Routes, of_outbox};
+use self::patience::Patience;
+pub(crate) use self::progress::Progress;
+use self::settle::{InFlight, Stalled, committed};
 use crate::exit::{Exit, Failure};
 use crate::http::{Condition, Health};
 use crate::telemetry::{Stage, Stages};
+
+/// How often the source's end is reached before it is given up that another process commits the same
+/// records.
+const ENDS_MAX: u32 = 5;
+
+/// What a poll takes that does not have to wait. Measured: 0.5 to 0.75 us for a record.
+const TAKING: Duration = Duration::from_micros(200);
+const TAKING_PER_RECORD: Duration = Duration::from_micros(1);
 
 /// When a micro-batch and a commit are closed: whichever limit is met first.
 #[derive(Clone, Copy, Debug)]
@@ -62,20 +79,6 @@ impl From<&crate::config::Config> for Limits {
     }
 }
 
-/// How far the pipeline is: what a progress bar and a bench look at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// Records read since the start, of every topic.
-    pub(crate) records: u64,
-    pub(crate) events: u64,
-    pub(crate) rejects: u64,
-    pub(crate) findings: u64,
-    pub(crate) registry_changes: u64,
-    /// Records whose rows are in the lake.
-    pub(crate) committed: u64,
-    pub(crate) commits: u64,
-}
-
 /// What a pipeline is made of.
 #[derive(Debug)]
 pub(crate) struct Parts<S> {
@@ -96,13 +99,37 @@ pub(crate) struct Pipeline<S> {
     registry: Registry,
     detector: detect::Detector,
     buffer: Buffer,
-    /// The writer is here while it is idle, and with its task while it commits.
+    /// The writer is here while it is idle, with its task while it commits, and with the cut that
+    /// waits to be tried again.
     writer: Option<Box<Writer>>,
     committing: Option<JoinHandle<Written>>,
+    stalled: Option<Stalled>,
+    /// What the writer has with it.
+    in_flight: InFlight,
+    patience: Patience,
+    shutdown: CancellationToken,
+    /// Commits in a row that failed.
+    tries: u32,
+    /// Once the lake has events, one without is another lake or none.
+    has_seen_events: bool,
+    questions: Questions,
     checkpoint_due: Instant,
+    attempts_due: Instant,
+    lag_due: Instant,
+    /// When the source was last known to hold nothing that had arrived before.
+    drained_at: Instant,
     stages: Stages,
-    progress: Progress,
+    /// What of the records is in the lake, and by how many commits.
+    landed: Counts,
+    commits: u64,
     watch: watch::Sender<Progress>,
+}
+
+/// Why reading ended.
+enum Ended {
+    Shutdown,
+    End,
+    Broken(Failure),
 }
 
 /// What a finished pipeline tells.
@@ -121,29 +148,47 @@ impl<S: Source> Pipeline<S> {
     /// A [`Failure`] if the lake or the state cannot be read.
     pub(crate) async fn start(parts: Parts<S>) -> Result<Self, Failure> {
         parts.health.set(Condition::Starting);
-        let writer = Writer::open(&parts.lake).await.map_err(of_lake)?;
+        let now = Instant::now();
         let mut pipeline = Self {
             registry: Registry::default(),
             detector: detect::Detector::new(parts.detect.clone()),
             buffer: Buffer::at(Offsets::default()),
-            writer: Some(Box::new(writer)),
+            writer: None,
             committing: None,
-            checkpoint_due: Instant::now() + parts.limits.checkpoint_age_max,
+            stalled: None,
+            in_flight: InFlight::default(),
+            patience: Patience::OF_A_SERVICE,
+            shutdown: CancellationToken::new(),
+            tries: 0,
+            has_seen_events: false,
+            questions: Questions::new(),
+            checkpoint_due: now + parts.limits.checkpoint_age_max,
+            attempts_due: now + parts.limits.age_max,
+            lag_due: now,
+            drained_at: now,
             stages: Stages::new(),
-            progress: Progress::default(),
+            landed: Counts::default(),
+            commits: 0,
             watch: watch::Sender::new(Progress::default()),
             parts,
         };
-        pipeline.restore().await?;
+        Box::pin(pipeline.recall()).await?;
+        pipeline.seek()?;
         Ok(pipeline)
     }
 
-    /// Where the progress can be watched.
+    /// Where the progress can be watched. It goes back when records have to be read again.
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
         self.watch.subscribe()
     }
 
-    /// Runs until `shutdown`, the source's end or its failure, then commits what is buffered.
+    /// Where events can be asked for that are not in the lake yet.
+    pub(crate) fn live(&self) -> LiveRows {
+        self.questions.door()
+    }
+
+    /// Runs until `shutdown`, the source's end or its failure, then commits what is buffered. While
+    /// the lake cannot be written it tries on, for ever: records wait in the source.
     ///
     /// Cancel safety: dropping this future loses only uncommitted rows, and the source still has
     /// them.
@@ -151,24 +196,72 @@ impl<S: Source> Pipeline<S> {
     /// # Errors
     ///
     /// Only what the loop cannot repair itself.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<Summary, Failure> {
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Summary, Failure> {
+        Box::pin(self.run_with(Patience::OF_A_SERVICE, shutdown)).await
+    }
+
+    /// As [`run`](Self::run), for a command that somebody waits for: it fails after a few tries in
+    /// vain to write the lake, and ends well only if everything up to the source's end is committed.
+    ///
+    /// # Errors
+    ///
+    /// Only what the loop cannot repair itself.
+    pub(crate) async fn run_to_end(self, shutdown: CancellationToken) -> Result<Summary, Failure> {
+        Box::pin(self.run_with(Patience::OF_A_COMMAND, shutdown)).await
+    }
+
+    async fn run_with(
+        mut self,
+        patience: Patience,
+        shutdown: CancellationToken,
+    ) -> Result<Summary, Failure> {
         self.parts.health.set(Condition::Ready);
+        self.shutdown = shutdown;
+        for _ in 0..ENDS_MAX {
+            self.patience = patience;
+            let ended = self.read_on().await?;
+            let has_landed = self.finish().await?;
+            match ended {
+                Ended::Broken(failure) => return Err(failure),
+                Ended::End if !has_landed => {
+                    tracing::warn!("reading again what another worker has not committed");
+                }
+                Ended::End | Ended::Shutdown => {
+                    let (progress, detector) = (self.progress_now(), self.detector.stats());
+                    return Ok(Summary { progress, stages: self.stages, detector });
+                }
+            }
+        }
+        let text = format!(
+            "another process commits the same records: gave up after reaching the end {ENDS_MAX} times"
+        );
+        Err(Failure::told(Exit::Unavailable, text))
+    }
+
+    /// The loop.
+    async fn read_on(&mut self) -> Result<Ended, Failure> {
         let limits = self.parts.limits;
-        let ended = loop {
+        loop {
             let polled = Instant::now();
+            let (has_room, retry_at) = (self.has_room(), self.stalled.as_ref().map(|one| one.at));
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break Ok(()),
-                written = committed(&mut self.committing) => self.settle(written).await?,
-                poll = self.parts.source.poll(limits.records_max, limits.wait_max) => {
+                () = self.shutdown.cancelled() => return Ok(Ended::Shutdown),
+                question = self.questions.next() => self.answer(question),
+                written = committed(&mut self.committing) => {
+                    self.settle(written).await?;
+                }
+                () = reached(retry_at) => self.try_again(),
+                poll = self.parts.source.poll(limits.records_max, limits.wait_max), if has_room => {
                     match poll {
-                        Err(error) => break Err(of_source(error)),
+                        Err(error) => return Ok(Ended::Broken(of_source(error))),
                         Ok(Poll::Records(batch)) => {
+                            let arrived = self.arrived(polled, batch.len());
                             self.stages.record(Stage::Poll, polled.elapsed(), batch.len());
-                            self.take(&batch)?;
+                            self.take(&batch, arrived)?;
                         }
-                        Ok(Poll::Idle) => {}
-                        Ok(Poll::End) => break Ok(()),
+                        Ok(Poll::Idle) => self.drained_at = Instant::now(),
+                        Ok(Poll::End) => return Ok(Ended::End),
                         Ok(Poll::Reassigned { .. }) => {
                             tracing::info!("partitions were reassigned, going back to the lake's offsets");
                             self.abandon().await?;
@@ -176,125 +269,65 @@ impl<S: Source> Pipeline<S> {
                     }
                 }
             }
-            if self.is_due() {
-                self.commit_or_wait().await?;
+            self.publish_lag();
+            if self.is_due()? {
+                self.commit(false)?;
             }
-        };
-        let summary = self.finish().await?;
-        ended.map(|()| summary)
+        }
     }
 
-    /// Whether the buffered rows have reached a commit limit.
-    fn is_due(&self) -> bool {
+    /// When the records of a batch had arrived here that was asked for at `polled` and is there now.
+    ///
+    /// If the source had to be waited for, now. Otherwise they may have waited for us since the batch
+    /// before them was taken: the longest they can have waited is told.
+    fn arrived(&mut self, polled: Instant, records: usize) -> Instant {
+        let now = Instant::now();
+        let before = std::mem::replace(&mut self.drained_at, now);
+        let taking = TAKING_PER_RECORD.saturating_mul(u32::try_from(records).unwrap_or(u32::MAX));
+        if taking + TAKING < now - polled { now } else { before }
+    }
+
+    /// Memory stays bounded while the lake is slow or cannot be written: the records wait in the
+    /// source. (A Kafka group takes the partitions of a member that does not poll for five minutes;
+    /// that is then a reassignment like any other.)
+    fn has_room(&self) -> bool {
+        self.buffer.rows() < 2 * self.parts.limits.rows_max
+            && self.buffer.bytes() < 2 * self.parts.limits.bytes_max
+    }
+
+    /// Whether a commit should begin, and can: the buffered rows have reached a limit, or webhook
+    /// attempts have waited as long as rows may.
+    fn is_due(&mut self) -> Result<bool, Failure> {
         let limits = &self.parts.limits;
-        limits.rows_max <= self.buffer.rows()
+        if self.writer.is_none() {
+            return Ok(false);
+        }
+        if limits.rows_max <= self.buffer.rows()
             || limits.bytes_max <= self.buffer.bytes()
             || self.buffer.began().is_some_and(|began| limits.age_max <= began.elapsed())
+        {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if now < self.attempts_due {
+            return Ok(false);
+        }
+        self.attempts_due = now + limits.age_max;
+        self.parts.routes.has_attempts()
     }
 
-    /// Starts a commit in the background; waits for the one before it if that is not done yet and
-    /// the buffer is twice full, so that memory stays bounded while the lake is slow.
-    async fn commit_or_wait(&mut self) -> Result<(), Failure> {
-        let is_overfull = 2 * self.parts.limits.rows_max <= self.buffer.rows()
-            || 2 * self.parts.limits.bytes_max <= self.buffer.bytes();
-        if self.writer.is_none() && is_overfull {
-            let written = committed(&mut self.committing).await;
-            self.settle(written).await?;
-        }
-        if let Some(writer) = self.writer.take() {
-            let cut = self.cut(false)?;
-            self.committing = Some(commit::in_background(writer, cut));
-        }
-        Ok(())
-    }
-
-    /// Takes the buffered rows, and a checkpoint of the state they led to when one is due.
-    fn cut(&mut self, is_last: bool) -> Result<Cut, Failure> {
-        let mut cut = Cut::of(&mut self.buffer, self.parts.routes.attempts()?);
-        if is_last || self.checkpoint_due <= Instant::now() {
-            self.checkpoint_due = Instant::now() + self.parts.limits.checkpoint_age_max;
-            cut.checkpoint = Some(Image::of(&self.detector, self.buffer.offsets())?);
-        }
-        Ok(cut)
-    }
-
-    /// Takes the writer back after a commit and notes what it did.
-    async fn settle(&mut self, written: Written) -> Result<(), Failure> {
-        self.writer = Some(written.writer);
-        match written.outcome {
-            Ok(done) => {
-                self.stages.record(Stage::Encode, done.encoding, 1);
-                self.stages.record(Stage::Commit, done.committing, 1);
-                self.progress.committed += done.records;
-                self.progress.commits += 1;
-                metrics::counter!("surety_commits_total").increment(1);
-                if let Some(image) = done.checkpoint {
-                    self.parts.checkpoints.keep(&image)?;
-                }
-                self.parts.routes.forget_attempts(done.attempts_below)?;
-                self.parts.source.committed(&done.offsets);
-                self.parts.health.set(Condition::Ready);
-                self.stages.publish();
-                self.watch.send_replace(self.progress);
-                Ok(())
-            }
-            Err(CommitError::Superseded { .. }) => {
-                tracing::warn!(
-                    "another worker has moved the events table on, going back to its offsets"
-                );
-                self.abandon().await
-            }
-            Err(error) => {
-                self.parts.health.set(Condition::Stalled);
-                Err(of_commit(error))
-            }
-        }
-    }
-
-    /// Throws away what is in memory and goes back to the lake's offsets.
-    async fn abandon(&mut self) -> Result<(), Failure> {
-        if self.committing.is_some() {
-            let written = committed(&mut self.committing).await;
-            // Whether it landed or not, the table is read anew below.
-            self.writer = Some(written.writer);
-        }
-        self.restore().await
-    }
-
-    /// The last commits, and a checkpoint.
-    async fn finish(mut self) -> Result<Summary, Failure> {
-        if self.committing.is_some() {
-            let written = committed(&mut self.committing).await;
-            self.settle(written).await?;
-        }
-        if let Some(writer) = self.writer.take() {
-            let cut = self.cut(true)?;
-            let written = commit::write(writer, cut).await;
-            self.settle(written).await?;
-        }
-        let detector = self.detector.stats();
-        Ok(Summary { progress: self.progress, stages: self.stages, detector })
-    }
-
-    /// How far each partition was read, for those who watch.
-    fn publish_offsets(&self) {
-        for (topic, partition, next) in self.buffer.offsets().iter() {
-            let labels = [("topic", topic.to_string()), ("partition", partition.0.to_string())];
-            #[expect(clippy::cast_precision_loss, reason = "offsets below 2^53")]
-            metrics::gauge!("surety_next_offset", &labels).set(next.0 as f64);
-        }
+    fn answer(&mut self, question: Question) {
+        let mut events = self.in_flight.events.clone();
+        events.extend(self.buffer.events());
+        question.answer(events);
     }
 }
 
-/// The running commit's end; never, while there is none.
-async fn committed(committing: &mut Option<JoinHandle<Written>>) -> Written {
-    let Some(task) = committing else { return std::future::pending().await };
-    let joined = task.await;
-    *committing = None;
-    match joined {
-        Ok(written) => written,
-        // A panic in the writer is a bug of ours: the process stops with it.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+/// `at`; never, while there is none.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -331,3 +364,6 @@ pub(crate) fn of_commit(error: CommitError) -> Failure {
     };
     Failure::new(exit, error).while_doing("commit to the lake".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

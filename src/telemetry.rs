@@ -15,15 +15,15 @@ use crate::exit::{Exit, Failure};
 /// Libraries whose `info` is our `debug`. A filter that names them comes later and wins.
 const QUIET: &str = "buoyant_kernel=warn,deltalake_core=warn,datafusion=warn,object_store=warn";
 
-/// Starts logging. `filter` as in `info,ingest=debug`.
+/// Starts logging. `filter` as in `info,ingest=debug`, checked by
+/// [`LogFilter`](crate::config::LogFilter).
 ///
 /// # Errors
 ///
-/// [`Exit::Config`] if the filter cannot be read.
+/// [`Exit::Software`] if it was started before, or the filter was not checked.
 pub(crate) fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), Failure> {
-    let parsed = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|error| {
-        Failure::new(Exit::Config, error).while_doing(format!("read the log filter `{filter}`"))
-    })?;
+    let parsed = EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|error| Failure::new(Exit::Software, error))?;
     let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => {

@@ -1,4 +1,6 @@
-//! `surety run`: ingest, detect, webhooks and operator's door in one process.
+//! `surety run`: ingest, detect, webhooks, the door for questions and the operator's in one process.
+
+use std::sync::{Arc, OnceLock};
 
 use ingest::{KafkaConfig, KafkaSource};
 use tokio::task::JoinSet;
@@ -9,7 +11,7 @@ use crate::cli::Run;
 use crate::clock;
 use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
-use crate::http::{self, Health};
+use crate::http::{self, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
 use crate::telemetry;
 
@@ -34,30 +36,39 @@ pub(super) async fn run(
         tasks.spawn(async move { server.await.map_err(Failure::from) });
     }
     let locations = Locations::of(&args.lake, config)?;
+    let lake = wiring::open_lake(&locations)?;
+    // Questions are answered from the lake alone until the loop has started.
+    let live = Arc::new(OnceLock::new());
+    if let Some(listen) = config.query.listen {
+        let token = wiring::query_token(config)?;
+        let door = Door::new(lake.clone(), Arc::clone(&live), &config.query, token);
+        let (address, end) = door.open(listen, stop.clone())?;
+        tracing::info!(%address, "answering questions at /v1/sql, /v1/agents and /v1/trace");
+        tasks.spawn(end);
+    }
     let source = connect(config).await?;
     locations.make_state_folder()?;
     let redactor = wiring::redactor(config, &locations.state)?;
-    let schedule = detect::webhook::Schedule::STANDARD;
-    let (routes, deliverer) =
-        wiring::routes_and_deliverer(&config.webhooks, schedule, &locations.state)?;
+    let (routes, deliverer) = wiring::routes_and_deliverer(&config.endpoints(), &locations.state)?;
     if let Some(deliverer) = deliverer {
         let stop = stop.clone();
         tasks.spawn(async move {
-            let ended = deliverer.run(wiring::count_attempt, stop).await;
+            let ended = deliverer.run(wiring::publish_webhooks, stop).await;
             ended.map_err(crate::pipeline::of_outbox)
         });
     }
     let parts = Parts {
         source,
-        readers: wiring::readers(config, &redactor)?,
-        lake: wiring::open_lake(&locations)?,
+        readers: wiring::readers(config, &redactor),
+        lake,
         detect: config.detect.clone(),
         checkpoints: Checkpoints::new(&locations.state)?,
         routes,
         limits: config.into(),
         health,
     };
-    let pipeline = Pipeline::start(parts).await?;
+    let pipeline = Box::pin(Pipeline::start(parts)).await?;
+    live.get_or_init(|| pipeline.live());
     let summary = tokio::select! {
         summary = pipeline.run(shutdown) => summary?,
         Some(ended) = tasks.join_next() => {
@@ -78,9 +89,9 @@ pub(super) async fn run(
 
 async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
     let kafka = &config.kafka;
-    let mut topics: Vec<_> = kafka.topics.iter().map(|topic| topic.name.clone()).collect();
-    let registry = wiring::registry_topic(config)?;
-    topics.extend(registry.clone());
+    let uses = kafka.topics.iter().map(|topic| &topic.name);
+    let topics = uses.chain(&kafka.registry_topic).map(|name| name.get_ref().clone()).collect();
+    let registry = kafka.registry_topic.iter().map(|name| name.get_ref().clone());
     let source = KafkaConfig {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         group: kafka.group.clone(),
@@ -89,7 +100,7 @@ async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
             Start::Earliest => ingest::StartAt::Earliest,
             Start::Latest => ingest::StartAt::Latest,
         },
-        topics_from_earliest: registry.into_iter().collect(),
+        topics_from_earliest: registry.collect(),
         properties: kafka.properties.clone(),
         now: clock::now,
         ..KafkaConfig::default()

@@ -4,11 +4,13 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use ingest::Producer;
-use schemas::{KafkaPartition, Shard, Timestamp, Topic};
+use schemas::{KafkaPartition, RegistryChange, Shard, Timestamp, Topic};
 use simulate::{Company, Scenario, ScenarioKind, Settings, SimulatedEvent, output};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +35,9 @@ pub(super) async fn run(args: &Simulate, shutdown: &CancellationToken) -> Result
     };
     let end = start.plus(length);
     let mut settings = Settings::new(args.seed, args.agents as usize, start);
-    settings.scenarios = args.attack.iter().map(|attack| scenario(*attack, start, end)).collect();
+    for attack in &args.attack {
+        settings.scenarios.push(scenario(*attack, start, end)?);
+    }
     let company = Company::new(&settings);
     if let Some(path) = &args.registry_out {
         let mut out = create(path)?;
@@ -44,6 +48,9 @@ pub(super) async fn run(args: &Simulate, shutdown: &CancellationToken) -> Result
     }
     let mut truth = args.truth_out.as_deref().map(create).transpose()?;
     let mut sink = Sink::open(args)?;
+    if let Some(topic) = &args.registry_topic {
+        sink.tell_registry(topic, &company.registry_changes(), start..end)?;
+    }
     let mut pace = Pace { speed: args.speed, start, began: tokio::time::Instant::now() };
     for simulated in company.events(start, end) {
         if shutdown.is_cancelled() {
@@ -60,8 +67,8 @@ pub(super) async fn run(args: &Simulate, shutdown: &CancellationToken) -> Result
     Ok(Exit::Ok)
 }
 
-/// An attack that is over by `end`, or begins with `start` where the time is too short for it.
-fn scenario(attack: Attack, start: Timestamp, end: Timestamp) -> Scenario {
+/// An attack that is over by `end`.
+fn scenario(attack: Attack, start: Timestamp, end: Timestamp) -> Result<Scenario, Failure> {
     let kind = match attack {
         Attack::ProcurementFraud => ScenarioKind::ProcurementFraud,
         Attack::StolenKey => ScenarioKind::StolenKey,
@@ -69,7 +76,14 @@ fn scenario(attack: Attack, start: Timestamp, end: Timestamp) -> Scenario {
         Attack::SlowPoisoning => ScenarioKind::SlowPoisoning,
         Attack::NightBurst => ScenarioKind::NightBurst,
     };
-    Scenario { kind, start: end.minus(kind.duration_max()).max(start) }
+    let length = kind.duration_max();
+    if end.since(start) < length {
+        let name = attack.to_possible_value().map(|value| value.get_name().to_owned());
+        let days = length.as_secs().div_ceil(DAY.as_secs());
+        let text = format!("--attack {} takes up to {days} days", name.unwrap_or_default());
+        return Err(Failure::told(Exit::Usage, format!("{text}: ask for at least --days {days}")));
+    }
+    Ok(Scenario { kind, start: end.minus(length) })
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
@@ -100,8 +114,15 @@ impl Pace {
 
 /// Where the events go.
 enum Sink {
-    Text(Box<dyn Write>),
-    Kafka { producer: Producer, topic: Topic, partitions: i32, json: Vec<u8> },
+    /// To a file, or to stdout, whose reader may go away.
+    File(BufWriter<File>),
+    Stdout(BufWriter<std::io::StdoutLock<'static>>),
+    Kafka {
+        producer: Producer,
+        topic: Topic,
+        partitions: i32,
+        json: Vec<u8>,
+    },
 }
 
 impl Sink {
@@ -114,15 +135,40 @@ impl Sink {
             let partitions = producer.partitions(&topic).map_err(of_producer)?;
             return Ok(Self::Kafka { producer, topic, partitions, json: Vec::new() });
         }
-        Ok(Self::Text(match &args.out {
-            Some(path) => Box::new(create(path)?),
-            None => Box::new(BufWriter::new(std::io::stdout().lock())),
-        }))
+        Ok(match &args.out {
+            Some(path) => Self::File(create(path)?),
+            None => Self::Stdout(BufWriter::new(std::io::stdout().lock())),
+        })
+    }
+
+    /// Produces the registry's changes in their order, so to one partition, and waits until they are
+    /// there. Their time is held within that of the events, in step with which they are read: a broker
+    /// forgets what is too old and refuses what is to come.
+    fn tell_registry(
+        &mut self,
+        topic: &str,
+        changes: &[RegistryChange],
+        times: Range<Timestamp>,
+    ) -> Result<(), Failure> {
+        let Self::Kafka { producer, .. } = self else { return Ok(()) };
+        let topic =
+            Topic::try_from(topic.to_owned()).map_err(|text| Failure::told(Exit::Usage, text))?;
+        producer.partitions(&topic).map_err(of_producer)?;
+        for change in changes {
+            let told = change.recorded_at.unwrap_or(times.start);
+            let json = serde_json::to_vec(change).expect("a change is plain JSON");
+            let time = told.clamp(times.start, times.end);
+            producer.send(&topic, KafkaPartition(0), time, &json).map_err(of_producer)?;
+        }
+        producer.flush().map_err(of_producer)
     }
 
     fn write(&mut self, simulated: &SimulatedEvent) -> Result<(), Failure> {
         match self {
-            Self::Text(out) => Ok(output::write_event(&simulated.event, out)?),
+            Self::File(out) => Ok(output::write_event(&simulated.event, out)?),
+            Self::Stdout(out) => {
+                output::write_event(&simulated.event, out).map_err(Failure::of_stdout)
+            }
             Self::Kafka { producer, topic, partitions, json } => {
                 json.clear();
                 output::write_json(&simulated.event, json);
@@ -134,7 +180,8 @@ impl Sink {
 
     fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Text(mut out) => Ok(out.flush()?),
+            Self::File(mut out) => Ok(out.flush()?),
+            Self::Stdout(mut out) => out.flush().map_err(Failure::of_stdout),
             Self::Kafka { mut producer, .. } => producer.flush().map_err(of_producer),
         }
     }
@@ -149,4 +196,25 @@ pub(crate) fn partition_of(agent: &schemas::AgentId, partitions: i32) -> KafkaPa
 
 pub(crate) fn of_producer(error: ingest::ProduceError) -> Failure {
     Failure::new(Exit::Unavailable, error).while_doing("produce to Kafka".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_is_over_by_the_end_or_refused_with_the_days_it_takes() {
+        let start = Timestamp::parse("2026-03-02T00:00:00Z").unwrap();
+        let days = |days| scenario(Attack::SlowPoisoning, start, start.plus(DAY * days));
+
+        assert_eq!(days(42).unwrap().start, start);
+        assert_eq!(days(50).unwrap().start, start.plus(DAY * 8));
+        let refused = days(41).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Usage);
+        assert_eq!(
+            refused.to_string(),
+            "--attack slow-poisoning takes up to 42 days: ask for at least --days 42"
+        );
+        assert!(scenario(Attack::NightBurst, start, start.plus(DAY)).is_err());
+    }
 }

@@ -3,25 +3,25 @@
 //! Invariant: whatever is wrong with a part is found here, before anything runs, with the exit code
 //! of the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use detect::webhook::{
-    Attempt, Concurrency, Deliverer, Endpoint, Outbox, Reach, Schedule, Secret, Signing, Target,
+    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target,
 };
 use ingest::{Normaliser, Redactor, RegistryReader};
 use lake::{Lake, Location, StoreOptions};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
 
 use crate::cli::LakeArg;
 use crate::clock;
-use crate::config::{Config, Webhook};
+use crate::config::{Config, Millis, Webhook};
 use crate::exit::{Exit, Failure};
+use crate::http::Token;
 use crate::pipeline::{Readers, Route, Routes, of_lake};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
@@ -36,19 +36,29 @@ pub(crate) struct Locations {
 }
 
 impl Locations {
-    /// The lake that was named, else the configuration's; the state beside it.
+    /// The lake that was named, else the configuration's; its state beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit::Usage`] or [`Exit::Config`], without the text that was found: it may hold a password.
     pub(crate) fn of(argument: &LakeArg, config: &Config) -> Result<Self, Failure> {
-        let text = argument.lake.as_deref().unwrap_or(&config.lake.url);
-        let exit = if argument.lake.is_some() { Exit::Usage } else { Exit::Config };
-        let lake = Location::parse(text).map_err(|error| {
-            Failure::new(exit, error).while_doing(format!("find the lake `{text}`"))
-        })?;
-        let state = match (config.state.dir.as_os_str().is_empty(), lake.folder()) {
-            (false, _) => config.state.dir.clone(),
-            (true, Some(folder)) => folder.join("state"),
-            (true, None) => PathBuf::from("surety-state"),
+        let lake = match &argument.lake {
+            Some(text) => Location::parse(text).map_err(|error| {
+                Failure::new(Exit::Usage, error).while_doing("read --lake".to_owned())
+            })?,
+            None => Location::parse(config.lake.url.get_ref()).map_err(|error| {
+                Failure::new(Exit::Config, error)
+                    .while_doing(config.origin.place(&config.lake.url.span()))
+            })?,
         };
-        Ok(Self { lake, options: config.lake.options.clone().into_iter().collect(), state })
+        let state = match (config.state.dir.as_os_str().is_empty(), lake.folder()) {
+            (true, Some(folder)) => folder.join("state"),
+            (true, None) => Path::new("surety-state").join(folder_of(&lake)),
+            (false, _) => config.state.dir.join(folder_of(&lake)),
+        };
+        let options = config.lake.options.clone().into_iter().collect::<StoreOptions>();
+        let options = options.with_environment(config.store_environment.clone());
+        Ok(Self { lake, options, state })
     }
 
     /// Makes the state's folder, readable by this user alone.
@@ -62,6 +72,24 @@ impl Locations {
     }
 }
 
+/// The name of a lake's folder among those of other lakes: readable, and different for each lake.
+///
+/// Source: FNV-1a with 64 bits (Fowler, Noll and Vo). It only keeps apart what the person's own lakes
+/// are named; nobody gains from two of one name.
+fn folder_of(lake: &Location) -> String {
+    let url = lake.url().as_str();
+    let hash = url.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let path = url.trim_end_matches('/');
+    let name: String = path[path.rfind('/').map_or(0, |at| at + 1)..]
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    format!("{name}-{hash:016x}")
+}
+
 /// Opens the lake.
 pub(crate) fn open_lake(locations: &Locations) -> Result<Lake, Failure> {
     Lake::open(&locations.lake, &locations.options).map_err(of_lake)
@@ -69,7 +97,7 @@ pub(crate) fn open_lake(locations: &Locations) -> Result<Lake, Failure> {
 
 /// The redactor with the configured key, or with one that is made at the first start.
 pub(crate) fn redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
-    let configured = &config.redaction.key_file;
+    let configured = config.redaction.key_file.get_ref();
     if configured.as_os_str().is_empty() {
         let path = state.join("redaction.key");
         if !path.exists() {
@@ -127,38 +155,35 @@ fn make_key(path: &Path) -> std::io::Result<()> {
 }
 
 /// A normaliser for each configured topic, and the reader of the registry's topic.
-pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Result<Readers, Failure> {
+pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Readers {
     let mut uses = BTreeMap::new();
     for topic in &config.kafka.topics {
-        uses.insert(topic.name.clone(), Normaliser::new(topic.format, redactor.clone()));
+        let name = topic.name.get_ref().clone();
+        uses.insert(name, Normaliser::new(topic.format, redactor.clone()));
     }
-    let registry =
-        registry_topic(config)?.map(|topic| (topic, RegistryReader::new(redactor.clone())));
-    Ok(Readers { uses, registry })
+    let registry = config
+        .kafka
+        .registry_topic
+        .as_ref()
+        .map(|topic| (topic.get_ref().clone(), RegistryReader::new(redactor.clone())));
+    Readers { uses, registry }
 }
 
-/// The registry's topic, if one is configured.
-pub(crate) fn registry_topic(config: &Config) -> Result<Option<schemas::Topic>, Failure> {
-    if config.kafka.registry_topic.is_empty() {
-        return Ok(None);
-    }
-    let topic = schemas::Topic::try_from(config.kafka.registry_topic.clone());
-    topic
-        .map(Some)
-        .map_err(|text| Failure::told(Exit::Config, format!("kafka.registry-topic: {text}")))
-}
-
-/// The outbox's routes and the task that empties it; nothing where no webhook is configured.
+/// The outbox's routes and the task that empties it; nothing where no webhook is configured. The
+/// names were found to be different by [`check`].
 pub(crate) fn routes_and_deliverer(
     webhooks: &[Webhook],
-    schedule: Schedule,
     state: &Path,
 ) -> Result<(Routes, Option<Deliverer>), Failure> {
-    if webhooks.is_empty() {
+    let path = outbox_path(state);
+    // Messages of endpoints that were configured before must not wait for ever.
+    if webhooks.is_empty() && !path.exists() {
         return Ok((Routes::default(), None));
     }
-    let endpoints = endpoints(webhooks, schedule)?;
-    let path = state.join("outbox.redb");
+    let mut endpoints = BTreeMap::new();
+    for webhook in webhooks {
+        endpoints.insert(webhook.name.clone(), endpoint(webhook)?);
+    }
     let outbox = Outbox::open(&path).map_err(|error| {
         Failure::new(Exit::Unavailable, error)
             .while_doing(format!("open the outbox {}", path.display()))
@@ -173,65 +198,70 @@ pub(crate) fn routes_and_deliverer(
     Ok((Routes::new(outbox, routes), Some(deliverer)))
 }
 
+/// Where the outbox of a state is.
+pub(crate) fn outbox_path(state: &Path) -> PathBuf {
+    state.join("outbox.redb")
+}
+
 /// An outbox that no endpoint empties: what detection hands over is written, and stays.
 pub(crate) fn routes_to_nobody(state: &Path) -> Result<Routes, Failure> {
-    let nobody = Webhook {
-        name: "nobody".to_owned(),
-        url: "https://localhost/".to_owned(),
-        secret: Some(format!("whsec_{}", random_hex()?).into()),
-        secret_file: None,
-        severity: schemas::Severity::Review,
-        allow_private: false,
-    };
-    Ok(routes_and_deliverer(&[nobody], Schedule::STANDARD, state)?.0)
+    let nobody = Webhook::new("nobody", "https://localhost/", &random_hex()?);
+    Ok(routes_and_deliverer(&[nobody], state)?.0)
 }
 
-/// Counts an attempt at a webhook in the metrics.
-pub(crate) fn count_attempt(attempt: &Attempt) {
-    metrics::counter!("surety_webhook_attempts_total", "outcome" => attempt.outcome.as_str())
-        .increment(1);
-}
-
-fn endpoints(
-    webhooks: &[Webhook],
-    schedule: Schedule,
-) -> Result<BTreeMap<String, Endpoint>, Failure> {
-    let mut endpoints = BTreeMap::new();
-    for webhook in webhooks {
-        let wrong = |failure: Failure| failure.while_doing(format!("webhook `{}`", webhook.name));
-        let endpoint = endpoint(webhook, schedule).map_err(wrong)?;
-        if endpoints.insert(webhook.name.clone(), endpoint).is_some() {
-            let text = "wanted one endpoint of this name, found two".to_owned();
-            return Err(wrong(Failure::told(Exit::Config, text)));
+/// Publishes what the deliverer tells.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating point")]
+pub(crate) fn publish_webhooks(report: Report<'_>) {
+    match report {
+        Report::Attempt(attempt) => {
+            metrics::counter!("surety_webhook_attempts_total", "outcome" => attempt.outcome.as_str())
+                .increment(1);
+        }
+        Report::Standing(standing) => {
+            let labels = [("endpoint", standing.endpoint.clone())];
+            let is_disabled = f64::from(u8::from(standing.disabled_at.is_some()));
+            metrics::gauge!("surety_webhook_pending", &labels).set(standing.pending as f64);
+            metrics::gauge!("surety_webhook_dead", &labels).set(standing.dead as f64);
+            metrics::gauge!("surety_webhook_disabled", &labels).set(is_disabled);
         }
     }
-    Ok(endpoints)
 }
 
-fn endpoint(webhook: &Webhook, schedule: Schedule) -> Result<Endpoint, Failure> {
+fn endpoint(webhook: &Webhook) -> Result<Endpoint, Failure> {
     let reach = if webhook.allow_private { Reach::Private } else { Reach::Public };
     let target =
         Target::parse(&webhook.url, reach).map_err(|error| Failure::new(Exit::Config, error))?;
-    let secret = match (&webhook.secret, &webhook.secret_file) {
-        (Some(secret), None) => secret.expose_secret().to_owned(),
+    let Some(new) = secret(webhook.secret.as_ref(), webhook.secret_file.as_deref())? else {
+        let text = "wanted a secret or a secret-file".to_owned();
+        return Err(Failure::told(Exit::Config, text));
+    };
+    let old = secret(webhook.old_secret.as_ref(), webhook.old_secret_file.as_deref())?;
+    Ok(Endpoint {
+        target,
+        signing: match old {
+            Some(old) => Signing::Rotating { new, old },
+            None => Signing::By(new),
+        },
+        timeout: webhook.timeout_ms.map_or(Endpoint::TIMEOUT_STANDARD, Millis::get),
+        concurrency_max: webhook.concurrency.unwrap_or(Concurrency::STANDARD),
+    })
+}
+
+/// The secret that stands in the configuration, or in a file.
+fn secret(text: Option<&SecretString>, file: Option<&Path>) -> Result<Option<Secret>, Failure> {
+    let text = match (text, file) {
+        (None, None) => return Ok(None),
+        (Some(text), None) => text.expose_secret().to_owned(),
         (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
             Failure::new(Exit::Config, error)
                 .while_doing(format!("read the secret {}", path.display()))
         })?,
-        (None, None) | (Some(_), Some(_)) => {
-            let text = "wanted either secret or secret-file".to_owned();
+        (Some(_), Some(_)) => {
+            let text = "wanted a secret or a file of it, found both".to_owned();
             return Err(Failure::told(Exit::Config, text));
         }
     };
-    let secret = Secret::parse(secret.trim()).map_err(|error| Failure::new(Exit::Config, error))?;
-    Ok(Endpoint {
-        target,
-        signing: Signing::By(secret),
-        timeout: Duration::from_secs(20),
-        concurrency_max: Concurrency::STANDARD,
-        schedule,
-        is_paused: false,
-    })
+    Secret::parse(text.trim()).map(Some).map_err(|error| Failure::new(Exit::Config, error))
 }
 
 /// Waits until all tasks have ended; the first failure is the answer.
@@ -242,13 +272,49 @@ pub(crate) async fn join_all(mut tasks: JoinSet<Result<(), Failure>>) -> Result<
     Ok(())
 }
 
-/// Everything about the configuration that is more than a single value.
+/// The token that questions must bear, if one is configured.
+///
+/// # Errors
+///
+/// [`Exit::Config`] with the place of the setting.
+pub(crate) fn query_token(config: &Config) -> Result<Option<Token>, Failure> {
+    let Some(path) = &config.query.token_file else { return Ok(None) };
+    let wrong = |failure: Failure| failure.while_doing(config.origin.place(&path.span()));
+    let text = std::fs::read_to_string(path.get_ref()).map_err(|error| {
+        let doing = format!("read the token {}", path.get_ref().display());
+        wrong(Failure::new(Exit::Config, error).while_doing(doing))
+    })?;
+    Token::parse(text.trim()).map(Some).map_err(|text| wrong(Failure::told(Exit::Config, text)))
+}
+
+/// Everything about the configuration that is more than a single value: what `run` would refuse, but
+/// for what only Kafka, the storage and the webhooks' hosts can tell.
+///
+/// # Errors
+///
+/// A [`Failure`] with the place of the mistake.
 pub(crate) fn check(config: &Config) -> Result<(), Failure> {
-    Locations::of(&LakeArg { lake: None }, config)?;
-    registry_topic(config)?;
-    endpoints(&config.webhooks, Schedule::STANDARD)?;
-    if !config.redaction.key_file.as_os_str().is_empty() {
-        read_key(&config.redaction.key_file)?;
+    let locations = Locations::of(&LakeArg { lake: None }, config)?;
+    open_lake(&locations)
+        .map_err(|failure| failure.while_doing(config.origin.place(&config.lake.url.span())))?;
+    query_token(config)?;
+    let mut names = BTreeSet::new();
+    for webhook in &config.webhooks {
+        let name = &webhook.get_ref().name;
+        let wrong = |failure: Failure| {
+            let place = config.origin.place(&webhook.span());
+            failure.while_doing(format!("webhook `{name}`")).while_doing(place)
+        };
+        endpoint(webhook.get_ref()).map_err(wrong)?;
+        if !names.insert(name) {
+            let text = "wanted one endpoint of this name, found two".to_owned();
+            return Err(wrong(Failure::told(Exit::Config, text)));
+        }
+    }
+    let key = &config.redaction.key_file;
+    if !key.get_ref().as_os_str().is_empty() {
+        let place = || config.origin.place(&key.span());
+        read_key(key.get_ref()).map_err(|failure| failure.while_doing(place()))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What came of the demo, counted in the lake and at the webhook's receiver.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use detect::webhook::Counts;
 use hdrhistogram::Histogram;
@@ -15,6 +16,7 @@ use crate::cli::{Demo, ReportFormat};
 use crate::commands::{of_query, rows_of};
 use crate::exit::{Exit, Failure};
 use crate::pipeline::Routes;
+use crate::terminal;
 
 /// The demo's figures.
 #[derive(Debug, Serialize)]
@@ -127,67 +129,82 @@ impl Report {
     }
 
     /// Prints the figures for people or programs.
-    #[expect(clippy::print_stdout, reason = "the command's answer")]
     pub(super) fn print(&self, format: ReportFormat, lake: &str) -> Result<(), Failure> {
-        if format == ReportFormat::Json {
-            let text = serde_json::to_string_pretty(self);
-            println!("{}", text.map_err(|error| Failure::new(Exit::Software, error))?);
-            return Ok(());
+        let mut text = String::new();
+        match format {
+            ReportFormat::Json => {
+                let json = serde_json::to_string_pretty(self);
+                text = json.map_err(|error| Failure::new(Exit::Software, error))?;
+                text.push('\n');
+            }
+            ReportFormat::Table => self.write(&mut text, lake).expect("writing to a string"),
         }
+        terminal::answer(&text)
+    }
+
+    fn write(&self, text: &mut String, lake: &str) -> std::fmt::Result {
         let attack = &self.attack;
-        println!();
-        println!(
+        writeln!(text)?;
+        writeln!(
+            text,
             "events      {} produced, {} stored, {} rejects, {} duplicates; history learned in {:.1} s",
             self.events_produced,
             self.events_stored,
             self.rejects,
             self.duplicates,
             self.history_seconds
-        );
-        println!(
+        )?;
+        writeln!(
+            text,
             "attack      {} fraudulent orders for {} EUR by {}",
             attack.fraudulent_orders_total, attack.money_total, attack.agent
-        );
+        )?;
         match attack.seconds_to_first_finding {
-            Some(seconds) => println!(
+            Some(seconds) => writeln!(
+                text,
                 "            first finding {seconds:.3} s after it began: {} order(s), {} EUR before it",
                 attack.orders_before_first_finding, attack.money_before_first_finding
             ),
-            None => println!("            not found"),
-        }
-        println!(
+            None => writeln!(text, "            not found"),
+        }?;
+        writeln!(
+            text,
             "findings    {}; {:.3} false ones per agent and day",
             self.findings, self.false_findings_per_agent_day
-        );
-        println!(
+        )?;
+        writeln!(
+            text,
             "webhooks    {} sent, {} delivered, {} dead; event to receiver p50 {:.0} ms, p99 {:.0} ms",
             self.webhook.sent,
             self.webhook.delivered,
             self.webhook.dead,
             self.webhook.latency_ms.p50,
             self.webhook.latency_ms.p99
-        );
-        println!(
+        )?;
+        writeln!(
+            text,
             "trace       {:.1} % of events lead to a sponsor; the orders lead to {} in {} hop(s)",
             100.0 * self.trace.coverage,
             self.trace.sponsor.as_deref().unwrap_or("nobody"),
             self.trace.hops
-        );
-        println!("\nThe lake stays in {lake}. Ask it:");
-        println!(
+        )?;
+        writeln!(text, "\nThe lake stays in {lake}. Ask it:")?;
+        writeln!(
+            text,
             "  surety sql --lake {lake} \"SELECT time, severity, summary FROM findings WHERE agent_id = '{}' ORDER BY time LIMIT 5\"",
             attack.agent
-        );
-        println!(
+        )?;
+        writeln!(
+            text,
             "  surety sql --lake {lake} \"SELECT counterparty_id, count(*), sum(amount) FROM events WHERE agent_id = '{}' AND action = 'order.approve' GROUP BY 1 ORDER BY 3 DESC LIMIT 10\"",
             attack.agent
-        );
-        println!("  surety sql --lake {lake} \"SELECT * FROM shared_credentials\"");
-        println!("  surety agents --lake {lake} --active-within 1h");
+        )?;
+        writeln!(text, "  surety sql --lake {lake} \"SELECT * FROM shared_credentials\"")?;
+        writeln!(text, "  surety agents --lake {lake} --active-within 1h")?;
         if let Some(event) = &self.first_order {
-            println!("  surety trace {event} --lake {lake}");
+            writeln!(text, "  surety trace {event} --lake {lake}")?;
         }
-        println!("(in the source tree: cargo run --release -- instead of surety)");
+        writeln!(text, "(in the source tree: cargo run --release -- instead of surety)")?;
         Ok(())
     }
 }

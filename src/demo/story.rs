@@ -20,6 +20,7 @@ use crate::clock;
 use crate::commands::{of_producer, partition_of};
 use crate::exit::Failure;
 use crate::pipeline::Progress;
+use crate::terminal;
 
 /// Records produced and not yet read. The broker keeps 5 MiB a partition: some 200,000 of these.
 const LAG_MAX: u64 = 60_000;
@@ -65,7 +66,9 @@ pub(super) struct Teller {
     pub(super) inbox: Inbox,
     /// Whether a person watches.
     pub(super) is_watched: bool,
+    pub(super) days: u32,
     pub(super) speed: f64,
+    /// Cancelled when the person has seen enough, and when the pipeline has ended.
     pub(super) shutdown: CancellationToken,
 }
 
@@ -213,8 +216,11 @@ impl Teller {
         if !self.is_watched {
             return ProgressBar::hidden();
         }
-        let style = "learning 30 days: {wide_bar} {human_pos} events, {per_sec}, {eta} left";
-        let style = ProgressStyle::with_template(style).expect("a valid template");
+        let days = self.days;
+        let style = format!(
+            "learning {days} days: {{wide_bar}} {{human_pos}} events, {{per_sec}}, {{eta}} left"
+        );
+        let style = ProgressStyle::with_template(&style).expect("a valid template");
         ProgressBar::new(length).with_style(style)
     }
 }
@@ -232,7 +238,7 @@ fn show(received: &Received, played: &Played) {
     ));
 }
 
-#[expect(clippy::print_stderr, reason = "what a person watches; data goes to stdout")]
+/// What a person watches; data goes to stdout.
 pub(super) fn say(text: &str) {
-    eprintln!("{text}");
+    terminal::remark(&text);
 }

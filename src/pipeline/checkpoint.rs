@@ -1,13 +1,15 @@
-//! [`Checkpoints`]: the detector's state on disk, two generations.
+//! [`Checkpoints`]: the detector's state on disk, two generations for each lake.
 //!
 //! Invariant: a checkpoint is written after the rows it rests on are committed, so it is never ahead
-//! of the lake; if one is found ahead all the same (the lake was restored from a backup) it is not
-//! used. A file appears whole or not at all: written beside, synced, renamed. One that cannot be
-//! read is passed over with a warning; the older one, or the lake's events, take its place.
+//! of its lake; if one is found ahead all the same (the lake was restored from a backup) it is not
+//! used, and neither is one of another lake: the lake's id is part of the name. A file appears whole or
+//! not at all: written beside, synced, renamed. One that cannot be read is passed over with a warning;
+//! the older one, or the lake's events, take its place.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use detect::Detector;
 use schemas::Offsets;
@@ -16,6 +18,12 @@ use crate::exit::{Exit, Failure};
 
 /// Generations kept.
 const KEPT: usize = 2;
+
+/// How a checkpoint's name ends.
+const WHOLE: &str = "state";
+
+/// How the name of one ends that is being written.
+const PARTIAL: &str = "partial";
 
 /// The folder of the checkpoints.
 #[derive(Clone, Debug)]
@@ -47,38 +55,55 @@ impl Checkpoints {
         Ok(Self { dir })
     }
 
-    /// Puts the image on disk and removes older generations.
-    pub(crate) fn keep(&self, image: &Image) -> Result<(), Failure> {
-        self.write(&image.0).map_err(|error| {
-            Failure::new(Exit::Unavailable, error)
-                .while_doing(format!("write a checkpoint in {}", self.dir.display()))
-        })
-    }
-
-    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
-        let files = self.files()?;
+    /// Puts the image of `lake` on disk and removes its older generations.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said. The older generations are there then.
+    pub(crate) fn keep(&self, lake: &str, image: &Image) -> io::Result<()> {
+        let files = self.files(lake)?;
         let number = files.first().map_or(0, |(number, _)| number + 1);
-        let (whole, partial) =
-            (self.dir.join(format!("{number:012}.state")), self.dir.join("partial"));
-        let mut file = fs::File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, &whole)?;
+        let whole = self.dir.join(format!("{}.{number:012}.{WHOLE}", named(lake)));
+        self.remove_abandoned()?;
+        let partial = self.dir.join(partial_name());
+        let mut file = fs::File::create_new(&partial)?;
+        let written = file.write_all(&image.0).and_then(|()| file.sync_all());
+        if let Err(error) = written.and_then(|()| fs::rename(&partial, &whole)) {
+            remove(&partial)?;
+            return Err(error);
+        }
         fs::File::open(&self.dir)?.sync_all()?;
         for (_, old) in files.iter().skip(KEPT - 1) {
-            fs::remove_file(old)?;
+            remove(old)?;
         }
         Ok(())
     }
 
-    /// Newest first.
-    fn files(&self) -> std::io::Result<Vec<(u64, PathBuf)>> {
+    /// Removes what other processes were writing when they ended. One that is still at it, on the same
+    /// folder, misses one checkpoint.
+    fn remove_abandoned(&self) -> io::Result<()> {
+        let ours = format!("{}.", std::process::id());
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.extension().is_some_and(|kind| kind == PARTIAL) && !name.starts_with(&ours) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of `lake`, newest first.
+    fn files(&self, lake: &str) -> io::Result<Vec<(u64, PathBuf)>> {
+        let lake = named(lake);
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            if path.extension().is_some_and(|kind| kind == "state")
-                && let Ok(number) = stem.parse()
+            if path.extension().is_some_and(|kind| kind == WHOLE)
+                && let Some((of, number)) = stem.split_once('.')
+                && of == lake
+                && let Ok(number) = number.parse()
             {
                 files.push((number, path));
             }
@@ -87,16 +112,19 @@ impl Checkpoints {
         Ok(files)
     }
 
-    /// The newest state that is whole and not ahead of `lake`.
+    /// The newest state of `lake` that is whole and not ahead of its `offsets`. A lake without an id
+    /// has no events yet, and so no state.
     pub(crate) fn newest(
         &self,
-        lake: &Offsets,
+        lake: Option<&str>,
+        offsets: &Offsets,
         config: &detect::Config,
-    ) -> Result<Option<(Detector, Offsets)>, Failure> {
-        let files = self.files().map_err(|error| {
-            Failure::new(Exit::Unavailable, error)
-                .while_doing(format!("read {}", self.dir.display()))
-        })?;
+    ) -> Option<(Detector, Offsets)> {
+        let files = self.files(lake?).unwrap_or_else(|error| {
+            let path = self.dir.display();
+            tracing::warn!(%path, %error, "checkpoints cannot be read, folding all events");
+            Vec::new()
+        });
         for (_, path) in files {
             let read = fs::read(&path);
             let path = path.display();
@@ -108,9 +136,9 @@ impl Checkpoints {
                 }
             };
             match Detector::read_checkpoint(config.clone(), bytes.as_slice()) {
-                Ok((detector, offsets)) if is_within(&offsets, lake) => {
+                Ok((detector, at)) if is_within(&at, offsets) => {
                     tracing::info!(%path, agents = detector.stats().agents, "state restored");
-                    return Ok(Some((detector, offsets)));
+                    return Some((detector, at));
                 }
                 Ok(_) => {
                     tracing::warn!(%path, "a checkpoint is ahead of the lake, trying the one before");
@@ -120,8 +148,28 @@ impl Checkpoints {
                 }
             }
         }
-        Ok(None)
+        None
     }
+}
+
+/// Another process may have been quicker.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A name that no other file of this process or another one has.
+fn partial_name() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("{}.{number}.{PARTIAL}", std::process::id())
+}
+
+/// The lake's id as a part of a file's name. It is a UUID, unless another program made the table.
+fn named(lake: &str) -> String {
+    lake.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
 }
 
 /// Whether everything read up to `offsets` is in the lake.
@@ -129,4 +177,55 @@ fn is_within(offsets: &Offsets, lake: &Offsets) -> bool {
     offsets.iter().all(|(topic, partition, next)| {
         lake.next_of(topic, partition).is_some_and(|recorded| next <= recorded)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::{KafkaPartition, Offset, Topic};
+
+    fn offsets(next: i64) -> Offsets {
+        let mut offsets = Offsets::default();
+        offsets.raise(&Topic::new("uses"), KafkaPartition(0), Offset(next));
+        offsets
+    }
+
+    fn image(next: i64) -> Image {
+        Image::of(&Detector::new(detect::Config::default()), &offsets(next)).unwrap()
+    }
+
+    fn newest(checkpoints: &Checkpoints, lake: &str, next: i64) -> Option<Offsets> {
+        let found = checkpoints.newest(Some(lake), &offsets(next), &detect::Config::default());
+        found.map(|(_, offsets)| offsets)
+    }
+
+    #[test]
+    fn a_checkpoint_is_found_for_its_own_lake_only_and_never_ahead_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path()).unwrap();
+        for next in [10, 20, 30] {
+            checkpoints.keep("lake-a", &image(next)).unwrap();
+        }
+
+        assert_eq!(newest(&checkpoints, "lake-a", 30), Some(offsets(30)));
+        assert_eq!(newest(&checkpoints, "lake-a", 29), Some(offsets(20)));
+        assert_eq!(newest(&checkpoints, "lake-a", 19), None, "two generations are kept");
+        assert_eq!(newest(&checkpoints, "lake-b", 99), None);
+        checkpoints.keep("lake-b", &image(5)).unwrap();
+        assert_eq!(newest(&checkpoints, "lake-a", 99), Some(offsets(30)));
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_removed_and_a_broken_checkpoint_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path()).unwrap();
+        let half = folder.path().join("checkpoints/1.0.partial");
+        fs::write(&half, "half").unwrap();
+
+        checkpoints.keep("lake", &image(1)).unwrap();
+        fs::write(folder.path().join("checkpoints/lake.000000000009.state"), "broken").unwrap();
+
+        assert!(!half.exists());
+        assert_eq!(newest(&checkpoints, "lake", 1), Some(offsets(1)));
+    }
 }

@@ -2,26 +2,26 @@
 //!
 //! Invariant (E4): `events` comes last, with the offsets of every partition that was read. The other
 //! tables may thus be ahead of it after a crash, never behind: what they have is passed over when
-//! the records are read again.
+//! the records are read again, and when a cut is written again after a failure.
 
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use detect::webhook::Attempt;
 use lake::{
-    Advance, CommitError, Delivery, DeliveryRows, Lake, LakeError, SequenceRange, TableHandle,
+    Advance, CommitError, Delivery, DeliveryRows, EncodeError, EncodedFile, Lake, LakeError,
+    SequenceRange, TableHandle,
 };
 use schemas::{FindingId, Offsets, Table, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::checkpoint::Image;
-use super::micro_batch::Buffer;
+use super::micro_batch::{Buffer, Counts};
 use crate::clock;
 
-/// Commits to `events` between two checkpoints of the Delta log, so that opening the table reads at
-/// most so many log entries.
-const COMMITS_PER_LOG_CHECKPOINT: u64 = 50;
+/// How often the attempts of one cut are numbered anew because another process added some of its own.
+const RENUMBERINGS_MAX: u32 = 5;
 
 /// The tables that the loop writes.
 #[derive(Debug)]
@@ -29,44 +29,48 @@ pub(crate) struct Writer {
     events: TableHandle,
     rejects: TableHandle,
     findings: TableHandle,
+    edges: TableHandle,
     changes: TableHandle,
     deliveries: TableHandle,
-    commits: u64,
 }
 
 /// What is committed at once.
 #[derive(Debug)]
 pub(super) struct Cut {
-    events: RecordBatch,
+    pub(super) events: Vec<RecordBatch>,
+    /// `events` as files, and the edges in them, once they were encoded.
+    encoded: Option<(Vec<EncodedFile>, RecordBatch)>,
     rejects: RecordBatch,
     findings: RecordBatch,
     changes: RecordBatch,
     uses: Advance,
     registry: Advance,
+    /// Attempts that are not in the lake yet.
     attempts: Vec<Attempt>,
-    records: u64,
+    /// The lake has the attempts below this number of the outbox.
+    attempts_below: u64,
+    pub(super) counts: Counts,
     offsets: Offsets,
     pub(super) checkpoint: Option<Image>,
 }
 
-/// A commit's end: the writer comes back with it.
+/// A commit's end: writer and cut come back with it.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) writer: Box<Writer>,
+    pub(super) cut: Box<Cut>,
     pub(super) outcome: Result<Done, CommitError>,
 }
 
 /// What a commit did.
 #[derive(Debug)]
 pub(super) struct Done {
-    pub(super) records: u64,
     pub(super) encoding: Duration,
     pub(super) committing: Duration,
     /// How far the lake is now.
     pub(super) offsets: Offsets,
-    /// The lake has the attempts below this sequence.
+    /// The lake has the attempts below this number of the outbox.
     pub(super) attempts_below: u64,
-    pub(super) checkpoint: Option<Image>,
 }
 
 impl Cut {
@@ -74,14 +78,16 @@ impl Cut {
     pub(super) fn of(buffer: &mut Buffer, attempts: Vec<Attempt>) -> Self {
         let mut taken = buffer.take();
         Self {
-            events: taken.events.finish(),
+            events: taken.events(),
+            encoded: None,
             rejects: taken.rejects.finish(),
             findings: taken.findings.finish(),
             changes: taken.changes.finish(),
             uses: taken.uses,
             registry: taken.registry,
             attempts,
-            records: taken.records,
+            attempts_below: 0,
+            counts: taken.counts,
             offsets: buffer.offsets().clone(),
             checkpoint: None,
         }
@@ -89,26 +95,38 @@ impl Cut {
 }
 
 /// Commits the cut on the runtime's other threads.
-pub(super) fn in_background(writer: Box<Writer>, cut: Cut) -> JoinHandle<Written> {
+pub(super) fn in_background(writer: Box<Writer>, cut: Box<Cut>) -> JoinHandle<Written> {
     #[expect(clippy::disallowed_methods, reason = "the loop holds the one handle and waits for it")]
     tokio::spawn(write(writer, cut))
 }
 
-/// Commits the cut.
-pub(super) async fn write(mut writer: Box<Writer>, cut: Cut) -> Written {
-    let outcome = writer.commit(cut).await;
-    Written { writer, outcome }
+async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>) -> Written {
+    let outcome = writer.commit(&mut cut).await;
+    Written { writer, cut, outcome }
 }
 
 impl Writer {
+    /// Opens the tables at their newest versions. Changes nothing, but for a lake that has events and
+    /// no edges yet: it gets them.
     pub(crate) async fn open(lake: &Lake) -> Result<Self, LakeError> {
+        match lake.make_edges(clock::now()).await {
+            Ok(()) | Err(CommitError::Superseded { .. }) => {}
+            Err(CommitError::Table(error)) => return Err(error),
+            Err(CommitError::Unavailable { table, cause }) => {
+                return Err(LakeError::Unavailable { table, cause });
+            }
+            Err(CommitError::Rows(cause)) => {
+                let table = Table::CounterpartyEdges;
+                return Err(LakeError::Unavailable { table, cause: Box::new(cause) });
+            }
+        }
         Ok(Self {
             events: lake.table(Table::Events).await?,
             rejects: lake.table(Table::Rejects).await?,
             findings: lake.table(Table::Findings).await?,
+            edges: lake.table(Table::CounterpartyEdges).await?,
             changes: lake.table(Table::RegistryChanges).await?,
             deliveries: lake.table(Table::Deliveries).await?,
-            commits: 0,
         })
     }
 
@@ -122,77 +140,156 @@ impl Writer {
         self.changes.offsets()
     }
 
-    /// The attempts below this sequence are in the lake.
-    pub(super) fn attempts_below(&self) -> u64 {
-        u64::try_from(self.deliveries.sequence()).unwrap_or(0)
+    /// The lake's identity: that of its events; `None` until there are any.
+    pub(super) fn lake_id(&self) -> Option<&str> {
+        self.events.id()
     }
 
-    async fn commit(&mut self, cut: Cut) -> Result<Done, CommitError> {
+    /// May be called again with the same cut after it failed: what has landed is passed over.
+    async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
         let (now, started) = (clock::now(), Instant::now());
-        let events = cut.events;
-        let uses = cut.uses.clone();
-        let encoding = tokio::task::spawn_blocking(move || {
-            let files = lake::encode(Table::Events, &[events], &uses);
-            (files, started.elapsed())
-        });
-        for (handle, rows, advance) in [
-            (&mut self.rejects, cut.rejects, &cut.uses),
-            (&mut self.findings, cut.findings, &cut.uses),
-        ] {
-            if rows.num_rows() != 0 {
-                handle.append_rest(vec![rows], advance, now).await?;
-            }
+        let encoding = encoded(cut, started);
+        let all = cut.uses.with(&cut.registry);
+        let outcomes = tokio::join!(
+            append(&mut self.rejects, &cut.rejects, &all, now),
+            append(&mut self.findings, &cut.findings, &cut.uses, now),
+            append_changes(&mut self.changes, &cut.changes, &cut.registry, now),
+            append_attempts(&mut self.deliveries, &cut.attempts, now),
+            encoding,
+        );
+        let (rejects, findings, changes, attempts_below, (encoded, encoding)) = outcomes;
+        if let Some(below) = attempts_below {
+            cut.attempts.clear();
+            cut.attempts_below = below;
         }
-        if !cut.registry.is_empty() {
-            self.changes.append_rest(vec![cut.changes], &cut.registry, now).await?;
+        let (files, edges) = cut.encoded.insert(encoded?);
+        for outcome in [rejects, findings, changes] {
+            outcome?;
         }
-        self.log_attempts(&cut.attempts, now).await?;
-        let (files, encoding) = encoding.await.expect("encoding does not panic");
         let committing = Instant::now();
         if !cut.uses.is_empty() {
-            self.events.commit(&files?, &cut.uses, now).await?;
-            self.commits += 1;
-            self.keep_log_short().await;
+            self.edges.append_edges(edges, &cut.events, &cut.uses, now).await?;
+            self.events.commit(files, &cut.uses, now).await?;
         }
-        Ok(Done {
-            records: cut.records,
+        let done = Done {
             encoding,
             committing: committing.elapsed(),
-            offsets: cut.offsets,
-            attempts_below: self.attempts_below(),
-            checkpoint: cut.checkpoint,
-        })
-    }
-
-    async fn log_attempts(
-        &mut self,
-        attempts: &[Attempt],
-        now: Timestamp,
-    ) -> Result<(), CommitError> {
-        let (Some(first), Some(last)) = (attempts.first(), attempts.last()) else { return Ok(()) };
-        let number = |sequence: u64| i64::try_from(sequence).expect("fewer than 2^63 attempts");
-        let range = SequenceRange { start: number(first.sequence), end: number(last.sequence + 1) };
-        let mut rows = DeliveryRows::with_capacity(attempts.len());
-        for attempt in attempts {
-            rows.push(&delivery(attempt));
-        }
-        self.deliveries.append(vec![rows.finish()], &Advance::of_sequence(range), now).await?;
-        Ok(())
+            offsets: cut.offsets.clone(),
+            attempts_below: cut.attempts_below,
+        };
+        self.keep_logs_short().await;
+        Ok(done)
     }
 
     /// A Delta checkpoint now and then. It only saves readers time: a failure is no failure of ours.
-    async fn keep_log_short(&mut self) {
-        if self.commits.is_multiple_of(COMMITS_PER_LOG_CHECKPOINT)
-            && let Err(error) = self.events.checkpoint().await
-        {
-            tracing::warn!(%error, "the Delta log was not checkpointed, trying again later");
+    async fn keep_logs_short(&mut self) {
+        for handle in [
+            &mut self.events,
+            &mut self.rejects,
+            &mut self.findings,
+            &mut self.edges,
+            &mut self.changes,
+            &mut self.deliveries,
+        ] {
+            if let Err(error) = handle.keep_log_short().await {
+                let table = handle.table().name();
+                tracing::warn!(
+                    table,
+                    error = &error as &dyn std::error::Error,
+                    "the Delta log was not checkpointed, trying again later"
+                );
+            }
         }
     }
 }
 
-fn delivery(attempt: &Attempt) -> Delivery {
+/// The cut's events encoded, and how long that took.
+fn encoded(
+    cut: &Cut,
+    started: Instant,
+) -> impl Future<Output = (Result<(Vec<EncodedFile>, RecordBatch), EncodeError>, Duration)> + use<>
+{
+    let known = cut.encoded.clone();
+    let (events, uses) = (cut.events.clone(), cut.uses.clone());
+    async move {
+        if let Some(known) = known {
+            return (Ok(known), Duration::ZERO);
+        }
+        let encoding = tokio::task::spawn_blocking(move || {
+            (lake::encode_events(&events, &uses), started.elapsed())
+        });
+        encoding.await.expect("encoding does not panic")
+    }
+}
+
+async fn append(
+    table: &mut TableHandle,
+    rows: &RecordBatch,
+    advance: &Advance,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    if rows.num_rows() != 0 {
+        table.append_rest(vec![rows.clone()], advance, now).await?;
+    }
+    Ok(())
+}
+
+/// The registry's offsets are recorded here and nowhere else, so they move without rows too.
+async fn append_changes(
+    table: &mut TableHandle,
+    rows: &RecordBatch,
+    advance: &Advance,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    if !advance.is_empty() {
+        table.append_rest(vec![rows.clone()], advance, now).await?;
+    }
+    Ok(())
+}
+
+/// Adds attempts under the table's own numbers. If that fails they stay in the outbox, for a later
+/// commit: events do not wait for them. Returns below which of the outbox's numbers all have landed.
+async fn append_attempts(
+    table: &mut TableHandle,
+    attempts: &[Attempt],
+    now: Timestamp,
+) -> Option<u64> {
+    let below = attempts.last()?.sequence + 1;
+    let mut renumberings = 0;
+    loop {
+        let (rows, advance) = numbered(attempts, table.sequence());
+        match table.append(vec![rows], &advance, now).await {
+            Ok(_) => return Some(below),
+            // Another process has added attempts; the table stands behind them now.
+            Err(CommitError::Superseded { .. }) if renumberings < RENUMBERINGS_MAX => {
+                renumberings += 1;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    attempts = attempts.len(),
+                    "webhook attempts did not reach the lake, trying again with the next commit"
+                );
+                return None;
+            }
+        }
+    }
+}
+
+/// Rows of attempts, the first of which gets the number `start`.
+fn numbered(attempts: &[Attempt], start: i64) -> (RecordBatch, Advance) {
+    let mut rows = DeliveryRows::with_capacity(attempts.len());
+    let mut end = start;
+    for attempt in attempts {
+        rows.push(&delivery(attempt, end));
+        end += 1;
+    }
+    (rows.finish(), Advance::of_sequence(SequenceRange { start, end }))
+}
+
+fn delivery(attempt: &Attempt, sequence: i64) -> Delivery {
     Delivery {
-        sequence: i64::try_from(attempt.sequence).expect("fewer than 2^63 attempts"),
+        sequence,
         time: attempt.at,
         finding_id: FindingId::try_from(attempt.webhook_id.as_str())
             .expect("webhooks are sent under their finding's id"),

@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use ingest::{Normaliser, RawBatch, RawRecord, Source};
 use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
 use rayon::prelude::*;
-use schemas::{Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic, Trace};
+use schemas::{
+    Finding, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic, Trace,
+};
 use tokio::time::Instant;
 
 use super::Pipeline;
@@ -61,10 +64,37 @@ impl Readers {
     }
 }
 
+/// How many records were read, and what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) records: u64,
+    pub(super) events: u64,
+    pub(super) rejects: u64,
+    pub(super) findings: u64,
+    pub(super) registry_changes: u64,
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            events: self.events + other.events,
+            rejects: self.rejects + other.rejects,
+            findings: self.findings + other.findings,
+            registry_changes: self.registry_changes + other.registry_changes,
+        }
+    }
+}
+
 /// Rows that are not yet committed, and the offsets they cover.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    pub(crate) events: EventRows,
+    events: EventRows,
+    /// Events that came before and were shown to somebody since the last commit.
+    shown: Vec<RecordBatch>,
+    shown_bytes: usize,
     pub(crate) rejects: RejectRows,
     pub(crate) findings: FindingRows,
     pub(crate) changes: RegistryRows,
@@ -72,7 +102,7 @@ pub(crate) struct Buffer {
     pub(crate) uses: Advance,
     /// Ranges of the registry's topic.
     pub(crate) registry: Advance,
-    pub(crate) records: u64,
+    pub(super) counts: Counts,
     began: Option<Instant>,
     /// How far the detector's state has come.
     offsets: Offsets,
@@ -83,23 +113,39 @@ impl Buffer {
     pub(crate) fn at(offsets: Offsets) -> Self {
         Self {
             events: EventRows::with_capacity(ROWS_FIRST),
+            shown: Vec::new(),
+            shown_bytes: 0,
             rejects: RejectRows::with_capacity(0),
             findings: FindingRows::with_capacity(0),
             changes: RegistryRows::with_capacity(0),
             uses: Advance::default(),
             registry: Advance::default(),
-            records: 0,
+            counts: Counts::default(),
             began: None,
             offsets,
         }
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.events.len() + self.rejects.len() + self.changes.len()
+        let shown: usize = self.shown.iter().map(RecordBatch::num_rows).sum();
+        shown + self.events.len() + self.rejects.len() + self.findings.len() + self.changes.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.events.bytes() + self.rejects.bytes()
+        self.shown_bytes
+            + self.events.bytes()
+            + self.rejects.bytes()
+            + self.findings.bytes()
+            + self.changes.bytes()
+    }
+
+    /// The events, which stay here. No row is copied: the builders become columns, and new ones begin.
+    pub(super) fn events(&mut self) -> Vec<RecordBatch> {
+        if !self.events.is_empty() {
+            self.shown_bytes += self.events.bytes();
+            self.shown.push(self.events.finish());
+        }
+        self.shown.clone()
     }
 
     /// When the oldest row came in.
@@ -114,7 +160,6 @@ impl Buffer {
     /// Notes the offsets that a batch covers.
     fn cover(&mut self, batch: &RawBatch, readers: &Readers) {
         self.began.get_or_insert_with(Instant::now);
-        self.records += batch.len() as u64;
         for ((topic, partition), range) in batch.advance() {
             if readers.is_registry(&topic) {
                 self.registry.extend(&topic, partition, range);
@@ -134,11 +179,14 @@ impl Buffer {
 
 impl<S: Source> Pipeline<S> {
     /// Takes a micro-batch through all stages up to the outbox and the buffered rows.
-    pub(super) fn take(&mut self, batch: &RawBatch) -> Result<(), Failure> {
-        let (now, arrived) = (clock::reserve(batch.len()), Instant::now());
-        self.take_registry_changes(batch, now);
-        let (events, rejects) = self.read(batch, now);
-        self.stages.record(Stage::Normalise, arrived.elapsed(), batch.len());
+    ///
+    /// Its records had all arrived at `arrived`.
+    pub(super) fn take(&mut self, batch: &RawBatch, arrived: Instant) -> Result<(), Failure> {
+        let (now, started) = (clock::reserve(batch.len()), Instant::now());
+        let (changes, mut rejects) = self.take_registry_changes(batch, now);
+        let (events, rejected) = self.read(batch, now);
+        rejects.extend(rejected);
+        self.stages.record(Stage::Normalise, started.elapsed(), batch.len());
 
         let started = Instant::now();
         let (detector, rows) = (&mut self.detector, &mut self.buffer.events);
@@ -167,7 +215,15 @@ impl<S: Source> Pipeline<S> {
             self.buffer.rejects.push(reject);
         }
         self.buffer.cover(batch, &self.parts.readers);
-        self.count(batch, &events, &rejects, &findings);
+        let counts = Counts {
+            records: batch.len() as u64,
+            events: events.len() as u64,
+            rejects: rejects.len() as u64,
+            findings: findings.len() as u64,
+            registry_changes: changes,
+        };
+        self.buffer.counts = self.buffer.counts + counts;
+        self.tell(counts, &rejects, &findings);
         Ok(())
     }
 
@@ -193,38 +249,29 @@ impl<S: Source> Pipeline<S> {
         (events, rejects)
     }
 
-    /// Applies the registry changes of a batch, before its events are traced.
-    fn take_registry_changes(&mut self, batch: &RawBatch, now: Timestamp) {
-        let Some((topic, reader)) = &self.parts.readers.registry else { return };
+    /// Applies the registry changes of a batch, before its events are traced. Returns how many they
+    /// were, and what could not be read.
+    fn take_registry_changes(&mut self, batch: &RawBatch, now: Timestamp) -> (u64, Vec<Reject>) {
+        let (mut changes, mut rejects) = (0, Vec::new());
+        let Some((topic, reader)) = &self.parts.readers.registry else { return (changes, rejects) };
         for record in batch.iter().filter(|record| record.topic == topic) {
             match reader.read(&record, now) {
                 Ok(change) => {
                     apply(&mut self.registry, &change);
                     self.buffer.changes.push(&change, now);
-                    self.progress.registry_changes += 1;
+                    changes += 1;
                 }
-                Err(reject) => {
-                    self.buffer.rejects.push(&reject);
-                    self.progress.rejects += 1;
-                }
+                Err(reject) => rejects.push(reject),
             }
         }
+        (changes, rejects)
     }
 
-    fn count(
-        &mut self,
-        batch: &RawBatch,
-        events: &[StampedEvent],
-        rejects: &[Reject],
-        findings: &[schemas::Finding],
-    ) {
-        self.progress.records += batch.len() as u64;
-        self.progress.events += events.len() as u64;
-        self.progress.rejects += rejects.len() as u64;
-        self.progress.findings += findings.len() as u64;
-        self.watch.send_replace(self.progress);
+    /// Tells those who watch. The counters count a record again that is read again.
+    fn tell(&self, counts: Counts, rejects: &[Reject], findings: &[Finding]) {
+        self.watch.send_replace(self.progress_now());
         self.publish_offsets();
-        metrics::counter!("surety_events_total").increment(events.len() as u64);
+        metrics::counter!("surety_events_total").increment(counts.events);
         for reject in rejects {
             metrics::counter!("surety_rejects_total", "reason" => reject.reason.as_str())
                 .increment(1);

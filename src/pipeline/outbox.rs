@@ -1,12 +1,17 @@
 //! [`Routes`]: which finding goes to which endpoint, and the attempts on their way to the lake.
 //!
 //! Invariant (W1): a finding is in the outbox, durably, before the rows of its micro-batch can be
-//! committed; so after a crash it is either still there or found again under the same id. Attempts are
-//! copied to the lake by their gap-free sequence and forgotten only when they are committed there.
+//! committed; so after a crash it is either still there or found again under the same id.
+//!
+//! Attempts are forgotten only when they are committed in the lake, which numbers them by itself: one
+//! lake may see many outboxes and one outbox may see a lake restored from a backup. After a crash
+//! between commit and forgetting, the lake's rows tell which of them it has ([`Routes::forget_known`]).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use detect::webhook::{Attempt, Counts, Message, Outbox, OutboxError};
+use lake::Delivery;
 use schemas::{Finding, Severity, Timestamp};
 
 use crate::exit::{Exit, Failure};
@@ -26,13 +31,11 @@ pub(crate) struct Route {
 pub(crate) struct Routes {
     outbox: Option<Arc<Outbox>>,
     endpoints: Vec<Route>,
-    /// Attempts below this sequence are in the lake.
-    copied_below: u64,
 }
 
 impl Routes {
     pub(crate) fn new(outbox: Arc<Outbox>, endpoints: Vec<Route>) -> Self {
-        Self { outbox: Some(outbox), endpoints, copied_below: 0 }
+        Self { outbox: Some(outbox), endpoints }
     }
 
     /// Puts the findings in the outbox of every endpoint that wants them; durable on return.
@@ -56,29 +59,50 @@ impl Routes {
         }
     }
 
-    /// The lake has the attempts below `sequence`.
-    pub(crate) fn resume_from(&mut self, sequence: u64) {
-        self.copied_below = sequence;
+    /// Whether there are attempts that are not in the lake yet.
+    pub(crate) fn has_attempts(&self) -> Result<bool, Failure> {
+        match &self.outbox {
+            Some(outbox) => outbox.has_attempts_from(0).map_err(of_outbox),
+            None => Ok(false),
+        }
     }
 
     /// Attempts that are not in the lake yet, oldest first.
     pub(crate) fn attempts(&self) -> Result<Vec<Attempt>, Failure> {
         match &self.outbox {
-            Some(outbox) => {
-                outbox.attempts_from(self.copied_below, ATTEMPTS_MAX).map_err(of_outbox)
-            }
+            Some(outbox) => outbox.attempts_from(0, ATTEMPTS_MAX).map_err(of_outbox),
             None => Ok(Vec::new()),
         }
     }
 
     /// Forgets the attempts that the lake has.
-    pub(crate) fn forget_attempts(&mut self, below: u64) -> Result<(), Failure> {
-        let Some(outbox) = self.outbox.as_ref().filter(|_| self.copied_below < below) else {
-            return Ok(());
+    pub(crate) fn forget_attempts(&self, below: u64) -> Result<(), Failure> {
+        match &self.outbox {
+            Some(outbox) if 0 < below => outbox.forget_attempts_below(below).map_err(of_outbox),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// When the earliest of the attempts began that are not known to be in the lake.
+    pub(crate) fn attempts_since(&self) -> Result<Option<Timestamp>, Failure> {
+        Ok(self.attempts()?.iter().map(|attempt| attempt.at).min())
+    }
+
+    /// Forgets those attempts that are among the `known` ones of the lake: they were committed right
+    /// before a crash. They are the oldest ones, since attempts are committed in their order.
+    pub(crate) fn forget_known(&self, known: Vec<Delivery>) -> Result<(), Failure> {
+        let known: BTreeSet<_> = known
+            .into_iter()
+            .map(|one| (one.finding_id.as_str().to_owned(), one.endpoint, one.attempt, one.time))
+            .collect();
+        let is_known = |one: &&Attempt| {
+            let number = i32::from(one.attempt_number);
+            known.contains(&(one.webhook_id.clone(), one.endpoint.clone(), number, one.at))
         };
-        outbox.forget_attempts_below(below).map_err(of_outbox)?;
-        self.copied_below = below;
-        Ok(())
+        match self.attempts()?.iter().rfind(is_known) {
+            Some(last) => self.forget_attempts(last.sequence + 1),
+            None => Ok(()),
+        }
     }
 }
 

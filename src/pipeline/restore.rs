@@ -6,53 +6,100 @@
 
 use futures::TryStreamExt as _;
 use ingest::Source;
-use schemas::{Offsets, Registry};
+use lake::LakeError;
+use schemas::{Offsets, Registry, Table};
 
 use super::commit::Writer;
 use super::micro_batch::{self, Buffer};
 use super::{Pipeline, of_lake, of_source};
 use crate::clock;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
+
+/// Why the state cannot be had from the lake.
+pub(super) enum RecallError {
+    /// The lake cannot be read, at least not now.
+    Lake(LakeError),
+    /// Something here is broken.
+    Local(Failure),
+}
+
+impl From<LakeError> for RecallError {
+    fn from(error: LakeError) -> Self {
+        Self::Lake(error)
+    }
+}
+
+impl From<Failure> for RecallError {
+    fn from(failure: Failure) -> Self {
+        Self::Local(failure)
+    }
+}
+
+impl From<RecallError> for Failure {
+    fn from(error: RecallError) -> Self {
+        match error {
+            RecallError::Lake(error) => of_lake(error),
+            RecallError::Local(failure) => failure,
+        }
+    }
+}
 
 impl<S: Source> Pipeline<S> {
-    /// Reads offsets, registry and state anew, and points the source at the offsets.
-    pub(super) async fn restore(&mut self) -> Result<(), Failure> {
+    /// Reads offsets, registry and state anew. Nothing changes before all of it is read.
+    pub(super) async fn recall(&mut self) -> Result<(), RecallError> {
         let lake = &self.parts.lake;
-        let writer = Writer::open(lake).await.map_err(of_lake)?;
-        self.registry = Registry::default();
-        for change in lake.read_registry().await.map_err(of_lake)? {
-            micro_batch::apply(&mut self.registry, &change);
+        let writer = Writer::open(lake).await?;
+        if self.has_seen_events && writer.lake_id().is_none() {
+            return Err(LakeError::Gone { table: Table::Events }.into());
+        }
+        let mut registry = Registry::default();
+        for change in lake.read_registry().await? {
+            micro_batch::apply(&mut registry, &change);
         }
         let config = &self.parts.detect;
-        let (detector, folded) = match self.parts.checkpoints.newest(writer.uses(), config)? {
-            Some(found) => found,
-            None => (detect::Detector::new(config.clone()), Offsets::default()),
-        };
-        self.detector = detector;
-        self.fold_again(&folded).await?;
+        let found = self.parts.checkpoints.newest(writer.lake_id(), writer.uses(), config);
+        let (mut detector, folded) =
+            found.unwrap_or_else(|| (detect::Detector::new(config.clone()), Offsets::default()));
+        self.fold_again(&mut detector, &folded).await?;
+        if let Some(since) = self.parts.routes.attempts_since()? {
+            self.parts.routes.forget_known(lake.read_deliveries_since(since).await?)?;
+        }
+        self.has_seen_events = writer.lake_id().is_some();
+        (self.registry, self.detector) = (registry, detector);
         self.buffer = Buffer::at(writer.uses().clone());
-        self.parts.routes.resume_from(writer.attempts_below());
+        self.publish_offsets();
+        self.writer = Some(Box::new(writer));
+        Ok(())
+    }
+
+    /// Points the source at the lake's offsets.
+    pub(super) fn seek(&mut self) -> Result<(), Failure> {
+        let writer = self.writer.as_ref().expect("recalled, and nothing is being committed");
         let mut offsets = writer.uses().clone();
         for (topic, partition, next) in writer.registry().iter() {
             offsets.raise(topic, partition, next);
         }
-        self.publish_offsets();
-        self.writer = Some(Box::new(writer));
         self.parts.source.seek(&offsets).map_err(of_source)
     }
 
     /// Folds the lake's events at and after `offsets`.
-    async fn fold_again(&mut self, offsets: &Offsets) -> Result<(), Failure> {
-        let mut batches = self.parts.lake.scan_events_after(offsets).await.map_err(of_lake)?;
+    async fn fold_again(
+        &self,
+        detector: &mut detect::Detector,
+        offsets: &Offsets,
+    ) -> Result<(), LakeError> {
+        let mut batches = self.parts.lake.scan_events_after(offsets).await?;
         let mut events = 0;
-        while let Some(rows) = batches.try_next().await.map_err(of_lake)? {
-            let decoded = lake::decode_events(&rows);
-            let decoded = decoded.map_err(|error| Failure::new(Exit::Data, error))?;
+        while let Some(rows) = batches.try_next().await? {
+            let decoded = lake::decode_events(&rows).map_err(|error| LakeError::Unavailable {
+                table: Table::Events,
+                cause: Box::new(error),
+            })?;
             events += decoded.len();
             if let Some(last) = decoded.last() {
                 clock::not_before(last.ingested_at);
             }
-            self.detector.fold(&decoded);
+            detector.fold(&decoded);
         }
         if 0 < events {
             tracing::info!(events, "folded what came after the checkpoint");

@@ -1,0 +1,37 @@
+//! What the commands write: the answer to stdout, everything else to stderr.
+//!
+//! Invariant: writing never panics. An answer that cannot be written is a [`Failure`]; a remark that
+//! cannot be written is lost, since there is nowhere left to say so.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::panic::PanicHookInfo;
+
+use crate::exit::Failure;
+
+/// Writes an answer to stdout, to its last byte.
+///
+/// # Errors
+///
+/// [`Failure::of_stdout`].
+pub(crate) fn answer(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::of_stdout)
+}
+
+/// Writes a line to stderr.
+pub(crate) fn remark(line: &dyn Display) {
+    let mut text = String::new();
+    // One write: lines of several threads stay whole.
+    if writeln!(text, "{line}").is_ok() {
+        drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    }
+}
+
+/// A panic is one line that says where, and what where that is a text of the program's own: a text
+/// made of values could hold anything.
+pub(crate) fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let what = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a panic");
+    remark(&format_args!("error: a bug of ours, please report it: {what} at {place}"));
+}
