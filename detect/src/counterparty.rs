@@ -234,7 +234,10 @@ fn close_burst(
     if closed.dealings == 0 {
         return;
     }
-    let dealings = f64::from(closed.dealings.min(10_000));
+    // One wild hour is learned as a busy one, or the next flood would be usual.
+    let [hours, sum, _] = agent.bursts.map(f64::from);
+    let busy = if hours < 3.0 { 10_000.0 } else { 8.0 * (sum / hours).max(1.0) };
+    let dealings = f64::from(closed.dealings).min(busy).round();
     let sums = [1.0, dealings, dealings * dealings];
     let all = agent.bursts.iter_mut().zip(&mut delta.sums.bursts);
     for ((own, of_class), more) in all.zip(sums) {

@@ -34,6 +34,8 @@ const DRIFT_SURPRISE_MIN: f64 = 1.5;
 const ANCHOR_HOURS_MIN: f32 = 28.0;
 /// Kept of what was learned when model or version change. Source: detection.md section 6.
 const SOFTENED: f32 = 0.25;
+/// A window is learned as at most so many times what is not yet unusual.
+const BUSY: u32 = 2;
 /// Days with money before their sum has an anchor.
 const MONEY_DAYS_MIN: f64 = 5.0;
 
@@ -141,7 +143,9 @@ impl Volume {
         self.windows[window] += 1.0;
         sums.windows += 1.0;
         for count in 0..COUNTS {
-            let x = f64::from(self.counts[window][count][0]);
+            // One wild window is learned as a busy one, or the next flood would be usual.
+            let busy = self.quiet[window][count].saturating_mul(BUSY);
+            let x = f64::from(self.counts[window][count][0].min(busy));
             self.sums[window][count][0] += x as f32;
             self.sums[window][count][1] += (x * x) as f32;
             sums.counts[count][0] += x;
