@@ -3,7 +3,8 @@
 //! What is counted is the largest surprise of each agent in each hour with events (a block). So a
 //! long burst counts once, an attacker shifts a curve by at most one block an hour, and the tail is
 //! at once what people care about: probability per agent-hour, and times hours a day, false findings
-//! per agent-day.
+//! per agent-day. What a finding named already (a counterparty or an action not trusted since) is not
+//! counted again: it would come a second time, but is no second mistake.
 //!
 //! Invariant: a curve never falls, starts at 0 and never claims more than [`REACH`] times as much as
 //! was seen: a class of `n` blocks knows no probability under 1/(4 (n + 10)). Only inside the score,

@@ -104,7 +104,7 @@ pub struct Finding {
     /// Largest share first.
     pub features: Vec<FeatureShare>,
     pub maturity: Maturity,
-    /// The events it rests on, newest last.
+    /// The events it names: the triggering one, as the detector keeps counts and not events.
     pub evidence: Vec<EventId>,
     /// Money that went to this counterparty (or in this burst) so far, this event included.
     pub money_at_risk: Option<Amount>,

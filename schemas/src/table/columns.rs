@@ -130,7 +130,7 @@ pub(super) const FINDINGS: &[Column] = &[
     one("maturity", Utf8, "`cold`, `young` or `mature`: what the baseline rests on."),
     one("maturity_events", Int64, "Events of the agent before this one."),
     one("maturity_days", Float32, "Days since the agent was first seen."),
-    one("evidence", Utf8List, "Ids of the events it rests on, newest last."),
+    one("evidence", Utf8List, "Ids of the events it names: the triggering one."),
     maybe("money_at_risk", Money, "Money that went to the counterparty (or in the burst) so far."),
     maybe("currency", Utf8, "ISO 4217 code of the money at risk."),
     one("tags", Utf8List, "Tags of public catalogues."),
