@@ -45,11 +45,18 @@ struct Attack {
     /// Orders produced before the first finding on the attack reached the receiver, the order that
     /// it is about included.
     orders_before_first_finding: usize,
+    #[serde(serialize_with = "in_units")]
     money_before_first_finding: Amount,
+    #[serde(serialize_with = "in_units")]
     money_total: Amount,
     /// From the attack's first event being produced to its first finding being received, in real
     /// time; absent if nothing was found.
     seconds_to_first_finding: Option<f64>,
+}
+
+/// An amount as a number, which scripts can compare: sums of a demo are exact in a float.
+fn in_units<S: serde::Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(amount.as_units())
 }
 
 #[derive(Debug, Serialize)]

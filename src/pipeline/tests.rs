@@ -71,7 +71,7 @@ fn uses(count: usize) -> Vec<Vec<u8>> {
         let event = serde_json::json!({
             "schema": "surety.credential_event.v1", "time": "2026-03-02T10:00:00Z",
             "agent_id": format!("agent-{}", n % 3), "credential_id": "key-1",
-            "credential_kind": "api_key", "action": "order.read", "outcome": "success",
+            "credential_kind": "static_key", "action": "order.read", "outcome": "success",
             "counterparty_id": format!("vendor-{}", n % 2),
         });
         event.to_string().into_bytes()
@@ -382,6 +382,7 @@ async fn events_do_not_wait_for_a_broken_table_of_deliveries() {
     let routes = outbox(&folder.path().join("outbox.redb"), "a", 1).await;
     let parts = parts(folder.path(), Log::of(&[("uses", uses(5))]));
     let pipeline = with_parts(Parts { routes: routes.clone(), ..parts }).await;
+    fs::create_dir(folder.path().join("lake")).unwrap();
     fs::write(folder.path().join("lake/deliveries"), "not a folder").unwrap();
 
     run_to_end(pipeline).await.unwrap();

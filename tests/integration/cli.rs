@@ -57,7 +57,7 @@ fn a_wrong_configuration_exits_with_78_and_names_its_place() {
 fn an_unreachable_broker_exits_with_69_and_says_where_it_looked() {
     let folder = TempDir::new().unwrap();
     // Port 1 of the loopback interface: nothing listens there.
-    let config = "[kafka]\nbootstrap-servers = \"127.0.0.1:1\"\n[http]\nlisten = \"\"\n";
+    let config = "[kafka]\nbootstrap-servers = \"127.0.0.1:1\"\n[http]\nlisten = \"\"\n[query]\nlisten = \"\"\n";
     fs::write(folder.path().join("surety.toml"), config).unwrap();
 
     let output = surety(folder.path(), &["run"]);

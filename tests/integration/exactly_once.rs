@@ -63,7 +63,7 @@ pub(crate) fn worker(kafka: &Kafka, topic: &str) -> TempDir {
     let config = format!(
         "[kafka]\nbootstrap-servers = \"{}\"\ngroup = \"{}\"\ntopics = [{{ name = \"{topic}\", format = \"native\" }}]\n\
          [batch]\nrecords-max = 2000\nrows-max = 6000\nage-ms-max = 400\n[state]\ncheckpoint-ms = 700\n\
-         [http]\nlisten = \"127.0.0.1:{}\"\n[log]\nlevel = \"info\"\n",
+         [http]\nlisten = \"127.0.0.1:{}\"\n[query]\nlisten = \"\"\n[log]\nlevel = \"info\"\n",
         kafka.bootstrap(),
         folder.path().file_name().unwrap().to_string_lossy().replace('.', "g"),
         free_port(),
@@ -182,7 +182,9 @@ fn nothing_shows_that_the_process_was_killed() {
     let wanted_ids: BTreeSet<String> = told.iter().map(ids).collect();
     let received = || receiver.tries().into_keys().collect::<BTreeSet<String>>();
     let mut running = start(killed.path());
-    wait_for(killed.path(), &mut running, "every webhook", || wanted_ids.is_subset(&received()));
+    wait_for(killed.path(), &mut running, "every webhook", || {
+        records <= records_read(killed.path()) && wanted_ids.is_subset(&received())
+    });
     end(killed.path(), running);
 
     assert_exactly_once(calm.path(), records);

@@ -18,7 +18,7 @@ fn a_missing_topic_exits_with_69_and_is_named() {
     let kafka = Kafka::start();
     let folder = TempDir::new().unwrap();
     let config = format!(
-        "[kafka]\nbootstrap-servers = \"{}\"\ntopics = [{{ name = \"absent-topic\", format = \"native\" }}]\n[http]\nlisten = \"\"\n",
+        "[kafka]\nbootstrap-servers = \"{}\"\ntopics = [{{ name = \"absent-topic\", format = \"native\" }}]\n[http]\nlisten = \"\"\n[query]\nlisten = \"\"\n",
         kafka.bootstrap()
     );
     fs::write(folder.path().join("surety.toml"), config).unwrap();
@@ -69,7 +69,7 @@ struct SmallDisk(TempDir);
 impl SmallDisk {
     fn new() -> Option<Self> {
         let folder = TempDir::new().unwrap();
-        if !mount(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], folder.path()) {
+        if !mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], folder.path()) {
             not_run("a full disk: a small file system needs the right to mount one");
             return None;
         }

@@ -52,8 +52,11 @@ fn what_cannot_be_read_becomes_a_reject_with_its_reason() {
     let lines = format!("{good}\nnot json\n{{}}\n{deep}\n\n{}", &good[..good.len() / 2]);
     fs::write(folder.path().join("mixed.jsonl"), lines).unwrap();
 
-    let outcome = surety_json(folder.path(), &["replay", "mixed.jsonl", "--output", "json"]);
+    // The last line ends in the middle of a record: all the rest is committed, and the exit says so.
+    let output = surety(folder.path(), &["replay", "mixed.jsonl", "--output", "json"]);
 
+    assert_eq!(output.status.code(), Some(65), "{}", text(&output.stderr));
+    let outcome: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&outcome["events"], &outcome["rejects"]), (&1.into(), &4.into()), "{outcome}");
     let rows = sql(
         folder.path(),

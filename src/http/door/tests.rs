@@ -198,7 +198,8 @@ fn rows_come_in_the_format_that_is_asked_for() {
 fn what_cannot_be_answered_says_why_and_where() {
     let house = house(|door| door.limits.rows_max = 10);
     for (statement, status, kind, place) in [
-        ("SELECT 1 +\nFROM events", 400, "syntax", Some((2, 1))),
+        ("SELECT 1 +\nFROM events", 400, "unknown", Some((2, 1))),
+        ("SELECT 1 FROM events WHERE (", 400, "syntax", Some((1, 29))),
         ("SELECT agnt_id FROM events", 400, "unknown", Some((1, 8))),
         ("SELECT 1/0", 400, "invalid", None),
         ("DELETE FROM events", 403, "read_only", None),
@@ -238,7 +239,7 @@ fn traces_and_the_inventory_have_paths_of_their_own() {
 
     assert_eq!(agents.json()[0]["agent_id"], *agent);
     assert_eq!(trace.json()["event"]["event_id"], event);
-    assert_eq!(trace.json()["known_at"], "2026-01-01T00:00:00Z");
+    assert_eq!(trace.json()["known_at"], "2026-01-01T00:00:00.000000Z");
     for (path, status) in [
         ("/v1/trace/none-such", 404),
         ("/v1/trace/e?as_known_at=soon", 400),
