@@ -27,6 +27,8 @@ const CHAIN_MAX: usize = 1_000;
 pub(crate) const NESTING_MAX: usize = 64;
 /// Most tables in one statement, with each name of a WITH replaced by what it stands for.
 const RELATIONS_MAX: u64 = 64;
+/// Most grouping sets of one SELECT: a CUBE of eight columns.
+const GROUPING_SETS_MAX: u64 = 256;
 /// Most column names in one expression, with each name of a subquery's column replaced by the
 /// expression it stands for: so does the planner, and a statement of 60 levels that doubles a column
 /// in each has 2^60 of them.

@@ -8,11 +8,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Expr, GroupByExpr, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
     Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
 
-use super::{EXPANDED_MAX, RELATIONS_MAX};
+use super::{EXPANDED_MAX, GROUPING_SETS_MAX, RELATIONS_MAX};
 use crate::error::QueryError;
 
 /// Aggregates whose value is as long as the rows they saw: over a window, each row would have one.
@@ -77,11 +77,6 @@ impl Size {
     fn read_from(&mut self, other: Self) -> ControlFlow<QueryError> {
         self.relations = self.relations.saturating_add(other.relations);
         self.below = self.below.max(other.expanded());
-        let too_large = |what, max: u64, found: u64| {
-            let number = |count| usize::try_from(count).unwrap_or(usize::MAX);
-            let (max, found) = (number(max), number(found));
-            ControlFlow::Break(QueryError::TooLarge { what, max, found })
-        };
         if RELATIONS_MAX < self.relations {
             return too_large("tables", RELATIONS_MAX, self.relations);
         }
@@ -90,6 +85,28 @@ impl Size {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn too_large(what: &'static str, max: u64, found: u64) -> ControlFlow<QueryError> {
+    let number = |count| usize::try_from(count).unwrap_or(usize::MAX);
+    let (max, found) = (number(max), number(found));
+    ControlFlow::Break(QueryError::TooLarge { what, max, found })
+}
+
+/// How many grouping sets the planner writes out: those of each CUBE and the like, multiplied.
+#[expect(clippy::wildcard_enum_match_arm, reason = "any other expression is one set")]
+fn grouping_sets(group_by: &GroupByExpr) -> u64 {
+    let GroupByExpr::Expressions(exprs, _) = group_by else { return 1 };
+    exprs.iter().fold(1, |sets: u64, expr| {
+        sets.saturating_mul(match expr {
+            Expr::Cube(columns) => {
+                1_u64.checked_shl(u32::try_from(columns.len()).unwrap_or(64)).unwrap_or(u64::MAX)
+            }
+            Expr::Rollup(columns) => columns.len() as u64 + 1,
+            Expr::GroupingSets(columns) => columns.len() as u64,
+            _ => 1,
+        })
+    })
 }
 
 /// Looks for writes that hide inside a query, and counts.
@@ -143,7 +160,8 @@ impl Visitor for Reads {
         let size = self.levels.pop().expect("every query that is left was entered");
         if let Some(name) = self.waiting.remove(&address(query)) {
             let known = self.named.entry(name).or_default();
-            known.relations = known.relations.max(size.relations);
+            // Even one without a table is a part of the plan for each place that names it.
+            known.relations = known.relations.max(size.relations.max(1));
             known.below = known.below.max(size.expanded());
             return ControlFlow::Continue(());
         }
@@ -165,6 +183,10 @@ impl Visitor for Reads {
         }
         let here = self.here();
         here.names = here.names.max(names);
+        let sets = grouping_sets(&select.group_by);
+        if GROUPING_SETS_MAX < sets {
+            return too_large("grouping sets", GROUPING_SETS_MAX, sets);
+        }
         ControlFlow::Continue(())
     }
 

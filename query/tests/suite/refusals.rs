@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use query::{Limits, QueryError};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DataFusionError;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use query::{Engine, Limits, QueryError};
+use schemas::{EventId, Table};
 
 use crate::fixture;
 
@@ -240,25 +247,25 @@ fn levels(column: &str, levels: usize) -> String {
 #[tokio::test]
 async fn a_statement_that_grows_when_its_parts_are_put_together_is_refused_before_that() {
     let engine = fixture::engine().await;
-    let doubling = |between: &str| {
-        let mut names = vec!["t0 AS (SELECT 1 AS a)".to_owned()];
-        names.extend((1..60).map(|n| {
-            let below = n - 1;
-            format!("t{n} AS (SELECT t{below}.a FROM t{below} {between} t{below})")
-                .replace("UNION ALL t", "UNION ALL SELECT a FROM t")
-        }));
-        format!("WITH {} SELECT * FROM t59", names.join(", "))
+    let doubling = |twice: fn(usize) -> String| {
+        let names: Vec<String> = (1..60).map(|n| format!("t{n} AS ({})", twice(n - 1))).collect();
+        format!("WITH t0 AS (SELECT 1 AS a), {} SELECT * FROM t59", names.join(", "))
     };
+    let joined = doubling(|n| format!("SELECT x.a FROM t{n} AS x CROSS JOIN t{n} AS y"));
+    let united = doubling(|n| format!("SELECT a FROM t{n} UNION ALL SELECT a FROM t{n}"));
     for (name, statement) in [
         ("a column that doubles 50 times", levels("a + a", 50)),
         ("and is filtered by", format!("SELECT * FROM ({}) WHERE a > 1", levels("a + a", 50))),
         ("a column with 20 names in 5 levels", levels(&chain("a", "+", 20), 5)),
+        ("a name of a WITH that stands for 2^60 tables", joined),
+        ("and for 2^60 branches", united),
         (
-            "a name of a WITH that stands for 2^60 tables",
-            doubling(" CROSS JOIN ")
-                .replace("t0.a FROM t0  CROSS JOIN  t0", "x.a FROM t0 x CROSS JOIN t0 y"),
+            "2^23 grouping sets",
+            "SELECT count(*) FROM events GROUP BY CUBE(event_id, time, agent_id, agent_class, model, session_id), \
+             CUBE(task_id, grant_id, credential_id, credential_kind, action, resource, resource_kind, outcome), \
+             CUBE(source_ip, user_agent, sponsor_id, trace_status, format, topic, kafka_offset, month, currency)"
+                .to_owned(),
         ),
-        ("and for 2^60 branches", doubling("UNION ALL")),
     ] {
         let start = Instant::now();
         let error = engine.sql(&statement).await.expect_err(name);
@@ -297,9 +304,6 @@ async fn a_statement_that_makes_much_out_of_little_is_refused_before_it_does() {
         "SELECT string_agg(event_id, repeat('x', 100000)) FROM events",
         "SELECT array_agg(value) OVER (ORDER BY value) FROM generate_series(1, 1000000)",
         "SELECT * FROM trace(repeat('x', 4000000000))",
-        "SELECT count(*) FROM events GROUP BY CUBE(event_id, time, agent_id, agent_class, model, session_id, \
-            task_id, grant_id, credential_id, credential_kind, action, resource, resource_kind, outcome, source_ip, \
-            user_agent, sponsor_id, trace_status, format, topic, kafka_partition, kafka_offset, month, currency)",
         &doubled("a || a"),
         &doubled("concat(a, a)"),
         &doubled("array_to_string([a, a], '')"),
@@ -356,20 +360,55 @@ async fn functions_within_their_bounds_answer_as_ever() {
 }
 
 #[tokio::test]
-async fn an_answer_ends_at_its_bytes_and_a_trace_at_its_deadline() {
+async fn an_answer_ends_at_its_bytes() {
     let small = Limits { bytes_max: 1_000, ..Limits::ONE_PERSON };
     let engine = fixture::engine_within(small).await;
-    let late = Limits { time_max: Duration::ZERO, ..Limits::ONE_PERSON };
-    let hurried = fixture::engine_within(late).await;
 
-    let bytes = engine.sql("SELECT * FROM generate_series(1, 1000)").await.unwrap().collect().await;
-    let trace = hurried.trace(&schemas::EventId::try_from("e1").unwrap(), None).await;
+    let answer = engine.sql("SELECT * FROM generate_series(1, 1000)").await.unwrap();
 
-    assert_eq!(
-        bytes.unwrap_err().to_string(),
-        "the statement reached a limit: more than 1000 bytes"
-    );
-    assert!(matches!(trace.unwrap_err(), QueryError::Timeout { .. }));
+    let error = answer.collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "the statement reached a limit: more than 1000 bytes");
+}
+
+/// A table whose storage never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait::async_trait]
+impl TableProvider for Silent {
+    fn schema(&self) -> SchemaRef {
+        Table::Events.arrow_schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_trace_and_a_plan_end_at_their_deadline() {
+    let limits = Limits { time_max: Duration::from_millis(1_100), ..Limits::ONE_PERSON };
+    let silent: Arc<dyn TableProvider> = Arc::new(Silent);
+    let tables = Table::ALL
+        .iter()
+        .map(|table| (*table, (*table == Table::Events).then(|| Arc::clone(&silent))));
+    let engine = Engine::with_tables(tables.collect(), limits).await.unwrap();
+
+    let trace = engine.trace(&EventId::try_from("e1").unwrap(), None).await.unwrap_err();
+    let plan = engine.sql("SELECT * FROM events").await.unwrap_err();
+
+    assert!(matches!(trace, QueryError::Timeout { seconds: 1 }), "{trace}");
+    assert!(matches!(plan, QueryError::Timeout { seconds: 1 }), "{plan}");
 }
 
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 100000000000)";
