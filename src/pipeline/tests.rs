@@ -383,10 +383,12 @@ async fn events_do_not_wait_for_a_broken_table_of_deliveries() {
     let parts = parts(folder.path(), Log::of(&[("uses", uses(5))]));
     let pipeline = with_parts(Parts { routes: routes.clone(), ..parts }).await;
     fs::create_dir(folder.path().join("lake")).unwrap();
-    fs::write(folder.path().join("lake/deliveries"), "not a folder").unwrap();
+    let in_the_way = folder.path().join("lake/deliveries");
+    fs::write(&in_the_way, "not a folder").unwrap();
 
     run_to_end(pipeline).await.unwrap();
 
+    fs::remove_file(&in_the_way).unwrap();
     assert_uses_once(folder.path(), 5).await;
     assert!(routes.has_attempts().unwrap());
 }
