@@ -55,6 +55,7 @@ struct Attack {
 }
 
 /// An amount as a number, which scripts can compare: sums of a demo are exact in a float.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn in_units<S: serde::Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(amount.as_units())
 }
