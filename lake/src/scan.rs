@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, col, lit, not};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use schemas::{Offset, OffsetRange, Offsets, RegistryChange, Table, Timestamp};
+use schemas::{Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Timestamp};
 
 use crate::log::{TableLog, Version};
 use crate::rows::{Delivery, RegistryRows, decode_deliveries, decode_registry};
@@ -121,8 +121,6 @@ impl Lake {
             changes.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
         }
         changes.sort_by_cached_key(|change| (change.recorded_at, change.change_id()));
-        let mut told = BTreeSet::new();
-        changes.retain(|change| told.insert(change.change_id()));
         Ok(changes)
     }
 
@@ -141,12 +139,16 @@ impl Lake {
         // The handle's number is taken before the rows are read: if somebody adds rows in between,
         // the commit is refused.
         let mut handle = self.table(table).await?;
-        let mut known: BTreeSet<_> =
-            self.read_registry().await?.iter().map(RegistryChange::change_id).collect();
+        let mut known = Registry::default();
+        for change in self.read_registry().await? {
+            is_news(&mut known, &change);
+        }
         let mut rows = RegistryRows::with_capacity(changes.len());
         for change in changes {
-            if known.insert(change.change_id()) {
-                rows.push(change, now);
+            let told = change.recorded_at.or(Some(now));
+            let told = RegistryChange { recorded_at: told, ..change.clone() };
+            if is_news(&mut known, &told) {
+                rows.push(&told, now);
             }
         }
         let count = rows.len();
@@ -228,6 +230,11 @@ async fn files_after(log: &TableLog, newest: Version, offsets: &Offsets) -> Opti
         version = version.checked_sub(1)?;
     }
     Some(paths)
+}
+
+/// Whether a change says something else than was told last of its subject and time.
+fn is_news(known: &mut Registry, change: &RegistryChange) -> bool {
+    known.apply(change).expect("it says when it was told")
 }
 
 #[cfg(test)]

@@ -110,6 +110,27 @@ async fn importing_the_registry_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_correction_can_be_taken_back_by_telling_the_first_again() {
+    let (lake, _) = faulty();
+    let told = |sponsor: &str| {
+        let mut told = change("a", "2026-01-01T00:00:00Z");
+        if let Fact::Agent { sponsor_id, .. } = &mut told.fact {
+            *sponsor_id = Some(sponsor.try_into().unwrap());
+        }
+        [told]
+    };
+
+    for (day, sponsor) in [(5, "anna"), (6, "ben"), (7, "anna")] {
+        let now = at(&format!("2026-03-0{day}T00:00:00Z"));
+        assert_eq!(lake.import_registry(&told(sponsor), now).await.unwrap(), 1, "{sponsor}");
+    }
+
+    let found = lake.read_registry().await.unwrap();
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[2].fact, told("anna")[0].fact);
+}
+
+#[tokio::test]
 async fn attempts_are_found_by_when_they_began() {
     let (lake, _) = faulty();
     assert!(lake.read_deliveries_since(now()).await.unwrap().is_empty());
