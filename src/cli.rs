@@ -42,11 +42,15 @@ pub(crate) enum Command {
     Sql(Sql),
     Trace(Trace),
     Agents(Agents),
+    Verify(Verify),
+    #[command(subcommand)]
+    Seal(Seal),
     #[command(subcommand)]
     Registry(Registry),
     #[command(subcommand)]
     Webhooks(Webhooks),
     Simulate(Simulate),
+    Evaluate(Evaluate),
     #[command(subcommand)]
     Bench(Bench),
     #[command(subcommand)]
@@ -190,6 +194,61 @@ pub(crate) struct Agents {
     pub(crate) lake: LakeArg,
 }
 
+/// Make the seals of a lake again from its rows, and name what is not as it was sealed.
+///
+/// Each commit has a seal: a signed Merkle root over its records, chained to the seal before it. Exits
+/// with 1 when a record, a file or a seal was changed, removed, inserted or moved, and says which.
+/// The public key is that of this machine's state unless --key says another: an outsider has it from
+/// `surety seal key`, asked of the operator long before.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  surety verify ./surety-data
+  surety verify s3://audit/surety --key 'surety+1f2e3d4c+AZ...'
+  surety verify ./surety-data --head kept-elsewhere.txt    the chain must hold this seal
+  surety verify ./surety-data --seals 1200..=1300 --format json")]
+pub(crate) struct Verify {
+    /// The lake [default: as for --lake of other commands].
+    #[arg(value_name = "LAKE")]
+    pub(crate) lake: Option<String>,
+    /// The public key, as `surety seal key` prints it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// A seal that was kept elsewhere, as `surety seal head` prints it: it must be in the chain.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) head: Option<PathBuf>,
+    /// Hash only the records of these seals again; the chain is always verified whole.
+    #[arg(long, value_name = "FIRST..=LAST", value_parser = seal_range)]
+    pub(crate) seals: Option<std::ops::RangeInclusive<i64>>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// The key and the newest seal, for those who verify elsewhere.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Seal {
+    /// Print the public key.
+    #[command(after_help = "Examples:
+  surety seal key > surety.pub")]
+    Key {
+        #[command(flatten)]
+        lake: LakeArg,
+    },
+    /// Print the newest seal: keep it where the operator of the lake cannot change it.
+    #[command(after_help = "Examples:
+  surety seal head | ssh witness 'cat >> heads.txt'")]
+    Head {
+        #[command(flatten)]
+        lake: LakeArg,
+    },
+    /// Seal commits that have no seal, as after a crash; `surety run` does so too.
+    #[command(after_help = "Examples:
+  surety seal catch-up --lake ./surety-data")]
+    CatchUp {
+        #[command(flatten)]
+        lake: LakeArg,
+    },
+}
+
 /// What is known of agents, sponsors and credentials.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
@@ -325,6 +384,77 @@ pub(crate) struct Simulate {
     pub(crate) speed: f64,
 }
 
+/// Judge labelled streams with the real detector, scoring each row before it is learned, and print how
+/// well it does.
+///
+/// Each file is a stream of its own, plain or gzip; a path of /dev/stdin reads standard input. With
+/// several files the figures are their means, and `files` has those of each. Nothing is written to a
+/// lake, and the configuration is the default one: docs/detection.md says what the figures mean.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  surety evaluate --kind agent-stream streams/*.jsonl.gz --format json
+  surety evaluate --kind agent-stream stream.jsonl --scores scores.csv
+  surety evaluate --kind agent-stream stream.jsonl --without peers
+  unzip -p darpa_original.zip | surety evaluate --kind edges /dev/stdin
+
+Rows of agent-stream: [seconds, agent, purpose, model, session, \"b\"|\"a\", tool, is_write,
+[counterparties], amount|null, error, label]; label 1 malicious, 0 benign, else not scored.
+Rows of edges: source,target,MM/DD/YYYY-HH:MM,label with - for benign; or source target weight seconds.")]
+pub(crate) struct Evaluate {
+    /// What the rows are.
+    #[arg(long, value_enum)]
+    pub(crate) kind: StreamKind,
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write one score per row here, in order: higher is more unusual.
+    #[arg(long, value_name = "OUT.csv")]
+    pub(crate) scores: Option<PathBuf>,
+    /// Leave a part of the detector out, to measure what it is worth.
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) without: Option<Part>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// Kinds of labelled streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamKind {
+    /// Tool calls of agents.
+    AgentStream,
+    /// Edges of a network.
+    Edges,
+}
+
+impl StreamKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AgentStream => "agent-stream",
+            Self::Edges => "edges",
+        }
+    }
+}
+
+/// Parts that an evaluation can leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// No other agent vouches for a counterparty or an action.
+    Peers,
+    /// What was seen once is trusted.
+    Probation,
+    /// Scores are taken for what they say.
+    Calibration,
+}
+
+impl Part {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Peers => "peers",
+            Self::Probation => "probation",
+            Self::Calibration => "calibration",
+        }
+    }
+}
+
 /// Measure.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
@@ -375,6 +505,17 @@ fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if range.contains(&speed) => Ok(speed),
         Ok(_) | Err(_) => Err("wanted a number from 0.001 to 1000000".to_owned()),
+    }
+}
+
+/// `12..=40`: both ends, since a range says what was verified.
+fn seal_range(text: &str) -> Result<std::ops::RangeInclusive<i64>, String> {
+    let wanted = || "wanted two numbers of seals, as in 12..=40".to_owned();
+    let (first, last) = text.split_once("..=").ok_or_else(wanted)?;
+    let [first, last] = [first, last].map(|number| number.parse::<u32>().map(i64::from));
+    match (first, last) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        _ => Err(wanted()),
     }
 }
 

@@ -3,10 +3,12 @@
 //! Invariant: a command's data goes to stdout; progress, logs and errors go to stderr.
 
 mod ask;
+mod evaluate;
 mod progress_bar;
 mod registry;
 mod replay;
 mod run;
+mod seal;
 mod simulate;
 mod webhooks;
 pub(crate) mod wiring;
@@ -57,11 +59,14 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Sql(args) => Box::pin(ask::sql(args, config)).await,
         Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
         Command::Agents(args) => Box::pin(ask::agents(args, config)).await,
+        Command::Verify(args) => Box::pin(seal::verify(args, config)).await,
+        Command::Seal(command) => Box::pin(seal::run(&command, config)).await,
         Command::Registry(cli::Registry::Import(args)) => {
             Box::pin(registry::import(&args, config)).await
         }
         Command::Webhooks(command) => webhooks::run(&command, config),
         Command::Simulate(args) => simulate::run(&args, &shutdown_on_signal()?).await,
+        Command::Evaluate(args) => evaluate::run(&args, &shutdown_on_signal()?),
         Command::Bench(cli::Bench::Pipeline(args)) => {
             Box::pin(bench::run(args, config, shutdown_on_signal()?)).await
         }

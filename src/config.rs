@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) query: Query,
     pub(crate) log: Log,
     pub(crate) redaction: Redaction,
+    pub(crate) seal: Seal,
     pub(crate) detect: detect::Config,
     #[serde(default)]
     pub(crate) webhooks: Vec<Spanned<Webhook>>,
@@ -218,6 +219,14 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Redaction {
+    pub(crate) key_file: Spanned<PathBuf>,
+}
+
+/// How commits are sealed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Seal {
+    pub(crate) name: String,
     pub(crate) key_file: Spanned<PathBuf>,
 }
 

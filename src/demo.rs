@@ -158,6 +158,7 @@ fn parts(
         routes: routes.clone(),
         limits: config.into(),
         health: Health::default(),
+        seal_key: wiring::seal_key(config, &locations.state)?,
     })
 }
 

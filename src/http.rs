@@ -19,7 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure};
-pub(crate) use door::Door;
+pub(crate) use door::{Admission, Door};
 pub(crate) use token::Token;
 
 /// What the loop says of itself.

@@ -11,17 +11,19 @@
 
 mod checkpoint;
 mod commit;
-mod live;
 mod micro_batch;
 mod outbox;
 mod patience;
 mod progress;
+mod questions;
 mod restore;
 mod settle;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::{Poll, Source, SourceError};
+use lake::seal::SealKey;
 use lake::{CommitError, LakeError};
 use schemas::{Offsets, Registry};
 use tokio::sync::watch;
@@ -32,13 +34,13 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::checkpoint::Checkpoints;
 use self::commit::Writer;
 use self::commit::Written;
-pub(crate) use self::live::LiveRows;
-use self::live::{Question, Questions};
 pub(crate) use self::micro_batch::Readers;
 use self::micro_batch::{Buffer, Counts};
 pub(crate) use self::outbox::{Route, Routes, of_outbox};
 use self::patience::Patience;
 pub(crate) use self::progress::Progress;
+use self::questions::Questions;
+pub(crate) use self::questions::{Asker, Assessed};
 use self::settle::{InFlight, Stalled, committed};
 use crate::exit::{Exit, Failure};
 use crate::http::{Condition, Health};
@@ -90,6 +92,8 @@ pub(crate) struct Parts<S> {
     pub(crate) routes: Routes,
     pub(crate) limits: Limits,
     pub(crate) health: Health,
+    /// Signs the seals.
+    pub(crate) seal_key: Arc<SealKey>,
 }
 
 /// The loop's state.
@@ -182,9 +186,9 @@ impl<S: Source> Pipeline<S> {
         self.watch.subscribe()
     }
 
-    /// Where events can be asked for that are not in the lake yet.
-    pub(crate) fn live(&self) -> LiveRows {
-        self.questions.door()
+    /// Where the loop can be asked for what it alone knows.
+    pub(crate) fn asker(&self) -> Asker {
+        self.questions.asker()
     }
 
     /// Runs until `shutdown`, the source's end or its failure, then commits what is buffered. While
@@ -314,12 +318,6 @@ impl<S: Source> Pipeline<S> {
         }
         self.attempts_due = now + limits.age_max;
         self.parts.routes.has_attempts()
-    }
-
-    fn answer(&mut self, question: Question) {
-        let mut events = self.in_flight.events.clone();
-        events.extend(self.buffer.events());
-        question.answer(events);
     }
 }
 

@@ -62,12 +62,14 @@ pub(crate) enum Stage {
     Encode,
     /// Files and log entries to the lake.
     Commit,
+    /// Signing the root of a commit and writing it down; hashing is part of encoding.
+    Seal,
     /// Arrival of a record to its findings being in the outbox.
     ArrivalToOutbox,
 }
 
 impl Stage {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Poll,
         Self::Normalise,
         Self::Detect,
@@ -75,6 +77,7 @@ impl Stage {
         Self::Rows,
         Self::Encode,
         Self::Commit,
+        Self::Seal,
         Self::ArrivalToOutbox,
     ];
 
@@ -87,6 +90,7 @@ impl Stage {
             Self::Rows => "rows",
             Self::Encode => "encode",
             Self::Commit => "commit",
+            Self::Seal => "seal",
             Self::ArrivalToOutbox => "arrival_to_outbox",
         }
     }

@@ -79,10 +79,9 @@ pub(crate) fn readable<'a>(record: &RawRecord<'a>) -> Result<&'a str, Fault> {
 
 /// Whether arrays and objects are nested deeper than [`DEPTH_MAX`].
 ///
-/// Counting brackets is SIMD and nearly free; only a record with many of them is looked at closely.
+/// Finding brackets is SIMD and nearly free; only a record with many of them is looked at closely.
 fn is_too_deep(json: &[u8]) -> bool {
-    let brackets = json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    if brackets <= DEPTH_MAX {
+    if memchr::memchr2_iter(b'[', b'{', json).nth(DEPTH_MAX).is_none() {
         return false;
     }
     let (mut depth, mut is_in_text, mut is_escaped) = (0_usize, false, false);

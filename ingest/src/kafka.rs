@@ -74,6 +74,8 @@ pub struct KafkaSource {
     /// The group's offsets, as far as we wrote them.
     shown: Offsets,
     is_cut_off: bool,
+    /// Records and bytes of the last batch: one micro-batch is mostly like the next.
+    last: (usize, usize),
 }
 
 impl fmt::Debug for KafkaSource {
@@ -118,6 +120,7 @@ impl KafkaSource {
             begun: Offsets::default(),
             shown: Offsets::default(),
             is_cut_off: false,
+            last: (0, 0),
         })
     }
 
@@ -241,7 +244,8 @@ impl KafkaSource {
 
     /// Takes what can be taken in step.
     fn take(&mut self, records_max: usize) -> RawBatch {
-        let (mut batch, now) = (RawBatch::default(), (self.config.now)());
+        let mut batch = RawBatch::with_room(self.last.0, self.last.1);
+        let now = (self.config.now)();
         let has_room =
             move |batch: &RawBatch| batch.len() < records_max && batch.bytes() < BATCH_BYTES_MAX;
         self.lanes.clear();
@@ -257,6 +261,9 @@ impl KafkaSource {
                     }
                 }
             }
+        }
+        if !batch.is_empty() {
+            self.last = (batch.len(), batch.bytes());
         }
         batch
     }

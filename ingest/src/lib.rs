@@ -25,5 +25,5 @@ pub use kafka::{
 pub use record::{RawBatch, RawRecord};
 pub use redact::Redactor;
 pub use registry::{BadLine, RegistryFileError, RegistryReader, read_registry_file};
-pub use replay::{Replay, content_hash};
+pub use replay::{Replay, content_hash, open_plain_or_gzip};
 pub use source::{Poll, Source, SourceError};

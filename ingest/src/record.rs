@@ -53,6 +53,15 @@ pub struct RawBatch {
 }
 
 impl RawBatch {
+    /// An empty batch with room for so much.
+    pub(crate) fn with_room(records: usize, bytes: usize) -> Self {
+        Self {
+            arena: Vec::with_capacity(bytes),
+            heads: Vec::with_capacity(records),
+            stretches: Vec::new(),
+        }
+    }
+
     /// Adds a record whose partition's reading continued at its own offset.
     pub fn push(&mut self, record: &RawRecord<'_>) {
         self.push_from(record.offset, record);

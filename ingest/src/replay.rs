@@ -96,7 +96,7 @@ impl Replay {
 }
 
 fn splitter(path: &Path) -> Result<Splitter<Box<dyn BufRead + Send>>, SourceError> {
-    open(path).map(Splitter::new).map_err(|cause| unreadable(path, 0, cause))
+    open_plain_or_gzip(path).map(Splitter::new).map_err(|cause| unreadable(path, 0, cause))
 }
 
 fn unreadable(path: &Path, records: u64, cause: io::Error) -> SourceError {
@@ -104,7 +104,11 @@ fn unreadable(path: &Path, records: u64, cause: io::Error) -> SourceError {
 }
 
 /// Opens a plain file or, by its first two bytes, a gzip file of one or more members.
-fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+///
+/// # Errors
+///
+/// That of the system, if the file cannot be opened or read.
+pub fn open_plain_or_gzip(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
     let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
     if is_gzip {

@@ -151,6 +151,27 @@ impl Advance {
         partitions.chain(sequence).collect()
     }
 
+    /// Reads an [`identity`](Self::identity); `None` if it is none of offsets.
+    pub(crate) fn parse(identity: &str) -> Option<Self> {
+        let mut advance = Self::default();
+        for part in identity.split_terminator(';') {
+            let (place, range) = part.split_once('@')?;
+            let (topic, partition) = place.split_once('/')?;
+            let (start, end) = range.split_once('-')?;
+            let range =
+                OffsetRange { start: Offset(start.parse().ok()?), end: Offset(end.parse().ok()?) };
+            if range.end <= range.start {
+                return None;
+            }
+            let place =
+                (topic.to_owned().try_into().ok()?, KafkaPartition(partition.parse().ok()?));
+            if advance.partitions.insert(place, range).is_some() {
+                return None;
+            }
+        }
+        (!advance.is_empty()).then_some(advance)
+    }
+
     /// A text that no other commit to the same table has.
     pub(crate) fn identity(&self) -> String {
         use std::fmt::Write as _;

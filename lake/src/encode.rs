@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::compute::{concat, concat_batches, take};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
@@ -113,18 +113,17 @@ fn encode_each(
     if batches.iter().any(|batch| batch.schema().fields() != schema.fields()) {
         return Err(EncodeError::Columns { table });
     }
-    let rows = concat_batches(&schema, batches)?;
-    if rows.num_rows() == 0 {
+    if batches.iter().all(|batch| batch.num_rows() == 0) {
         return Ok(Vec::new());
     }
-    let order = sorted(table, &rows)?;
+    let order = sorted(table, batches)?;
     let mut files = Vec::new();
-    for (month, order) in by_month(table, &rows, order) {
-        let part = take_record_batch(&rows, &UInt32Array::from(order))?;
+    for (month, order) in by_month(table, batches, order)? {
+        let part = taken(&schema, batches, order)?;
         sees(&part);
         let part = without_month(table, &part)?;
         let bytes = write(table, &part)?;
-        let name = name_of(&bytes, advance);
+        let name = name_of(&bytes, &advance.identity());
         let path = match &month {
             Some(month) => format!("month={month}/{name}"),
             None => name,
@@ -135,14 +134,32 @@ fn encode_each(
     Ok(files)
 }
 
+/// A column of all batches as one.
+fn whole(batches: &[RecordBatch], name: &str) -> Result<ArrayRef, ArrowError> {
+    let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch[name].as_ref()).collect();
+    concat(&parts)
+}
+
+/// The rows in this order. Column by column, so that no second copy of all rows is ever there.
+fn taken(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    order: Vec<u32>,
+) -> Result<RecordBatch, ArrowError> {
+    let order = UInt32Array::from(order);
+    let column = |field: &FieldRef| take(&whole(batches, field.name())?, &order, None);
+    let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(SchemaRef::clone(schema), columns)
+}
+
 /// The order in which the rows stand in the file; equal ones stay as they came.
-fn sorted(table: Table, rows: &RecordBatch) -> Result<Vec<u32>, ArrowError> {
+fn sorted(table: Table, batches: &[RecordBatch]) -> Result<Vec<u32>, ArrowError> {
     let columns: Vec<ArrayRef> =
-        table.sort_columns().iter().map(|name| ArrayRef::clone(&rows[*name])).collect();
+        table.sort_columns().iter().map(|name| whole(batches, name)).collect::<Result<_, _>>()?;
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let keys = RowConverter::new(fields)?.convert_columns(&columns)?;
     let keys: Vec<_> = keys.iter().collect();
-    let count = u32::try_from(rows.num_rows())
+    let count = u32::try_from(keys.len())
         .map_err(|_| ArrowError::ComputeError("wanted at most 2^32 rows".to_owned()))?;
     let mut order: Vec<u32> = (0..count).collect();
     order.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize]));
@@ -152,18 +169,19 @@ fn sorted(table: Table, rows: &RecordBatch) -> Result<Vec<u32>, ArrowError> {
 /// The order cut by month, in each month as it was.
 fn by_month(
     table: Table,
-    rows: &RecordBatch,
+    batches: &[RecordBatch],
     order: Vec<u32>,
-) -> BTreeMap<Option<String>, Vec<u32>> {
+) -> Result<BTreeMap<Option<String>, Vec<u32>>, ArrowError> {
     let Some(column) = table.month_column() else {
-        return BTreeMap::from([(None, order)]);
+        return Ok(BTreeMap::from([(None, order)]));
     };
-    let months = rows[column].as_string::<i32>();
+    let months = whole(batches, column)?;
+    let months = months.as_string::<i32>();
     let mut cut: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for row in order {
         cut.entry(months.value(row as usize)).or_default().push(row);
     }
-    cut.into_iter().map(|(month, rows)| (Some(month.to_owned()), rows)).collect()
+    Ok(cut.into_iter().map(|(month, rows)| (Some(month.to_owned()), rows)).collect())
 }
 
 /// The month stands in the log and in the folder's name, not in the file.
@@ -230,9 +248,9 @@ fn properties(
 
 /// A name made of what is in the file and of which commit it belongs to: two commits may hold the
 /// same rows (edges do), and adding one path twice would lose one of them.
-fn name_of(bytes: &Bytes, advance: &Advance) -> String {
+pub(crate) fn name_of(bytes: &Bytes, identity: &str) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(advance.identity().as_bytes());
+    hasher.update(identity.as_bytes());
     hasher.update(bytes);
     format!("part-{}.zstd.parquet", &hasher.finalize().to_hex()[..32])
 }

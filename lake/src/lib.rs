@@ -11,6 +11,7 @@
 //! - [`encode`] (`encode.rs`): rows to Parquet;
 //! - `schema.rs`: makes a table and compares one with ours;
 //! - `provider.rs`, `scan.rs`: reading;
+//! - [`seal`] (`seal.rs`): signed Merkle roots over the records of each commit, and their verification;
 //! - `durable.rs`: what makes a local file survive a power cut.
 
 mod advance;
@@ -27,6 +28,7 @@ mod provider;
 mod rows;
 mod scan;
 mod schema;
+pub mod seal;
 
 pub use advance::{Advance, SequenceRange, rows_from};
 pub use commit::TableHandle;
@@ -38,6 +40,6 @@ pub use log::Version;
 pub use provider::empty_provider;
 pub use rows::{
     Delivery, DeliveryRows, Edge, EventRows, FindingRows, RegistryRows, RejectRows, RowError,
-    decode_deliveries, decode_edges, decode_events, decode_findings, decode_registry,
-    decode_rejects,
+    SealRow, decode_deliveries, decode_edges, decode_events, decode_findings, decode_registry,
+    decode_rejects, decode_seals,
 };

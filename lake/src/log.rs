@@ -60,6 +60,10 @@ pub(crate) struct Entry {
     pub(crate) transactions: Vec<(String, i64)>,
     /// Paths of the files that it adds.
     pub(crate) added: Vec<String>,
+    /// Paths of the files that it removes.
+    pub(crate) removed: Vec<String>,
+    /// [`Advance::identity`](crate::Advance::identity) of the commit, if it was one of ours.
+    pub(crate) advance: Option<String>,
     /// Whether it changes the table's schema, properties or protocol.
     pub(crate) changes_table: bool,
 }
@@ -67,7 +71,10 @@ pub(crate) struct Entry {
 #[derive(Deserialize)]
 struct Line {
     txn: Option<TransactionLine>,
-    add: Option<AddLine>,
+    add: Option<FileLine>,
+    remove: Option<FileLine>,
+    #[serde(rename = "commitInfo")]
+    about: Option<AboutLine>,
     #[serde(rename = "metaData")]
     metadata: Option<IgnoredAny>,
     protocol: Option<IgnoredAny>,
@@ -81,8 +88,14 @@ struct TransactionLine {
 }
 
 #[derive(Deserialize)]
-struct AddLine {
+struct FileLine {
     path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AboutLine {
+    surety_advance: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +148,15 @@ impl TableLog {
         Ok(Some(State { version, recorded, entries }))
     }
 
+    /// All versions, from 0 to the newest; `None` if there is no table.
+    pub(crate) async fn versions(
+        &self,
+    ) -> Result<Option<std::ops::RangeInclusive<Version>>, LakeError> {
+        let unreadable = |cause| LakeError::Unavailable { table: self.table, cause };
+        let listing = self.list().await.map_err(unreadable)?;
+        Ok(listing.newest().map(|newest| 0..=newest))
+    }
+
     /// The entry that makes `version`; `None` if there is none.
     pub(crate) async fn entry(&self, version: Version) -> Result<Option<Entry>, Cause> {
         let bytes = match self.store.get(&entry_path(version)).await {
@@ -146,7 +168,9 @@ impl TableLog {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line: Line = serde_json::from_slice(line)?;
             entry.transactions.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
-            entry.added.extend(line.add.map(|add| add.path));
+            entry.added.extend(line.add.map(|file| file.path));
+            entry.removed.extend(line.remove.map(|file| file.path));
+            entry.advance = entry.advance.or(line.about.and_then(|about| about.surety_advance));
             entry.changes_table |= line.metadata.is_some() || line.protocol.is_some();
         }
         Ok(Some(entry))

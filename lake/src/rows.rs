@@ -10,6 +10,7 @@ mod events;
 mod findings;
 mod registry;
 mod rejects;
+mod seals;
 
 pub use columns::RowError;
 pub use deliveries::{Delivery, DeliveryRows, decode_deliveries};
@@ -19,6 +20,8 @@ pub use events::{EventRows, decode_events};
 pub use findings::{FindingRows, decode_findings};
 pub use registry::{RegistryRows, decode_registry};
 pub use rejects::{RejectRows, decode_rejects};
+pub(crate) use seals::seal_row;
+pub use seals::{SealRow, decode_seals};
 
 #[cfg(test)]
 mod tests;

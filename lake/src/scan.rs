@@ -16,7 +16,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use schemas::{Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Timestamp};
 
 use crate::log::{TableLog, Version};
-use crate::rows::{Delivery, RegistryRows, decode_deliveries, decode_registry};
+use crate::rows::{
+    Delivery, RegistryRows, SealRow, decode_deliveries, decode_registry, decode_seals,
+};
 use crate::{Advance, CommitError, EncodeError, Lake, LakeError, SequenceRange};
 
 /// Memory for sorting; what is more goes to temporary files.
@@ -108,6 +110,32 @@ impl Lake {
         Ok(())
     }
 
+    /// The seals from number `start` on, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`].
+    pub async fn read_seals_from(&self, start: i64) -> Result<Vec<SealRow>, LakeError> {
+        let table = Table::Seals;
+        let mut seals = Vec::new();
+        for batch in self.read(table, col("sequence").gt_eq(lit(start))).await? {
+            let decoded = decode_seals(&batch);
+            seals.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
+        }
+        seals.sort_by_key(|seal| seal.sequence);
+        Ok(seals)
+    }
+
+    /// The newest seal; `None` if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`].
+    pub async fn newest_seal(&self) -> Result<Option<SealRow>, LakeError> {
+        let next = self.table(Table::Seals).await?.sequence();
+        Ok(self.read_seals_from(next - 1).await?.pop())
+    }
+
     /// Every change of the registry once, in the order in which they were first told.
     ///
     /// # Errors
@@ -163,7 +191,11 @@ impl Lake {
     }
 
     /// The rows of a small table, or those of a large one that are `wanted`.
-    async fn read(&self, table: Table, wanted: Expr) -> Result<Vec<RecordBatch>, LakeError> {
+    pub(crate) async fn read(
+        &self,
+        table: Table,
+        wanted: Expr,
+    ) -> Result<Vec<RecordBatch>, LakeError> {
         let unavailable = |cause| LakeError::unavailable(table, cause);
         let Some(provider) = self.provider(table).await? else {
             return Ok(Vec::new());

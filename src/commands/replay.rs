@@ -60,6 +60,7 @@ pub(super) async fn run(
         routes: delivery.routes.clone(),
         limits: config.into(),
         health: Health::default(),
+        seal_key: wiring::seal_key(config, &locations.state)?,
     };
     let pipeline = Box::pin(Pipeline::start(parts)).await?;
     let progress = pipeline.progress();

@@ -11,7 +11,7 @@ use crate::cli::Run;
 use crate::clock;
 use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
-use crate::http::{self, Door, Health};
+use crate::http::{self, Admission, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
 use crate::telemetry;
 
@@ -37,18 +37,19 @@ pub(super) async fn run(
     }
     let locations = Locations::of(&args.lake, config)?;
     let lake = wiring::open_lake(&locations)?;
+    locations.make_state_folder()?;
+    let redactor = wiring::redactor(config, &locations.state)?;
     // Questions are answered from the lake alone until the loop has started.
-    let live = Arc::new(OnceLock::new());
+    let asker = Arc::new(OnceLock::new());
     if let Some(listen) = config.query.listen {
-        let token = wiring::query_token(config)?;
-        let door = Door::new(lake.clone(), Arc::clone(&live), &config.query, token);
+        let admission =
+            Admission { token: wiring::query_token(config)?, redactor: redactor.clone() };
+        let door = Door::new(lake.clone(), Arc::clone(&asker), &config.query, admission);
         let (address, end) = door.open(listen, stop.clone())?;
-        tracing::info!(%address, "answering questions at /v1/sql, /v1/agents and /v1/trace");
+        tracing::info!(%address, "answering at /v1/sql, /v1/agents, /v1/trace and /v1/score");
         tasks.spawn(end);
     }
     let source = connect(config).await?;
-    locations.make_state_folder()?;
-    let redactor = wiring::redactor(config, &locations.state)?;
     let (routes, deliverer) = wiring::routes_and_deliverer(&config.endpoints(), &locations.state)?;
     if let Some(deliverer) = deliverer {
         let stop = stop.clone();
@@ -66,9 +67,10 @@ pub(super) async fn run(
         routes,
         limits: config.into(),
         health,
+        seal_key: wiring::seal_key(config, &locations.state)?,
     };
     let pipeline = Box::pin(Pipeline::start(parts)).await?;
-    live.get_or_init(|| pipeline.live());
+    asker.get_or_init(|| pipeline.asker());
     let summary = tokio::select! {
         summary = pipeline.run(shutdown) => summary?,
         Some(ended) = tasks.join_next() => {

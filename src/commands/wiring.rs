@@ -13,6 +13,7 @@ use detect::webhook::{
     Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target,
 };
 use ingest::{Normaliser, Redactor, RegistryReader};
+use lake::seal::SealKey;
 use lake::{Lake, Location, StoreOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
@@ -125,6 +126,33 @@ fn read_key(path: &Path) -> Result<Redactor, Failure> {
         return Err(Failure::told(Exit::Config, text));
     }
     Ok(Redactor::new(&key))
+}
+
+/// The key of the seals: the configured one, or one that is made at the first start.
+pub(crate) fn seal_key(config: &Config, state: &Path) -> Result<Arc<SealKey>, Failure> {
+    let configured = config.seal.key_file.get_ref();
+    let path = if configured.as_os_str().is_empty() {
+        let path = state.join("seal.key");
+        if !path.exists() {
+            make_key(&path).map_err(|error| {
+                Failure::new(Exit::Unavailable, error)
+                    .while_doing(format!("make the key {}", path.display()))
+            })?;
+        }
+        path
+    } else {
+        configured.clone()
+    };
+    read_seal_key(&config.seal.name, &path).map(Arc::new)
+}
+
+/// Reads 32 bytes as a private key.
+pub(crate) fn read_seal_key(name: &str, path: &Path) -> Result<SealKey, Failure> {
+    let doing = || format!("read the seal key {}", path.display());
+    let seed = std::fs::read(path)
+        .map_err(|error| Failure::new(Exit::Config, error).while_doing(doing()))?;
+    SealKey::new(name, &seed)
+        .map_err(|error| Failure::new(Exit::Config, error).while_doing(doing()))
 }
 
 /// Bytes from the system's random source.
@@ -315,6 +343,12 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
     if !key.get_ref().as_os_str().is_empty() {
         let place = || config.origin.place(&key.span());
         read_key(key.get_ref()).map_err(|failure| failure.while_doing(place()))?;
+    }
+    let key = &config.seal.key_file;
+    if !key.get_ref().as_os_str().is_empty() {
+        let place = || config.origin.place(&key.span());
+        read_seal_key(&config.seal.name, key.get_ref())
+            .map_err(|failure| failure.while_doing(place()))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The door for questions: `POST /v1/sql`, `GET /v1/agents`, `GET /v1/trace/{event}`.
+//! The door for questions: `POST /v1/sql`, `GET /v1/agents`, `GET /v1/trace/{event}`, `POST /v1/score`.
 //!
 //! Invariant (Q1): every statement is within the limits until its last byte is read; one whose reader
 //! has gone is stopped; and no more run at once than are admitted.
@@ -6,6 +6,8 @@
 //! Questions have threads of their own, half of the machine's, and each statement is spread over no
 //! more: however many are asked, ingest keeps the other half. They share nothing with the loop but
 //! the lake's storage and the machine.
+
+mod score;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -22,9 +24,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use ingest::{Normaliser, Redactor};
 use lake::Lake;
 use query::{Budget, Encoded, Engine, Limits, QueryError};
-use schemas::{EventId, Timestamp};
+use schemas::{EventId, Format, Timestamp};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -37,7 +40,7 @@ use super::token::Token;
 use crate::commands::{duration, inventory};
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::pipeline::LiveRows;
+use crate::pipeline::Asker;
 
 /// Bytes of a request's body: a statement of the largest size, written as JSON.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -55,21 +58,32 @@ const STOP_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Door {
     lake: Lake,
-    /// What was read and is not committed yet, once the loop runs.
-    live: Arc<OnceLock<LiveRows>>,
+    /// The loop, once it runs: it knows what is not committed yet, and the baselines.
+    asker: Arc<OnceLock<Asker>>,
+    /// Reads the events to be scored.
+    normaliser: Normaliser,
     limits: Limits,
     statements_max: usize,
     /// Without one, only this machine's own programs are answered.
     token: Option<Token>,
 }
 
+/// Who is answered, and what of an event may go further.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) token: Option<Token>,
+    pub(crate) redactor: Redactor,
+}
+
 impl Door {
     pub(crate) fn new(
         lake: Lake,
-        live: Arc<OnceLock<LiveRows>>,
+        asker: Arc<OnceLock<Asker>>,
         config: &config::Query,
-        token: Option<Token>,
+        admission: Admission,
     ) -> Self {
+        let Admission { token, redactor } = admission;
+        let normaliser = Normaliser::new(Format::Native, redactor);
         let limits = Limits {
             memory_bytes_max: config.memory_bytes_max.get(),
             rows_max: config.rows_max.get() as u64,
@@ -78,7 +92,8 @@ impl Door {
             threads_max: threads(),
             ..Limits::ONE_PERSON
         };
-        Self { lake, live, limits, statements_max: config.statements_max.get(), token }
+        let statements_max = config.statements_max.get();
+        Self { lake, asker, normaliser, limits, statements_max, token }
     }
 
     /// Opens the door on threads of its own until `stop`. Returns its address and its end.
@@ -155,6 +170,7 @@ async fn serve(listener: TcpListener, desk: Desk) -> std::io::Result<()> {
         .route("/v1/sql", post(sql))
         .route("/v1/agents", get(agents))
         .route("/v1/trace/{event}", get(trace))
+        .route("/v1/score", post(score::score))
         .fallback(nothing_here)
         .layer(middleware::from_fn_with_state(desk.clone(), admit))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -169,7 +185,11 @@ async fn serve(listener: TcpListener, desk: Desk) -> std::io::Result<()> {
 }
 
 async fn nothing_here() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "request", "wanted /v1/sql, /v1/agents or /v1/trace/EVENT")
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "request",
+        "wanted /v1/sql, /v1/agents, /v1/trace/EVENT or /v1/score",
+    )
 }
 
 /// Answers those who bear the token. Where there is none, the programs of this machine, but no web
@@ -308,8 +328,8 @@ impl Desk {
 
     /// A loop that is busy for long keeps nobody from the committed events.
     async fn live_events(&self) -> Vec<RecordBatch> {
-        let Some(live) = self.door.live.get() else { return Vec::new() };
-        let events = tokio::time::timeout(LIVE_WAIT_MAX, live.events()).await;
+        let Some(asker) = self.door.asker.get() else { return Vec::new() };
+        let events = tokio::time::timeout(LIVE_WAIT_MAX, asker.events()).await;
         events.unwrap_or_else(|_| {
             tracing::debug!("the loop is busy, a question is answered without its buffered rows");
             Vec::new()

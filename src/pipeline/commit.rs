@@ -3,11 +3,16 @@
 //! Invariant (E4): `events` comes last, with the offsets of every partition that was read. The other
 //! tables may thus be ahead of it after a crash, never behind: what they have is passed over when
 //! the records are read again, and when a cut is written again after a failure.
+//!
+//! Invariant (V1): a commit is sealed right after it landed. A seal that could not be written is made
+//! up for with the next commit or at the next start, from the stored rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use detect::webhook::Attempt;
+use lake::seal::{Rows, SealKey, Sealer, Tree};
 use lake::{
     Advance, CommitError, Delivery, DeliveryRows, EncodeError, EncodedFile, Lake, LakeError,
     SequenceRange, TableHandle,
@@ -32,14 +37,23 @@ pub(crate) struct Writer {
     edges: TableHandle,
     changes: TableHandle,
     deliveries: TableHandle,
+    sealer: Sealer,
+}
+
+/// Events as files, what they add to the edges, and the tree of their seal.
+#[derive(Clone, Debug)]
+struct Encoded {
+    files: Vec<EncodedFile>,
+    edges: RecordBatch,
+    tree: Tree,
 }
 
 /// What is committed at once.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub(super) events: Vec<RecordBatch>,
-    /// `events` as files, and the edges in them, once they were encoded.
-    encoded: Option<(Vec<EncodedFile>, RecordBatch)>,
+    /// `events`, once they were encoded.
+    encoded: Option<Encoded>,
     rejects: RecordBatch,
     findings: RecordBatch,
     changes: RecordBatch,
@@ -67,6 +81,7 @@ pub(super) struct Written {
 pub(super) struct Done {
     pub(super) encoding: Duration,
     pub(super) committing: Duration,
+    pub(super) sealing: Duration,
     /// How far the lake is now.
     pub(super) offsets: Offsets,
     /// The lake has the attempts below this number of the outbox.
@@ -108,7 +123,7 @@ async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>) -> Written {
 impl Writer {
     /// Opens the tables at their newest versions. Changes nothing, but for a lake that has events and
     /// no edges yet: it gets them.
-    pub(crate) async fn open(lake: &Lake) -> Result<Self, LakeError> {
+    pub(crate) async fn open(lake: &Lake, key: Arc<SealKey>) -> Result<Self, LakeError> {
         match lake.make_edges(clock::now()).await {
             Ok(()) | Err(CommitError::Superseded { .. }) => {}
             Err(CommitError::Table(error)) => return Err(error),
@@ -127,6 +142,7 @@ impl Writer {
             edges: lake.table(Table::CounterpartyEdges).await?,
             changes: lake.table(Table::RegistryChanges).await?,
             deliveries: lake.table(Table::Deliveries).await?,
+            sealer: Sealer::open(lake, key).await?,
         })
     }
 
@@ -150,6 +166,8 @@ impl Writer {
         let (now, started) = (clock::now(), Instant::now());
         let encoding = encoded(cut, started);
         let all = cut.uses.with(&cut.registry);
+        // Rejects that came to the lake before a crash are not those that are in memory now.
+        let has_new_rejects = all.after(self.rejects.offsets()) == all;
         let outcomes = tokio::join!(
             append(&mut self.rejects, &cut.rejects, &all, now),
             append(&mut self.findings, &cut.findings, &cut.uses, now),
@@ -162,18 +180,26 @@ impl Writer {
             cut.attempts.clear();
             cut.attempts_below = below;
         }
-        let (files, edges) = cut.encoded.insert(encoded?);
+        let Encoded { files, edges, tree } = cut.encoded.insert(encoded?);
         for outcome in [rejects, findings, changes] {
             outcome?;
         }
         let committing = Instant::now();
+        let mut sealing = Duration::ZERO;
         if !cut.uses.is_empty() {
             self.edges.append_edges(edges, &cut.events, &cut.uses, now).await?;
-            self.events.commit(files, &cut.uses, now).await?;
+            let version = self.events.commit(files, &cut.uses, now).await?;
+            let began = Instant::now();
+            let rows = Rows { version, advance: &cut.uses, tree: *tree, files };
+            seal(&mut self.sealer, rows, has_new_rejects, now).await;
+            sealing = began.elapsed();
+        } else if let Err(error) = self.sealer.catch_up(now).await {
+            tell_unsealed(&error);
         }
         let done = Done {
             encoding,
-            committing: committing.elapsed(),
+            committing: committing.elapsed().saturating_sub(sealing),
+            sealing,
             offsets: cut.offsets.clone(),
             attempts_below: cut.attempts_below,
         };
@@ -203,20 +229,45 @@ impl Writer {
     }
 }
 
+/// Seals a commit. It has landed whatever becomes of the seal, so a failure is no failure of the
+/// commit.
+async fn seal(sealer: &mut Sealer, rows: Rows<'_>, has_new_rejects: bool, now: Timestamp) {
+    let sealed = if has_new_rejects || rows.tree.rejects == 0 {
+        sealer.seal(rows, now).await
+    } else {
+        sealer.catch_up(now).await.map(|_| ())
+    };
+    if let Err(error) = sealed {
+        tell_unsealed(&error);
+    }
+}
+
+fn tell_unsealed(error: &CommitError) {
+    metrics::counter!("surety_seal_failures_total").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "a commit was not sealed, trying again with the next"
+    );
+}
+
 /// The cut's events encoded, and how long that took.
 fn encoded(
     cut: &Cut,
     started: Instant,
-) -> impl Future<Output = (Result<(Vec<EncodedFile>, RecordBatch), EncodeError>, Duration)> + use<>
-{
+) -> impl Future<Output = (Result<Encoded, EncodeError>, Duration)> + use<> {
     let known = cut.encoded.clone();
-    let (events, uses) = (cut.events.clone(), cut.uses.clone());
+    let (events, uses, rejects) = (cut.events.clone(), cut.uses.clone(), cut.rejects.clone());
     async move {
         if let Some(known) = known {
             return (Ok(known), Duration::ZERO);
         }
         let encoding = tokio::task::spawn_blocking(move || {
-            (lake::encode_events(&events, &uses), started.elapsed())
+            let (encoded, tree) = rayon::join(
+                || lake::encode_events(&events, &uses),
+                || Tree::of(&events, std::slice::from_ref(&rejects), &uses),
+            );
+            let encoded = encoded.map(|(files, edges)| Encoded { files, edges, tree });
+            (encoded, started.elapsed())
         });
         encoding.await.expect("encoding does not panic")
     }

@@ -23,8 +23,9 @@ use crate::telemetry::Stage;
 /// Fewer records than this are not worth a second thread (a record costs about 3 us).
 const RECORDS_PER_TASK_MIN: usize = 128;
 
-/// Rows that a new buffer has room for: a small commit needs no second allocation.
-const ROWS_FIRST: usize = 4_096;
+/// Rows after which builders become columns, and new ones begin: builders that grow with a whole commit
+/// copy and touch its bytes several times over.
+const ROWS_PER_BATCH: usize = 8_192;
 
 /// How the records of each topic are read.
 #[derive(Debug)]
@@ -92,9 +93,9 @@ impl std::ops::Add for Counts {
 #[derive(Debug)]
 pub(crate) struct Buffer {
     events: EventRows,
-    /// Events that came before and were shown to somebody since the last commit.
-    shown: Vec<RecordBatch>,
-    shown_bytes: usize,
+    /// Events that came before.
+    done: Vec<RecordBatch>,
+    done_bytes: usize,
     pub(crate) rejects: RejectRows,
     pub(crate) findings: FindingRows,
     pub(crate) changes: RegistryRows,
@@ -112,9 +113,9 @@ impl Buffer {
     /// An empty buffer whose next record is the one at `offsets`.
     pub(crate) fn at(offsets: Offsets) -> Self {
         Self {
-            events: EventRows::with_capacity(ROWS_FIRST),
-            shown: Vec::new(),
-            shown_bytes: 0,
+            events: EventRows::with_capacity(ROWS_PER_BATCH),
+            done: Vec::new(),
+            done_bytes: 0,
             rejects: RejectRows::with_capacity(0),
             findings: FindingRows::with_capacity(0),
             changes: RegistryRows::with_capacity(0),
@@ -127,12 +128,12 @@ impl Buffer {
     }
 
     pub(crate) fn rows(&self) -> usize {
-        let shown: usize = self.shown.iter().map(RecordBatch::num_rows).sum();
-        shown + self.events.len() + self.rejects.len() + self.findings.len() + self.changes.len()
+        let done: usize = self.done.iter().map(RecordBatch::num_rows).sum();
+        done + self.events.len() + self.rejects.len() + self.findings.len() + self.changes.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.shown_bytes
+        self.done_bytes
             + self.events.bytes()
             + self.rejects.bytes()
             + self.findings.bytes()
@@ -142,10 +143,19 @@ impl Buffer {
     /// The events, which stay here. No row is copied: the builders become columns, and new ones begin.
     pub(super) fn events(&mut self) -> Vec<RecordBatch> {
         if !self.events.is_empty() {
-            self.shown_bytes += self.events.bytes();
-            self.shown.push(self.events.finish());
+            self.done_bytes += self.events.bytes();
+            self.done.push(self.events.finish());
         }
-        self.shown.clone()
+        self.done.clone()
+    }
+
+    /// Makes columns of the builders once they have enough rows.
+    fn close_batch(&mut self) {
+        if ROWS_PER_BATCH <= self.events.len() {
+            self.done_bytes += self.events.bytes();
+            self.done.push(self.events.finish());
+            self.events = EventRows::with_capacity(ROWS_PER_BATCH);
+        }
     }
 
     /// When the oldest row came in.
@@ -214,6 +224,7 @@ impl<S: Source> Pipeline<S> {
         for reject in &rejects {
             self.buffer.rejects.push(reject);
         }
+        self.buffer.close_batch();
         self.buffer.cover(batch, &self.parts.readers);
         let counts = Counts {
             records: batch.len() as u64,

@@ -4,6 +4,8 @@
 //! events after it folded in the order they were read. Their findings are in the lake and in the outbox
 //! already (both are written before the events), so they are not handed over again.
 
+use std::sync::Arc;
+
 use futures::TryStreamExt as _;
 use ingest::Source;
 use lake::LakeError;
@@ -48,7 +50,7 @@ impl<S: Source> Pipeline<S> {
     /// Reads offsets, registry and state anew. Nothing changes before all of it is read.
     pub(super) async fn recall(&mut self) -> Result<(), RecallError> {
         let lake = &self.parts.lake;
-        let writer = Writer::open(lake).await?;
+        let writer = Writer::open(lake, Arc::clone(&self.parts.seal_key)).await?;
         if self.has_seen_events && writer.lake_id().is_none() {
             return Err(LakeError::Gone { table: Table::Events }.into());
         }

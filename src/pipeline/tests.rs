@@ -10,7 +10,7 @@ use detect::webhook::{Deliverer, Message, Outbox};
 use futures::future::BoxFuture;
 use ingest::{Normaliser, RawBatch, RawRecord, Redactor, RegistryReader};
 use lake::{Lake, Location, StoreOptions};
-use schemas::{Format, KafkaPartition, Offset, Table, Topic};
+use schemas::{Format, KafkaPartition, Offset, Position, Table, Topic};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -106,6 +106,7 @@ fn parts(folder: &Path, log: Log) -> Parts<Log> {
             checkpoint_age_max: Duration::from_hours(1),
         },
         health: Health::default(),
+        seal_key: Arc::new(SealKey::new("surety", &[7; 32]).unwrap()),
     }
 }
 
@@ -280,30 +281,61 @@ async fn a_lake_that_vanishes_is_not_made_anew() {
 async fn live_events_are_those_in_flight_and_those_buffered_until_they_have_landed() {
     let folder = TempDir::new().unwrap();
     let mut pipeline = started(folder.path(), Log::of(&[("uses", uses(30))])).await;
-    let live = pipeline.live();
+    let asker = pipeline.asker();
     take(&mut pipeline).await;
     pipeline.commit(false).unwrap();
     take(&mut pipeline).await;
-    let before = asked(&mut pipeline, &live).await;
+    let before = asked(&mut pipeline, &asker).await;
     take(&mut pipeline).await;
     let (rows, bytes) = (pipeline.buffer.rows(), pipeline.buffer.bytes());
 
     assert_eq!(settled(&mut pipeline).await, Settled::Landed);
-    let after = asked(&mut pipeline, &live).await;
+    let after = asked(&mut pipeline, &asker).await;
 
     assert_eq!((rows_in(&before), rows_in(&after), rows), (20, 20, 20));
     assert_eq!((pipeline.buffer.rows(), pipeline.buffer.bytes()), (rows, bytes));
     run_to_end(pipeline).await.unwrap();
     assert_uses_once(folder.path(), 30).await;
-    assert_eq!(rows_in(&live.events().await), 0);
+    assert_eq!(rows_in(&asker.events().await), 0);
 }
 
-async fn asked(pipeline: &mut Pipeline<Log>, live: &LiveRows) -> Vec<arrow::array::RecordBatch> {
-    let (events, ()) = tokio::join!(live.events(), async {
+async fn asked(pipeline: &mut Pipeline<Log>, asker: &Asker) -> Vec<arrow::array::RecordBatch> {
+    let (events, ()) = tokio::join!(asker.events(), async {
         let question = pipeline.questions.next().await;
         pipeline.answer(question);
     });
     events
+}
+
+#[tokio::test]
+async fn an_event_that_has_not_happened_is_assessed_and_leaves_no_mark() {
+    let folder = TempDir::new().unwrap();
+    let mut pipeline = started(folder.path(), Log::of(&[("uses", uses(30))])).await;
+    take(&mut pipeline).await;
+    let position = Position {
+        topic: Topic::new("score"),
+        partition: KafkaPartition(0),
+        offset: Offset::START,
+    };
+    let native: schemas::NativeEvent = serde_json::from_slice(&uses(1)[0]).unwrap();
+    let event = native.into_event(&position).unwrap();
+    let (stats, rows) = (pipeline.detector.stats(), pipeline.buffer.rows());
+    let asker = pipeline.asker();
+
+    let mut assessed = Vec::new();
+    for _ in 0..2 {
+        let (answer, ()) = tokio::join!(asker.assess(event.clone(), position.clone()), async {
+            let question = pipeline.questions.next().await;
+            pipeline.answer(question);
+        });
+        assessed.push(answer.unwrap());
+    }
+
+    assert_eq!(assessed[0].assessment, assessed[1].assessment);
+    assert_eq!(assessed[0].trace.status, schemas::TraceStatus::Unregistered);
+    assert_eq!((pipeline.detector.stats(), pipeline.buffer.rows()), (stats, rows));
+    drop(pipeline);
+    assert!(asker.assess(event, position).await.is_none(), "nobody answers any more");
 }
 
 fn rows_in(batches: &[arrow::array::RecordBatch]) -> usize {

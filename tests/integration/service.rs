@@ -9,7 +9,7 @@ use schemas::{KafkaPartition, Timestamp, Topic};
 use tempfile::TempDir;
 
 use crate::exactly_once::{end, records_read, start, wait_for, worker};
-use crate::kafka::{Kafka, get};
+use crate::kafka::{Kafka, free_port, get, post};
 use crate::process::{sql, surety, surety_json, text};
 
 /// A use as the schema's example has it.
@@ -53,14 +53,18 @@ fn filled(kafka: &Kafka) -> (TempDir, u64) {
     let path = folder.path().join("surety.toml");
     let config = fs::read_to_string(&path).unwrap();
     let both = format!("[kafka]\nregistry-topic = \"{registry}\"\n");
-    fs::write(&path, config.replacen("[kafka]\n", &both, 1)).unwrap();
+    let config = config.replacen("[kafka]\n", &both, 1);
+    let question_door = format!("[query]\nlisten = \"127.0.0.1:{}\"\n", free_port());
+    fs::write(&path, config.replacen("[query]\nlisten = \"\"\n", &question_door, 1)).unwrap();
     (folder, kafka.records(&uses))
 }
 
-/// The address of the operator's door in a worker's configuration.
-fn door(folder: &Path) -> String {
+/// The address of a door in a worker's configuration: the operator's is the part `http`, the one for
+/// questions is `query`.
+fn door(folder: &Path, part: &str) -> String {
     let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
-    config.split("listen = \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    let of_part = config.split(&format!("[{part}]\nlisten = \"")).nth(1).unwrap();
+    of_part.split('"').next().unwrap().to_owned()
 }
 
 #[test]
@@ -72,9 +76,21 @@ fn a_service_stamps_sponsors_from_the_registrys_topic_and_answers_at_its_doors()
     wait_for(folder, &mut running, "all records", || records <= records_read(folder));
 
     let [health, ready, metrics] =
-        ["/healthz", "/readyz", "/metrics"].map(|path| get(&door(folder), path).unwrap());
+        ["/healthz", "/readyz", "/metrics"].map(|path| get(&door(folder, "http"), path).unwrap());
+    let questions = door(folder, "query");
+    let scored = post(&questions, "/v1/score", EXAMPLE).unwrap();
+    let refused = post(&questions, "/v1/score", r#"{"schema": "hunter2"}"#).unwrap();
+    let asked = r#"{"sql": "SELECT count(*) AS n FROM events WHERE agent_class = 'procurement'"}"#;
+    let rows = [(); 2].map(|()| post(&questions, "/v1/sql", asked).unwrap());
     end(folder, running);
 
+    assert!(scored.starts_with("HTTP/1.1 200"), "{scored}");
+    assert!(
+        scored.contains(r#""decision":""#) && scored.contains(r#""trace_status":"#),
+        "{scored}"
+    );
+    assert!(refused.starts_with("HTTP/1.1 422") && !refused.contains("hunter2"), "{refused}");
+    assert_eq!(rows[0].lines().last(), rows[1].lines().last(), "what is scored is not stored");
     assert!(health.starts_with("HTTP/1.1 200"), "{health}");
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     assert!(metrics.contains("surety_next_offset{"), "{metrics}");

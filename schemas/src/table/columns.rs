@@ -184,7 +184,14 @@ pub(super) const SEALS: &[Column] = &[
     one("time", Timestamp, "When it was made."),
     one("root", Binary, "Merkle root over the records of the commit (RFC 6962)."),
     one("previous", Binary, "Hash of the seal before it."),
-    one("note", Utf8, "The signed note."),
+    one(
+        "note",
+        Utf8,
+        "The signed note (C2SP signed-note): what counts; the other columns repeat it.",
+    ),
+    one("version", Int64, "The version of `events` that the commit made."),
+    one("records", Int64, "Records of the commit: events and rejects."),
+    one("rejects", Int64, "How many of them are rejects."),
 ];
 
 pub(super) const QUERY_LOG: &[Column] = &[

@@ -36,8 +36,14 @@ fn house(change: impl FnOnce(&mut Door)) -> House {
     let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
     let lake = Lake::open(&location, &StoreOptions::default()).unwrap();
     let limits = Limits { threads_max: 2, ..Limits::ONE_PERSON };
-    let mut door =
-        Door { lake: lake.clone(), live: Arc::default(), limits, statements_max: 2, token: None };
+    let mut door = Door {
+        lake: lake.clone(),
+        asker: Arc::default(),
+        normaliser: Normaliser::new(Format::Native, Redactor::new(&[7; 32])),
+        limits,
+        statements_max: 2,
+        token: None,
+    };
     change(&mut door);
     let stop = CancellationToken::new();
     let (address, end) = door.open("127.0.0.1:0".parse().unwrap(), stop.clone()).unwrap();
@@ -65,7 +71,7 @@ impl House {
             payload: Some(EVENT.as_bytes()),
         };
         let now = clock::now();
-        let normaliser = Normaliser::new(schemas::Format::Native, Redactor::new(&[7; 32]));
+        let normaliser = Normaliser::new(Format::Native, Redactor::new(&[7; 32]));
         let event = normaliser.normalise(&record, now).unwrap();
         let trace = Trace::of(&event, &schemas::Registry::default(), now);
         let mut rows = EventRows::with_capacity(1);

@@ -1,0 +1,178 @@
+//! [`leaves`]: stored rows as the leaves of a seal.
+//!
+//! Invariant: two rows have the same leaf only if they are of one table and equal in every column. A
+//! row's form does not depend on the file or the batch that it stands in.
+//!
+//! The canonical form of a row is the name of its table, a zero byte, and then each column of
+//! `docs/tables.md` but `month` (which follows from `time`), in that order: a byte 0 for null; else a byte 1 and the value: texts and
+//! bytes with their length before them (4 bytes), numbers and timestamps (microseconds) as they are,
+//! money as 16 bytes of hundredths, lists and maps with their count before them (4 bytes). All
+//! numbers are little-endian. docs/evidence.md has the same for those who verify with other programs.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray as _, BinaryArray, Decimal128Array, ListArray, MapArray,
+    PrimitiveArray, RecordBatch, StringArray,
+};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
+use rayon::prelude::*;
+use schemas::{KafkaPartition, Offset, Table};
+
+use super::merkle::{self, Hash};
+use crate::Advance;
+
+/// Fewer rows than this are not worth a second thread (a row costs about half a microsecond).
+const ROWS_PER_TASK_MIN: usize = 1_024;
+
+/// Where a record stood: by this the leaves of a commit are sorted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) topic: String,
+    pub(crate) partition: KafkaPartition,
+    pub(crate) offset: Offset,
+}
+
+impl Place {
+    /// Whether a commit with this advance read the record.
+    pub(crate) fn is_within(&self, advance: &Advance) -> bool {
+        advance.partitions().any(|(topic, partition, range)| {
+            topic.as_str() == self.topic
+                && partition == self.partition
+                && range.start <= self.offset
+                && self.offset < range.end
+        })
+    }
+}
+
+/// One column, as what it holds.
+enum Values<'a> {
+    Texts(&'a StringArray),
+    Bytes(&'a BinaryArray),
+    Int32(&'a PrimitiveArray<Int32Type>),
+    Int64(&'a PrimitiveArray<Int64Type>),
+    Times(&'a PrimitiveArray<TimestampMicrosecondType>),
+    Float32(&'a PrimitiveArray<Float32Type>),
+    Float64(&'a PrimitiveArray<Float64Type>),
+    Money(&'a Decimal128Array),
+    List(&'a ListArray, &'a StringArray),
+    Map(&'a MapArray, &'a StringArray, &'a StringArray),
+}
+
+impl<'a> Values<'a> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has many types, our tables ten")]
+    fn of(column: &'a ArrayRef) -> Self {
+        match column.data_type() {
+            DataType::Utf8 => Self::Texts(column.as_string()),
+            DataType::Binary => Self::Bytes(column.as_binary()),
+            DataType::Int32 => Self::Int32(column.as_primitive()),
+            DataType::Int64 => Self::Int64(column.as_primitive()),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Times(column.as_primitive()),
+            DataType::Float32 => Self::Float32(column.as_primitive()),
+            DataType::Float64 => Self::Float64(column.as_primitive()),
+            DataType::Decimal128(..) => Self::Money(column.as_primitive()),
+            DataType::List(_) => {
+                let list = column.as_list();
+                Self::List(list, list.values().as_string())
+            }
+            DataType::Map(..) => {
+                let map = column.as_map();
+                Self::Map(map, map.keys().as_string(), map.values().as_string())
+            }
+            other => unreachable!("no column of ours has the type {other}"),
+        }
+    }
+
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        let is_null = match self {
+            Self::Texts(column) => column.is_null(row),
+            Self::Bytes(column) => column.is_null(row),
+            Self::Int32(column) => column.is_null(row),
+            Self::Int64(column) => column.is_null(row),
+            Self::Times(column) => column.is_null(row),
+            Self::Float32(column) => column.is_null(row),
+            Self::Float64(column) => column.is_null(row),
+            Self::Money(column) => column.is_null(row),
+            Self::List(column, _) => column.is_null(row),
+            Self::Map(column, ..) => column.is_null(row),
+        };
+        out.push(u8::from(!is_null));
+        if is_null {
+            return;
+        }
+        match self {
+            Self::Texts(column) => write_bytes(column.value(row).as_bytes(), out),
+            Self::Bytes(column) => write_bytes(column.value(row), out),
+            Self::Int32(column) => out.extend(column.value(row).to_le_bytes()),
+            Self::Int64(column) => out.extend(column.value(row).to_le_bytes()),
+            Self::Times(column) => out.extend(column.value(row).to_le_bytes()),
+            Self::Float32(column) => out.extend(column.value(row).to_le_bytes()),
+            Self::Float64(column) => out.extend(column.value(row).to_le_bytes()),
+            Self::Money(column) => out.extend(column.value(row).to_le_bytes()),
+            Self::List(column, texts) => {
+                let places = places_of(column.value_offsets(), row);
+                write_count(places.len(), out);
+                for at in places {
+                    write_bytes(texts.value(at).as_bytes(), out);
+                }
+            }
+            Self::Map(column, keys, texts) => {
+                let places = places_of(column.value_offsets(), row);
+                write_count(places.len(), out);
+                for at in places {
+                    write_bytes(keys.value(at).as_bytes(), out);
+                    write_bytes(texts.value(at).as_bytes(), out);
+                }
+            }
+        }
+    }
+}
+
+/// Where the elements of a row lie.
+fn places_of(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
+    let at = |row: usize| usize::try_from(offsets[row]).expect("offsets only grow from 0");
+    at(row)..at(row + 1)
+}
+
+fn write_count(count: usize, out: &mut Vec<u8>) {
+    let count = u32::try_from(count).expect("a record is 256 KiB at most");
+    out.extend(count.to_le_bytes());
+}
+
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_count(bytes.len(), out);
+    out.extend(bytes);
+}
+
+/// Each row's place with its leaf, in the order of the rows. `rows` has the table's columns, with or
+/// without `month`.
+pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
+    let columns: Vec<Values<'_>> = table
+        .columns()
+        .iter()
+        .filter(|column| Some(column.name) != table.month_column())
+        .map(|column| Values::of(&rows[column.name]))
+        .collect();
+    let topics = rows["topic"].as_string::<i32>();
+    let partitions = rows["kafka_partition"].as_primitive::<Int32Type>();
+    let offsets = rows["kafka_offset"].as_primitive::<Int64Type>();
+    let leaf_of = |form: &mut Vec<u8>, row: usize| {
+        form.clear();
+        form.extend(table.name().as_bytes());
+        form.push(0);
+        for column in &columns {
+            column.write(row, form);
+        }
+        let place = Place {
+            topic: topics.value(row).to_owned(),
+            partition: KafkaPartition(partitions.value(row)),
+            offset: Offset(offsets.value(row)),
+        };
+        (place, merkle::leaf(form))
+    };
+    (0..rows.num_rows())
+        .into_par_iter()
+        .with_min_len(ROWS_PER_TASK_MIN)
+        .map_init(Vec::new, leaf_of)
+        .collect()
+}

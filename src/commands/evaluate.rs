@@ -1,0 +1,261 @@
+//! `surety evaluate`: labelled streams through the real detector, and how well it does.
+//!
+//! Invariant: each file is a stream of its own, judged by a detector that knows nothing yet and by
+//! the default configuration; `--scores` has one line per row that was read, in order.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use detect::evaluate::{Evaluation, Report};
+use detect::{Ablation, Config};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Evaluate, Part, ReportFormat, StreamKind};
+use crate::exit::{Exit, Failure};
+use crate::terminal;
+
+/// Rows between two looks at the terminal and at the signals.
+const ROWS_PER_LOOK: u64 = 8_192;
+
+/// Evaluates the files and prints the metrics: those of the one file, or the means of all with those
+/// of each.
+///
+/// # Errors
+///
+/// [`Exit::Data`] with path and line of what is no row; [`Exit::Unavailable`] for what cannot be
+/// read or written.
+pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit, Failure> {
+    let mut scores = args.scores.as_deref().map(Scores::create).transpose()?;
+    let mut reports = Vec::with_capacity(args.files.len());
+    for path in &args.files {
+        let (of_file, report) = evaluate(args, path, shutdown)?;
+        if let Some(scores) = &mut scores {
+            scores.write(&of_file)?;
+        }
+        reports.push((path, report));
+    }
+    if let Some(scores) = scores {
+        scores.finish()?;
+    }
+    let answer = figures(args, &reports);
+    let text = match args.format {
+        ReportFormat::Json => format!("{answer:#}\n"),
+        ReportFormat::Table => lines_of(&answer),
+    };
+    terminal::answer(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// One file through a new detector.
+fn evaluate(
+    args: &Evaluate,
+    path: &Path,
+    shutdown: &CancellationToken,
+) -> Result<(Vec<f64>, Report), Failure> {
+    let config = args.without.map_or_else(Config::default, |part| {
+        Config::default().without(match part {
+            Part::Peers => Ablation::Peers,
+            Part::Probation => Ablation::Probation,
+            Part::Calibration => Ablation::Calibration,
+        })
+    });
+    let kind = match args.kind {
+        StreamKind::AgentStream => detect::evaluate::Kind::AgentStream,
+        StreamKind::Edges => detect::evaluate::Kind::Edges,
+    };
+    let unreadable = |error: io::Error| {
+        Failure::new(Exit::Data, error).while_doing(format!("read {}", path.display()))
+    };
+    let mut input = ingest::open_plain_or_gzip(path).map_err(unreadable)?;
+    let mut evaluation = Evaluation::new(kind, config);
+    let bar = bar(path);
+    let (mut line, mut number) = (String::new(), 0_u64);
+    loop {
+        line.clear();
+        if input.read_line(&mut line).map_err(unreadable)? == 0 {
+            break;
+        }
+        number += 1;
+        evaluation.push(line.trim_end()).map_err(|error| {
+            Failure::new(Exit::Data, error).while_doing(format!("{}:{number}", path.display()))
+        })?;
+        if number.is_multiple_of(ROWS_PER_LOOK) {
+            bar.set_position(number);
+            if shutdown.is_cancelled() {
+                let text = "stopped before the end: nothing was evaluated".to_owned();
+                return Err(Failure::told(Exit::Unavailable, text));
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(evaluation.finish())
+}
+
+/// How many rows were read, for a person who watches.
+fn bar(path: &Path) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {human_pos} rows of {msg}, {per_sec}");
+    let bar = ProgressBar::new_spinner().with_style(style.expect("a valid template"));
+    bar.with_message(path.display().to_string())
+}
+
+/// The file of `--scores`.
+struct Scores {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Scores {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| unwritable(path, error))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, scores: &[f64]) -> Result<(), Failure> {
+        for score in scores {
+            // As many digits as tell it from every other one: what ranks apart stays apart.
+            writeln!(self.file, "{score}").map_err(|error| unwritable(&self.path, error))?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        file.and_then(|file| file.sync_all()).map_err(|error| unwritable(&self.path, error))
+    }
+}
+
+fn unwritable(path: &Path, error: io::Error) -> Failure {
+    Failure::new(Exit::Unavailable, error).while_doing(format!("write {}", path.display()))
+}
+
+/// The metrics as JSON.
+fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)]) -> Value {
+    let values: Vec<Value> = reports
+        .iter()
+        .map(|(_, report)| serde_json::to_value(report).expect("a report is numbers"))
+        .collect();
+    let mut answer = match &values[..] {
+        [one] => one.clone(),
+        all => mean(all),
+    };
+    answer["kind"] = json!(args.kind.name());
+    answer["without"] = json!(args.without.map(Part::name));
+    answer["files"] = reports
+        .iter()
+        .zip(values)
+        .map(|((path, _), mut value)| {
+            value["file"] = json!(path);
+            value
+        })
+        .collect();
+    answer
+}
+
+/// The mean of values of one shape, number by number; of counts too, as a file's are. What is null in
+/// one of them is null.
+#[expect(clippy::cast_precision_loss, reason = "a few files")]
+fn mean(all: &[Value]) -> Value {
+    match &all[0] {
+        Value::Number(_) => {
+            let numbers: Option<Vec<f64>> = all.iter().map(Value::as_f64).collect();
+            numbers.map_or(Value::Null, |numbers| {
+                json!(numbers.iter().sum::<f64>() / all.len() as f64)
+            })
+        }
+        Value::Object(first) => {
+            let of_key = |key: &String| {
+                let values: Vec<Value> = all.iter().map(|one| one[key].clone()).collect();
+                (key.clone(), mean(&values))
+            };
+            Value::Object(first.keys().map(of_key).collect::<Map<String, Value>>())
+        }
+        Value::Array(first) => {
+            let of_place = |at: usize| {
+                let values: Vec<Value> = all.iter().map(|one| one[at].clone()).collect();
+                mean(&values)
+            };
+            (0..first.len()).map(of_place).collect()
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::String(_)) => other.clone(),
+    }
+}
+
+/// The same for people: a line per number.
+fn lines_of(answer: &Value) -> String {
+    let mut lines = Vec::new();
+    for (name, value) in answer.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("calibration", Value::Array(levels)) => {
+                for level in levels {
+                    let (budget, observed) = (&level["budget"], &level["observed"]);
+                    lines.push(format!(
+                        "false alerts per agent-day   {observed} at a budget of {budget}\n"
+                    ));
+                }
+            }
+            ("files", Value::Array(files)) if files.len() < 2 => {}
+            ("files", Value::Array(files)) => {
+                for file in files {
+                    lines.push(format!(
+                        "{}: auc {}, average precision {}\n",
+                        file["file"].as_str().unwrap_or_default(),
+                        file["auc"],
+                        file["average_precision"]
+                    ));
+                }
+            }
+            (name, Value::Object(parts)) => {
+                for (part, value) in parts {
+                    lines.push(format!("{:<28} {value}\n", format!("{name} at {part}")));
+                }
+            }
+            (name, value) => lines.push(format!("{name:<28} {value}\n")),
+        }
+    }
+    lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_reports_has_their_shape() {
+        let one = json!({"auc": 0.5, "recall": {"0.1": 1.0}, "calibration": [{"budget": 0.1}], "t": null});
+        let two =
+            json!({"auc": 1.0, "recall": {"0.1": 0.0}, "calibration": [{"budget": 0.1}], "t": 3.0});
+
+        let of_both = mean(&[one, two]);
+
+        assert_eq!(
+            of_both,
+            json!({"auc": 0.75, "recall": {"0.1": 0.5}, "calibration": [{"budget": 0.1}], "t": null})
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_row_is_named_by_its_place() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("rows.jsonl");
+        std::fs::write(&file, "\n[1, 2]\n").unwrap();
+        let args = Evaluate {
+            kind: StreamKind::AgentStream,
+            files: vec![file],
+            scores: None,
+            without: None,
+            format: ReportFormat::Json,
+        };
+
+        let failure = run(&args, &CancellationToken::new()).unwrap_err();
+
+        assert_eq!(failure.exit(), Exit::Data);
+        let text = format!("{failure:#}");
+        assert!(text.contains("rows.jsonl:2: wanted an array of twelve values"), "{text}");
+    }
+}

@@ -1,0 +1,152 @@
+//! `surety verify` and `surety seal`: the evidence that no record was changed.
+//!
+//! Invariant: verification writes nothing, and a flaw is an answer (exit 1), not an error.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lake::seal::{Flaw, PublicKey, Scope, Sealer, Verified};
+use serde_json::json;
+
+use super::wiring::{self, Locations};
+use crate::cli::{LakeArg, ReportFormat, Seal, Verify};
+use crate::clock;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::pipeline::{of_commit, of_lake};
+use crate::terminal;
+
+/// Verifies a lake and prints what is wrong with it.
+///
+/// # Errors
+///
+/// [`Exit::Usage`] without a public key; [`Exit::Unavailable`] if the storage does not answer.
+pub(super) async fn verify(args: Verify, config: &Config) -> Result<Exit, Failure> {
+    let locations = Locations::of(&LakeArg { lake: args.lake.clone() }, config)?;
+    let key = public_key(args.key.as_deref(), config, &locations)?;
+    let head = args.head.as_deref().map(read_head).transpose()?;
+    let lake = wiring::open_lake(&locations)?;
+    let bar = bar();
+    let scope = Scope { seals: args.seals.clone(), head };
+    let verified = lake::seal::verify(&lake, &key, &scope, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    let verified = verified.await.map_err(of_lake)?;
+    bar.finish_and_clear();
+    let text = match args.format {
+        ReportFormat::Json => format!("{:#}\n", as_json(&verified, &key)),
+        ReportFormat::Table => as_text(&verified, &key),
+    };
+    terminal::answer(&text)?;
+    Ok(if verified.flaws.is_empty() { Exit::Ok } else { Exit::Found })
+}
+
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("verifying: {wide_bar} {human_pos}/{human_len} seals");
+    ProgressBar::new(0).with_style(style.expect("a valid template"))
+}
+
+/// The key that was named, else that of this machine's state.
+fn public_key(
+    named: Option<&str>,
+    config: &Config,
+    locations: &Locations,
+) -> Result<PublicKey, Failure> {
+    if let Some(text) = named {
+        return PublicKey::parse(text).map_err(|error| {
+            Failure::new(Exit::Usage, error).while_doing("read --key".to_owned())
+        });
+    }
+    let configured = config.seal.key_file.get_ref();
+    let path = if configured.as_os_str().is_empty() {
+        locations.state.join("seal.key")
+    } else {
+        configured.clone()
+    };
+    if !path.exists() {
+        let text = format!(
+            "wanted --key with the lake's public key, since there is no private one at {}",
+            path.display()
+        );
+        return Err(Failure::told(Exit::Usage, text));
+    }
+    Ok(wiring::read_seal_key(&config.seal.name, &path)?.public().clone())
+}
+
+fn read_head(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Data, error).while_doing(format!("read {}", path.display()))
+    })
+}
+
+fn as_json(verified: &Verified, key: &PublicKey) -> serde_json::Value {
+    let flaw = |flaw: &Flaw| {
+        json!({
+            "seal": flaw.seal,
+            "table": flaw.table.name(),
+            "file": flaw.file,
+            "record": flaw.record,
+            "what": flaw.what,
+        })
+    };
+    json!({
+        "is_intact": verified.flaws.is_empty(),
+        "seals": verified.seals,
+        "records": verified.records,
+        "files": verified.files,
+        "key": key.to_string(),
+        "flaws": verified.flaws.iter().map(flaw).collect::<Vec<_>>(),
+    })
+}
+
+fn as_text(verified: &Verified, key: &PublicKey) -> String {
+    let mut text = String::new();
+    for flaw in &verified.flaws {
+        writeln!(text, "{flaw}").expect("writing to a string");
+    }
+    let Verified { seals, records, files, flaws, .. } = verified;
+    let verdict = if flaws.is_empty() {
+        "intact: every record is as it was sealed".to_owned()
+    } else {
+        format!("NOT INTACT: {} flaws", flaws.len())
+    };
+    writeln!(text, "{seals} seals, {records} records, {files} files, key {key}\n{verdict}")
+        .expect("writing to a string");
+    text
+}
+
+/// Prints what verifiers elsewhere need, or seals what has no seal.
+///
+/// # Errors
+///
+/// A [`Failure`] if the key or the lake cannot be read or written.
+pub(super) async fn run(command: &Seal, config: &Config) -> Result<Exit, Failure> {
+    let (Seal::Key { lake } | Seal::Head { lake } | Seal::CatchUp { lake }) = command;
+    let locations = Locations::of(lake, config)?;
+    if let Seal::Head { .. } = command {
+        let seals = wiring::open_lake(&locations)?.newest_seal().await.map_err(of_lake)?;
+        let Some(newest) = seals else {
+            return Err(Failure::told(Exit::Data, "the lake has no seal yet".to_owned()));
+        };
+        terminal::answer(&newest.note)?;
+        return Ok(Exit::Ok);
+    }
+    locations.make_state_folder()?;
+    let key = wiring::seal_key(config, &locations.state)?;
+    let text = if let Seal::Key { .. } = command {
+        format!("{}\n", key.public())
+    } else {
+        let lake = wiring::open_lake(&locations)?;
+        let mut sealer = Sealer::open(&lake, key).await.map_err(of_lake)?;
+        let made = sealer.catch_up(clock::now()).await.map_err(of_commit)?;
+        format!("{made} commits were sealed\n")
+    };
+    terminal::answer(&text)?;
+    Ok(Exit::Ok)
+}
