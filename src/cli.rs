@@ -405,6 +405,19 @@ pub(crate) enum OutputFormat {
 pub(crate) enum RecordFormat {
     Native,
     Cloudtrail,
+    Kubernetes,
+    Gcp,
+    Okta,
+    Entra,
+    Github,
+    Vault,
+    Teleport,
+    Anthropic,
+    Openai,
+    Ocsf,
+    Otel,
+    Mcp,
+    Cloudevents,
 }
 
 impl From<RecordFormat> for schemas::Format {
@@ -412,6 +425,19 @@ impl From<RecordFormat> for schemas::Format {
         match format {
             RecordFormat::Native => Self::Native,
             RecordFormat::Cloudtrail => Self::CloudTrail,
+            RecordFormat::Kubernetes => Self::Kubernetes,
+            RecordFormat::Gcp => Self::Gcp,
+            RecordFormat::Okta => Self::Okta,
+            RecordFormat::Entra => Self::Entra,
+            RecordFormat::Github => Self::GitHub,
+            RecordFormat::Vault => Self::Vault,
+            RecordFormat::Teleport => Self::Teleport,
+            RecordFormat::Anthropic => Self::Anthropic,
+            RecordFormat::Openai => Self::OpenAi,
+            RecordFormat::Ocsf => Self::Ocsf,
+            RecordFormat::Otel => Self::Otel,
+            RecordFormat::Mcp => Self::Mcp,
+            RecordFormat::Cloudevents => Self::CloudEvents,
         }
     }
 }

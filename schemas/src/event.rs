@@ -92,6 +92,24 @@ spelled! {
     Format {
         Native = "native",
         CloudTrail = "cloudtrail",
+        Kubernetes = "kubernetes",
+        Gcp = "gcp",
+        Okta = "okta",
+        /// Microsoft Entra sign-ins and audit events.
+        Entra = "entra",
+        GitHub = "github",
+        /// HashiCorp Vault.
+        Vault = "vault",
+        Teleport = "teleport",
+        Anthropic = "anthropic",
+        OpenAi = "openai",
+        Ocsf = "ocsf",
+        /// OpenTelemetry spans of generative AI.
+        Otel = "otel",
+        /// Gateways of the Model Context Protocol.
+        Mcp = "mcp",
+        /// CloudEvents around any of these.
+        CloudEvents = "cloudevents",
     }
 }
 
