@@ -11,8 +11,10 @@ use std::io::{self, Write as _};
 use ingest::{Normaliser, RawRecord, Redactor};
 use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Timestamp, Topic};
 
-/// The optional fields, with whether an event has them.
-const FIELDS: &[(&str, fn(&CredentialEvent) -> bool)] = &[
+/// The name of a field, and whether an event has it.
+type Field = (&'static str, fn(&CredentialEvent) -> bool);
+
+const FIELDS: &[Field] = &[
     ("own time", |event| event.attributes.get("time_from").is_none()),
     ("known credential", |event| !event.credential_id.as_str().starts_with("unknown:")),
     ("class", |event| event.agent_class.is_some()),

@@ -100,10 +100,11 @@ fn read(
 }
 
 fn object(json: &str) -> Result<Json<'_>, Fault> {
-    match Json::parse(json)? {
-        object @ Json::Object(_) => Ok(object),
-        _ => Err(Fault::bad_field("wanted a JSON object, found other JSON")),
+    let object = Json::parse(json)?;
+    if !matches!(object, Json::Object(_)) {
+        return Err(Fault::bad_field("wanted a JSON object, found other JSON"));
     }
+    Ok(object)
 }
 
 /// The one record of a batch that stands in the list `name`, or the record itself where there is none.
@@ -120,19 +121,23 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
     }
 }
 
-/// `PublicClientApp` or `public_client app` as `public-client-app`.
+/// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`.
 fn kebab(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 4);
-    let mut is_after_lower = false;
-    for letter in name.chars() {
+    let (mut before, mut letters) = ('-', name.chars().peekable());
+    while let Some(letter) = letters.next() {
         let is_gap = letter == '_' || letter.is_whitespace();
-        if is_gap || (is_after_lower && letter.is_ascii_uppercase()) {
+        let is_last_capital =
+            before.is_ascii_uppercase() && letters.peek().is_some_and(char::is_ascii_lowercase);
+        let is_word =
+            letter.is_ascii_uppercase() && (before.is_ascii_lowercase() || is_last_capital);
+        if is_gap || is_word {
             text.push('-');
         }
         if !is_gap {
             text.push(letter.to_ascii_lowercase());
         }
-        is_after_lower = letter.is_ascii_lowercase();
+        before = letter;
     }
     text
 }

@@ -71,7 +71,9 @@ impl Stake {
     pub(super) fn of(arguments: &Json<'_>) -> Self {
         match arguments {
             Json::Text(text) => Json::parse(text).map_or(Self::default(), |json| Self::told(&json)),
-            json => Self::told(json),
+            Json::Null | Json::Literal(_) | Json::List(_) | Json::Object(_) => {
+                Self::told(arguments)
+            }
         }
     }
 
@@ -98,11 +100,11 @@ fn money(arguments: &Json<'_>) -> Option<(Amount, Currency)> {
 
 /// `1,250.00` as `1250.00`.
 fn plain_number(text: &str) -> Cow<'_, str> {
-    let groups = text.split('.').next().unwrap_or_default().split(',').skip(1);
-    match text.contains(',') && groups.clone().all(|group| group.len() == 3) {
-        true => Cow::Owned(text.replace(',', "")),
-        false => Cow::Borrowed(text),
+    let mut groups = text.split('.').next().unwrap_or_default().split(',').skip(1);
+    if text.contains(',') && groups.all(|group| group.len() == 3) {
+        return Cow::Owned(text.replace(',', ""));
     }
+    Cow::Borrowed(text)
 }
 
 /// The host of a URL, or of a text that is one itself.

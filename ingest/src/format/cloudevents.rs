@@ -17,6 +17,19 @@ use crate::{RawRecord, Redactor};
 const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
 
 const MESH: &str = "ai.agentmesh.";
+const MESH_ARGUMENTS: &[&str] = &["arguments", "tool_args", "parameters", "args"];
+/// Data that have a place of their own in the event.
+const MESH_KNOWN: &[&str] = &[
+    "session_id",
+    "sessionId",
+    "model",
+    "source_ip",
+    "client_ip",
+    "arguments",
+    "tool_args",
+    "parameters",
+    "args",
+];
 
 /// Parts of a type, source or schema in lower case that say what is inside, the surest first.
 const MARKS: &[(&str, Format)] = &[
@@ -79,6 +92,9 @@ pub(super) fn read_envelope(
         }
     }
     event.attributes.insert("cloudevents.format", format.as_str());
+    if time.is_some() && event.attributes.get("time_from").is_some() {
+        event.attributes.insert("time_from", "cloudevents");
+    }
     Ok(event)
 }
 
@@ -130,10 +146,9 @@ fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
         _ => Outcome::Success,
     };
     draft.outcome_reason = reason.map(Into::into);
-    let arguments = ["arguments", "tool_args", "parameters", "args"];
-    if let Some(arguments) = arguments.iter().find_map(|path| data.at(path)) {
+    if let Some(arguments) = MESH_ARGUMENTS.iter().find_map(|path| data.at(path)) {
         draft.stake(arguments);
     }
-    draft.keep_rest(data, &["session_id", "sessionId", "model", "source_ip", "client_ip"]);
+    draft.keep_rest(data, MESH_KNOWN);
     Ok(draft)
 }

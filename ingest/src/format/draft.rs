@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use schemas::{
     AgentId, Amount, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
-    Currency, EventId, Format, InvalidId, InvalidTimestamp, Outcome, RejectReason, Timestamp,
+    Currency, EventId, Format, InvalidId, InvalidTimestamp, Outcome, RejectReason, SessionId,
+    Timestamp,
 };
 
 use super::Fault;
@@ -119,8 +120,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes amount and counterparty from the arguments of a tool.
-    pub(super) fn stake(&mut self, arguments: &Json<'_>) {
+    /// Takes amount and counterparty from the arguments of a tool, and keeps these.
+    pub(super) fn stake(&mut self, arguments: &'a Json<'_>) {
+        self.keep("arguments", arguments.told());
         let Stake { money, counterparty } = Stake::of(arguments);
         self.money = money;
         if let Some((kind, id)) = counterparty {
@@ -157,7 +159,9 @@ impl<'a> Draft<'a> {
             self.keep("time_from", Some("kafka"));
         }
         let time = self.time.or(record.record_time).ok_or_else(|| missing(needs.time))?;
-        let (credential_kind, credential) = self.credential(&agent_id);
+        let session = self.session.take();
+        let session_id: Option<SessionId> = self.fitting("session_id", session);
+        let (credential_kind, credential_id) = self.credential(&agent_id, session_id.as_ref())?;
         let source_ip = self.source.as_deref().and_then(address_of);
         if source_ip.is_none() {
             let source = self.source.take();
@@ -167,7 +171,6 @@ impl<'a> Draft<'a> {
         let event_id = self.event_id.take().map(|text| required::<EventId>("event id", text));
         let agent_class = self.class.take();
         let agent_class = self.fitting("agent_class", agent_class);
-        let session = self.session.take();
         let grant = self.grant.take();
         let (counterparty_kind, counterparty) = self.counterparty.take().unzip();
         let counterparty_id: Option<CounterpartyId> = self.fitting("counterparty", counterparty);
@@ -179,10 +182,10 @@ impl<'a> Draft<'a> {
             agent_class,
             agent_instance: text(self.instance.take()),
             model: text(self.model.take()),
-            session_id: self.fitting("session_id", session),
+            session_id,
             task_id: text(self.task.take()),
             grant_id: self.fitting("grant_id", grant),
-            credential_id: required::<CredentialId>("credential id", credential)?,
+            credential_id,
             credential_kind,
             action: action.into_owned(),
             resource: text(self.resource.take()),
@@ -203,12 +206,21 @@ impl<'a> Draft<'a> {
     }
 
     /// The credential that is told, else the session's, else one that stands for what nobody told.
-    fn credential(&mut self, agent: &AgentId) -> (CredentialKind, Word<'a>) {
-        match (self.credential.take(), &self.session) {
-            (Some(told), _) => told,
-            (None, Some(session)) => (CredentialKind::Session, format!("session:{session}").into()),
-            (None, None) => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
+    fn credential(
+        &mut self,
+        agent: &AgentId,
+        session: Option<&SessionId>,
+    ) -> Result<(CredentialKind, CredentialId), Fault> {
+        if let Some((kind, told)) = self.credential.take() {
+            return Ok((kind, required("credential id", told)?));
         }
+        if let Some(session) = session
+            && let Ok(id) = CredentialId::try_from(format!("session:{session}"))
+        {
+            return Ok((CredentialKind::Session, id));
+        }
+        let unknown = format!("unknown:{agent}").into();
+        Ok((CredentialKind::Unknown, required("credential id", unknown)?))
     }
 
     /// Who is claimed to stand behind the agent, each once.

@@ -195,9 +195,8 @@ fn outcome<'a>(
         Ok(0) => (Outcome::Success, None),
         // 90000 and up: the service itself could not, and trying again may help.
         Ok(90_000..=99_999) => (Outcome::Error, Some(reason.into())),
-        Ok(_) => (Outcome::Denied, Some(reason.into())),
         Err(_) if code.eq_ignore_ascii_case("success") => (Outcome::Success, None),
-        Err(_) => (Outcome::Denied, Some(reason.into())),
+        Ok(_) | Err(_) => (Outcome::Denied, Some(reason.into())),
     }
 }
 

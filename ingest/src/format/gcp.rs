@@ -3,7 +3,7 @@
 //! Invariant: who asks is who Google authenticated; who stands behind a service account is only
 //! claimed, and goes to the delegation.
 //!
-//! Source: Google Cloud, *AuditLog* and *LogEntry* references; codes: `google.rpc.Code`.
+//! Source: Google Cloud, `AuditLog` and `LogEntry` references; codes: `google.rpc.Code`.
 
 use schemas::{CredentialKind, Outcome};
 
@@ -121,8 +121,8 @@ fn delegation<'a>(payload: &'a Json<'_>) -> Vec<Word<'a>> {
 /// Who was given a role, or where data were sent.
 fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     let deltas = payload.list("serviceData.policyDelta.bindingDeltas");
-    let given = deltas.iter().filter(|delta| delta.text("action") == Some("ADD"));
-    if let Some(member) = given.filter_map(|delta| delta.text("member")).next() {
+    let mut given = deltas.iter().filter(|delta| delta.text("action") == Some("ADD"));
+    if let Some(member) = given.find_map(|delta| delta.text("member")) {
         return Some(("principal".into(), member.into()));
     }
     let places = ["metadata.destination", "request.sink.destination", "request.destination"];

@@ -32,7 +32,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.instance = extra(record, "authentication.kubernetes.io/pod-name").map(Into::into);
     if let Some(user) = record.text("user.username") {
         draft.agent = Some(user.into());
-        draft.class = class(record, user).map(Into::into);
+        draft.class = Some(class(record, user).into());
         draft.credential = Some(credential(record, user));
     }
     draft.delegation.extend(record.text("impersonatedUser.username").map(Into::into));
@@ -58,22 +58,22 @@ fn extra<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
 }
 
 /// The service account without generated parts of its name, the role on EKS, else the kind of user.
-fn class(record: &Json<'_>, user: &str) -> Option<String> {
+fn class(record: &Json<'_>, user: &str) -> String {
     if let Some((namespace, name)) =
         user.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split_once(':'))
     {
-        return Some(format!("{namespace}/{}", without_generated(name)));
+        return format!("{namespace}/{}", without_generated(name));
     }
     if let Some(role) = extra(record, "canonicalArn").or_else(|| extra(record, "arn")) {
-        return Some(role.to_owned());
+        return role.to_owned();
     }
     let class = match user {
         "system:anonymous" => "kubernetes:unauthenticated",
         _ if user.starts_with("system:node:") => "kubernetes:node",
-        _ if user.starts_with("system:") => "kubernetes:system",
+        _ if user.starts_with("system:") || user.starts_with("eks:") => "kubernetes:system",
         _ => "kubernetes:user",
     };
-    Some(class.to_owned())
+    class.to_owned()
 }
 
 /// `name` without the suffixes that controllers generate and without ordinals.
@@ -130,7 +130,7 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, super
     if user.starts_with("system:node:") {
         return (CredentialKind::Certificate, format!("certificate:{user}").into());
     }
-    let is_system = user.starts_with("system:");
+    let is_system = user.starts_with("system:") || user.starts_with("eks:");
     let kind = if is_system { CredentialKind::Platform } else { CredentialKind::Unknown };
     let prefix = if is_system { "service" } else { "unknown" };
     (kind, format!("{prefix}:{user}").into())

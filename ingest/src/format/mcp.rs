@@ -169,7 +169,6 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.counterparty = server.map(|server| ("mcp_server".into(), server.into()));
     let Some(arguments) = ARGUMENTS.iter().find_map(|path| record.at(path)) else { return };
     draft.stake(arguments);
-    draft.keep("arguments", arguments.told());
 }
 
 fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {

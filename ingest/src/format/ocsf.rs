@@ -26,14 +26,12 @@ const CLASSES: &[(&str, &str)] = &[
 
 const AI_AGENTS: &[&str] =
     &["ai_agent.uid", "actor.ai_agent.uid", "ai_agent.name", "actor.ai_agent.name"];
-const USERS: &[&str] = &[
+const USERS: &[&str] = &["user.uid", "user.name", "user.email_addr", "user.uid_alt"];
+const ACTORS: &[&str] = &[
     "actor.user.uid",
     "actor.user.name",
     "actor.user.email_addr",
     "actor.user.uid_alt",
-    "user.uid",
-    "user.name",
-    "user.email_addr",
     "actor.app_uid",
     "actor.app_name",
     "actor.invoked_by",
@@ -51,7 +49,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.event_id = record.text("metadata.uid").map(Into::into);
     draft.source = record.first(&["src_endpoint.ip", "device.ip"]).map(Into::into);
     draft.user_agent = record.text("http_request.user_agent").map(Into::into);
-    actor(record, &mut draft);
+    actor(record, class, &mut draft);
     draft.session = record.first(&["actor.session.uid", "session.uid"]).map(Into::into);
     draft.credential = credential(record);
     draft.action = action(record, class);
@@ -61,8 +59,17 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-fn actor<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let (agent, user) = (record.first(AI_AGENTS), record.first(USERS));
+fn actor<'a>(record: &'a Json<'_>, class: &str, draft: &mut Draft<'a>) {
+    let agent = record.first(AI_AGENTS);
+    // Whoever signs in is the user; elsewhere the user is whom something was done to.
+    let user = match class {
+        "authentication" => record.first(USERS).or_else(|| record.first(ACTORS)),
+        _ => record.first(ACTORS).or_else(|| record.first(USERS)),
+    };
+    if class == "authorize_session" && record.first(ACTORS).is_some() {
+        let to = record.first(USERS);
+        draft.counterparty = to.map(|user| ("user".into(), user.into()));
+    }
     draft.agent = agent.or(user).map(Into::into);
     let ai = record.at("ai_agent").or_else(|| record.at("actor.ai_agent")).unwrap_or(&Json::Null);
     let named = ai.first(&["charter.name", "charter.uid", "charter", "name", "type"]);
@@ -156,7 +163,9 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ("resources.owner.account.uid", "account"),
     ];
     let other = others.iter().find_map(|(path, kind)| Some((*kind, record.text(path)?)));
-    draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
+    if let (None, Some((kind, id))) = (&draft.counterparty, other) {
+        draft.counterparty = Some((kind.into(), id.into()));
+    }
     if let Some(arguments) = record.at("api.request.data") {
         draft.stake(arguments);
     }

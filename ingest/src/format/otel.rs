@@ -57,8 +57,8 @@ pub(super) fn read(
 
 fn draft<'s>(spans: &'s Spans<'_>, span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     let attributes = &span.attributes;
-    let mut draft = Draft::new(NEEDS, span.span, TIMES)?;
-    let trace = span.span.first(&["traceId", "trace_id", "context.trace_id"]);
+    let mut draft = Draft::new(NEEDS, span.json, TIMES)?;
+    let trace = span.json.first(&["traceId", "trace_id", "context.trace_id"]);
     draft.event_id = match (trace, span.id()) {
         (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
         (_, id) => id.map(Into::into),
@@ -78,7 +78,7 @@ fn draft<'s>(spans: &'s Spans<'_>, span: &'s Span<'_>) -> Result<Draft<'s>, Faul
     draft.source = attributes.first(&["client.address", "source.address"]).map(Into::into);
     draft.user_agent = attributes.text("user_agent.original").map(Into::into);
     target(attributes, span, &mut draft);
-    (draft.outcome, draft.outcome_reason) = outcome(attributes, span.span);
+    (draft.outcome, draft.outcome_reason) = outcome(attributes, span.json);
     draft.keep("trace_id", trace);
     draft.keep("parent_span_id", span.parent());
     draft.keep("service", service);
@@ -116,12 +116,16 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         draft.resource = Some(name.into());
         draft.resource_kind = Some(kind.into());
     }
-    let server = attributes.first(&["server.address", "peer.service", "gen_ai.provider.name"]);
-    draft.counterparty = server.map(|server| ("host".into(), server.into()));
+    let others = [
+        ("server.address", "host"),
+        ("peer.service", "service"),
+        ("gen_ai.provider.name", "model_provider"),
+    ];
+    let other = others.iter().find_map(|(path, kind)| Some((*kind, attributes.text(path)?)));
+    draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
     let arguments = ARGUMENTS.iter().find_map(|path| attributes.at(path));
-    if let Some(arguments) = arguments.or_else(|| span.span.at("arguments")) {
+    if let Some(arguments) = arguments.or_else(|| span.json.at("arguments")) {
         draft.stake(arguments);
-        draft.keep("arguments", arguments.told());
     }
 }
 

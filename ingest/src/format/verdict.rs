@@ -16,7 +16,8 @@ const REFUSALS: &[&str] = &[
     "notallowed",
     "notpermitted",
     "permission",
-    "rejected",
+    "reject",
+    "decline",
     "blocked",
     "invalidcredential",
     "invalidpassword",
@@ -25,7 +26,10 @@ const REFUSALS: &[&str] = &[
     "badcredential",
     "verificationerror",
     "lockedout",
-    "insufficient",
+    "insufficientscope",
+    "insufficientpermission",
+    "insufficientprivilege",
+    "insufficientauth",
     "accessdenied",
 ];
 
@@ -44,7 +48,7 @@ pub(super) fn of_error(words: &str) -> Outcome {
     let letters: Vec<u8> =
         words.bytes().filter(is_letter).take(512).map(|byte| byte.to_ascii_lowercase()).collect();
     let has = |part: &&str| letters.windows(part.len()).any(|window| window == part.as_bytes());
-    if REFUSALS.iter().any(|part| has(&part)) { Outcome::Denied } else { Outcome::Error }
+    if REFUSALS.iter().any(has) { Outcome::Denied } else { Outcome::Error }
 }
 
 #[cfg(test)]

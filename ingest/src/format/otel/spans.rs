@@ -15,18 +15,18 @@ use super::super::json::Json;
 /// A span, its own attributes and those of the resource it ran in.
 #[derive(Debug)]
 pub(super) struct Span<'j> {
-    pub(super) span: &'j Json<'j>,
+    pub(super) json: &'j Json<'j>,
     pub(super) attributes: Json<'j>,
     pub(super) resource: Json<'j>,
 }
 
 impl Span<'_> {
     pub(super) fn id(&self) -> Option<&str> {
-        self.span.first(&["spanId", "span_id", "context.span_id"])
+        self.json.first(&["spanId", "span_id", "context.span_id"])
     }
 
     pub(super) fn parent(&self) -> Option<&str> {
-        self.span.first(&["parentSpanId", "parent_span_id", "parent_id"])
+        self.json.first(&["parentSpanId", "parent_span_id", "parent_id"])
     }
 
     /// Whether it is the call of a tool.
@@ -44,7 +44,7 @@ impl<'j> Spans<'j> {
         if record.at("resourceSpans").is_none() && record.at("resource_spans").is_none() {
             let resource = flat(record.at("resource.attributes"))?;
             let attributes = flat(record.at("attributes"))?;
-            return Ok(Self(vec![Span { span: record, attributes, resource }]));
+            return Ok(Self(vec![Span { json: record, attributes, resource }]));
         }
         let mut spans = Vec::new();
         for path in ["resourceSpans", "resource_spans"] {
@@ -53,7 +53,7 @@ impl<'j> Spans<'j> {
                 let scopes = group.list("scopeSpans").iter().chain(group.list("scope_spans"));
                 for span in scopes.flat_map(|scope| scope.list("spans")) {
                     let attributes = flat(span.at("attributes"))?;
-                    spans.push(Span { span, attributes, resource: resource.clone() });
+                    spans.push(Span { json: span, attributes, resource: resource.clone() });
                 }
             }
         }
