@@ -475,6 +475,20 @@ mod tests {
     }
 
     #[test]
+    fn every_format_of_records_has_the_name_it_has_in_the_configuration() {
+        let names: Vec<String> = RecordFormat::value_variants()
+            .iter()
+            .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        let wanted: Vec<&str> = schemas::Format::ALL.iter().map(|format| format.as_str()).collect();
+
+        assert_eq!(names, wanted);
+        for (format, wanted) in RecordFormat::value_variants().iter().zip(schemas::Format::ALL) {
+            assert_eq!(schemas::Format::from(*format), *wanted);
+        }
+    }
+
+    #[test]
     fn a_replay_of_webhooks_says_which() {
         assert!(parse("surety webhooks replay").is_err());
         assert!(parse("surety webhooks replay --all a").is_err());

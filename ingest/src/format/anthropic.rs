@@ -23,6 +23,7 @@ const AGENTS: &[&str] = &[
     "actor.api_key_id",
     "actor.admin_api_key_id",
     "actor.directory_id",
+    "actor.service",
     "actor.id",
     "actor.name",
 ];
@@ -49,6 +50,12 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         let kind = kind.trim_end_matches("_actor");
         draft.class = (!kind.is_empty()).then(|| format!("anthropic:{}", kebab(kind)).into());
         draft.credential = Some(credential(record, agent, kind));
+    } else if matches!(kind, "anthropic_actor" | "system_actor") {
+        // The vendor itself acts, and tells no name.
+        let agent = format!("anthropic:{}", kind.trim_end_matches("_actor"));
+        draft.credential = Some((CredentialKind::Platform, format!("service:{agent}").into()));
+        draft.class = Some(agent.clone().into());
+        draft.agent = Some(agent.into());
     }
     let action = record.text("type");
     draft.action = action.map(Into::into);
@@ -71,7 +78,7 @@ fn credential<'a>(record: &'a Json<'_>, agent: &'a str, kind: &str) -> (Credenti
     match (record.first(KEYS), kind) {
         (Some(key), _) => (CredentialKind::StaticKey, key.into()),
         (None, "user") => (CredentialKind::Session, format!("session:{agent}").into()),
-        (None, "anthropic" | "scim_directory_sync") => {
+        (None, "anthropic" | "system" | "scim_directory_sync") => {
             (CredentialKind::Platform, format!("service:{agent}").into())
         }
         (None, _) => (CredentialKind::Unknown, format!("unknown:{agent}").into()),

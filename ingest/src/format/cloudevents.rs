@@ -21,7 +21,6 @@ const MESH_ARGUMENTS: &[&str] = &["arguments", "tool_args", "parameters", "args"
 /// Data that have a place of their own in the event.
 const MESH_KNOWN: &[&str] = &[
     "session_id",
-    "sessionId",
     "model",
     "source_ip",
     "client_ip",
@@ -111,11 +110,11 @@ fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, envelope, &["time"])?;
     let data = envelope.at("data").unwrap_or(&Json::Null);
     draft.event_id = envelope.text("id").map(Into::into);
-    let agent = envelope.first(&["source", "data.agent_did", "data.agent_id"]);
+    let agent = envelope.first(&["data.agent_did", "data.agent_id", "source"]);
     draft.agent = agent.map(Into::into);
     draft.class = data.first(&["agent_class", "agent_type", "role"]).map(Into::into);
     draft.model = data.text("model").map(Into::into);
-    draft.session = data.first(&["session_id", "sessionId"]).map(Into::into);
+    draft.session = envelope.first(&["data.session_id", "sessionid"]).map(Into::into);
     draft.task = data.first(&["task_id", "taskId"]).map(Into::into);
     draft.credential = match (data.first(&["credential_id", "key_id", "token_id"]), agent) {
         (Some(id), _) => Some((CredentialKind::Unknown, id.into())),
@@ -134,16 +133,20 @@ fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
         Some(tool) => format!("{event}:{tool}").into(),
         None => event.into(),
     });
-    draft.resource = tool.or(subject).map(Into::into);
-    draft.resource_kind =
-        draft.resource.as_ref().map(|_| tool.map_or("subject", |_| "tool").into());
+    let resource = data.text("resource").or(subject);
+    draft.resource = tool.or(resource).map(Into::into);
+    let resource_kind = if tool.is_some() { "tool" } else { "resource" };
+    draft.resource_kind = draft.resource.as_ref().map(|_| resource_kind.into());
     draft.source = data.first(&["source_ip", "client_ip"]).map(Into::into);
-    let reason = data.first(&["reason", "violation", "error", "policy"]);
-    draft.outcome = match event {
+    let reason = data.first(&["reason", "violation", "error", "matched_rule", "policy"]);
+    let told = data.first(&["policy_decision", "decision", "outcome"]);
+    draft.outcome = match told.map(str::to_ascii_lowercase).as_deref() {
         _ if event.ends_with("blocked") || event.ends_with("violation") => Outcome::Denied,
-        _ if event.ends_with("denied") || event.ends_with("revoked") => Outcome::Denied,
-        _ if event.ends_with("failed") => verdict::of_error(reason.unwrap_or_default()),
-        _ => Outcome::Success,
+        None | Some("success" | "allow" | "allowed" | "audit" | "warn") => Outcome::Success,
+        Some(word) => match verdict::of_error(word) {
+            Outcome::Denied => Outcome::Denied,
+            Outcome::Error | Outcome::Success => verdict::of_error(reason.unwrap_or_default()),
+        },
     };
     draft.outcome_reason = reason.map(Into::into);
     if let Some(arguments) = MESH_ARGUMENTS.iter().find_map(|path| data.at(path)) {

@@ -8,7 +8,8 @@
 
 use schemas::{CredentialKind, Outcome};
 
-use super::draft::{Draft, Needs};
+use super::arguments::host;
+use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, single, verdict};
 
@@ -38,6 +39,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.delegation.extend(record.text("impersonatedUser.username").map(Into::into));
     draft.action = action(record).map(Into::into);
     target(record, &mut draft);
+    draft.counterparty = counterparty(record);
     draft.outcome = outcome(record);
     draft.outcome_reason = match draft.outcome {
         Outcome::Success => None,
@@ -102,7 +104,7 @@ fn is_generated(part: &str) -> bool {
             || (8 <= part.len() && part.bytes().all(|byte| byte.is_ascii_hexdigit())))
 }
 
-fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, super::draft::Word<'a>) {
+fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<'a>) {
     let is_service_account = user.starts_with(SERVICE_ACCOUNT);
     if let Some(id) = extra(record, "authentication.kubernetes.io/credential-id") {
         let kind = match id.split('=').next() {
@@ -163,6 +165,15 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     draft.resource = Some(parts.join("/").into());
     draft.resource_kind = Some(resource.into());
+}
+
+/// Whom a role was given to, or the host that a webhook lets see and change requests.
+fn counterparty<'a>(record: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
+    if let Some(subject) = record.text("requestObject.subjects.name") {
+        return Some(("subject".into(), subject.into()));
+    }
+    let url = record.text("requestObject.webhooks.clientConfig.url")?;
+    Some(("host".into(), host(url)?.into()))
 }
 
 fn outcome(record: &Json<'_>) -> Outcome {

@@ -44,13 +44,23 @@ const AGENTS: &[&str] = &[
     "UserEmail",
     "UserID",
     "user.id",
+    "user",
+    "username",
 ];
 /// Names of the person behind it.
 const PEOPLE: &[&str] =
     &["jwt.sub", "agentgateway.user", "UserEmail", "UserID", "user.id", "actor.onBehalfOf.id"];
-const SESSIONS: &[&str] =
-    &["mcp.session.id", "SessionID", "session.id", "sessionId", "details.trace.sessionID"];
-const METHODS: &[&str] = &["mcp.method.name", "mcp.method", "Method", "method", "action.operation"];
+const SESSIONS: &[&str] = &[
+    "mcp.session.id",
+    "SessionID",
+    "session.id",
+    "sessionId",
+    "details.trace.sessionID",
+    "session_id",
+    "mcp_session_id",
+];
+const METHODS: &[&str] =
+    &["mcp.method.name", "mcp.method", "Method", "method", "action.operation", "mcp_method"];
 const TOOLS: &[&str] = &[
     "gen_ai.tool.name",
     "mcp.tool.name",
@@ -58,6 +68,10 @@ const TOOLS: &[&str] = &[
     "params.name",
     "request.params.name",
     "action.name",
+    "mcp_primitive_name",
+    "ToolName",
+    "tool_name",
+    "tool",
 ];
 const SERVERS: &[&str] = &[
     "mcp.target",
@@ -69,6 +83,9 @@ const SERVERS: &[&str] = &[
     "target",
     "server",
     "route",
+    "ServerName",
+    "server_name",
+    "api_name",
 ];
 const ARGUMENTS: &[&str] = &[
     "gen_ai.tool.call.arguments",
@@ -85,8 +102,14 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     let ids = ["id", "eventId", "details.trace.idempotencyKey", "span.id"];
     draft.event_id = record.first(&ids).map(Into::into);
-    let sources =
-        ["src.addr", "ClientIP", "details.network.clientIP", "client.address", "client.ip"];
+    let sources = [
+        "src.addr",
+        "ClientIP",
+        "details.network.clientIP",
+        "client.address",
+        "client.ip",
+        "client_ip",
+    ];
     draft.source = record.first(&sources).map(Into::into);
     let programs = [
         "user_agent",
@@ -181,15 +204,17 @@ fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
         "error.type",
         "mcp.error.code",
         "error",
+        "mcp_error_code",
+        "ErrorType",
     ];
     let error = record.first(&errors);
     let by_status = record.first(&["http.status", "http.response.status_code", "status"]);
     let by_status = by_status.and_then(verdict::of_http);
-    let told = record.first(&["outcome.status", "Success", "success", "outcome"]);
+    let told = record.first(&["outcome.status", "Success", "outcome", "decision"]);
     let told = told.map(str::to_ascii_lowercase);
     let outcome = match (by_status, told.as_deref()) {
         (Some(outcome @ (Outcome::Denied | Outcome::Error)), _) => outcome,
-        (_, Some("success" | "ok" | "true" | "allowed" | "succeeded" | "completed")) => {
+        (_, Some("success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed")) => {
             return (Outcome::Success, None);
         }
         (_, Some(word)) => match verdict::of_error(word) {

@@ -32,6 +32,8 @@ const ACTORS: &[&str] = &[
     "actor.user.name",
     "actor.user.email_addr",
     "actor.user.uid_alt",
+    "actor.uid",
+    "actor.name",
     "actor.app_uid",
     "actor.app_name",
     "actor.invoked_by",

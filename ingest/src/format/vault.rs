@@ -36,7 +36,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     };
     draft.source = record.text("request.remote_address").map(Into::into);
     draft.user_agent = record.text("request.headers.user-agent").map(Into::into);
-    if let Some(agent) = record.first(&["auth.entity_id", "auth.display_name"]) {
+    // Every token that was made by hand is displayed as `token`: that names nobody.
+    let displayed = record.text("auth.display_name").filter(|name| *name != "token");
+    if let Some(agent) = record.text("auth.entity_id").or(displayed) {
         draft.agent = Some(agent.into());
         draft.class = Some(class(record));
         draft.credential = credential(record);
