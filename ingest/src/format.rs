@@ -1,7 +1,7 @@
 //! [`Normaliser`]: one record's bytes to one event, or to a reject that says why not.
 //!
-//! Invariant (N1): total and pure. The same bytes at the same place give the same event with the
-//! same id; nothing panics and nothing is dropped. No parser that recurses sees more than
+//! Invariant (N1): total and pure. The same bytes at the same place, with the same time in Kafka, give
+//! the same event with the same id; nothing panics and nothing is dropped. No parser that recurses sees more than
 //! [`DEPTH_MAX`] levels, and no secret leaves.
 
 mod anthropic;

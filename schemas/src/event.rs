@@ -1,7 +1,7 @@
 //! [`CredentialEvent`]: one use of one credential by one agent.
 //!
-//! Invariant: an event is made from a record's bytes and place alone (no clock, no registry), so the
-//! same bytes give the same event with the same id. What depends on when and with which registry the
+//! Invariant: an event is made from a record's bytes, place and time in Kafka alone (no clock, no
+//! registry), so the same record gives the same event with the same id. What depends on when and with which registry the
 //! record was read stands beside it, in [`StampedEvent`].
 //!
 //! Source of the fields: OCSF 1.9, API Activity (6003) and Authentication (3002), with the profile

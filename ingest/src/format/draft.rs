@@ -67,10 +67,17 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A draft that knows the record's time, which stands under the first of `times` that there is.
+    /// A draft that knows the record's time, which is the first under `times` that is one.
     pub(super) fn new(needs: Needs, record: &Json<'_>, times: &[&str]) -> Result<Self, Fault> {
-        let time = record.first(times).map(time_of).transpose();
-        let time = time.map_err(|error| Fault::bad_field(format!("`{}`: {error}", needs.time)))?;
+        let mut found = times.iter().filter_map(|path| record.text(path)).map(time_of);
+        let first = found.next();
+        let time = match (first, found.find_map(Result::ok)) {
+            (Some(Err(error)), None) => {
+                return Err(Fault::bad_field(format!("`{}`: {error}", needs.time)));
+            }
+            (Some(Ok(time)), _) | (_, Some(time)) => Some(time),
+            (None, None) => None,
+        };
         Ok(Self {
             needs,
             time,
@@ -168,7 +175,8 @@ impl<'a> Draft<'a> {
             self.keep("source", source);
         }
         let delegation = self.chain(&agent_id);
-        let event_id = self.event_id.take().map(|text| required::<EventId>("event id", text));
+        let event_id = self.event_id.take();
+        let event_id: Option<EventId> = self.fitting("event_id", event_id);
         let agent_class = self.class.take();
         let agent_class = self.fitting("agent_class", agent_class);
         let grant = self.grant.take();
@@ -176,7 +184,7 @@ impl<'a> Draft<'a> {
         let counterparty_id: Option<CounterpartyId> = self.fitting("counterparty", counterparty);
         let text = |word: Option<Word<'_>>| word.map(|word| cut(&word, TEXT_BYTES_MAX, redactor));
         Ok(CredentialEvent {
-            event_id: event_id.transpose()?.unwrap_or_else(|| record.position().event_id()),
+            event_id: event_id.unwrap_or_else(|| record.position().event_id()),
             time,
             agent_id,
             agent_class,

@@ -30,6 +30,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     };
     draft.source = record.text("sourceIPs").map(Into::into);
     draft.user_agent = record.text("userAgent").map(Into::into);
+    draft.session = extra(record, "sessionName").map(Into::into);
     draft.instance = extra(record, "authentication.kubernetes.io/pod-name").map(Into::into);
     if let Some(user) = record.text("user.username") {
         draft.agent = Some(user.into());
@@ -210,7 +211,6 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ],
     );
     draft.keep("arn", extra(record, "arn"));
-    draft.keep("session_name", extra(record, "sessionName"));
     let issued = record.at("annotations").and_then(|annotations| annotations.text(ISSUED));
     draft.keep("issued_credential_id", issued);
     let containers = record.list("requestObject.spec.containers");

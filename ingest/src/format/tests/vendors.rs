@@ -189,6 +189,33 @@ fn an_id_that_does_not_fit_is_an_attribute_where_it_is_optional_and_a_fault_wher
 }
 
 #[test]
+fn an_unreadable_time_counts_only_where_no_other_is_readable() {
+    let json = r#"{"published":"x","uuid":"1","eventType":"a","actor":{"id":"jo"}}"#;
+    assert_eq!(
+        read(Format::Okta, Some(json.as_bytes())).unwrap_err().reason,
+        RejectReason::BadField
+    );
+    let json = r#"{"requestReceivedTimestamp":"x","stageTimestamp":"2026-03-02T10:00:00Z","verb":"get",
+        "user":{"username":"a"}}"#;
+    let event = read(Format::Kubernetes, Some(json.as_bytes())).unwrap();
+    assert_eq!(event.time.to_string(), "2026-03-02T10:00:00.000000Z");
+}
+
+#[test]
+fn a_kind_is_written_in_small_letters_with_dashes() {
+    for (name, wanted) in [
+        ("PublicClientApp", "public-client-app"),
+        ("AIAgent", "ai-agent"),
+        ("URL Pattern", "url-pattern"),
+        ("scim_directory_sync", "scim-directory-sync"),
+        ("User", "user"),
+        ("", ""),
+    ] {
+        assert_eq!(kebab(name), wanted);
+    }
+}
+
+#[test]
 fn the_vendors_samples_are_events_or_say_what_they_miss() {
     for (file, format, wanted) in [
         (
