@@ -63,7 +63,8 @@ fn draft<'s>(spans: &'s Spans<'_>, span: &'s Span<'_>) -> Result<Draft<'s>, Faul
         (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
         (_, id) => id.map(Into::into),
     };
-    let around = |names: &[&str]| spans.around(span).find_map(|span| span.attributes.first(names));
+    let chain: Vec<&Span<'_>> = spans.around(span).collect();
+    let around = |names: &[&str]| chain.iter().find_map(|span| span.attributes.first(names));
     let service = span.resource.text("service.name");
     draft.agent = around(AGENTS).or(service).map(Into::into);
     draft.class = around(&["gen_ai.agent.name"]).or(service).map(Into::into);

@@ -6,18 +6,22 @@
 //! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`).
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use schemas::RejectReason;
 
 use super::super::Fault;
 use super::super::json::Json;
 
+/// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
+const AROUND_MAX: usize = 16;
+
 /// A span, its own attributes and those of the resource it ran in.
 #[derive(Debug)]
 pub(super) struct Span<'j> {
     pub(super) json: &'j Json<'j>,
     pub(super) attributes: Json<'j>,
-    pub(super) resource: Json<'j>,
+    pub(super) resource: Rc<Json<'j>>,
 }
 
 impl Span<'_> {
@@ -42,18 +46,18 @@ pub(super) struct Spans<'j>(Vec<Span<'j>>);
 impl<'j> Spans<'j> {
     pub(super) fn of(record: &'j Json<'j>) -> Result<Self, Fault> {
         if record.at("resourceSpans").is_none() && record.at("resource_spans").is_none() {
-            let resource = flat(record.at("resource.attributes"))?;
+            let resource = Rc::new(flat(record.at("resource.attributes"))?);
             let attributes = flat(record.at("attributes"))?;
             return Ok(Self(vec![Span { json: record, attributes, resource }]));
         }
         let mut spans = Vec::new();
         for path in ["resourceSpans", "resource_spans"] {
             for group in record.list(path) {
-                let resource = flat(group.at("resource.attributes"))?;
+                let resource = Rc::new(flat(group.at("resource.attributes"))?);
                 let scopes = group.list("scopeSpans").iter().chain(group.list("scope_spans"));
                 for span in scopes.flat_map(|scope| scope.list("spans")) {
                     let attributes = flat(span.at("attributes"))?;
-                    spans.push(Span { json: span, attributes, resource: resource.clone() });
+                    spans.push(Span { json: span, attributes, resource: Rc::clone(&resource) });
                 }
             }
         }
@@ -75,14 +79,14 @@ impl<'j> Spans<'j> {
         }
     }
 
-    /// `span` and the spans around it, nearest first, as far as they stand in the record.
+    /// `span` and the spans around it, nearest first, as far as they stand in the record; at most
+    /// [`AROUND_MAX`], so that a chain that goes in a circle ends too.
     pub(super) fn around<'s>(&'s self, span: &'s Span<'j>) -> impl Iterator<Item = &'s Span<'j>> {
         let parent = |span: &&'s Span<'j>| {
             let parent = span.parent()?;
             self.0.iter().find(|other| other.id() == Some(parent))
         };
-        // A chain that is longer than there are spans goes in a circle.
-        std::iter::successors(Some(span), parent).take(self.0.len())
+        std::iter::successors(Some(span), parent).take(AROUND_MAX)
     }
 }
 

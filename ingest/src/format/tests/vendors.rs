@@ -202,6 +202,26 @@ fn an_unreadable_time_counts_only_where_no_other_is_readable() {
 }
 
 #[test]
+fn a_record_full_of_spans_is_read_in_time_and_space_that_its_length_bounds() {
+    let attribute = |n: usize| format!(r#"{{"key":"k{n}","value":{{"intValue":{n}}}}}"#);
+    let resource: Vec<String> = (0..2_000).map(attribute).collect();
+    let circle = |n: usize| format!(r#"{{"spanId":"{n}","parentSpanId":"{}"}}"#, (n + 1) % 2_000);
+    let circle: Vec<String> = (0..2_000).map(circle).collect();
+    let call = r#"{"spanId":"call","parentSpanId":"0","startTimeUnixNano":"1772445603000000000",
+        "attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}}]}"#;
+    let json = format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{call},{},{}]}}]}}]}}"#,
+        resource.join(","),
+        circle.join(","),
+        vec!["{}"; 10_000].join(","),
+    );
+
+    let reject = read(Format::Otel, Some(json.as_bytes())).unwrap_err();
+
+    assert_eq!(reject.reason, RejectReason::NoAgent, "{}", reject.detail);
+}
+
+#[test]
 fn a_kind_is_written_in_small_letters_with_dashes() {
     for (name, wanted) in [
         ("PublicClientApp", "public-client-app"),
