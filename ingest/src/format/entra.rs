@@ -50,7 +50,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if is_audit {
         audit(properties, &mut draft);
     } else {
-        sign_in(properties, &mut draft);
+        let is_managed = record.text("category") == Some("ManagedIdentitySignInLogs");
+        sign_in(properties, is_managed, &mut draft);
     }
     if draft.agent.is_none() {
         draft.agent = record.text("identity").map(Into::into);
@@ -82,7 +83,7 @@ fn agent_type<'a>(properties: &'a Json<'_>) -> Option<&'a str> {
         .filter(|kind| !kind.eq_ignore_ascii_case("notAgentic"))
 }
 
-fn sign_in<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+fn sign_in<'a>(properties: &'a Json<'_>, is_managed: bool, draft: &mut Draft<'a>) {
     let user = properties.first(&["userPrincipalName", "userId"]);
     let principal = properties.first(&["servicePrincipalId", "servicePrincipalName"]);
     let app = properties.text("appId");
@@ -101,7 +102,14 @@ fn sign_in<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     if is_program {
         draft.delegation.extend(user.map(Into::into));
     }
-    draft.credential = credential(properties, is_program);
+    let kind = properties.text("managedIdentityType").filter(|kind| *kind != "none");
+    let managed = properties.first(&["servicePrincipalId", "appId"]);
+    draft.credential = match managed {
+        Some(id) if is_managed || kind.is_some() => {
+            Some((CredentialKind::Platform, format!("managed-identity:{id}").into()))
+        }
+        Some(_) | None => credential(properties, is_program),
+    };
     let resource = properties.first(&["resourceDisplayName", "resourceId"]);
     draft.resource = resource.map(Into::into);
     draft.resource_kind = resource.map(|_| "app".into());
@@ -119,11 +127,6 @@ fn credential<'a>(
     properties: &'a Json<'_>,
     is_program: bool,
 ) -> Option<(CredentialKind, Word<'a>)> {
-    let managed = properties.text("managedIdentityType").filter(|kind| *kind != "none");
-    if managed.is_some() {
-        let id = properties.first(&["servicePrincipalId", "appId"])?;
-        return Some((CredentialKind::Platform, format!("managed-identity:{id}").into()));
-    }
     let kind = match properties.text("clientCredentialType").unwrap_or_default() {
         "clientAssertion" | "certificate" => CredentialKind::Certificate,
         "federatedIdentityCredential" | "managedIdentity" => CredentialKind::AccessToken,

@@ -62,6 +62,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let places = [
         ("repo", "repository"),
         ("repository", "repository"),
+        ("route", "api_route"),
         ("org", "organization"),
         ("business", "enterprise"),
     ];
@@ -115,6 +116,10 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
 fn outcome<'a>(record: &'a Json<'_>, action: &str) -> (Outcome, Option<Word<'a>>) {
     let conclusion = record.text("conclusion").filter(|text| *text != "success");
     let reason = record.first(&["failure_reason", "reason", "error"]);
+    let by_status = record.text("status_code").and_then(verdict::of_http);
+    if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = by_status {
+        return (outcome, record.text("status_code").map(Into::into));
+    }
     let has_failed =
         action.contains("fail") || action.contains("denied") || action.contains("blocked");
     match (has_failed, conclusion) {

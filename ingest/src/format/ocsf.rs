@@ -48,7 +48,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ));
     };
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
-    draft.event_id = record.text("metadata.uid").map(Into::into);
+    draft.event_id = record.first(&["metadata.uid", "api.request.uid"]).map(Into::into);
     draft.source = record.first(&["src_endpoint.ip", "device.ip"]).map(Into::into);
     draft.user_agent = record.text("http_request.user_agent").map(Into::into);
     actor(record, class, &mut draft);

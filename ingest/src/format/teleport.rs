@@ -2,7 +2,7 @@
 //!
 //! Invariant: every use of Teleport but a sign-in presents a short-lived certificate, whose number the
 //! record does not tell; it is named after its holder. A join token's name is kept for no method, since
-//! of one it is the secret.
+//! of one it is the secret; statements and bodies sent to a database or an app are not kept.
 //!
 //! Source: Teleport, *Audit Events and Records*, `api/proto/teleport/legacy/types/events/events.proto`.
 
@@ -32,6 +32,11 @@ const KNOWN: &[&str] = &[
     "token_name",
     "bot_instance_id",
     "attributes",
+    "args",
+    "body",
+    "db_query",
+    "db_query_parameters",
+    "raw_query",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -110,7 +115,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         draft.resource = Some(name.into());
         draft.resource_kind = Some(kind.into());
     }
-    let app = record.first(&["app_uri", "app_public_addr"]).and_then(host);
+    let app = record.first(&["app_uri", "app_public_addr", "db_uri", "uri"]).and_then(host);
     draft.counterparty = match (record.text("dst_addr").or(app), record.text("target.user")) {
         (Some(host), _) => Some(("host".into(), host.into())),
         (None, Some(user)) => Some(("teleport_user".into(), user.into())),

@@ -99,7 +99,8 @@ fn bodies_and_raw_tokens_are_not_kept_even_where_nothing_recognises_them() {
         "request":{"operation":"read","path":"kv/x","client_token":"aHVudGVyMg==","data":{"db":"aHVudGVyMg=="}},
         "response":{"data":{"db":"aHVudGVyMg=="}}}"#;
     let teleport = r#"{"time":"2026-03-02T10:00:00Z","event":"bot.join","bot_name":"ci","method":"token",
-        "token_name":"aHVudGVyMg==","attributes":{"token":"aHVudGVyMg=="}}"#;
+        "token_name":"aHVudGVyMg==","attributes":{"token":"aHVudGVyMg=="},
+        "db_query":"ALTER ROLE a IDENTIFIED BY aHVudGVyMg==","body":{"x":"aHVudGVyMg=="}}"#;
     let otel = r#"{"startTimeUnixNano":"1772445603000000000","attributes":[
         {"key":"gen_ai.agent.id","value":{"stringValue":"a"}},
         {"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},
