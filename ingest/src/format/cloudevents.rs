@@ -7,7 +7,7 @@
 //! Source: CNCF, *CloudEvents 1.0* and its JSON format; Microsoft, *Agent Governance Toolkit* (event
 //! types `ai.agentmesh.*`).
 
-use schemas::{CredentialEvent, CredentialKind, Format, Outcome};
+use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
 
 use super::draft::{Draft, Needs, time_of};
 use super::json::Json;
@@ -87,7 +87,8 @@ pub(super) fn read_envelope(
     }
     for (name, path) in [("cloudevents.type", "type"), ("cloudevents.source", "source")] {
         if let Some(text) = envelope.text(path) {
-            event.attributes.insert(name, text);
+            let text = redactor.before_cut(text, Attributes::VALUE_BYTES_MAX);
+            event.attributes.insert(name, &text);
         }
     }
     event.attributes.insert("cloudevents.format", format.as_str());

@@ -125,6 +125,7 @@ fn no_piece_of_a_secret_stays_where_a_text_of_a_vendor_is_cut() {
         (Format::Gcp, "storage.objects.get\", \"granted", 4_096),
         (Format::Okta, "OAuth2 access token is granted", 4_096),
         (Format::GitHub, "acme/erp", 2_048),
+        (Format::CloudEvents, "//cloudaudit.googleapis.com", 4_096),
     ] {
         let text = golden(format);
         let line =
