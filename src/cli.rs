@@ -546,6 +546,19 @@ pub(crate) enum OutputFormat {
 pub(crate) enum RecordFormat {
     Native,
     Cloudtrail,
+    Kubernetes,
+    Gcp,
+    Okta,
+    Entra,
+    Github,
+    Vault,
+    Teleport,
+    Anthropic,
+    Openai,
+    Ocsf,
+    Otel,
+    Mcp,
+    Cloudevents,
 }
 
 impl From<RecordFormat> for schemas::Format {
@@ -553,6 +566,19 @@ impl From<RecordFormat> for schemas::Format {
         match format {
             RecordFormat::Native => Self::Native,
             RecordFormat::Cloudtrail => Self::CloudTrail,
+            RecordFormat::Kubernetes => Self::Kubernetes,
+            RecordFormat::Gcp => Self::Gcp,
+            RecordFormat::Okta => Self::Okta,
+            RecordFormat::Entra => Self::Entra,
+            RecordFormat::Github => Self::GitHub,
+            RecordFormat::Vault => Self::Vault,
+            RecordFormat::Teleport => Self::Teleport,
+            RecordFormat::Anthropic => Self::Anthropic,
+            RecordFormat::Openai => Self::OpenAi,
+            RecordFormat::Ocsf => Self::Ocsf,
+            RecordFormat::Otel => Self::Otel,
+            RecordFormat::Mcp => Self::Mcp,
+            RecordFormat::Cloudevents => Self::CloudEvents,
         }
     }
 }
@@ -587,6 +613,20 @@ mod tests {
         }
         assert!(parse("surety simulate --speed=0").is_ok());
         assert!(parse("surety demo --speed=0").is_err());
+    }
+
+    #[test]
+    fn every_format_of_records_has_the_name_it_has_in_the_configuration() {
+        let names: Vec<String> = RecordFormat::value_variants()
+            .iter()
+            .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        let wanted: Vec<&str> = schemas::Format::ALL.iter().map(|format| format.as_str()).collect();
+
+        assert_eq!(names, wanted);
+        for (format, wanted) in RecordFormat::value_variants().iter().zip(schemas::Format::ALL) {
+            assert_eq!(schemas::Format::from(*format), *wanted);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`CredentialEvent`]: one use of one credential by one agent.
 //!
-//! Invariant: an event is made from a record's bytes and place alone (no clock, no registry), so the
-//! same bytes give the same event with the same id. What depends on when and with which registry the
+//! Invariant: an event is made from a record's bytes, place and time in Kafka alone (no clock, no
+//! registry), so the same record gives the same event with the same id. What depends on when and with which registry the
 //! record was read stands beside it, in [`StampedEvent`].
 //!
 //! Source of the fields: OCSF 1.9, API Activity (6003) and Authentication (3002), with the profile
@@ -92,6 +92,24 @@ spelled! {
     Format {
         Native = "native",
         CloudTrail = "cloudtrail",
+        Kubernetes = "kubernetes",
+        Gcp = "gcp",
+        Okta = "okta",
+        /// Microsoft Entra sign-ins and audit events.
+        Entra = "entra",
+        GitHub = "github",
+        /// HashiCorp Vault.
+        Vault = "vault",
+        Teleport = "teleport",
+        Anthropic = "anthropic",
+        OpenAi = "openai",
+        Ocsf = "ocsf",
+        /// OpenTelemetry spans of generative AI.
+        Otel = "otel",
+        /// Gateways of the Model Context Protocol.
+        Mcp = "mcp",
+        /// CloudEvents around any of these.
+        CloudEvents = "cloudevents",
     }
 }
 

@@ -9,10 +9,12 @@ use proptest::prelude::*;
 use schemas::{KafkaPartition, Offset, Offsets, Outcome, Topic};
 
 use super::*;
+
+mod vendors;
+
 use crate::{Poll, Replay, Source as _};
 
 const NATIVE: &str = include_str!("../../../schemas/json/credential_event.v1.example.json");
-const CLOUDTRAIL: &str = include_str!("golden/cloudtrail.jsonl");
 /// Twenty records of a real account, session tokens removed. Source: invictus-ir/aws_dataset (MIT).
 const REAL_CLOUDTRAIL: &str = include_str!("golden/cloudtrail.real.jsonl");
 
@@ -186,7 +188,13 @@ fn told(event: &CredentialEvent) -> serde_json::Value {
         "time": event.time,
         "agent_id": event.agent_id,
         "agent_class": event.agent_class,
+        "agent_instance": event.agent_instance,
+        "model": event.model,
         "session_id": event.session_id,
+        "task_id": event.task_id,
+        "grant_id": event.grant_id,
+        "amount": event.amount,
+        "currency": event.currency,
         "credential_id": event.credential_id,
         "credential_kind": event.credential_kind,
         "action": event.action,
@@ -206,28 +214,42 @@ fn told(event: &CredentialEvent) -> serde_json::Value {
     told
 }
 
+/// The golden records of each format but the native one.
+fn golden(format: Format) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format/golden");
+    std::fs::read_to_string(path.join(format!("{format}.jsonl"))).unwrap()
+}
+
+fn formats_of_others() -> impl Iterator<Item = Format> {
+    Format::ALL.iter().copied().filter(|format| *format != Format::Native)
+}
+
 #[test]
-fn the_golden_cloudtrail_records_give_the_golden_events() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format/golden/cloudtrail.events.jsonl");
-    let mut found = String::new();
-    for line in CLOUDTRAIL.lines() {
-        let line = match cloudtrail(line) {
-            Ok(event) => told(&event),
-            Err(reject) => serde_json::json!({"reject": reject.reason, "detail": reject.detail}),
-        };
-        found.push_str(&line.to_string());
-        found.push('\n');
+fn the_golden_records_of_each_format_give_the_golden_events() {
+    for format in formats_of_others() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format/golden");
+        let path = path.join(format!("{format}.events.jsonl"));
+        let mut found = String::new();
+        for line in golden(format).lines() {
+            let line = match read(format, Some(line.as_bytes())) {
+                Ok(event) => told(&event),
+                Err(reject) => {
+                    serde_json::json!({"reject": reject.reason, "detail": reject.detail})
+                }
+            };
+            found.push_str(&line.to_string());
+            found.push('\n');
+        }
+        #[expect(clippy::disallowed_methods, reason = "the switch that rewrites, not compares")]
+        if std::env::var("SURETY_REWRITE_DOCUMENTS").is_ok() {
+            std::fs::write(&path, &found).unwrap();
+        }
+        let wanted = std::fs::read_to_string(&path).unwrap();
+        for (found, wanted) in found.lines().zip(wanted.lines()) {
+            assert_eq!(found, wanted, "{format}");
+        }
+        assert_eq!(found.lines().count(), wanted.lines().count(), "{format}");
     }
-    #[expect(clippy::disallowed_methods, reason = "the switch that rewrites instead of comparing")]
-    if std::env::var("SURETY_REWRITE_DOCUMENTS").is_ok() {
-        std::fs::write(&path, &found).unwrap();
-    }
-    let wanted = std::fs::read_to_string(&path).unwrap();
-    for (found, wanted) in found.lines().zip(wanted.lines()) {
-        assert_eq!(found, wanted);
-    }
-    assert_eq!(found.lines().count(), wanted.lines().count());
 }
 
 #[test]
@@ -251,11 +273,11 @@ fn sample(path: &str, test: &str) -> Option<PathBuf> {
     None
 }
 
-fn normalise_file(path: &Path) -> (Vec<CredentialEvent>, Vec<Reject>) {
+fn normalise_file(format: Format, path: &Path) -> (Vec<CredentialEvent>, Vec<Reject>) {
     let mut replay = Replay::open(path, Topic::new("sample")).unwrap();
     replay.seek(&Offsets::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let normaliser = normaliser(Format::CloudTrail);
+    let normaliser = normaliser(format);
     let (mut events, mut rejects) = (Vec::new(), Vec::new());
     loop {
         match runtime.block_on(replay.poll(1_000, Duration::ZERO)).unwrap() {
@@ -340,7 +362,7 @@ fn every_record_of_a_real_cloudtrail_stream_is_an_event_with_agent_and_credentia
         return;
     };
 
-    let (events, rejects) = normalise_file(&path);
+    let (events, rejects) = normalise_file(Format::CloudTrail, &path);
 
     assert_eq!(rejects, []);
     assert_eq!(events.len(), 2_900);
@@ -368,7 +390,7 @@ fn vendor_samples_that_miss_fields_are_events_or_say_what_they_miss() {
         return;
     };
 
-    let (events, rejects) = normalise_file(&path);
+    let (events, rejects) = normalise_file(Format::CloudTrail, &path);
 
     assert_eq!(events.len() + rejects.len(), 238);
     let mut reasons = BTreeMap::new();
@@ -381,6 +403,12 @@ fn vendor_samples_that_miss_fields_are_events_or_say_what_they_miss() {
         ("wanted field `eventTime`, found none", 3),
     ];
     assert_eq!(reasons, BTreeMap::from(wanted));
+}
+
+/// The golden records of all formats.
+fn every_record() -> Vec<String> {
+    let golden: Vec<String> = formats_of_others().map(golden).collect();
+    golden.iter().flat_map(|text| text.lines()).chain([NATIVE]).map(str::to_owned).collect()
 }
 
 /// Any JSON, with the words that the redactor looks for.
@@ -428,10 +456,10 @@ fn place(record: &mut serde_json::Value, mut at: usize) -> &mut serde_json::Valu
 proptest! {
     #[test]
     fn a_record_with_any_json_in_a_field_is_an_event_or_a_reject_and_always_the_same(
-        line in 0_usize..64, at in 0_usize..10_000, more in any_json(), field in any_json(),
+        line in 0_usize..200, at in 0_usize..10_000, more in any_json(), field in any_json(),
     ) {
-        let lines: Vec<_> = CLOUDTRAIL.lines().chain([NATIVE]).collect();
-        let mut record: serde_json::Value = serde_json::from_str(lines[line % lines.len()]).unwrap();
+        let lines = every_record();
+        let mut record: serde_json::Value = serde_json::from_str(&lines[line % lines.len()]).unwrap();
         record["more"] = more;
         *place(&mut record, at) = field;
         let bytes = record.to_string().into_bytes();
@@ -450,8 +478,8 @@ proptest! {
     }
 
     #[test]
-    fn a_record_with_a_flipped_byte_is_an_event_or_a_reject(line in 0_usize..64, at: usize, byte: u8) {
-        let lines: Vec<_> = CLOUDTRAIL.lines().chain([NATIVE]).collect();
+    fn a_record_with_a_flipped_byte_is_an_event_or_a_reject(line in 0_usize..200, at: usize, byte: u8) {
+        let lines = every_record();
         let mut bytes = lines[line % lines.len()].as_bytes().to_vec();
         let at = at % bytes.len();
         bytes[at] ^= byte;

@@ -1,0 +1,158 @@
+//! CloudEvents 1.0 in structured mode: an envelope around a record of another format, and the events
+//! of Microsoft's agent mesh, which have no format of their own.
+//!
+//! Invariant: what is inside is read by the reader of its format and by no other; an envelope that does
+//! not say what is inside is a reject. An envelope inside an envelope is none.
+//!
+//! Source: CNCF, *CloudEvents 1.0* and its JSON format; Microsoft, *Agent Governance Toolkit* (event
+//! types `ai.agentmesh.*`).
+
+use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
+
+use super::draft::{Draft, Needs, time_of};
+use super::json::Json;
+use super::{Fault, read, shallow, verdict};
+use crate::{RawRecord, Redactor};
+
+const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
+
+const MESH: &str = "ai.agentmesh.";
+const MESH_ARGUMENTS: &[&str] = &["arguments", "tool_args", "parameters", "args"];
+/// Data that have a place of their own in the event.
+const MESH_KNOWN: &[&str] = &[
+    "session_id",
+    "model",
+    "source_ip",
+    "client_ip",
+    "arguments",
+    "tool_args",
+    "parameters",
+    "args",
+];
+
+/// Parts of a type, source or schema in lower case that say what is inside, the surest first.
+const MARKS: &[(&str, Format)] = &[
+    ("surety.credential_event", Format::Native),
+    ("cloudtrail", Format::CloudTrail),
+    ("google.cloud.audit", Format::Gcp),
+    ("cloudaudit.googleapis.com", Format::Gcp),
+    ("k8s.io", Format::Kubernetes),
+    ("kubernetes", Format::Kubernetes),
+    ("okta", Format::Okta),
+    ("github", Format::GitHub),
+    ("microsoft.aad", Format::Entra),
+    ("entra", Format::Entra),
+    ("vault", Format::Vault),
+    ("teleport", Format::Teleport),
+    ("anthropic", Format::Anthropic),
+    ("openai", Format::OpenAi),
+    ("ocsf", Format::Ocsf),
+    ("opentelemetry", Format::Otel),
+    ("agentgateway", Format::Mcp),
+    ("modelcontextprotocol", Format::Mcp),
+    ("mcp", Format::Mcp),
+];
+
+pub(super) fn read_envelope(
+    envelope: &Json<'_>,
+    raw: &RawRecord<'_>,
+    redactor: &Redactor,
+) -> Result<CredentialEvent, Fault> {
+    if envelope.text("specversion").is_none() {
+        return Err(Fault::bad_field("wanted field `specversion`, found none"));
+    }
+    let kind = envelope.text("type").unwrap_or_default();
+    if kind.starts_with(MESH) {
+        return mesh(envelope, kind)?.finish(Format::CloudEvents, raw, redactor);
+    }
+    let Some(format) = format_of(envelope) else {
+        let detail = "wanted a `type`, `source` or `dataschema` that names a format, found none";
+        return Err(Fault::bad_field(detail));
+    };
+    let data = match envelope.at("data") {
+        Some(Json::Text(text)) => text.clone().into_owned(),
+        Some(data) => data.to_string(),
+        None => return Err(Fault::bad_field("wanted JSON in `data`, found none")),
+    };
+    shallow(&data)?;
+    // What the record inside does not tell, the envelope may.
+    let time = envelope.text("time").and_then(|text| time_of(text).ok());
+    let inner = RawRecord { record_time: time.or(raw.record_time), ..*raw };
+    let mut event = read(format, &data, &inner, redactor)?;
+    event.format = Format::CloudEvents;
+    if event.event_id == raw.position().event_id()
+        && let Some(id) = envelope.text("id")
+    {
+        event.event_id = super::draft::required("id", id.into())?;
+    }
+    for (name, path) in [("cloudevents.type", "type"), ("cloudevents.source", "source")] {
+        if let Some(text) = envelope.text(path) {
+            let text = redactor.before_cut(text, Attributes::VALUE_BYTES_MAX);
+            event.attributes.insert(name, &text);
+        }
+    }
+    event.attributes.insert("cloudevents.format", format.as_str());
+    if time.is_some() && event.attributes.get("time_from").is_some() {
+        event.attributes.insert("time_from", "cloudevents");
+    }
+    Ok(event)
+}
+
+fn format_of(envelope: &Json<'_>) -> Option<Format> {
+    let words = ["dataschema", "type", "source", "data.schema"];
+    let words = words.iter().filter_map(|path| envelope.text(path)).map(str::to_ascii_lowercase);
+    let words: Vec<String> = words.collect();
+    let named = |mark: &str| words.iter().any(|word| word.contains(mark));
+    MARKS.iter().find(|(mark, _)| named(mark)).map(|(_, format)| *format)
+}
+
+/// An event of the agent mesh: the source is the agent, by its decentralised identifier.
+fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
+    let mut draft = Draft::new(NEEDS, envelope, &["time"])?;
+    let data = envelope.at("data").unwrap_or(&Json::Null);
+    draft.event_id = envelope.text("id").map(Into::into);
+    let agent = envelope.first(&["data.agent_did", "data.agent_id", "source"]);
+    draft.agent = agent.map(Into::into);
+    draft.class = data.first(&["agent_class", "agent_type", "role"]).map(Into::into);
+    draft.model = data.text("model").map(Into::into);
+    draft.session = envelope.first(&["data.session_id", "sessionid"]).map(Into::into);
+    draft.task = data.first(&["task_id", "taskId"]).map(Into::into);
+    draft.credential = match (data.first(&["credential_id", "key_id", "token_id"]), agent) {
+        (Some(id), _) => Some((CredentialKind::Unknown, id.into())),
+        // Whoever speaks for a DID holds its key.
+        (None, Some(did)) if did.starts_with("did:") => Some((CredentialKind::Unknown, did.into())),
+        (None, _) => None,
+    };
+    let behind =
+        ["delegator", "delegated_by", "parent_agent", "sponsor", "user_id", "on_behalf_of"];
+    draft.delegation = behind.iter().filter_map(|path| data.text(path)).map(Into::into).collect();
+    let event = &kind[MESH.len()..];
+    let subject = envelope.text("subject");
+    let tool = subject.and_then(|subject| subject.strip_prefix("tool:"));
+    let tool = tool.or_else(|| data.first(&["tool", "tool_name"]));
+    draft.action = Some(match tool {
+        Some(tool) => format!("{event}:{tool}").into(),
+        None => event.into(),
+    });
+    let resource = data.text("resource").or(subject);
+    draft.resource = tool.or(resource).map(Into::into);
+    let resource_kind = if tool.is_some() { "tool" } else { "resource" };
+    draft.resource_kind = draft.resource.as_ref().map(|_| resource_kind.into());
+    draft.source = data.first(&["source_ip", "client_ip"]).map(Into::into);
+    let reason = data.first(&["reason", "violation", "error", "matched_rule", "policy"]);
+    let told = data.first(&["policy_decision", "decision", "outcome"]);
+    draft.outcome = match told.map(str::to_ascii_lowercase).as_deref() {
+        _ if event.ends_with("blocked") || event.ends_with("violation") => Outcome::Denied,
+        None | Some("success" | "allow" | "allowed" | "audit" | "warn") => Outcome::Success,
+        Some(word) => match verdict::of_error(word) {
+            Outcome::Denied => Outcome::Denied,
+            Outcome::Error | Outcome::Success => verdict::of_error(reason.unwrap_or_default()),
+        },
+    };
+    draft.outcome_reason = reason.map(Into::into);
+    if let Some(arguments) = MESH_ARGUMENTS.iter().find_map(|path| data.at(path)) {
+        draft.stake(arguments);
+    }
+    draft.keep_rest(data, MESH_KNOWN);
+    Ok(draft)
+}

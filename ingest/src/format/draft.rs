@@ -1,0 +1,363 @@
+//! [`Draft`]: what a record says, in the record's own words, before it is checked and becomes an event.
+//!
+//! Invariant: an event comes only from [`Draft::finish`], which bounds every text, and which refuses
+//! a record that does not tell agent, action or time. What is optional and does not fit its field is
+//! kept as an attribute.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use schemas::{
+    AgentId, Amount, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
+    Currency, EventId, Format, InvalidId, InvalidTimestamp, Outcome, RejectReason, SessionId,
+    Timestamp,
+};
+
+use super::Fault;
+use super::arguments::Stake;
+use super::json::Json;
+use crate::{RawRecord, Redactor};
+
+/// Longest text of a resource, a reason or a program's name, as long as an ARN may be.
+const TEXT_BYTES_MAX: usize = 2_048;
+const ACTION_BYTES_MAX: usize = 256;
+/// As many as a native event may claim.
+const DELEGATION_ENTRIES_MAX: usize = 32;
+
+/// A text of the record, or one made of such.
+pub(super) type Word<'a> = Cow<'a, str>;
+
+/// Where a format has what every event needs, as its rejects name it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    pub(super) agent: &'static str,
+    pub(super) action: &'static str,
+    pub(super) time: &'static str,
+}
+
+/// What a record says.
+#[derive(Clone, Debug)]
+pub(super) struct Draft<'a> {
+    needs: Needs,
+    pub(super) event_id: Option<Word<'a>>,
+    pub(super) time: Option<Timestamp>,
+    pub(super) agent: Option<Word<'a>>,
+    pub(super) class: Option<Word<'a>>,
+    pub(super) instance: Option<Word<'a>>,
+    pub(super) model: Option<Word<'a>>,
+    pub(super) session: Option<Word<'a>>,
+    pub(super) task: Option<Word<'a>>,
+    pub(super) grant: Option<Word<'a>>,
+    /// Where the record tells none, [`Draft::finish`] names the session's, else the agent's unknown one.
+    pub(super) credential: Option<(CredentialKind, Word<'a>)>,
+    pub(super) action: Option<Word<'a>>,
+    pub(super) resource: Option<Word<'a>>,
+    pub(super) resource_kind: Option<Word<'a>>,
+    /// Kind and id.
+    pub(super) counterparty: Option<(Word<'a>, Word<'a>)>,
+    pub(super) money: Option<(Amount, Currency)>,
+    pub(super) outcome: Outcome,
+    pub(super) outcome_reason: Option<Word<'a>>,
+    /// An address, with or without a port; what is none becomes the attribute `source`.
+    pub(super) source: Option<Word<'a>>,
+    pub(super) user_agent: Option<Word<'a>>,
+    /// Nearest first. The agent itself and who is named already are left out.
+    pub(super) delegation: Vec<Word<'a>>,
+    attributes: Vec<(Word<'a>, Word<'a>)>,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft that knows the record's time, which is the first under `times` that is one.
+    pub(super) fn new(needs: Needs, record: &Json<'_>, times: &[&str]) -> Result<Self, Fault> {
+        let mut found = times.iter().filter_map(|path| record.text(path)).map(time_of);
+        let first = found.next();
+        let time = match (first, found.find_map(Result::ok)) {
+            (Some(Err(error)), None) => {
+                return Err(Fault::bad_field(format!("`{}`: {error}", needs.time)));
+            }
+            (Some(Ok(time)), _) | (_, Some(time)) => Some(time),
+            (None, None) => None,
+        };
+        Ok(Self {
+            needs,
+            time,
+            event_id: None,
+            agent: None,
+            class: None,
+            instance: None,
+            model: None,
+            session: None,
+            task: None,
+            grant: None,
+            credential: None,
+            action: None,
+            resource: None,
+            resource_kind: None,
+            counterparty: None,
+            money: None,
+            outcome: Outcome::Success,
+            outcome_reason: None,
+            source: None,
+            user_agent: None,
+            delegation: Vec::new(),
+            attributes: Vec::new(),
+        })
+    }
+
+    /// Keeps a value as an attribute if there is one.
+    pub(super) fn keep(&mut self, name: impl Into<Word<'a>>, value: Option<impl Into<Word<'a>>>) {
+        if let Some(value) = value {
+            self.attributes.push((name.into(), value.into()));
+        }
+    }
+
+    /// Keeps what stands under each path of `json` as the attribute beside it.
+    pub(super) fn keep_each(&mut self, json: &'a Json<'_>, names: &[(&'static str, &str)]) {
+        for (name, path) in names {
+            self.keep(*name, json.at(path).and_then(Json::told));
+        }
+    }
+
+    /// Keeps every field of the object `json` under its own name, but for those in `known`.
+    pub(super) fn keep_rest(&mut self, json: &'a Json<'_>, known: &[&str]) {
+        for (name, value) in json.fields() {
+            if !known.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                self.keep(name.as_ref(), value.told());
+            }
+        }
+    }
+
+    /// Takes amount and counterparty from the arguments of a tool, and keeps these.
+    pub(super) fn stake(&mut self, arguments: &'a Json<'_>) {
+        self.keep("arguments", arguments.told());
+        let Stake { money, counterparty } = Stake::of(arguments);
+        self.money = money;
+        if let Some((kind, id)) = counterparty {
+            self.counterparty = Some((kind.into(), id.into()));
+        }
+    }
+
+    /// The event.
+    ///
+    /// A record without a time of its own takes that of its Kafka record, which is as fixed as its
+    /// bytes; the attribute `time_from` then says `kafka`.
+    pub(super) fn finish(
+        mut self,
+        format: Format,
+        record: &RawRecord<'_>,
+        redactor: &Redactor,
+    ) -> Result<CredentialEvent, Fault> {
+        let needs = self.needs;
+        let Some(agent) = self.agent.take() else {
+            let detail = format!("wanted an agent in `{}`, found none", needs.agent);
+            return Err(Fault::new(RejectReason::NoAgent, detail));
+        };
+        let agent_id: AgentId = required(needs.agent, agent)?;
+        let action = self.action.take().ok_or_else(|| missing(needs.action))?;
+        if ACTION_BYTES_MAX < action.len() {
+            let bytes = action.len();
+            let detail = format!(
+                "`{}`: wanted at most {ACTION_BYTES_MAX} bytes, found {bytes}",
+                needs.action
+            );
+            return Err(Fault::bad_field(detail));
+        }
+        if self.time.is_none() && record.record_time.is_some() {
+            self.keep("time_from", Some("kafka"));
+        }
+        let time = self.time.or(record.record_time).ok_or_else(|| missing(needs.time))?;
+        let session = self.session.take();
+        let session_id: Option<SessionId> = self.fitting("session_id", session);
+        let (credential_kind, credential_id) = self.credential(&agent_id, session_id.as_ref())?;
+        let source_ip = self.source.as_deref().and_then(address_of);
+        if source_ip.is_none() {
+            let source = self.source.take();
+            self.keep("source", source);
+        }
+        let delegation = self.chain(&agent_id);
+        let event_id = self.event_id.take();
+        let event_id: Option<EventId> = self.fitting("event_id", event_id);
+        let agent_class = self.class.take();
+        let agent_class = self.fitting("agent_class", agent_class);
+        let grant = self.grant.take();
+        let (counterparty_kind, counterparty) = self.counterparty.take().unzip();
+        let counterparty_id: Option<CounterpartyId> = self.fitting("counterparty", counterparty);
+        let text = |word: Option<Word<'_>>| word.map(|word| cut(&word, TEXT_BYTES_MAX, redactor));
+        Ok(CredentialEvent {
+            event_id: event_id.unwrap_or_else(|| record.position().event_id()),
+            time,
+            agent_id,
+            agent_class,
+            agent_instance: text(self.instance.take()),
+            model: text(self.model.take()),
+            session_id,
+            task_id: text(self.task.take()),
+            grant_id: self.fitting("grant_id", grant),
+            credential_id,
+            credential_kind,
+            action: action.into_owned(),
+            resource: text(self.resource.take()),
+            resource_kind: text(self.resource_kind.take()),
+            counterparty_kind: counterparty_id.as_ref().and(text(counterparty_kind)),
+            counterparty_id,
+            amount: self.money.map(|(amount, _)| amount),
+            currency: self.money.map(|(_, currency)| currency),
+            outcome: self.outcome,
+            outcome_reason: text(self.outcome_reason.take()),
+            source_ip,
+            user_agent: text(self.user_agent.take()),
+            delegation,
+            labels: Vec::new(),
+            attributes: self.attributes(redactor),
+            format,
+        })
+    }
+
+    /// The credential that is told, else the session's, else one that stands for what nobody told.
+    fn credential(
+        &mut self,
+        agent: &AgentId,
+        session: Option<&SessionId>,
+    ) -> Result<(CredentialKind, CredentialId), Fault> {
+        if let Some((kind, told)) = self.credential.take() {
+            return Ok((kind, required("credential id", told)?));
+        }
+        if let Some(session) = session
+            && let Ok(id) = CredentialId::try_from(format!("session:{session}"))
+        {
+            return Ok((CredentialKind::Session, id));
+        }
+        let unknown = format!("unknown:{agent}").into();
+        Ok((CredentialKind::Unknown, required("credential id", unknown)?))
+    }
+
+    /// Who is claimed to stand behind the agent, each once.
+    fn chain(&mut self, agent: &AgentId) -> Vec<AgentId> {
+        let mut chain: Vec<AgentId> = Vec::new();
+        for word in std::mem::take(&mut self.delegation) {
+            if let Ok(name) = AgentId::try_from(word)
+                && name != *agent
+                && !chain.contains(&name)
+                && chain.len() < DELEGATION_ENTRIES_MAX
+            {
+                chain.push(name);
+            }
+        }
+        chain
+    }
+
+    /// `word` as an id; if it cannot be one, it is kept as an attribute.
+    fn fitting<T>(&mut self, name: &'static str, word: Option<Word<'a>>) -> Option<T>
+    where
+        T: for<'w> TryFrom<Word<'w>>,
+    {
+        let word = word?;
+        let id = T::try_from(Cow::Borrowed(word.as_ref())).ok();
+        if id.is_none() {
+            self.keep(name, Some(word));
+        }
+        id
+    }
+
+    fn attributes(self, redactor: &Redactor) -> Attributes {
+        let mut attributes = Attributes::default();
+        for (name, value) in self.attributes {
+            let value = redactor.before_cut(&value, Attributes::VALUE_BYTES_MAX);
+            attributes.insert(&name, &value);
+        }
+        attributes
+    }
+}
+
+fn missing(field: &str) -> Fault {
+    Fault::bad_field(format!("wanted field `{field}`, found none"))
+}
+
+pub(super) fn required<'a, T>(name: &str, word: Word<'a>) -> Result<T, Fault>
+where
+    T: TryFrom<Word<'a>, Error = InvalidId>,
+{
+    T::try_from(word).map_err(|error| Fault::bad_field(format!("`{name}`: {error}")))
+}
+
+/// `text`, at most `bytes_max` long.
+fn cut(text: &str, bytes_max: usize, redactor: &Redactor) -> String {
+    let text = redactor.before_cut(text, bytes_max);
+    text[..text.floor_char_boundary(bytes_max)].to_owned()
+}
+
+/// A time: RFC 3339, the same without `T` or offset (then UTC), or a number since 1970 in seconds,
+/// milliseconds, microseconds or nanoseconds, which its size tells from 1973 on.
+pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if is_number(whole) && is_number(fraction) {
+        let number: i64 = whole.parse().map_err(|_| InvalidTimestamp::OutOfRange)?;
+        return match number {
+            0..100_000_000_000 => {
+                let micros: String = fraction.chars().chain("000000".chars()).take(6).collect();
+                let micros: i64 = micros.parse().map_err(|_| InvalidTimestamp::OutOfRange)?;
+                Timestamp::from_micros(number * 1_000_000 + micros)
+            }
+            100_000_000_000..100_000_000_000_000 => Timestamp::from_millis(number),
+            100_000_000_000_000..100_000_000_000_000_000 => Timestamp::from_micros(number),
+            _ => Timestamp::from_micros(number / 1_000),
+        };
+    }
+    match Timestamp::parse(text) {
+        Err(InvalidTimestamp::NotRfc3339) => Timestamp::parse(&format!("{text}Z")),
+        parsed => parsed,
+    }
+}
+
+/// An IP address that may have a port, brackets or further hops behind it.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let first = text.split(',').next()?.trim();
+    if let Ok(address) = first.parse() {
+        return Some(address);
+    }
+    match first.parse::<SocketAddr>() {
+        Ok(with_port) => Some(with_port.ip()),
+        Err(_) => first.strip_prefix('[')?.strip_suffix(']')?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_however_exporters_write_it() {
+        let wanted = "2022-11-29T00:09:04.380000Z";
+        for text in [
+            "2022-11-29T00:09:04.38Z",
+            "2022-11-29 00:09:04.380",
+            "2022-11-29T01:09:04.38+01:00",
+            "1669680544.38",
+            "1669680544380",
+            "1669680544380000",
+            "1669680544380000000",
+        ] {
+            assert_eq!(time_of(text).unwrap().to_string(), wanted, "{text}");
+        }
+        for text in ["", "yesterday", "2022-13-01 00:00:00", "99999999999999999999", "-1", "1e9"] {
+            assert!(time_of(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_with_port_and_brackets() {
+        for (text, wanted) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("192.0.2.1:35194", Some("192.0.2.1")),
+            ("[2001:db8::1]:65123", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("203.0.113.9, 10.0.0.1", Some("203.0.113.9")),
+            ("private", None),
+            ("", None),
+        ] {
+            assert_eq!(address_of(text).map(|ip| ip.to_string()).as_deref(), wanted, "{text}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Microsoft Entra sign-ins (of users, service principals, managed identities and agents) and audit
+//! events, as Azure's diagnostic settings stream them or as Microsoft Graph returns them.
+//!
+//! Invariant: a sign-in of an agent for a user names both: the agent acts, the user is whom it claims
+//! to act for.
+//!
+//! Source: Microsoft, *Azure AD sign-in logs schema*, *Graph signIn and directoryAudit resource types*,
+//! *Error codes* (`AADSTS`).
+
+use schemas::{CredentialKind, Outcome};
+
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, kebab, single, verdict};
+
+const NEEDS: Needs = Needs {
+    agent: "properties.{servicePrincipalId,userPrincipalName,initiatedBy}",
+    action: "operationName",
+    time: "time",
+};
+const TIMES: &[&str] = &[
+    "properties.createdDateTime",
+    "properties.activityDateTime",
+    "createdDateTime",
+    "activityDateTime",
+    "time",
+];
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let record = single(record, "records")?;
+    let mut draft = Draft::new(NEEDS, record, TIMES)?;
+    // Graph returns the properties alone.
+    let properties = match record.at("properties") {
+        Some(properties @ Json::Object(_)) => properties,
+        Some(_) | None => record,
+    };
+    draft.event_id = properties.text("id").map(Into::into);
+    draft.session = properties.text("sessionId").map(Into::into);
+    let own = properties.first(&["ipAddress", "initiatedBy.user.ipAddress"]);
+    draft.source = own.or_else(|| record.text("callerIpAddress")).map(Into::into);
+    let detail = |name: &str| {
+        let details = properties.list("additionalDetails").iter();
+        details.filter(|one| one.text("key") == Some(name)).find_map(|one| one.text("value"))
+    };
+    draft.user_agent =
+        properties.text("userAgent").or_else(|| detail("User-Agent")).map(Into::into);
+    let is_audit = properties.at("initiatedBy").is_some()
+        || properties.at("targetResources").is_some()
+        || properties.at("activityDisplayName").is_some();
+    if is_audit {
+        audit(properties, &mut draft);
+    } else {
+        let is_managed = record.text("category") == Some("ManagedIdentitySignInLogs");
+        sign_in(properties, is_managed, &mut draft);
+    }
+    if draft.agent.is_none() {
+        draft.agent = record.text("identity").map(Into::into);
+    }
+    let operation = properties
+        .first(&["activityDisplayName", "operationName"])
+        .or_else(|| record.text("operationName"));
+    // Graph does not name its sign-ins.
+    let operation =
+        operation.or((!is_audit && draft.agent.is_some()).then_some("Sign-in activity"));
+    let category = record.text("category").or_else(|| properties.text("category"));
+    draft.action = operation.map(|operation| {
+        category.map_or(operation.into(), |category| format!("{category}:{operation}").into())
+    });
+    (draft.outcome, draft.outcome_reason) = outcome(record, properties, is_audit);
+    keep(record, properties, &mut draft);
+    Ok(draft)
+}
+
+/// What an agent is, if Entra says that the actor is one.
+fn agent_type<'a>(properties: &'a Json<'_>) -> Option<&'a str> {
+    properties
+        .first(&[
+            "agent.agentType",
+            "agentType",
+            "initiatedBy.app.agentType",
+            "performedBy.agentType",
+        ])
+        .filter(|kind| !kind.eq_ignore_ascii_case("notAgentic"))
+}
+
+fn sign_in<'a>(properties: &'a Json<'_>, is_managed: bool, draft: &mut Draft<'a>) {
+    let user = properties.first(&["userPrincipalName", "userId"]);
+    let principal = properties.first(&["servicePrincipalId", "servicePrincipalName"]);
+    let app = properties.text("appId");
+    let is_agent = agent_type(properties).is_some();
+    draft.agent = match (principal, user) {
+        (Some(principal), _) => Some(principal.into()),
+        (None, Some(_)) if is_agent => app.map(Into::into),
+        (None, user) => user.or(app).map(Into::into),
+    };
+    let is_program = principal.is_some() || is_agent || user.is_none();
+    draft.class = match (is_program, properties.text("agent.parentAppId").or(app)) {
+        (true, Some(blueprint)) => Some(blueprint.into()),
+        (true, None) => Some("entra:service-principal".into()),
+        (false, _) => Some("entra:user".into()),
+    };
+    if is_program {
+        draft.delegation.extend(user.map(Into::into));
+    }
+    let kind = properties.text("managedIdentityType").filter(|kind| *kind != "none");
+    let managed = properties.first(&["servicePrincipalId", "appId"]);
+    draft.credential = match managed {
+        Some(id) if is_managed || kind.is_some() => {
+            Some((CredentialKind::Platform, format!("managed-identity:{id}").into()))
+        }
+        Some(_) | None => credential(properties, is_program),
+    };
+    let resource = properties.first(&["resourceDisplayName", "resourceId"]);
+    draft.resource = resource.map(Into::into);
+    draft.resource_kind = resource.map(|_| "app".into());
+    let (home, other) = (properties.text("homeTenantId"), properties.text("resourceTenantId"));
+    draft.counterparty = match (home, other) {
+        (Some(home), Some(other)) if home != other => Some(("tenant".into(), other.into())),
+        _ => properties
+            .first(&["resourceServicePrincipalId", "resourceId", "resourceDisplayName"])
+            .map(|app| ("app".into(), app.into())),
+    };
+}
+
+/// The key or certificate that was shown, else the token that was given for it.
+fn credential<'a>(
+    properties: &'a Json<'_>,
+    is_program: bool,
+) -> Option<(CredentialKind, Word<'a>)> {
+    let kind = match properties.text("clientCredentialType").unwrap_or_default() {
+        "clientAssertion" | "certificate" => CredentialKind::Certificate,
+        "federatedIdentityCredential" | "managedIdentity" => CredentialKind::AccessToken,
+        _ => CredentialKind::StaticKey,
+    };
+    if let Some(key) = properties.text("servicePrincipalCredentialKeyId") {
+        return Some((kind, key.into()));
+    }
+    if let Some(print) = properties.text("servicePrincipalCredentialThumbprint") {
+        return Some((CredentialKind::Certificate, print.into()));
+    }
+    if let Some(federated) = properties.text("federatedCredentialId") {
+        return Some((CredentialKind::AccessToken, federated.into()));
+    }
+    let method = properties.text("authenticationDetails.authenticationMethod");
+    if let (false, Some("Password"), Some(user)) =
+        (is_program, method, properties.first(&["userPrincipalName", "userId"]))
+    {
+        return Some((CredentialKind::Password, format!("password:{user}").into()));
+    }
+    let token = properties.text("uniqueTokenIdentifier")?;
+    Some((CredentialKind::AccessToken, token.into()))
+}
+
+fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let app = properties
+        .first(&["initiatedBy.app.servicePrincipalId", "initiatedBy.app.appId", "performedBy.id"])
+        .or_else(|| properties.text("initiatedBy.app.displayName"));
+    let user = properties.first(&["initiatedBy.user.userPrincipalName", "initiatedBy.user.id"]);
+    draft.agent = app.or(user).map(Into::into);
+    draft.class = match (app, properties.first(&["initiatedBy.app.appId", "performedBy.appId"])) {
+        (Some(_), Some(blueprint)) => Some(blueprint.into()),
+        (Some(_), None) => Some("entra:service-principal".into()),
+        (None, _) => user.map(|_| "entra:user".into()),
+    };
+    if app.is_some() {
+        draft.delegation.extend(user.map(Into::into));
+    }
+    let name = |one: &'a Json<'_>| one.first(&["userPrincipalName", "displayName", "id"]);
+    let targets = properties.list("targetResources");
+    if let Some((target, name)) = targets.iter().find_map(|one| Some((one, name(one)?))) {
+        draft.resource = Some(name.into());
+        draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
+    }
+    let user = targets.iter().find(|one| one.text("type") == Some("User"));
+    draft.counterparty = user.and_then(name).map(|user| ("entra_user".into(), user.into()));
+}
+
+fn outcome<'a>(
+    record: &'a Json<'_>,
+    properties: &'a Json<'_>,
+    is_audit: bool,
+) -> (Outcome, Option<Word<'a>>) {
+    if is_audit {
+        let result = properties.text("result").or_else(|| record.text("resultType"));
+        let reason = properties.text("resultReason");
+        return match result.map(str::to_ascii_lowercase).as_deref() {
+            Some("success" | "0") | None => (Outcome::Success, None),
+            Some(_) => {
+                (verdict::of_error(reason.unwrap_or_default()), reason.or(result).map(Into::into))
+            }
+        };
+    }
+    let code = properties.first(&["status.errorCode", "errorCode"]);
+    let code = code.or_else(|| record.text("resultType")).unwrap_or("0");
+    let reason = properties.first(&["status.failureReason", "failureReason"]);
+    let reason = reason.or_else(|| record.text("resultDescription")).unwrap_or(code);
+    match code.parse::<u32>() {
+        Ok(0) => (Outcome::Success, None),
+        // 90000 and up: the service itself could not, and trying again may help.
+        Ok(90_000..=99_999) => (Outcome::Error, Some(reason.into())),
+        Err(_) if code.eq_ignore_ascii_case("success") => (Outcome::Success, None),
+        Ok(_) | Err(_) => (Outcome::Denied, Some(reason.into())),
+    }
+}
+
+fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+    draft.keep_each(
+        record,
+        &[("correlation_id", "correlationId"), ("tenant_id", "tenantId"), ("level", "Level")],
+    );
+    draft.keep("agent_type", agent_type(properties));
+    draft.keep_each(
+        properties,
+        &[
+            ("app_id", "appId"),
+            ("app_name", "appDisplayName"),
+            ("authentication_protocol", "authenticationProtocol"),
+            ("city", "location.city"),
+            ("client_app_used", "clientAppUsed"),
+            ("client_credential_type", "clientCredentialType"),
+            ("conditional_access_status", "conditionalAccessStatus"),
+            ("country", "location.countryOrRegion"),
+            ("cross_tenant_access_type", "crossTenantAccessType"),
+            ("error_code", "status.errorCode"),
+            ("incoming_token_type", "incomingTokenType"),
+            ("initiated_by_app", "initiatedBy.app.displayName"),
+            ("is_interactive", "isInteractive"),
+            ("issued_token_id", "uniqueTokenIdentifier"),
+            ("logged_by", "loggedByService"),
+            ("modified_properties", "targetResources.modifiedProperties"),
+            ("operation_type", "operationType"),
+            ("resource_id", "resourceId"),
+            ("resource_service_principal_id", "resourceServicePrincipalId"),
+            ("risk_level", "riskLevelDuringSignIn"),
+            ("risk_state", "riskState"),
+            ("service_principal_name", "servicePrincipalName"),
+            ("user_id", "userId"),
+        ],
+    );
+}

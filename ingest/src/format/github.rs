@@ -1,0 +1,133 @@
+//! GitHub audit log events, of an organisation or an enterprise.
+//!
+//! Invariant: `user` is the sponsor an agent claims only where the record says that an agent acted;
+//! elsewhere it is whom the action was done to.
+//!
+//! Source: GitHub, *Audit log events for your enterprise*, *Identifying audit log events performed by
+//! an access token*, *Agentic audit log events*.
+
+use schemas::{CredentialKind, Outcome};
+
+use super::arguments::host;
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, verdict};
+
+const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
+const TIMES: &[&str] = &["@timestamp", "at_sign_timestamp", "created_at"];
+
+/// Fields that have a place of their own in the event.
+const KNOWN: &[&str] = &[
+    "@timestamp",
+    "at_sign_timestamp",
+    "created_at",
+    "_document_id",
+    "actor",
+    "actor_ip",
+    "action",
+    "user_agent",
+    "agent_session_id",
+    "hashed_token",
+    "token_id",
+    "repo",
+];
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let mut draft = Draft::new(NEEDS, record, TIMES)?;
+    draft.event_id = record.text("_document_id").map(Into::into);
+    draft.source = record.text("actor_ip").map(Into::into);
+    draft.user_agent = record.text("user_agent").map(Into::into);
+    draft.session = record.text("agent_session_id").map(Into::into);
+    let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
+    if let Some(actor) = record.text("actor") {
+        draft.agent = Some(actor.into());
+        draft.class = Some(class(record, actor, is_agent).into());
+        draft.credential = credential(record, actor);
+    }
+    let user =
+        record.first(&["user", "user_login"]).filter(|user| record.text("actor") != Some(user));
+    let hook = record.first(&["config.url", "config_url"]).and_then(host);
+    draft.counterparty = match (hook, user) {
+        (Some(host), _) => Some(("host".into(), host.into())),
+        (None, Some(user)) if !is_agent => Some(("github_user".into(), user.into())),
+        (None, _) => record
+            .first(&["external_identity_nameid", "integration", "oauth_application_name"])
+            .map(|other| ("identity".into(), other.into())),
+    };
+    if is_agent {
+        draft.delegation.extend(user.map(Into::into));
+    }
+    let action = record.text("action");
+    draft.action = action.map(Into::into);
+    let places = [
+        ("repo", "repository"),
+        ("repository", "repository"),
+        ("route", "api_route"),
+        ("org", "organization"),
+        ("business", "enterprise"),
+    ];
+    if let Some((name, kind)) = places.iter().find_map(|(at, kind)| Some((record.text(at)?, *kind)))
+    {
+        draft.resource = Some(name.into());
+        draft.resource_kind = Some(kind.into());
+    }
+    (draft.outcome, draft.outcome_reason) = outcome(record, action.unwrap_or_default());
+    draft.keep_rest(record, KNOWN);
+    Ok(draft)
+}
+
+fn class(record: &Json<'_>, actor: &str, is_agent: bool) -> &'static str {
+    let is_bot = record.is_true("actor_is_bot") || actor.ends_with("[bot]");
+    match (is_agent, is_bot) {
+        (true, _) => "github:agent",
+        (false, true) => "github:bot",
+        (false, false) => "github:user",
+    }
+}
+
+/// A token by its id or GitHub's hash of it; without either, what sort of token the actor used.
+fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKind, Word<'a>)> {
+    let access = record.text("programmatic_access_type").unwrap_or_default();
+    let words = access.to_ascii_lowercase().replace([' ', '_'], "-");
+    let kind = match words.as_str() {
+        words if words.contains("personal") || words.contains("deploy") => {
+            CredentialKind::StaticKey
+        }
+        words if words.contains("server") || words.contains("app") && !words.contains("oauth") => {
+            CredentialKind::TemporaryKey
+        }
+        _ => CredentialKind::AccessToken,
+    };
+    if let Some(id) = record.first(&["token_id", "hashed_token"]).filter(|id| *id != "0") {
+        return Some((kind, id.into()));
+    }
+    if !access.is_empty() {
+        return Some((kind, format!("{words}:{actor}").into()));
+    }
+    let key = record.first(&["public_key_fingerprint", "fingerprint", "key_id"]);
+    match (record.first(&["transport_protocol_name", "protocol_name"]), key) {
+        (_, Some(key)) => Some((CredentialKind::StaticKey, format!("ssh:{key}").into())),
+        (Some("ssh"), None) => Some((CredentialKind::StaticKey, format!("ssh:{actor}").into())),
+        (_, None) => None,
+    }
+}
+
+/// GitHub logs what happened; what failed says so in its name or its conclusion.
+fn outcome<'a>(record: &'a Json<'_>, action: &str) -> (Outcome, Option<Word<'a>>) {
+    let conclusion = record.text("conclusion").filter(|text| *text != "success");
+    let reason = record.first(&["failure_reason", "reason", "error"]);
+    let by_status = record.text("status_code").and_then(verdict::of_http);
+    if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = by_status {
+        return (outcome, record.text("status_code").map(Into::into));
+    }
+    let has_failed =
+        action.contains("fail") || action.contains("denied") || action.contains("blocked");
+    match (has_failed, conclusion) {
+        (true, _) if action.contains("login") => (Outcome::Denied, reason.map(Into::into)),
+        (true, _) => (verdict::of_error(reason.unwrap_or(action)), reason.map(Into::into)),
+        (false, Some(word @ ("failure" | "timed_out" | "startup_failure" | "cancelled"))) => {
+            (Outcome::Error, Some(word.into()))
+        }
+        (false, _) => (Outcome::Success, None),
+    }
+}

@@ -1,0 +1,265 @@
+//! [`Json`]: a record as a tree that borrows its texts, and the ways to look something up in it.
+//!
+//! Invariant: no object of a tree has a name twice, since two readers could disagree on which one
+//! counts; a look-up never fails, it finds nothing. Names are compared without the case of their
+//! letters (exporters change it), a name in its own case first.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::Fault;
+
+/// Some JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Json<'a> {
+    Null,
+    /// A number or a boolean, as it is written.
+    Literal(Cow<'static, str>),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+impl<'a> Json<'a> {
+    /// Reads a whole text, which may itself stand in a record and nest deeper than that.
+    pub(super) fn parse(text: &'a str) -> Result<Self, Fault> {
+        super::shallow(text)?;
+        serde_json::from_str(text).map_err(|error| Fault::of_json(&error))
+    }
+
+    /// What `path` leads to: names with dots between. A name that has dots itself is found too, and a
+    /// list on the way is its first element. Null is nothing.
+    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+        let fields = match self {
+            Self::Object(fields) => fields,
+            Self::List(elements) => return elements.first()?.at(path),
+            Self::Null | Self::Literal(_) | Self::Text(_) => return None,
+        };
+        if let Some(value) = field(fields, path) {
+            return (*value != Self::Null).then_some(value);
+        }
+        path.match_indices('.')
+            .find_map(|(dot, _)| field(fields, &path[..dot])?.at(&path[dot + 1..]))
+    }
+
+    /// The text that `path` leads to: of a list its first, of a number or boolean as it is written.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.at(path)?.as_text()
+    }
+
+    /// The text that the first of `paths` with a text leads to.
+    pub(super) fn first(&self, paths: &[&str]) -> Option<&str> {
+        paths.iter().find_map(|path| self.text(path))
+    }
+
+    /// Whether `path` leads to `true`.
+    pub(super) fn is_true(&self, path: &str) -> bool {
+        self.text(path) == Some("true")
+    }
+
+    /// The elements that `path` leads to; what is no list is a list of one.
+    pub(super) fn list(&self, path: &str) -> &[Self] {
+        match self.at(path) {
+            Some(Self::List(elements)) => elements,
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        }
+    }
+
+    /// The fields of an object; of anything else, none.
+    pub(super) fn fields(&self) -> &[(Cow<'a, str>, Self)] {
+        match self {
+            Self::Object(fields) => fields,
+            Self::Null | Self::Literal(_) | Self::Text(_) | Self::List(_) => &[],
+        }
+    }
+
+    /// The text of this value; an empty text is no text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Text(text) => Some(text.as_ref()).filter(|text| !text.is_empty()),
+            Self::List(elements) => elements.iter().find_map(Self::as_text),
+            Self::Null | Self::Object(_) => None,
+        }
+    }
+
+    /// A text as it is, everything else as its JSON; what is empty is nothing.
+    pub(super) fn told(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Null => None,
+            Self::Literal(text) => Some(Cow::Borrowed(text)),
+            Self::Text(text) => Some(Cow::Borrowed(text.as_ref())).filter(|text| !text.is_empty()),
+            Self::List(elements) if elements.is_empty() => None,
+            Self::Object(fields) if fields.is_empty() => None,
+            Self::List(_) | Self::Object(_) => Some(Cow::Owned(self.to_string())),
+        }
+    }
+}
+
+/// The value of the field `name`, in this case of letters or else in any.
+fn field<'j, 'a>(fields: &'j [(Cow<'a, str>, Json<'a>)], name: &str) -> Option<&'j Json<'a>> {
+    let exact = fields.iter().find(|(found, _)| found == name);
+    let found = exact.or_else(|| fields.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)));
+    found.map(|(_, value)| value)
+}
+
+impl fmt::Display for Json<'_> {
+    /// JSON without blanks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Literal(text) => f.write_str(text),
+            Self::Text(text) => f.write_str(&quoted(text)),
+            Self::List(elements) => {
+                for (at, element) in elements.iter().enumerate() {
+                    write!(f, "{}{element}", if at == 0 { '[' } else { ',' })?;
+                }
+                f.write_str(if elements.is_empty() { "[]" } else { "]" })
+            }
+            Self::Object(fields) => {
+                for (at, (name, value)) in fields.iter().enumerate() {
+                    write!(f, "{}{}:{value}", if at == 0 { '{' } else { ',' }, quoted(name))?;
+                }
+                f.write_str(if fields.is_empty() { "{}" } else { "}" })
+            }
+        }
+    }
+}
+
+/// The name of a field, borrowed where it has no escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Anything)
+    }
+}
+
+struct Anything;
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Literal(Cow::Borrowed(if value { "true" } else { "false" })))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Literal(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Literal(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Literal(Cow::Owned(value.to_string())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json<'de>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = sequence.next_element()? {
+            elements.push(element);
+        }
+        Ok(Json::List(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let mut fields: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            fields.push((name, map.next_value()?));
+        }
+        let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            // The name may be a person's or worse: only what looks like a field's is repeated.
+            Some(pair) if is_plain(pair[0]) => {
+                Err(A::Error::custom(format!("duplicate field `{}`", pair[0])))
+            }
+            Some(_) => Err(A::Error::custom("duplicate field `?`")),
+            None => Ok(Json::Object(fields)),
+        }
+    }
+}
+
+/// Whether `name` is short and of letters only.
+fn is_plain(name: &str) -> bool {
+    name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_finds_nested_and_dotted_names_in_any_case() {
+        let json = Json::parse(
+            r#"{"a":{"b.c":{"d":1}},"gen_ai.tool.name":"pay","Actor":{"ID":"x"},"actor":{"id":"y"},
+                "ips":["","10.0.0.1"],"list":[{"of":true}],"none":null}"#,
+        )
+        .unwrap();
+
+        for (path, wanted) in [
+            ("a.b.c.d", Some("1")),
+            ("gen_ai.tool.name", Some("pay")),
+            ("actor.id", Some("y")),
+            ("ACTOR.id", Some("x")),
+            ("ips", Some("10.0.0.1")),
+            ("list.of", Some("true")),
+            ("none", None),
+            ("a.b", None),
+            ("a.b.c.d.e", None),
+            ("", None),
+        ] {
+            assert_eq!(json.text(path), wanted, "{path}");
+        }
+        assert_eq!(json.list("ips").len(), 2);
+        assert_eq!(json.list("actor").len(), 1);
+        assert!(json.list("none").is_empty());
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused_at_any_depth() {
+        for json in [r#"{"a":1,"a":2}"#, r#"{"x":[{"y":{"a":1,"b":2,"\u0061":3}}]}"#] {
+            let fault = Json::parse(json).unwrap_err();
+            assert_eq!(fault.reason, schemas::RejectReason::DuplicateField, "{fault:?}");
+        }
+        let fault = Json::parse(r#"{"pass 1":1,"pass 1":2}"#).unwrap_err();
+        assert!(!fault.detail.contains("pass"), "{fault:?}");
+    }
+
+    #[test]
+    fn a_tree_is_printed_as_it_was_read() {
+        for json in [
+            r#"{"a":[1,-2.5,true,null,"x\"\n\\"],"b":{},"c":[],"ü":"\u0001"}"#,
+            "[]",
+            "18446744073709551615",
+        ] {
+            let printed = Json::parse(json).unwrap().to_string();
+            assert_eq!(printed, json);
+        }
+    }
+}

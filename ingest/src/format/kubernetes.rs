@@ -1,0 +1,245 @@
+//! Kubernetes audit events (`audit.k8s.io/v1`), one event or a list of one.
+//!
+//! Invariant: the body of a request or answer is not kept, since a Secret's is Base64 that nothing
+//! recognises; only what a workload runs and which role is bound is taken from it.
+//!
+//! Source: Kubernetes, *kube-apiserver Audit Configuration (v1)* and *Auditing*; ids of credentials:
+//! KEP-4193 (bound service account token improvements).
+
+use schemas::{CredentialKind, Outcome};
+
+use super::arguments::host;
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, single, verdict};
+
+const NEEDS: Needs =
+    Needs { agent: "user.username", action: "verb", time: "requestReceivedTimestamp" };
+const TIMES: &[&str] = &["requestReceivedTimestamp", "stageTimestamp"];
+
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let record = single(record, "items")?;
+    let mut draft = Draft::new(NEEDS, record, TIMES)?;
+    let stage = record.text("stage");
+    draft.event_id = match (record.text("auditID"), stage) {
+        // Each stage of a request is an event of its own under the same id.
+        (Some(id), Some(stage)) => Some(format!("{id}:{stage}").into()),
+        (id, _) => id.map(Into::into),
+    };
+    draft.source = record.text("sourceIPs").map(Into::into);
+    draft.user_agent = record.text("userAgent").map(Into::into);
+    draft.session = extra(record, "sessionName").map(Into::into);
+    draft.instance = extra(record, "authentication.kubernetes.io/pod-name").map(Into::into);
+    if let Some(user) = record.text("user.username") {
+        draft.agent = Some(user.into());
+        draft.class = Some(class(record, user).into());
+        draft.credential = Some(credential(record, user));
+    }
+    draft.delegation.extend(record.text("impersonatedUser.username").map(Into::into));
+    draft.action = action(record).map(Into::into);
+    target(record, &mut draft);
+    draft.counterparty = counterparty(record);
+    draft.outcome = outcome(record);
+    draft.outcome_reason = match draft.outcome {
+        Outcome::Success => None,
+        Outcome::Denied | Outcome::Error => {
+            record.first(&["responseStatus.reason", "responseStatus.code"]).map(Into::into)
+        }
+    };
+    keep(record, &mut draft);
+    Ok(draft)
+}
+
+/// A value that the authenticator added. Some exporters cannot write a slash or a dot in a name.
+fn extra<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
+    let plain = name.replace('.', "_").replace('/', "_slash_");
+    let fields = record.at("user.extra")?.fields();
+    let is_it = |found: &str| found.eq_ignore_ascii_case(name) || found == plain;
+    fields.iter().find(|(found, _)| is_it(found))?.1.as_text()
+}
+
+/// The service account without generated parts of its name, the role on EKS, else the kind of user.
+fn class(record: &Json<'_>, user: &str) -> String {
+    if let Some((namespace, name)) =
+        user.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split_once(':'))
+    {
+        return format!("{namespace}/{}", without_generated(name));
+    }
+    if let Some(role) = extra(record, "canonicalArn").or_else(|| extra(record, "arn")) {
+        return role.to_owned();
+    }
+    let class = match user {
+        "system:anonymous" => "kubernetes:unauthenticated",
+        _ if user.starts_with("system:node:") => "kubernetes:node",
+        _ if user.starts_with("system:") || user.starts_with("eks:") => "kubernetes:system",
+        _ => "kubernetes:user",
+    };
+    class.to_owned()
+}
+
+/// `name` without the suffixes that controllers generate and without ordinals.
+fn without_generated(name: &str) -> &str {
+    let mut name = name;
+    while let Some((stem, last)) = name.rsplit_once('-')
+        && !stem.is_empty()
+        && is_generated(last)
+    {
+        name = stem;
+    }
+    name
+}
+
+/// Whether a part of a name was generated: digits, or without vowels and with a digit, as Kubernetes
+/// draws them, or hexadecimal and long.
+///
+/// Source: the alphabet of `k8s.io/apimachinery/pkg/util/rand`. One suffix in five has no digit and
+/// stays: a word such as `https` must.
+fn is_generated(part: &str) -> bool {
+    let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
+    let is_drawn = |byte: u8| b"bcdfghjklmnpqrstvwxz2456789".contains(&byte);
+    has_digit
+        && (part.bytes().all(|byte| byte.is_ascii_digit())
+            || ((5..=10).contains(&part.len()) && part.bytes().all(is_drawn))
+            || (8 <= part.len() && part.bytes().all(|byte| byte.is_ascii_hexdigit())))
+}
+
+fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<'a>) {
+    let is_service_account = user.starts_with(SERVICE_ACCOUNT);
+    if let Some(id) = extra(record, "authentication.kubernetes.io/credential-id") {
+        let kind = match id.split('=').next() {
+            Some("X509SHA256") => CredentialKind::Certificate,
+            _ if is_service_account => CredentialKind::ServiceAccountToken,
+            _ => CredentialKind::AccessToken,
+        };
+        return (kind, id.into());
+    }
+    if let Some(key) = extra(record, "accessKeyId") {
+        let is_static = key.starts_with("AKIA");
+        let kind = if is_static { CredentialKind::StaticKey } else { CredentialKind::TemporaryKey };
+        return (kind, key.into());
+    }
+    if is_service_account {
+        // A token bound to a pod dies with it, so the pod's id tells tokens apart.
+        let pod = extra(record, "authentication.kubernetes.io/pod-uid");
+        let id = pod.map_or_else(|| format!("token:{user}"), |pod| format!("pod:{pod}"));
+        return (CredentialKind::ServiceAccountToken, id.into());
+    }
+    if user == "system:anonymous" {
+        let from = record.text("sourceIPs").unwrap_or("unknown");
+        return (CredentialKind::Anonymous, format!("anonymous:{from}").into());
+    }
+    if user.starts_with("system:node:") {
+        return (CredentialKind::Certificate, format!("certificate:{user}").into());
+    }
+    let is_system = user.starts_with("system:") || user.starts_with("eks:");
+    let kind = if is_system { CredentialKind::Platform } else { CredentialKind::Unknown };
+    let prefix = if is_system { "service" } else { "unknown" };
+    (kind, format!("{prefix}:{user}").into())
+}
+
+/// `pods/exec.create`; of what is no resource, `url.get`.
+fn action(record: &Json<'_>) -> Option<String> {
+    let verb = record.text("verb")?;
+    Some(match (record.text("objectRef.resource"), record.text("objectRef.subresource")) {
+        (Some(resource), Some(part)) => format!("{resource}/{part}.{verb}"),
+        (Some(resource), None) => format!("{resource}.{verb}"),
+        (None, _) => format!("url.{verb}"),
+    })
+}
+
+/// `namespace/pods/name`, or the path of what is no resource.
+fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let Some(resource) = record.text("objectRef.resource") else {
+        let path = record.text("requestURI").and_then(|uri| uri.split('?').next());
+        draft.resource = path.map(Into::into);
+        draft.resource_kind = path.map(|_| "url".into());
+        return;
+    };
+    let parts = [
+        record.text("objectRef.namespace"),
+        Some(resource),
+        record.text("objectRef.name"),
+        record.text("objectRef.subresource"),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    draft.resource = Some(parts.join("/").into());
+    draft.resource_kind = Some(resource.into());
+}
+
+/// Whom a role was given to, or the host that a webhook lets see and change requests.
+fn counterparty<'a>(record: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
+    if let Some(subject) = record.text("requestObject.subjects.name") {
+        return Some(("subject".into(), subject.into()));
+    }
+    let url = record.text("requestObject.webhooks.clientConfig.url")?;
+    Some(("host".into(), host(url)?.into()))
+}
+
+fn outcome(record: &Json<'_>) -> Outcome {
+    let is_forbidden = record.text("annotations.authorization.k8s.io/decision") == Some("forbid");
+    let by_status = record.text("responseStatus.code").and_then(verdict::of_http);
+    match by_status {
+        _ if is_forbidden => Outcome::Denied,
+        Some(outcome @ (Outcome::Denied | Outcome::Error)) => outcome,
+        _ if record.text("responseStatus.status") == Some("Failure") => {
+            verdict::of_error(record.text("responseStatus.reason").unwrap_or_default())
+        }
+        _ if record.text("stage") == Some("Panic") => Outcome::Error,
+        Some(Outcome::Success) | None => Outcome::Success,
+    }
+}
+
+fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
+    draft.keep_each(
+        record,
+        &[
+            ("api_group", "objectRef.apiGroup"),
+            ("decision_reason", "annotations.authorization.k8s.io/reason"),
+            ("error_message", "responseStatus.message"),
+            ("groups", "user.groups"),
+            ("impersonated_groups", "impersonatedUser.groups"),
+            ("level", "level"),
+            ("node", "user.extra.authentication.kubernetes.io/node-name"),
+            ("request_uri", "requestURI"),
+            ("role", "requestObject.roleRef.name"),
+            ("service_account", "requestObject.spec.serviceAccountName"),
+            ("stage", "stage"),
+            ("user_uid", "user.uid"),
+        ],
+    );
+    draft.keep("arn", extra(record, "arn"));
+    let issued = record.at("annotations").and_then(|annotations| annotations.text(ISSUED));
+    draft.keep("issued_credential_id", issued);
+    let containers = record.list("requestObject.spec.containers");
+    let images: Vec<&str> = containers.iter().filter_map(|one| one.text("image")).collect();
+    draft.keep("images", (!images.is_empty()).then(|| images.join(",")));
+    let is_privileged = containers.iter().any(|one| one.is_true("securityContext.privileged"));
+    draft.keep("is_privileged", is_privileged.then_some("true"));
+    let subjects = record.list("requestObject.subjects");
+    let subjects: Vec<&str> = subjects.iter().filter_map(|one| one.text("name")).collect();
+    draft.keep("subjects", (!subjects.is_empty()).then(|| subjects.join(",")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_a_name_without_what_was_generated() {
+        for (name, class) in [
+            ("agent-7d9f8c6b5-x2k4q", "agent"),
+            ("agent-7", "agent"),
+            ("nightly-28431220", "nightly"),
+            ("runner-5b9488ae", "runner"),
+            ("serve-https", "serve-https"),
+            ("agent-v2", "agent-v2"),
+            ("coredns", "coredns"),
+            ("7", "7"),
+        ] {
+            assert_eq!(without_generated(name), class);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Logs of gateways of the Model Context Protocol: agentgateway, Obot and Cloudflare's MCP portal.
+//!
+//! Invariant: one reader for all shapes: each field is looked for under every gateway's name for it.
+//! Amount and counterparty are read from the tool's arguments and from nowhere else.
+//!
+//! Source: agentgateway, *Observability* (log fields); Obot, audit events (July 2026); Cloudflare,
+//! *Logpush datasets: MCP portal logs*; MCP specification, *tools/call*.
+
+use schemas::{CredentialKind, Outcome};
+
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, verdict};
+
+const NEEDS: Needs = Needs {
+    agent: "src.identity, jwt.sub, actor.id or UserID",
+    action: "mcp.method.name",
+    time: "time",
+};
+const TIMES: &[&str] = &[
+    "timestamp.occurredAt",
+    "Datetime",
+    "time",
+    "timestamp",
+    "@timestamp",
+    "ts",
+    "timestamp.recordedAt",
+];
+
+/// Names of the program that calls, the most telling first.
+const AGENTS: &[&str] = &[
+    "gen_ai.agent.id",
+    "agent.id",
+    "agent_id",
+    "jwt.act.sub",
+    "src.identity",
+    "source.identity",
+    "actor.id",
+    "gen_ai.agent.name",
+    "jwt.client_id",
+    "jwt.azp",
+    "jwt.sub",
+    "agentgateway.user",
+    "UserEmail",
+    "UserID",
+    "user.id",
+    "user",
+    "username",
+];
+/// Names of the person behind it.
+const PEOPLE: &[&str] =
+    &["jwt.sub", "agentgateway.user", "UserEmail", "UserID", "user.id", "actor.onBehalfOf.id"];
+const SESSIONS: &[&str] = &[
+    "mcp.session.id",
+    "SessionID",
+    "session.id",
+    "sessionId",
+    "details.trace.sessionID",
+    "session_id",
+    "mcp_session_id",
+];
+const METHODS: &[&str] =
+    &["mcp.method.name", "mcp.method", "Method", "method", "action.operation", "mcp_method"];
+const TOOLS: &[&str] = &[
+    "gen_ai.tool.name",
+    "mcp.tool.name",
+    "ToolCallName",
+    "params.name",
+    "request.params.name",
+    "action.name",
+    "mcp_primitive_name",
+    "ToolName",
+    "tool_name",
+    "tool",
+];
+const SERVERS: &[&str] = &[
+    "mcp.target",
+    "mcp.server.name",
+    "mcp.server",
+    "ServerID",
+    "target.id",
+    "target.name",
+    "target",
+    "server",
+    "route",
+    "ServerName",
+    "server_name",
+    "api_name",
+];
+const ARGUMENTS: &[&str] = &[
+    "gen_ai.tool.call.arguments",
+    "mcp.tool.arguments",
+    "ToolCallArguments",
+    "params.arguments",
+    "request.params.arguments",
+    "details.arguments",
+    "action.arguments",
+    "arguments",
+];
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let mut draft = Draft::new(NEEDS, record, TIMES)?;
+    let ids = ["id", "eventId", "details.trace.idempotencyKey", "span.id"];
+    draft.event_id = record.first(&ids).map(Into::into);
+    let sources = [
+        "src.addr",
+        "ClientIP",
+        "details.network.clientIP",
+        "client.address",
+        "client.ip",
+        "client_ip",
+    ];
+    draft.source = record.first(&sources).map(Into::into);
+    let programs = [
+        "user_agent",
+        "http.user_agent",
+        "user_agent.original",
+        "client.userAgent",
+        "client.name",
+        "client",
+    ];
+    draft.user_agent = record.first(&programs).map(Into::into);
+    draft.model = record.first(&["gen_ai.request.model", "gen_ai.response.model"]).map(Into::into);
+    draft.task = record.first(&["a2a.context.id", "details.trace.toolUseID"]).map(Into::into);
+    let session = record.first(SESSIONS);
+    draft.session = session.map(Into::into);
+    draft.agent = match (record.first(AGENTS), session) {
+        (Some(agent), _) => Some(agent.into()),
+        // A portal without sign-in knows its client by nothing but the session.
+        (None, session) => session.map(|session| format!("session:{session}").into()),
+    };
+    draft.class = class(record);
+    draft.delegation.extend(record.first(PEOPLE).map(Into::into));
+    draft.credential = credential(record);
+    target(record, &mut draft);
+    (draft.outcome, draft.outcome_reason) = outcome(record);
+    keep(record, &mut draft);
+    Ok(draft)
+}
+
+fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
+    if let Some(name) =
+        record.first(&["gen_ai.agent.name", "agentgateway.group", "jwt.client_id", "jwt.azp"])
+    {
+        return Some(name.into());
+    }
+    match record.text("actor.actorType") {
+        Some(kind) => Some(format!("mcp:{}", super::kebab(kind)).into()),
+        None if record.first(AGENTS).is_none() => Some("mcp:session".into()),
+        None => None,
+    }
+}
+
+/// A token by its id; without one, the gateway still knows for whom it was made.
+fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
+    if let Some(id) =
+        record.first(&["jwt.jti", "credential.id", "actor.credentialID", "actor.tokenID"])
+    {
+        return Some((CredentialKind::AccessToken, id.into()));
+    }
+    if let Some(id) = record.first(&["api_key.id", "apiKey.id", "actor.apiKeyID"]) {
+        return Some((CredentialKind::StaticKey, id.into()));
+    }
+    if let Some(subject) = record.text("jwt.sub") {
+        let issuer = record.text("jwt.iss").map_or(String::new(), |issuer| format!("{issuer}:"));
+        return Some((CredentialKind::AccessToken, format!("jwt:{issuer}{subject}").into()));
+    }
+    let identity = record.text("src.identity")?;
+    // A workload's identity is a SPIFFE certificate.
+    Some((CredentialKind::Certificate, format!("certificate:{identity}").into()))
+}
+
+/// `server:tool` of a call, `server:method` of anything else.
+fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let method = record.first(METHODS);
+    let (tool, server) = (record.first(TOOLS), record.first(SERVERS));
+    let is_call = tool.is_some() && method.is_none_or(|method| method.contains("call"));
+    let done = if is_call { tool } else { method.or(tool) };
+    draft.action = match (server, done) {
+        (Some(server), Some(done)) => Some(format!("{server}:{done}").into()),
+        (None, Some(done)) => Some(done.into()),
+        (_, None) => None,
+    };
+    let read = record.first(&["mcp.resource.uri", "ResourceReadURI", "params.uri"]);
+    let asked = record.first(&["PromptGetName", "mcp.prompt.name"]);
+    let named =
+        [(read, "mcp_resource"), (tool, "mcp_tool"), (asked, "mcp_prompt"), (server, "mcp_server")];
+    if let Some((name, kind)) = named.iter().find_map(|(name, kind)| Some(((*name)?, *kind))) {
+        draft.resource = Some(name.into());
+        draft.resource_kind = Some(kind.into());
+    }
+    draft.counterparty = server.map(|server| ("mcp_server".into(), server.into()));
+    let Some(arguments) = ARGUMENTS.iter().find_map(|path| record.at(path)) else { return };
+    draft.stake(arguments);
+}
+
+fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
+    let errors = [
+        "mcp.error.message",
+        "error.message",
+        "outcome.error",
+        "outcome.reason",
+        "Error",
+        "error.type",
+        "mcp.error.code",
+        "error",
+        "mcp_error_code",
+        "ErrorType",
+    ];
+    let error = record.first(&errors);
+    let by_status = record.first(&["http.status", "http.response.status_code", "status"]);
+    let by_status = by_status.and_then(verdict::of_http);
+    let told = record.first(&["outcome.status", "Success", "outcome", "decision"]);
+    let told = told.map(str::to_ascii_lowercase);
+    let outcome = match (by_status, told.as_deref()) {
+        (Some(outcome @ (Outcome::Denied | Outcome::Error)), _) => outcome,
+        (_, Some("success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed")) => {
+            return (Outcome::Success, None);
+        }
+        (_, Some(word)) => match verdict::of_error(word) {
+            Outcome::Denied => Outcome::Denied,
+            Outcome::Error | Outcome::Success => verdict::of_error(error.unwrap_or_default()),
+        },
+        (_, None) => match error {
+            Some(error) => verdict::of_error(error),
+            None => return (Outcome::Success, None),
+        },
+    };
+    let status = record.first(&["http.status", "http.response.status_code"]);
+    (outcome, error.or(status).map(Into::into))
+}
+
+fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    draft.keep_each(
+        record,
+        &[
+            ("action_kind", "action.kind"),
+            ("client_country", "ClientCountry"),
+            ("duration", "duration"),
+            ("duration_ms", "outcome.durationMs"),
+            ("error_code", "mcp.error.code"),
+            ("gateway", "gateway"),
+            ("group", "agentgateway.group"),
+            ("http_status", "http.status"),
+            ("idempotency_key", "details.trace.idempotencyKey"),
+            ("jwt_issuer", "jwt.iss"),
+            ("mcp_method", "mcp.method.name"),
+            ("portal_id", "PortalID"),
+            ("server_url", "ServerURL"),
+            ("span_id", "span.id"),
+            ("target_kind", "target.type"),
+            ("trace_id", "trace.id"),
+        ],
+    );
+}

@@ -1,0 +1,125 @@
+//! Okta System Log events.
+//!
+//! Invariant: Okta's `unknown` is no identity, no session and no target.
+//!
+//! Source: Okta, *System Log API* and *Event Types*.
+
+use schemas::{CredentialKind, Outcome};
+
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, kebab, verdict};
+
+const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let mut draft = Draft::new(NEEDS, record, &["published"])?;
+    draft.event_id = record.text("uuid").map(Into::into);
+    draft.source = record.first(&["client.ipAddress", "request.ipChain.ip"]).map(Into::into);
+    draft.user_agent = record.text("client.userAgent.rawUserAgent").map(Into::into);
+    draft.session = known(record, "authenticationContext.externalSessionId").map(Into::into);
+    if let Some(agent) = agent(record) {
+        draft.agent = Some(agent.into());
+        let kind = record.text("actor.type").unwrap_or("user");
+        draft.class = Some(format!("okta:{}", kebab(kind)).into());
+        draft.credential = credential(record, agent, kind);
+    }
+    let action = record.first(&["eventType", "legacyEventType"]);
+    draft.action = action.map(Into::into);
+    target(record, &mut draft);
+    draft.outcome = outcome(record, action.unwrap_or_default());
+    draft.outcome_reason = record.text("outcome.reason").map(Into::into);
+    keep(record, &mut draft);
+    Ok(draft)
+}
+
+/// A text that is not `unknown`.
+fn known<'a>(json: &'a Json<'_>, path: &str) -> Option<&'a str> {
+    json.text(path).filter(|text| !text.eq_ignore_ascii_case("unknown"))
+}
+
+fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    ["actor.alternateId", "actor.id", "actor.displayName", "client.id"]
+        .iter()
+        .find_map(|path| known(record, path))
+}
+
+fn credential<'a>(
+    record: &'a Json<'_>,
+    agent: &'a str,
+    kind: &str,
+) -> Option<(CredentialKind, Word<'a>)> {
+    if let Some(id) = known(record, "transaction.detail.requestApiTokenId") {
+        return Some((CredentialKind::StaticKey, id.into()));
+    }
+    let secret = known(record, "debugContext.debugData.clientSecretId");
+    if let Some(id) = secret.or_else(|| known(record, "debugContext.debugData.clientKeyId")) {
+        return Some((CredentialKind::StaticKey, id.into()));
+    }
+    if kind.ends_with("ClientApp") {
+        return Some((CredentialKind::AccessToken, format!("oauth:{agent}").into()));
+    }
+    if kind == "SystemPrincipal" {
+        return Some((CredentialKind::Platform, format!("service:{agent}").into()));
+    }
+    None
+}
+
+/// The first target is what was acted on; the first application among them is the other side.
+fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let targets = record.list("target");
+    let name = |target: &'a Json<'_>| {
+        ["alternateId", "displayName", "id"].iter().find_map(|path| known(target, path))
+    };
+    if let Some((target, name)) = targets.iter().find_map(|one| Some((one, name(one)?))) {
+        draft.resource = Some(name.into());
+        draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
+    }
+    let app = targets.iter().find(|one| one.text("type") == Some("AppInstance"));
+    draft.counterparty = app.and_then(name).map(|app| ("app".into(), app.into()));
+}
+
+fn outcome(record: &Json<'_>, action: &str) -> Outcome {
+    let reason = record.text("outcome.reason").unwrap_or_default();
+    let is_gate = ["user.session", "user.authentication", "policy.", "app.oauth2"]
+        .iter()
+        .any(|start| action.starts_with(start));
+    match record.text("outcome.result").unwrap_or_default() {
+        "DENY" => Outcome::Denied,
+        "FAILURE" if is_gate => Outcome::Denied,
+        "FAILURE" | "RATE_LIMIT" => verdict::of_error(reason),
+        "UNANSWERED" | "ABANDONED" | "ERROR" => Outcome::Error,
+        // An outcome is optional: what does not say that it failed did not fail.
+        _ => Outcome::Success,
+    }
+}
+
+fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    draft.keep_each(
+        record,
+        &[
+            ("actor_id", "actor.id"),
+            ("actor_name", "actor.displayName"),
+            ("as_org", "securityContext.asOrg"),
+            ("country", "client.geographicalContext.country"),
+            ("device", "client.device"),
+            ("display_message", "displayMessage"),
+            ("granted_scopes", "debugContext.debugData.grantedScopes"),
+            ("grant_type", "debugContext.debugData.grantType"),
+            ("is_proxy", "securityContext.isProxy"),
+            ("outcome", "outcome.result"),
+            ("privilege_granted", "debugContext.debugData.privilegeGranted"),
+            ("request_uri", "debugContext.debugData.requestUri"),
+            ("risk", "debugContext.debugData.risk"),
+            ("severity", "severity"),
+            ("threat_suspected", "debugContext.debugData.threatSuspected"),
+            ("transaction_id", "transaction.id"),
+        ],
+    );
+    // What was issued: an agent's credential, an API token.
+    let targets = record.list("target").iter();
+    let mut issued = targets.filter(|one| {
+        one.text("type").is_some_and(|kind| kind.contains("Token") || kind.contains("redential"))
+    });
+    draft.keep("target_credential_id", issued.next().and_then(|one| known(one, "id")));
+}

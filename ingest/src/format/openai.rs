@@ -1,0 +1,101 @@
+//! OpenAI audit log events.
+//!
+//! Invariant: an API key acts for its service account, else for its user, and both stand in the event.
+//!
+//! Source: OpenAI, *Audit logs* (API reference, organization audit log object).
+
+use schemas::{CredentialKind, Outcome};
+
+use super::draft::{Draft, Needs};
+use super::json::Json;
+use super::{Fault, verdict};
+
+const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "effective_at" };
+
+const KEY_AGENTS: &[&str] = &[
+    "actor.api_key.service_account.id",
+    "actor.api_key.user.email",
+    "actor.api_key.user.id",
+    "actor.api_key.id",
+];
+const SESSION_AGENTS: &[&str] = &["actor.session.user.email", "actor.session.user.id"];
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let mut draft = Draft::new(NEEDS, record, &["effective_at"])?;
+    draft.event_id = record.text("id").map(Into::into);
+    draft.source = record.text("actor.session.ip_address").map(Into::into);
+    draft.user_agent = record.text("actor.session.user_agent").map(Into::into);
+    draft.session = record.text("actor.session.id").map(Into::into);
+    if let Some(agent) = record.first(KEY_AGENTS) {
+        draft.agent = Some(agent.into());
+        let is_service = record.at("actor.api_key.service_account.id").is_some();
+        draft.class =
+            Some(if is_service { "openai:service-account" } else { "openai:user" }.into());
+        let key = record.text("actor.api_key.id");
+        draft.credential = Some(match key {
+            Some(key) => (CredentialKind::StaticKey, key.into()),
+            None => (CredentialKind::StaticKey, format!("api-key:{agent}").into()),
+        });
+        let user = record.first(&["actor.api_key.user.email", "actor.api_key.user.id"]);
+        draft.delegation.extend(user.map(Into::into));
+    } else if let Some(agent) = record.first(SESSION_AGENTS) {
+        draft.agent = Some(agent.into());
+        draft.class = Some("openai:user".into());
+        if draft.session.is_none() {
+            draft.credential = Some((CredentialKind::Session, format!("session:{agent}").into()));
+        }
+    }
+    let Some(action) = record.text("type") else { return Ok(draft) };
+    draft.action = Some(action.into());
+    // The details stand under the name of the type, its dots as underscores.
+    let name = action.replace('.', "_");
+    let details = record.fields().iter().find(|(field, _)| field.eq_ignore_ascii_case(&name));
+    let details = details.map_or(&Json::Null, |(_, details)| details);
+    target(record, details, action, &mut draft);
+    let message = details.first(&["error_message", "error_code"]);
+    draft.outcome = match action.ends_with(".failed") {
+        true if action.starts_with("log") => Outcome::Denied,
+        true => verdict::of_error(message.unwrap_or_default()),
+        false => Outcome::Success,
+    };
+    draft.outcome_reason = details.first(&["error_code", "error_message"]).map(Into::into);
+    draft.keep_each(
+        record,
+        &[
+            ("city", "actor.session.ip_address_details.city"),
+            ("country", "actor.session.ip_address_details.country"),
+            ("ja3", "actor.session.ja3"),
+            ("ja4", "actor.session.ja4"),
+            ("key_type", "actor.api_key.type"),
+            ("project_id", "project.id"),
+            ("project_name", "project.name"),
+            ("user_id", "actor.session.user.id"),
+        ],
+    );
+    draft.keep_rest(details, &["error_message", "error_code", "id"]);
+    Ok(draft)
+}
+
+/// What was made, changed or removed; whom it was given to is the other side.
+fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draft: &mut Draft<'a>) {
+    let noun = action.rsplit_once('.').map_or(action, |(noun, _)| noun);
+    if let Some(id) = details.first(&["resource_id", "id", "configs.id"]) {
+        draft.resource = Some(id.into());
+        draft.resource_kind = Some(details.text("resource_type").unwrap_or(noun).into());
+    } else if let Some(project) = record.text("project.id") {
+        draft.resource = Some(project.into());
+        draft.resource_kind = Some("project".into());
+    }
+    if action.starts_with("api_key.created") {
+        draft.keep("issued_credential_id", details.text("id"));
+    }
+    draft.counterparty =
+        match (details.text("principal_id"), details.first(&["data.email", "email"])) {
+            (Some(principal), _) => Some((
+                details.text("principal_type").unwrap_or("principal").into(),
+                principal.into(),
+            )),
+            (None, Some(email)) => Some(("user".into(), email.into())),
+            (None, None) => None,
+        };
+}

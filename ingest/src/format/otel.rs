@@ -1,0 +1,158 @@
+//! OpenTelemetry spans of generative AI, as OTLP JSON or as the SDKs' consoles print them.
+//!
+//! Invariant: one record is one event, see [`Spans`]. An agent that the span does not name is that of
+//! the nearest span around it in the record, else the service that ran it; messages to and from a
+//! model, and what a tool answered, are not kept.
+//!
+//! Source: OpenTelemetry, *Semantic conventions for generative AI* (spans, agent spans, MCP).
+
+mod spans;
+
+use schemas::{CredentialEvent, CredentialKind, Format, Outcome};
+
+use self::spans::{Span, Spans};
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, verdict};
+use crate::{RawRecord, Redactor};
+
+const NEEDS: Needs =
+    Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
+const TIMES: &[&str] = &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time"];
+
+const AGENTS: &[&str] =
+    &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name"];
+const ARGUMENTS: &[&str] =
+    &["gen_ai.tool.call.arguments", "mcp.tool.arguments", "tool_input", "input.value"];
+
+/// Attributes that have a place of their own, or that hold what people and models said.
+const KNOWN: &[&str] = &[
+    "gen_ai.agent.id",
+    "gen_ai.conversation.id",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+    "gen_ai.tool.call.result",
+    "gen_ai.tool.call.arguments",
+    "mcp.tool.arguments",
+    "tool_input",
+    "input.value",
+    "output.value",
+    "user_agent.original",
+    "client.address",
+];
+
+pub(super) fn read(
+    record: &Json<'_>,
+    raw: &RawRecord<'_>,
+    redactor: &Redactor,
+) -> Result<CredentialEvent, Fault> {
+    let spans = Spans::of(record)?;
+    let span = spans.told()?;
+    draft(&spans, span)?.finish(Format::Otel, raw, redactor)
+}
+
+fn draft<'s>(spans: &'s Spans<'_>, span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
+    let attributes = &span.attributes;
+    let mut draft = Draft::new(NEEDS, span.json, TIMES)?;
+    let trace = span.json.first(&["traceId", "trace_id", "context.trace_id"]);
+    draft.event_id = match (trace, span.id()) {
+        (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
+        (_, id) => id.map(Into::into),
+    };
+    let chain: Vec<&Span<'_>> = spans.around(span).collect();
+    let around = |names: &[&str]| chain.iter().find_map(|span| span.attributes.first(names));
+    let service = span.resource.text("service.name");
+    draft.agent = around(AGENTS).or(service).map(Into::into);
+    draft.class = around(&["gen_ai.agent.name"]).or(service).map(Into::into);
+    draft.instance = span.resource.first(&["service.instance.id", "k8s.pod.name"]).map(Into::into);
+    draft.model = around(&["gen_ai.response.model", "gen_ai.request.model"]).map(Into::into);
+    let sessions = ["gen_ai.conversation.id", "session.id", "mcp.session.id"];
+    draft.session = around(&sessions).map(Into::into);
+    draft.task = attributes.first(&["task.id", "prompt.id"]).map(Into::into);
+    draft.delegation.extend(around(&["parent_agent_id"]).map(Into::into));
+    draft.delegation.extend(around(&["user.id", "enduser.id", "user.email"]).map(Into::into));
+    draft.credential = around(&["credential.id", "surety.credential_id"]).map(credential);
+    draft.source = attributes.first(&["client.address", "source.address"]).map(Into::into);
+    draft.user_agent = attributes.text("user_agent.original").map(Into::into);
+    target(attributes, span, &mut draft);
+    (draft.outcome, draft.outcome_reason) = outcome(attributes, span.json);
+    draft.keep("trace_id", trace);
+    draft.keep("parent_span_id", span.parent());
+    draft.keep("service", service);
+    draft.keep_rest(attributes, KNOWN);
+    Ok(draft)
+}
+
+/// OpenTelemetry has no attribute for it: `credential.id` is what Surety asks instrumentation to set.
+fn credential(id: &str) -> (CredentialKind, Word<'_>) {
+    let kind = match id.as_bytes() {
+        [b'A', b'K', b'I', b'A', ..] => CredentialKind::StaticKey,
+        [b'A', b'S', b'I', b'A', ..] => CredentialKind::TemporaryKey,
+        _ => CredentialKind::Unknown,
+    };
+    (kind, id.into())
+}
+
+/// `execute_tool:pay`, `chat:model`; the tool is what is used, its arguments tell with whom.
+fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
+    let operation = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
+    let tool = attributes.first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name"]);
+    let operation = operation.or(tool.map(|_| "execute_tool"));
+    let named = attributes.first(&["gen_ai.request.model", "gen_ai.agent.name"]);
+    draft.action = operation.map(|operation| match tool.or(named) {
+        Some(name) => format!("{operation}:{name}").into(),
+        None => operation.into(),
+    });
+    let resources = [
+        (attributes.text("mcp.resource.uri"), "mcp_resource"),
+        (tool, "tool"),
+        (attributes.text("gen_ai.data_source.id"), "data_source"),
+        (attributes.text("gen_ai.request.model"), "model"),
+    ];
+    if let Some((name, kind)) = resources.iter().find_map(|(name, kind)| Some(((*name)?, *kind))) {
+        draft.resource = Some(name.into());
+        draft.resource_kind = Some(kind.into());
+    }
+    let others = [
+        ("server.address", "host"),
+        ("peer.service", "service"),
+        ("gen_ai.provider.name", "model_provider"),
+    ];
+    let other = others.iter().find_map(|(path, kind)| Some((*kind, attributes.text(path)?)));
+    draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
+    let arguments = ARGUMENTS.iter().find_map(|path| attributes.at(path));
+    if let Some(arguments) = arguments.or_else(|| span.json.at("arguments")) {
+        draft.stake(arguments);
+    }
+}
+
+fn outcome<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Outcome, Option<Word<'s>>) {
+    let decision = attributes.first(&["gen_ai.tool.call.decision.outcome", "decision"]);
+    if let Some(word) = decision
+        && verdict::of_error(word) == Outcome::Denied
+    {
+        return (Outcome::Denied, Some(word.into()));
+    }
+    let code = span.first(&["status.code", "status.status_code"]).unwrap_or_default();
+    let kind = attributes.first(&["error.type", "exception.type", "mcp.error.code"]);
+    let message = span.first(&["status.message", "status.description"]);
+    let by_status = attributes.text("http.response.status_code").and_then(verdict::of_http);
+    let has_failed = matches!(code, "2" | "ERROR" | "STATUS_CODE_ERROR") || kind.is_some();
+    let reason = kind.or(message);
+    match (has_failed, by_status) {
+        (_, Some(outcome @ (Outcome::Denied | Outcome::Error))) => {
+            (outcome, reason.map(Into::into))
+        }
+        (false, _) => (Outcome::Success, None),
+        (true, _) => {
+            let by_kind = kind.and_then(verdict::of_http);
+            let words = [kind, message].into_iter().flatten().map(verdict::of_error);
+            let is_denied = words.chain(by_kind).any(|outcome| outcome == Outcome::Denied);
+            (if is_denied { Outcome::Denied } else { Outcome::Error }, reason.map(Into::into))
+        }
+    }
+}

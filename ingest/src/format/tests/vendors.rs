@@ -1,0 +1,305 @@
+//! What the formats other than native and CloudTrail have in common: no secret of a record stays,
+//! whatever field it stands in; and the vendors' samples are events or say what they miss.
+
+use super::*;
+
+/// The formats that this file is about.
+fn formats() -> impl Iterator<Item = Format> {
+    formats_of_others().filter(|format| *format != Format::CloudTrail)
+}
+
+/// A token of a well-known shape, put together here so that no scanner takes this file for a leak.
+fn token() -> String {
+    ["gh", "p_", "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d"].concat()
+}
+
+/// Every text of `json` with its place, as indices on the way down.
+fn texts(json: &serde_json::Value, at: &mut Vec<usize>, found: &mut Vec<Vec<usize>>) {
+    let children: Vec<&serde_json::Value> = match json {
+        serde_json::Value::Array(elements) => elements.iter().collect(),
+        serde_json::Value::Object(fields) => fields.values().collect(),
+        serde_json::Value::String(_) => {
+            found.push(at.clone());
+            return;
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            return;
+        }
+    };
+    for (index, child) in children.into_iter().enumerate() {
+        at.push(index);
+        texts(child, at, found);
+        at.pop();
+    }
+}
+
+fn text_at<'a>(json: &'a mut serde_json::Value, at: &[usize]) -> &'a mut serde_json::Value {
+    at.iter().fold(json, |json, index| {
+        if json.is_array() {
+            return &mut json[*index];
+        }
+        json.as_object_mut().unwrap().values_mut().nth(*index).unwrap()
+    })
+}
+
+#[test]
+fn a_secret_in_any_text_of_any_format_is_in_no_event_and_no_reject() {
+    let token = token();
+    let mut places = 0;
+    for format in formats() {
+        for line in golden(format).lines() {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let mut found = Vec::new();
+            texts(&record, &mut Vec::new(), &mut found);
+            for at in found {
+                let mut record = record.clone();
+                let text = text_at(&mut record, &at);
+                *text = format!("{} {token}", text.as_str().unwrap()).into();
+                let told = match read(format, Some(record.to_string().as_bytes())) {
+                    Ok(event) => format!("{event:?}"),
+                    Err(reject) => reject.detail + &String::from_utf8(reject.raw).unwrap(),
+                };
+                assert!(!told.contains(&token[..8]), "{format} {at:?}: {told}");
+                places += 1;
+            }
+        }
+    }
+    assert!(500 < places, "{places}");
+}
+
+#[test]
+fn what_a_field_of_a_secrets_name_holds_is_in_no_event() {
+    for (format, from, to) in [
+        (Format::Mcp, "\"vendor_id\":", "\"password\":\"hunter2\",\"vendor_id\":"),
+        (Format::Otel, r#"{\"vendor_id"#, r#"{\"api_key\":\"hunter2\",\"vendor_id"#),
+        (Format::GitHub, "\"operation_type\":", "\"old_secret\":\"hunter2\",\"operation_type\":"),
+        (Format::GitHub, "\"content_type\":", "\"secret\":\"hunter2\",\"content_type\":"),
+        (Format::OpenAi, "\"scopes\":", "\"client_secret\":\"hunter2\",\"scopes\":"),
+        (Format::Teleport, "\"vendor_id\":", "\"token\":\"hunter2\",\"vendor_id\":"),
+        (Format::CloudEvents, "\"vendor\":", "\"passwd\":\"hunter2\",\"vendor\":"),
+        (Format::Anthropic, "\"model\":", "\"session_token\":\"hunter2\",\"model\":"),
+    ] {
+        let text = golden(format).replace("\": ", "\":");
+        let line =
+            text.lines().find(|line| line.contains(from)).unwrap_or_else(|| panic!("{from}"));
+
+        let event = read(format, Some(line.replacen(from, to, 1).as_bytes())).unwrap();
+
+        let told = format!("{event:?}");
+        assert!(!told.contains("hunter2") && told.contains("fp:"), "{format}: {told}");
+    }
+}
+
+#[test]
+fn bodies_and_raw_tokens_are_not_kept_even_where_nothing_recognises_them() {
+    let kubernetes = r#"{"verb":"create","user":{"username":"a"},"objectRef":{"resource":"secrets"},
+        "requestReceivedTimestamp":"2026-03-02T10:00:00Z",
+        "requestObject":{"data":{"db":"aHVudGVyMg=="}},"responseObject":{"data":{"db":"aHVudGVyMg=="}}}"#;
+    let vault = r#"{"time":"2026-03-02T10:00:00Z","auth":{"client_token":"aHVudGVyMg=="},
+        "request":{"operation":"read","path":"kv/x","client_token":"aHVudGVyMg==","data":{"db":"aHVudGVyMg=="}},
+        "response":{"data":{"db":"aHVudGVyMg=="}}}"#;
+    let teleport = r#"{"time":"2026-03-02T10:00:00Z","event":"bot.join","bot_name":"ci","method":"token",
+        "token_name":"aHVudGVyMg==","attributes":{"token":"aHVudGVyMg=="},
+        "db_query":"ALTER ROLE a IDENTIFIED BY aHVudGVyMg==","body":{"x":"aHVudGVyMg=="}}"#;
+    let otel = r#"{"startTimeUnixNano":"1772445603000000000","attributes":[
+        {"key":"gen_ai.agent.id","value":{"stringValue":"a"}},
+        {"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},
+        {"key":"gen_ai.input.messages","value":{"stringValue":"aHVudGVyMg=="}},
+        {"key":"gen_ai.tool.call.result","value":{"stringValue":"aHVudGVyMg=="}}]}"#;
+    for (format, json) in [
+        (Format::Kubernetes, kubernetes),
+        (Format::Vault, vault),
+        (Format::Teleport, teleport),
+        (Format::Otel, otel),
+    ] {
+        let told = format!("{:?}", read(format, Some(json.as_bytes())).unwrap());
+        assert!(!told.contains("aHVudGVyMg"), "{told}");
+    }
+}
+
+#[test]
+fn no_piece_of_a_secret_stays_where_a_text_of_a_vendor_is_cut() {
+    let token = token();
+    for (format, from, cut) in [
+        (Format::Kubernetes, "procure/2.1", 2_048),
+        (Format::Gcp, "storage.objects.get\", \"granted", 4_096),
+        (Format::Okta, "OAuth2 access token is granted", 4_096),
+        (Format::GitHub, "acme/erp", 2_048),
+        (Format::CloudEvents, "//cloudaudit.googleapis.com", 4_096),
+    ] {
+        let text = golden(format);
+        let line =
+            text.lines().find(|line| line.contains(from)).unwrap_or_else(|| panic!("{from}"));
+        let long = format!("{} {token}", "x".repeat(cut - 6));
+        let name_end = from.find('"').unwrap_or(from.len());
+        let to = format!("{long}{}", &from[name_end..]);
+
+        let event = read(format, Some(line.replacen(from, &to, 1).as_bytes())).unwrap();
+
+        let told = format!("{event:?}");
+        assert!(told.contains("xx fp:") && !told.contains("ghp"), "{format}: {told}");
+    }
+}
+
+#[test]
+fn a_record_without_a_time_has_that_of_its_kafka_record_or_is_refused() {
+    let json = r#"{"verb":"get","user":{"username":"a"},"objectRef":{"resource":"pods"}}"#;
+    let topic = Topic::new("audit");
+    let record_time = Some(Timestamp::from_millis(1_772_445_600_000).unwrap());
+    let payload = Some(json.as_bytes());
+    let (partition, offset) = (KafkaPartition(0), Offset(0));
+    let record = RawRecord { topic: &topic, partition, offset, record_time, payload };
+
+    let event = normaliser(Format::Kubernetes).normalise(&record, Timestamp::EPOCH).unwrap();
+    let reject = read(Format::Kubernetes, payload).unwrap_err();
+
+    assert_eq!(Some(event.time), record_time);
+    assert_eq!(event.attributes.get("time_from"), Some("kafka"));
+    assert_eq!(reject.detail, "wanted field `requestReceivedTimestamp`, found none");
+}
+
+#[test]
+fn json_inside_a_text_is_not_read_deeper_than_a_record() {
+    let deep = "[".repeat(100) + &"]".repeat(100);
+    let envelope = serde_json::json!({
+        "specversion": "1.0", "id": "1", "source": "okta", "type": "okta", "data": deep,
+    });
+    let reject = read(Format::CloudEvents, Some(envelope.to_string().as_bytes())).unwrap_err();
+    assert_eq!(reject.reason, RejectReason::TooDeep);
+
+    let call = serde_json::json!({
+        "time": "2026-03-02T10:00:00Z", "jwt.sub": "a", "mcp.method.name": "tools/call",
+        "gen_ai.tool.name": "x", "arguments": deep,
+    });
+    let event = read(Format::Mcp, Some(call.to_string().as_bytes())).unwrap();
+    assert_eq!(event.amount, None);
+}
+
+#[test]
+fn an_id_that_does_not_fit_is_an_attribute_where_it_is_optional_and_a_fault_where_it_is_not() {
+    let long = "x".repeat(600);
+    let json = format!(
+        r#"{{"@timestamp":1772445600000,"action":"a","actor":"jo","agent_session_id":"{long}"}}"#
+    );
+    let event = read(Format::GitHub, Some(json.as_bytes())).unwrap();
+    assert_eq!(event.session_id, None);
+    assert_eq!(event.attributes.get("session_id"), Some(long.as_str()));
+
+    let json = json.replace("\"jo\"", &format!("\"{long}\""));
+    let reject = read(Format::GitHub, Some(json.as_bytes())).unwrap_err();
+    assert_eq!(reject.detail, "`actor`: wanted 1 to 512 bytes, found 600");
+}
+
+#[test]
+fn an_unreadable_time_counts_only_where_no_other_is_readable() {
+    let json = r#"{"published":"x","uuid":"1","eventType":"a","actor":{"id":"jo"}}"#;
+    assert_eq!(
+        read(Format::Okta, Some(json.as_bytes())).unwrap_err().reason,
+        RejectReason::BadField
+    );
+    let json = r#"{"requestReceivedTimestamp":"x","stageTimestamp":"2026-03-02T10:00:00Z","verb":"get",
+        "user":{"username":"a"}}"#;
+    let event = read(Format::Kubernetes, Some(json.as_bytes())).unwrap();
+    assert_eq!(event.time.to_string(), "2026-03-02T10:00:00.000000Z");
+}
+
+#[test]
+fn a_record_full_of_spans_is_read_in_time_and_space_that_its_length_bounds() {
+    let attribute = |n: usize| format!(r#"{{"key":"k{n}","value":{{"intValue":{n}}}}}"#);
+    let resource: Vec<String> = (0..2_000).map(attribute).collect();
+    let circle = |n: usize| format!(r#"{{"spanId":"{n}","parentSpanId":"{}"}}"#, (n + 1) % 2_000);
+    let circle: Vec<String> = (0..2_000).map(circle).collect();
+    let call = r#"{"spanId":"call","parentSpanId":"0","startTimeUnixNano":"1772445603000000000",
+        "attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}}]}"#;
+    let json = format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{call},{},{}]}}]}}]}}"#,
+        resource.join(","),
+        circle.join(","),
+        vec!["{}"; 10_000].join(","),
+    );
+
+    let reject = read(Format::Otel, Some(json.as_bytes())).unwrap_err();
+
+    assert_eq!(reject.reason, RejectReason::NoAgent, "{}", reject.detail);
+}
+
+#[test]
+fn a_kind_is_written_in_small_letters_with_dashes() {
+    for (name, wanted) in [
+        ("PublicClientApp", "public-client-app"),
+        ("AIAgent", "ai-agent"),
+        ("URL Pattern", "url-pattern"),
+        ("scim_directory_sync", "scim-directory-sync"),
+        ("User", "user"),
+        ("", ""),
+    ] {
+        assert_eq!(kebab(name), wanted);
+    }
+}
+
+#[test]
+fn the_vendors_samples_are_events_or_say_what_they_miss() {
+    for (file, format, wanted) in [
+        (
+            "kubernetes-audit",
+            Format::Kubernetes,
+            &[
+                ("wanted an agent in `user.username`, found none", 18),
+                ("wanted field `requestReceivedTimestamp`, found none", 63),
+                ("wanted field `verb`, found none", 6),
+            ][..],
+        ),
+        (
+            "gcp-audit",
+            Format::Gcp,
+            &[
+                ("wanted an agent in `protoPayload.authenticationInfo`, found none", 15),
+                ("wanted field `protoPayload.methodName`, found none", 3),
+                ("`timestamp`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 1),
+                ("wanted field `timestamp`, found none", 20),
+            ][..],
+        ),
+        (
+            "okta-system-log",
+            Format::Okta,
+            &[
+                ("`published`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 2),
+                ("wanted an agent in `actor`, found none", 3),
+                ("wanted field `published`, found none", 5),
+            ][..],
+        ),
+        (
+            "github-audit",
+            Format::GitHub,
+            &[
+                ("`@timestamp`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 2),
+                ("wanted an agent in `actor`, found none", 1),
+                ("wanted field `@timestamp`, found none", 16),
+            ][..],
+        ),
+        ("entra-audit", Format::Entra, &[][..]),
+        ("teleport-audit", Format::Teleport, &[][..]),
+        ("anthropic-activity", Format::Anthropic, &[][..]),
+        ("openai-audit", Format::OpenAi, &[][..]),
+    ] {
+        let Some(path) = sample(&format!("audit-samples/{file}.jsonl"), "the vendor's samples")
+        else {
+            continue;
+        };
+
+        let (events, rejects) = normalise_file(format, &path);
+
+        let records = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert_eq!(events.len() + rejects.len(), records, "{file}");
+        for event in &events {
+            assert_eq!(event.format, format);
+            assert!(!event.action.is_empty(), "{event:?}");
+            assert!(!format!("{event:?}").contains("fp:"), "nothing is a secret: {event:?}");
+        }
+        let mut reasons = BTreeMap::new();
+        for reject in &rejects {
+            *reasons.entry(reject.detail.as_str()).or_insert(0) += 1;
+        }
+        assert_eq!(reasons, wanted.iter().copied().collect(), "{file}");
+    }
+}

@@ -1,0 +1,126 @@
+//! HashiCorp Vault audit entries, requests and responses.
+//!
+//! Invariant: the data of a request or answer is not kept, and a client token only if Vault hashed it:
+//! an audit device may be told to write both raw.
+//!
+//! Source: HashiCorp, *Audit Devices*, `audit/types.go` (entry formats). Hashes join only within one
+//! audit device, whose salt they have.
+
+use schemas::{CredentialKind, Outcome};
+
+use super::draft::{Draft, Needs, Word};
+use super::json::Json;
+use super::{Fault, verdict};
+
+const NEEDS: Needs = Needs { agent: "auth", action: "request.operation", time: "time" };
+
+const UNAUTHENTICATED: &str = "vault:unauthenticated";
+/// How Vault begins the hash of a value.
+const HASH: &str = "hmac-sha256:";
+
+/// What the token's login method knows of its holder, the most telling first.
+const CLASSES: &[&str] = &[
+    "auth.metadata.role_name",
+    "auth.metadata.role",
+    "auth.metadata.service_account_name",
+    "auth.metadata.username",
+];
+
+pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let mut draft = Draft::new(NEEDS, record, &["time"])?;
+    let entry = record.text("type");
+    draft.event_id = match (record.text("request.id"), entry) {
+        // A request and its response are two entries under one id.
+        (Some(id), Some(entry)) => Some(format!("{id}:{entry}").into()),
+        (id, _) => id.map(Into::into),
+    };
+    draft.source = record.text("request.remote_address").map(Into::into);
+    draft.user_agent = record.text("request.headers.user-agent").map(Into::into);
+    // Every token that was made by hand is displayed as `token`: that names nobody.
+    let displayed = record.text("auth.display_name").filter(|name| *name != "token");
+    if let Some(agent) = record.text("auth.entity_id").or(displayed) {
+        draft.agent = Some(agent.into());
+        draft.class = Some(class(record));
+        draft.credential = credential(record);
+    } else if record.at("request").is_some() && credential(record).is_none() {
+        let from = record.text("request.remote_address").unwrap_or("unknown");
+        draft.agent = Some(UNAUTHENTICATED.into());
+        draft.class = Some(UNAUTHENTICATED.into());
+        draft.credential = Some((CredentialKind::Anonymous, format!("anonymous:{from}").into()));
+    } else if let Some((kind, id)) = credential(record) {
+        // A token without an entity has no name but its accessor.
+        draft.agent = Some(format!("token:{id}").into());
+        draft.class = Some(class(record));
+        draft.credential = Some((kind, id));
+    }
+    let path = record.text("request.path");
+    let mount = record
+        .text("request.mount_type")
+        .or_else(|| path.and_then(|path| path.split('/').next()))
+        .filter(|mount| !mount.is_empty());
+    draft.action = record.text("request.operation").map(|operation| {
+        mount.map_or(operation.into(), |mount| format!("{mount}.{operation}").into())
+    });
+    let namespace = record.text("request.namespace.path").map(|path| path.trim_end_matches('/'));
+    draft.resource = path.map(|path| match namespace {
+        Some(namespace) if !namespace.is_empty() => format!("{namespace}/{path}").into(),
+        Some(_) | None => path.into(),
+    });
+    draft.resource_kind = mount.map(Into::into);
+    let error = record.text("error");
+    let is_refused = record.text("auth.policy_results.allowed") == Some("false");
+    draft.outcome = match error {
+        Some(error) => verdict::of_error(error),
+        None if is_refused => Outcome::Denied,
+        None => Outcome::Success,
+    };
+    draft.outcome_reason = error.map(|error| error.trim().to_owned().into());
+    keep(record, &mut draft);
+    Ok(draft)
+}
+
+fn class<'a>(record: &'a Json<'_>) -> Word<'a> {
+    let kind = record.first(&["auth.token_type", "request.client_token_type"]);
+    match (record.first(CLASSES), record.text("auth.display_name"), kind) {
+        (Some(class), ..) => class.into(),
+        (None, Some("root"), _) => "vault:root".into(),
+        (None, _, Some(kind)) => format!("vault:{kind}-token").into(),
+        (None, _, None) => "vault:token".into(),
+    }
+}
+
+fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
+    let accessor = record.first(&["auth.accessor", "request.client_token_accessor"]);
+    let tokens = ["auth.client_token", "request.client_token"];
+    let hashed = tokens.iter().filter_map(|path| record.text(path));
+    let id = accessor.or_else(|| hashed.into_iter().find(|token| token.starts_with(HASH)))?;
+    // A root token alone lives for ever.
+    let is_root = record.text("auth.display_name") == Some("root")
+        || record.list("auth.policies").iter().any(|policy| policy.as_text() == Some("root"));
+    let kind = if is_root { CredentialKind::StaticKey } else { CredentialKind::AccessToken };
+    Some((kind, id.into()))
+}
+
+fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    draft.keep_each(
+        record,
+        &[
+            ("display_name", "auth.display_name"),
+            ("entity_id", "auth.entity_id"),
+            ("entry", "type"),
+            ("issued_accessor", "response.auth.accessor"),
+            ("issued_lease_id", "response.secret.lease_id"),
+            ("issued_wrapped_accessor", "response.wrap_info.wrapped_accessor"),
+            ("mount_accessor", "request.mount_accessor"),
+            ("namespace", "request.namespace.path"),
+            ("policies", "auth.policies"),
+            ("remaining_uses", "auth.remaining_uses"),
+            ("ttl_seconds", "auth.token_ttl"),
+            ("issue_time", "auth.token_issue_time"),
+            ("token_kind", "auth.token_type"),
+        ],
+    );
+    for (name, value) in record.at("auth.metadata").map_or(&[][..], Json::fields) {
+        draft.keep(format!("metadata.{name}"), value.told());
+    }
+}
