@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test check deny fmt bench demo packages python kafka-jars
+.PHONY: help test check deny fmt docs bench demo packages python kafka-jars
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
@@ -35,6 +35,9 @@ deny: ## licences, banned crates and sources, where cargo-deny is installed
 
 fmt: ## formats every source
 	cargo fmt --all
+
+docs: ## rewrites what is generated from the types: docs/tables.md and the JSON schemas
+	SURETY_REWRITE_DOCUMENTS=1 cargo test --workspace --locked --test documents
 
 bench: ## runs the benchmarks (release build)
 	cargo bench --workspace --locked

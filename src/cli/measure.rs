@@ -1,0 +1,105 @@
+//! The arguments of what measures: `surety evaluate` and `surety bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{LakeArg, ReportFormat};
+
+/// Judge labelled streams with the real detector, scoring each row before it is learned, and print how
+/// well it does.
+///
+/// Each file is a stream of its own, plain or gzip; a path of /dev/stdin reads standard input. With
+/// several files the figures are their means, and `files` has those of each. Nothing is written to a
+/// lake, and the configuration is the default one: docs/detection.md says what the figures mean.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  surety evaluate --kind agent-stream streams/*.jsonl.gz --format json
+  surety evaluate --kind agent-stream stream.jsonl --scores scores.csv
+  surety evaluate --kind agent-stream stream.jsonl --without peers
+  unzip -p darpa_original.zip | surety evaluate --kind edges /dev/stdin
+
+Rows of agent-stream: [seconds, agent, purpose, model, session, \"b\"|\"a\", tool, is_write,
+[counterparties], amount|null, error, label]; label 1 malicious, 0 benign, else not scored.
+Rows of edges: source,target,MM/DD/YYYY-HH:MM,label with - for benign; or source target weight seconds.")]
+pub(crate) struct Evaluate {
+    /// What the rows are.
+    #[arg(long, value_enum)]
+    pub(crate) kind: StreamKind,
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write one score per row here, in order: higher is more unusual.
+    #[arg(long, value_name = "OUT.csv")]
+    pub(crate) scores: Option<PathBuf>,
+    /// Leave a part of the detector out, to measure what it is worth.
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) without: Option<Part>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// Kinds of labelled streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamKind {
+    /// Tool calls of agents.
+    AgentStream,
+    /// Edges of a network.
+    Edges,
+}
+
+impl StreamKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AgentStream => "agent-stream",
+            Self::Edges => "edges",
+        }
+    }
+}
+
+/// Parts that an evaluation can leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// No other agent vouches for a counterparty or an action.
+    Peers,
+    /// What was seen once is trusted.
+    Probation,
+    /// Scores are taken for what they say.
+    Calibration,
+}
+
+impl Part {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Peers => "peers",
+            Self::Probation => "probation",
+            Self::Calibration => "calibration",
+        }
+    }
+}
+
+/// Measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Produce N native events, then measure consume to commit with everything on.
+    #[command(after_help = "Examples:
+  surety bench pipeline --events 1000000 --agents 100000 --format json
+  surety bench pipeline --bootstrap-servers localhost:9092     a real broker instead of the embedded one")]
+    Pipeline(BenchPipeline),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchPipeline {
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    pub(crate) events: u64,
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10..))]
+    pub(crate) agents: u32,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// A real broker; the topic is made and deleted [default: the embedded broker].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) bootstrap_servers: Option<String>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) lake: LakeArg,
+}
