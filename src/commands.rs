@@ -51,6 +51,12 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     runtime.block_on(dispatch(cli.command, &config))
 }
 
+/// A value as it is typed on the command line.
+fn typed(value: &impl clap::ValueEnum) -> String {
+    let typed = value.to_possible_value().expect("no value of ours is skipped");
+    typed.get_name().to_owned()
+}
+
 async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
     match command {
         Command::Demo(args) => Box::pin(demo::run(args, config, shutdown_on_signal()?)).await,

@@ -117,8 +117,17 @@ fn encode_each(
         return Ok(Vec::new());
     }
     let order = sorted(table, batches)?;
+    let months = by_month(table, batches, order)?;
+    // The columns are made one for each month: of several months, once for all.
+    let joined;
+    let batches = if months.len() == 1 {
+        batches
+    } else {
+        joined = concat_batches(&schema, batches)?;
+        std::slice::from_ref(&joined)
+    };
     let mut files = Vec::new();
-    for (month, order) in by_month(table, batches, order)? {
+    for (month, order) in months {
         let part = taken(&schema, batches, order)?;
         sees(&part);
         let part = without_month(table, &part)?;

@@ -17,7 +17,7 @@ use schemas::{Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Tim
 
 use crate::log::{TableLog, Version};
 use crate::rows::{
-    Delivery, RegistryRows, SealRow, decode_deliveries, decode_registry, decode_seals,
+    Delivery, RegistryRows, RowError, SealRow, decode_deliveries, decode_registry, decode_seals,
 };
 use crate::{Advance, CommitError, EncodeError, Lake, LakeError, SequenceRange};
 
@@ -61,14 +61,8 @@ impl Lake {
     ///
     /// [`LakeError`].
     pub async fn read_deliveries_since(&self, time: Timestamp) -> Result<Vec<Delivery>, LakeError> {
-        let table = Table::Deliveries;
         let micros = ScalarValue::TimestampMicrosecond(Some(time.as_micros()), Some("UTC".into()));
-        let mut deliveries = Vec::new();
-        for batch in self.read(table, col("time").gt_eq(lit(micros))).await? {
-            let decoded = decode_deliveries(&batch);
-            deliveries.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
-        }
-        Ok(deliveries)
+        self.read_as(Table::Deliveries, col("time").gt_eq(lit(micros)), decode_deliveries).await
     }
 
     /// Makes the table of edges out of the events, in a lake that has events and no such table.
@@ -116,12 +110,8 @@ impl Lake {
     ///
     /// [`LakeError`].
     pub async fn read_seals_from(&self, start: i64) -> Result<Vec<SealRow>, LakeError> {
-        let table = Table::Seals;
-        let mut seals = Vec::new();
-        for batch in self.read(table, col("sequence").gt_eq(lit(start))).await? {
-            let decoded = decode_seals(&batch);
-            seals.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
-        }
+        let wanted = col("sequence").gt_eq(lit(start));
+        let mut seals = self.read_as(Table::Seals, wanted, decode_seals).await?;
         seals.sort_by_key(|seal| seal.sequence);
         Ok(seals)
     }
@@ -142,12 +132,7 @@ impl Lake {
     ///
     /// [`LakeError`].
     pub async fn read_registry(&self) -> Result<Vec<RegistryChange>, LakeError> {
-        let table = Table::RegistryChanges;
-        let mut changes = Vec::new();
-        for batch in self.read(table, lit(true)).await? {
-            let decoded = decode_registry(&batch);
-            changes.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
-        }
+        let mut changes = self.read_as(Table::RegistryChanges, lit(true), decode_registry).await?;
         changes.sort_by_cached_key(|change| (change.recorded_at, change.change_id()));
         Ok(changes)
     }
@@ -188,6 +173,21 @@ impl Lake {
         let advance = Advance::of_sequence(SequenceRange { start, end });
         handle.append(vec![rows.finish()], &advance, now).await?;
         Ok(count)
+    }
+
+    /// As [`read`](Self::read), as values of ours.
+    async fn read_as<T>(
+        &self,
+        table: Table,
+        wanted: Expr,
+        decode: impl Fn(&RecordBatch) -> Result<Vec<T>, RowError>,
+    ) -> Result<Vec<T>, LakeError> {
+        let mut values = Vec::new();
+        for batch in self.read(table, wanted).await? {
+            let decoded = decode(&batch);
+            values.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
+        }
+        Ok(values)
     }
 
     /// The rows of a small table, or those of a large one that are `wanted`.

@@ -47,15 +47,6 @@ pub(crate) enum StreamKind {
     Edges,
 }
 
-impl StreamKind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::AgentStream => "agent-stream",
-            Self::Edges => "edges",
-        }
-    }
-}
-
 /// Parts that an evaluation can leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
@@ -65,16 +56,6 @@ pub(crate) enum Part {
     Probation,
     /// Scores are taken for what they say.
     Calibration,
-}
-
-impl Part {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Peers => "peers",
-            Self::Probation => "probation",
-            Self::Calibration => "calibration",
-        }
-    }
 }
 
 /// Measure.

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::typed;
 use crate::cli::{Evaluate, Part, ReportFormat, StreamKind};
 use crate::exit::{Exit, Failure};
 use crate::terminal;
@@ -144,8 +145,8 @@ fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)]) -> Value {
         [one] => one.clone(),
         all => mean(all),
     };
-    answer["kind"] = json!(args.kind.name());
-    answer["without"] = json!(args.without.map(Part::name));
+    answer["kind"] = json!(typed(&args.kind));
+    answer["without"] = json!(args.without.as_ref().map(typed));
     answer["files"] = reports
         .iter()
         .zip(values)

@@ -11,7 +11,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::ValueEnum as _;
 use detect::webhook::Counts;
 use ingest::{Normaliser, Replay as ReplaySource};
 use schemas::Topic;
@@ -19,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::progress_bar;
 use super::wiring::{self, Locations};
+use super::{progress_bar, typed};
 use crate::cli::{RecordFormat, Replay, ReportFormat};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -83,8 +82,7 @@ pub(super) async fn run(
 /// `replay.<format>.<first 16 digits of the content's hash>`.
 fn topic_of(path: &Path, format: RecordFormat) -> Result<Topic, Failure> {
     let hash = ingest::content_hash(path).map_err(of_source)?;
-    let format = format.to_possible_value();
-    let format = format.as_ref().map_or("unknown", |value| value.get_name());
+    let format = typed(&format);
     Ok(Topic::new(&format!("replay.{format}.{}", &hash[..16])))
 }
 

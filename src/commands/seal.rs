@@ -63,12 +63,7 @@ fn public_key(
             Failure::new(Exit::Usage, error).while_doing("read --key".to_owned())
         });
     }
-    let configured = config.seal.key_file.get_ref();
-    let path = if configured.as_os_str().is_empty() {
-        locations.state.join("seal.key")
-    } else {
-        configured.clone()
-    };
+    let path = wiring::key_path(config.seal.key_file.get_ref(), &locations.state, wiring::SEAL_KEY);
     if !path.exists() {
         let text = format!(
             "wanted --key with the lake's public key, since there is no private one at {}",

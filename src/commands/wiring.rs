@@ -27,6 +27,8 @@ use crate::pipeline::{Readers, Route, Routes, of_lake};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
+/// Name of the seals' key in the state's folder.
+pub(crate) const SEAL_KEY: &str = "seal.key";
 
 /// Where the lake and the local state are.
 #[derive(Debug)]
@@ -98,18 +100,24 @@ pub(crate) fn open_lake(locations: &Locations) -> Result<Lake, Failure> {
 
 /// The redactor with the configured key, or with one that is made at the first start.
 pub(crate) fn redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
-    let configured = config.redaction.key_file.get_ref();
-    if configured.as_os_str().is_empty() {
-        let path = state.join("redaction.key");
-        if !path.exists() {
-            make_key(&path).map_err(|error| {
-                Failure::new(Exit::Unavailable, error)
-                    .while_doing(format!("make the key {}", path.display()))
-            })?;
-        }
-        return read_key(&path);
+    read_key(&made_key(config.redaction.key_file.get_ref(), state, "redaction.key")?)
+}
+
+/// Where a key is: at the configured path, else under this name in the state's folder.
+pub(crate) fn key_path(configured: &Path, state: &Path, name: &str) -> PathBuf {
+    if configured.as_os_str().is_empty() { state.join(name) } else { configured.to_owned() }
+}
+
+/// The path of a key, which is made if it is ours and not there yet.
+fn made_key(configured: &Path, state: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = key_path(configured, state, name);
+    if configured.as_os_str().is_empty() && !path.exists() {
+        make_key(&path).map_err(|error| {
+            Failure::new(Exit::Unavailable, error)
+                .while_doing(format!("make the key {}", path.display()))
+        })?;
     }
-    read_key(configured)
+    Ok(path)
 }
 
 fn read_key(path: &Path) -> Result<Redactor, Failure> {
@@ -130,19 +138,7 @@ fn read_key(path: &Path) -> Result<Redactor, Failure> {
 
 /// The key of the seals: the configured one, or one that is made at the first start.
 pub(crate) fn seal_key(config: &Config, state: &Path) -> Result<Arc<SealKey>, Failure> {
-    let configured = config.seal.key_file.get_ref();
-    let path = if configured.as_os_str().is_empty() {
-        let path = state.join("seal.key");
-        if !path.exists() {
-            make_key(&path).map_err(|error| {
-                Failure::new(Exit::Unavailable, error)
-                    .while_doing(format!("make the key {}", path.display()))
-            })?;
-        }
-        path
-    } else {
-        configured.clone()
-    };
+    let path = made_key(config.seal.key_file.get_ref(), state, SEAL_KEY)?;
     read_seal_key(&config.seal.name, &path).map(Arc::new)
 }
 

@@ -142,19 +142,15 @@ impl Buffer {
 
     /// The events, which stay here. No row is copied: the builders become columns, and new ones begin.
     pub(super) fn events(&mut self) -> Vec<RecordBatch> {
-        if !self.events.is_empty() {
-            self.done_bytes += self.events.bytes();
-            self.done.push(self.events.finish());
-        }
+        self.close_batch();
         self.done.clone()
     }
 
-    /// Makes columns of the builders once they have enough rows.
+    /// Makes columns of the builders, if there are rows.
     fn close_batch(&mut self) {
-        if ROWS_PER_BATCH <= self.events.len() {
+        if !self.events.is_empty() {
             self.done_bytes += self.events.bytes();
             self.done.push(self.events.finish());
-            self.events = EventRows::with_capacity(ROWS_PER_BATCH);
         }
     }
 
@@ -224,7 +220,10 @@ impl<S: Source> Pipeline<S> {
         for reject in &rejects {
             self.buffer.rejects.push(reject);
         }
-        self.buffer.close_batch();
+        if ROWS_PER_BATCH <= self.buffer.events.len() {
+            self.buffer.close_batch();
+            self.buffer.events = EventRows::with_capacity(ROWS_PER_BATCH);
+        }
         self.buffer.cover(batch, &self.parts.readers);
         let counts = Counts {
             records: batch.len() as u64,

@@ -127,6 +127,18 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Takes what was reached: the first that has a name, with its kind.
+    pub(super) fn reach(
+        &mut self,
+        places: impl IntoIterator<Item = (Option<&'a str>, &'static str)>,
+    ) {
+        let found = places.into_iter().find_map(|(name, kind)| Some((name?, kind)));
+        if let Some((name, kind)) = found {
+            self.resource = Some(name.into());
+            self.resource_kind = Some(kind.into());
+        }
+    }
+
     /// Takes amount and counterparty from the arguments of a tool, and keeps these.
     pub(super) fn stake(&mut self, arguments: &'a Json<'_>) {
         self.keep("arguments", arguments.told());

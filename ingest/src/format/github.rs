@@ -66,11 +66,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ("org", "organization"),
         ("business", "enterprise"),
     ];
-    if let Some((name, kind)) = places.iter().find_map(|(at, kind)| Some((record.text(at)?, *kind)))
-    {
-        draft.resource = Some(name.into());
-        draft.resource_kind = Some(kind.into());
-    }
+    draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     (draft.outcome, draft.outcome_reason) = outcome(record, action.unwrap_or_default());
     draft.keep_rest(record, KNOWN);
     Ok(draft)

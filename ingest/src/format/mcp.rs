@@ -185,10 +185,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let asked = record.first(&["PromptGetName", "mcp.prompt.name"]);
     let named =
         [(read, "mcp_resource"), (tool, "mcp_tool"), (asked, "mcp_prompt"), (server, "mcp_server")];
-    if let Some((name, kind)) = named.iter().find_map(|(name, kind)| Some(((*name)?, *kind))) {
-        draft.resource = Some(name.into());
-        draft.resource_kind = Some(kind.into());
-    }
+    draft.reach(named);
     draft.counterparty = server.map(|server| ("mcp_server".into(), server.into()));
     let Some(arguments) = ARGUMENTS.iter().find_map(|path| record.at(path)) else { return };
     draft.stake(arguments);

@@ -113,10 +113,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         (attributes.text("gen_ai.data_source.id"), "data_source"),
         (attributes.text("gen_ai.request.model"), "model"),
     ];
-    if let Some((name, kind)) = resources.iter().find_map(|(name, kind)| Some(((*name)?, *kind))) {
-        draft.resource = Some(name.into());
-        draft.resource_kind = Some(kind.into());
-    }
+    draft.reach(resources);
     let others = [
         ("server.address", "host"),
         ("peer.service", "service"),

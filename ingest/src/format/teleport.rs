@@ -110,11 +110,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ("server_id", "server"),
         ("name", "object"),
     ];
-    if let Some((name, kind)) = places.iter().find_map(|(at, kind)| Some((record.text(at)?, *kind)))
-    {
-        draft.resource = Some(name.into());
-        draft.resource_kind = Some(kind.into());
-    }
+    draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     let app = record.first(&["app_uri", "app_public_addr", "db_uri", "uri"]).and_then(host);
     draft.counterparty = match (record.text("dst_addr").or(app), record.text("target.user")) {
         (Some(host), _) => Some(("host".into(), host.into())),

@@ -29,6 +29,8 @@ const RENUMBERINGS_MAX: u32 = 10;
 pub struct Sealer {
     lake: Lake,
     key: Arc<SealKey>,
+    /// The lake's identity: the id of its events, which never changes; `None` until it was asked for.
+    lake_id: Option<String>,
     table: TableHandle,
     /// The hash of the newest seal's note.
     previous: super::Hash,
@@ -57,6 +59,7 @@ impl Sealer {
         let mut sealer = Self {
             lake: lake.clone(),
             key,
+            lake_id: None,
             // The number is taken before the rows are read, so that none is missed.
             table: lake.table(Table::Seals).await?,
             previous: NOTHING,
@@ -161,10 +164,20 @@ impl Sealer {
         Ok(Some(Made { version, ranges, tree, files }))
     }
 
+    /// Opening the table lists its log: once is enough.
+    async fn lake_id(&mut self) -> Result<String, LakeError> {
+        if let Some(id) = &self.lake_id {
+            return Ok(id.clone());
+        }
+        let events = self.lake.table(Table::Events).await?;
+        let id = events.id().expect("a table with commits has an id").to_owned();
+        self.lake_id = Some(id.clone());
+        Ok(id)
+    }
+
     /// Adds a seal to the chain, unless another worker has sealed the same commit.
     async fn append(&mut self, made: Made, now: Timestamp) -> Result<(), CommitError> {
-        let events = self.lake.table(Table::Events).await?;
-        let lake = events.id().expect("a table with commits has an id").to_owned();
+        let lake = self.lake_id().await?;
         let mut renumberings = 0;
         while made.version >= self.below && !self.sealed.contains(&made.version) {
             let start = self.table.sequence();
