@@ -56,7 +56,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("parquet", &["lake", "query"]),
     ("proptest", EVERYONE),
     ("rand_chacha", &["simulate"]),
-    ("rayon", &["lake", "ingest", "detect", "surety"]),
+    ("rayon", &["ingest", "detect", "surety"]),
     ("rdkafka", &["ingest"]),
     ("redb", &["detect"]),
     ("reedline", &["query"]),

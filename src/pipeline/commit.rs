@@ -262,11 +262,12 @@ fn encoded(
             return (Ok(known), Duration::ZERO);
         }
         let encoding = tokio::task::spawn_blocking(move || {
-            let (encoded, tree) = rayon::join(
-                || lake::encode_events(&events, &uses),
-                || Tree::of(&events, std::slice::from_ref(&rejects), &uses),
-            );
-            let encoded = encoded.map(|(files, edges)| Encoded { files, edges, tree });
+            // One after the other, here: rayon's threads are those of the micro-batches, which must
+            // not wait for a commit.
+            let encoded = lake::encode_events(&events, &uses).map(|(files, edges)| {
+                let tree = Tree::of(&events, std::slice::from_ref(&rejects), &uses);
+                Encoded { files, edges, tree }
+            });
             (encoded, started.elapsed())
         });
         encoding.await.expect("encoding does not panic")

@@ -16,14 +16,10 @@ use arrow::array::{
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
-use rayon::prelude::*;
 use schemas::{KafkaPartition, Offset, Table};
 
 use super::merkle::{self, Hash};
 use crate::Advance;
-
-/// Fewer rows than this are not worth a second thread (a row costs about half a microsecond).
-const ROWS_PER_TASK_MIN: usize = 1_024;
 
 /// Where a record stood: by this the leaves of a commit are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +142,8 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// Each row's place with its leaf, in the order of the rows. `rows` has the table's columns, with or
 /// without `month`.
+///
+/// Runs on the caller's thread: the threads that micro-batches are spread over must stay free.
 pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
     let columns: Vec<Values<'_>> = table
         .columns()
@@ -156,23 +154,20 @@ pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
     let topics = rows["topic"].as_string::<i32>();
     let partitions = rows["kafka_partition"].as_primitive::<Int32Type>();
     let offsets = rows["kafka_offset"].as_primitive::<Int64Type>();
-    let leaf_of = |form: &mut Vec<u8>, row: usize| {
+    let mut form = Vec::new();
+    let leaf_of = |row: usize| {
         form.clear();
         form.extend(table.name().as_bytes());
         form.push(0);
         for column in &columns {
-            column.write(row, form);
+            column.write(row, &mut form);
         }
         let place = Place {
             topic: topics.value(row).to_owned(),
             partition: KafkaPartition(partitions.value(row)),
             offset: Offset(offsets.value(row)),
         };
-        (place, merkle::leaf(form))
+        (place, merkle::leaf(&form))
     };
-    (0..rows.num_rows())
-        .into_par_iter()
-        .with_min_len(ROWS_PER_TASK_MIN)
-        .map_init(Vec::new, leaf_of)
-        .collect()
+    (0..rows.num_rows()).map(leaf_of).collect()
 }
