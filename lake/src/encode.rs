@@ -49,6 +49,14 @@ pub struct EncodedFile {
 }
 
 impl EncodedFile {
+    /// A stored file as it was when it was encoded; `rows` are all of it.
+    pub(crate) fn again(table: Table, path: String, bytes: Bytes, rows: &RecordBatch) -> Self {
+        let folder = path.split_once('/').map(|(folder, _)| folder);
+        let month = folder.and_then(|folder| folder.strip_prefix("month=")).map(str::to_owned);
+        let statistics = statistics::of(table, rows);
+        Self { path, month, bytes, rows: rows.num_rows(), statistics }
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }

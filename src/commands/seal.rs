@@ -29,7 +29,7 @@ pub(super) async fn verify(args: Verify, config: &Config) -> Result<Exit, Failur
     let head = args.head.as_deref().map(read_head).transpose()?;
     let lake = wiring::open_lake(&locations)?;
     let bar = bar();
-    let scope = Scope { seals: args.seals.clone(), head };
+    let scope = Scope { seals: args.seals.clone(), heads: head.into_iter().collect() };
     let verified = lake::seal::verify(&lake, &key, &scope, |done, all| {
         bar.set_length(all);
         bar.set_position(done);
@@ -95,6 +95,7 @@ fn as_json(verified: &Verified, key: &PublicKey) -> serde_json::Value {
         "seals": verified.seals,
         "records": verified.records,
         "files": verified.files,
+        "unsealed": verified.unsealed,
         "key": key.to_string(),
         "flaws": verified.flaws.iter().map(flaw).collect::<Vec<_>>(),
     })
