@@ -4,6 +4,7 @@
 //! configuration are resolved in `commands.rs`.
 
 mod measure;
+mod seal;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::LogFilter;
 pub(crate) use measure::{Bench, BenchPipeline, Evaluate, Part, StreamKind};
+pub(crate) use seal::Seal;
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
 #[derive(Debug, Parser)]
@@ -219,37 +221,14 @@ pub(crate) struct Verify {
     /// A seal that was kept elsewhere, as `surety seal head` prints it: it must be in the chain.
     #[arg(long, value_name = "FILE")]
     pub(crate) head: Option<PathBuf>,
+    /// A witness, by its name in the configuration or its folder or URL: all it keeps must be in the chain.
+    #[arg(long, value_name = "NAME-OR-URL")]
+    pub(crate) witness: Vec<String>,
     /// Hash only the records of these seals again; the chain is always verified whole.
     #[arg(long, value_name = "FIRST..=LAST", value_parser = seal_range)]
     pub(crate) seals: Option<std::ops::RangeInclusive<i64>>,
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
-}
-
-/// The key and the newest seal, for those who verify elsewhere.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Seal {
-    /// Print the public key.
-    #[command(after_help = "Examples:
-  surety seal key > surety.pub")]
-    Key {
-        #[command(flatten)]
-        lake: LakeArg,
-    },
-    /// Print the newest seal: keep it where the operator of the lake cannot change it.
-    #[command(after_help = "Examples:
-  surety seal head | ssh witness 'cat >> heads.txt'")]
-    Head {
-        #[command(flatten)]
-        lake: LakeArg,
-    },
-    /// Seal commits that have no seal, as after a crash; `surety run` does so too.
-    #[command(after_help = "Examples:
-  surety seal catch-up --lake ./surety-data")]
-    CatchUp {
-        #[command(flatten)]
-        lake: LakeArg,
-    },
 }
 
 /// What is known of agents, sponsors and credentials.

@@ -228,6 +228,20 @@ pub(crate) struct Redaction {
 pub(crate) struct Seal {
     pub(crate) name: String,
     pub(crate) key_file: Spanned<PathBuf>,
+    /// Time between two heads that witnesses are told.
+    pub(crate) witness_ms: Millis,
+    #[serde(default)]
+    pub(crate) witnesses: Vec<Spanned<Witness>>,
+}
+
+/// One place outside the lake that keeps its heads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Witness {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) options: BTreeMap<String, String>,
 }
 
 /// One endpoint that receives findings.

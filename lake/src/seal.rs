@@ -10,10 +10,11 @@
 //! - `merkle.rs`: the tree; `leaf.rs`: the canonical form of a row; `note.rs`: signatures;
 //! - [`SealChain`], [`SealedRecords`] (`proof.rs`): what proves a row to an outsider;
 //! - [`Sealer`] (`sealer.rs`): makes seals, of a commit's rows while they are in memory, or of the lake;
+//! - [`Witness`] (`witness.rs`): keeps heads outside the lake;
 //! - [`verify`](verify()) (`verify.rs`): makes them again and compares.
 //!
-//! What it does not prove: who has the key and every copy can write another history. Keep the newest
-//! seal where the operator cannot reach it; `surety verify --head` compares with it.
+//! What it does not prove: who has the key and every copy can write another history. That is what
+//! witnesses are for, and `surety verify --head`. docs/evidence.md has the format and the limits.
 
 mod cover;
 mod leaf;
@@ -22,6 +23,7 @@ mod note;
 mod proof;
 mod sealer;
 mod verify;
+mod witness;
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -31,11 +33,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemas::{KafkaPartition, Offset, OffsetRange, Table, Timestamp, Topic};
 
-pub use self::merkle::{Hash, inclusion_proof, is_included};
+pub use self::leaf::{Place, leaves};
+pub(crate) use self::merkle::sha256;
+pub use self::merkle::{Hash, inclusion_proof, is_included, node, root_of};
 pub use self::note::{InvalidKey, NoteError, PublicKey, SealKey};
-pub use self::proof::{Inclusion, Link, SealChain, SealedRecords, leaf_of};
+pub use self::proof::{Inclusion, Link, SealChain, SealedRecords};
 pub use self::sealer::{Rows, Sealed, Sealer};
-pub use self::verify::{Flaw, Scope, Verified, verify};
+pub use self::verify::{Flaw, Kept, Scope, Verified, verify};
+pub use self::witness::{Witness, WitnessError};
 use crate::{Advance, RowError, Version};
 
 /// The tables whose logs are sealed: those that answers about people rest on.
@@ -93,7 +98,7 @@ pub struct SealedFile {
 
 impl SealedFile {
     pub(crate) fn of(path: &str, bytes: &[u8]) -> Self {
-        Self { path: path.to_owned(), bytes: bytes.len() as u64, hash: merkle::sha256(&[bytes]) }
+        Self { path: path.to_owned(), bytes: bytes.len() as u64, hash: sha256(&[bytes]) }
     }
 }
 
@@ -149,7 +154,7 @@ impl Seal {
 
 /// The hash by which the next seal names a note: SHA-256 of its bytes, signature and all.
 pub fn hash_of(note: &str) -> Hash {
-    merkle::sha256(&[note.as_bytes()])
+    sha256(&[note.as_bytes()])
 }
 
 fn read(text: &str) -> Option<Seal> {
@@ -245,7 +250,7 @@ fn sorted_leaves(
     events: &[RecordBatch],
     rejects: &[RecordBatch],
     advance: &Advance,
-) -> Result<(Vec<(leaf::Place, Hash)>, u64), RowError> {
+) -> Result<(Vec<(Place, Hash)>, u64), RowError> {
     let mut leaves = Vec::new();
     for rows in events {
         leaves.extend(leaf::leaves(Table::Events, rows)?);

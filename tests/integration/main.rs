@@ -14,6 +14,7 @@
 mod broker;
 mod cli;
 mod demo;
+mod evidence;
 mod exactly_once;
 mod faults;
 mod foreign;

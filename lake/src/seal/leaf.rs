@@ -23,10 +23,10 @@ use crate::{Advance, RowError};
 
 /// Where a record stood: by this the leaves of a commit are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) partition: KafkaPartition,
-    pub(crate) offset: Offset,
+pub struct Place {
+    pub topic: String,
+    pub partition: KafkaPartition,
+    pub offset: Offset,
 }
 
 impl Place {
@@ -141,15 +141,15 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes);
 }
 
-/// Each row's place with its leaf, in the order of the rows. `rows` has the table's columns, with or
-/// without `month`.
+/// Each row's place with its leaf, in the order of the rows. `rows` has the columns of `table` (events
+/// or rejects), with or without `month`.
 ///
 /// Runs on the caller's thread: the threads that micro-batches are spread over must stay free.
 ///
 /// # Errors
 ///
 /// [`RowError::Column`] if a column is missing or has another type.
-pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, RowError> {
+pub fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, RowError> {
     let mut columns = Vec::new();
     for column in table.columns() {
         if Some(column.name) == table.month_column() {

@@ -24,12 +24,13 @@ pub(crate) fn leaf(content: &[u8]) -> Hash {
     sha256(&[&LEAF, content])
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
+/// The hash of a node over two subtrees.
+pub fn node(left: &Hash, right: &Hash) -> Hash {
     sha256(&[&NODE, left, right])
 }
 
 /// The root over leaves in this order; of none, the hash of nothing.
-pub(crate) fn root_of(leaves: &[Hash]) -> Hash {
+pub fn root_of(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => sha256(&[]),
         [one] => *one,

@@ -4,7 +4,7 @@
 //! computes the leaf from the row, the root from the proof, and believes the signed note alone.
 //!
 //! The way from a row to the newest head, all of it checked without the lake:
-//! 1. [`leaf_of`] the row, and [`Inclusion::leads_to`] the root in the note of its seal;
+//! 1. the leaf is made of the row ([`leaves`](super::leaves)), and [`Inclusion::leads_to`] the root in the note of its seal;
 //! 2. the note is opened with the public key ([`PublicKey::open`](super::PublicKey::open));
 //! 3. each note of [`SealChain::from`] names the [`hash_of`](super::hash_of) the one before it, up to
 //!    the head, which a witness holds too.
@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use schemas::{Offset, OffsetRange, Position, Table};
 
 use super::Seal;
-use super::leaf::{self, Place};
+use super::leaf::Place;
 use super::merkle::{self, Hash, Nodes};
 use super::note;
 use super::sealer;
@@ -159,7 +159,7 @@ impl SealedRecords {
 pub struct Inclusion {
     /// Number of the leaf, from 0, in the order of topic, partition and offset.
     pub index: u64,
-    /// Computed by whoever verifies, from the row: see [`leaf_of`].
+    /// Computed by whoever verifies, from the row: see [`leaves`](super::leaves).
     pub leaf: Hash,
     /// The hashes beside the way to the root, from the bottom up (RFC 6962, section 2.1.1).
     pub path: Vec<Hash>,
@@ -174,14 +174,4 @@ impl Inclusion {
         };
         merkle::is_included(self.leaf, index, records, &self.path, &seal.root)
     }
-}
-
-/// The leaf of each row of `rows`, which has the columns of `table` (events or rejects), with or
-/// without `month`. The canonical form is described in docs/evidence.md.
-///
-/// # Errors
-///
-/// [`RowError::Column`] if a column is missing or has another type.
-pub fn leaf_of(table: Table, rows: &RecordBatch) -> Result<Vec<Hash>, RowError> {
-    Ok(leaf::leaves(table, rows)?.into_iter().map(|(_, hash)| hash).collect())
 }

@@ -70,6 +70,15 @@ pub struct Scope {
     pub seals: Option<RangeInclusive<i64>>,
     /// Notes that were kept elsewhere, and must be in the chain.
     pub heads: Vec<String>,
+    /// What witnesses keep.
+    pub witnesses: Vec<Kept>,
+}
+
+/// What a witness keeps, of this lake and maybe of others.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    pub witness: String,
+    pub notes: Vec<String>,
 }
 
 impl Flaw {
@@ -131,7 +140,8 @@ pub async fn verify(
     let chain = Chain::follow(&seals, key, events.id(), &mut verified.flaws);
     verified.seals = seals.len() as u64;
     verified.head = seals.last().map(|stored| stored.row.note.clone());
-    chain.check_heads(&seals, &scope.heads, &mut verified.flaws);
+    chain::check_heads(&seals, &scope.heads, &mut verified.flaws);
+    chain.check_witnesses(&seals, key, events.id(), &scope.witnesses, &mut verified.flaws);
     chain.check_logs(&histories, &mut verified.flaws);
     for history in histories.values() {
         checkpoint::check(history, &chain.seals, &mut verified.flaws).await;

@@ -75,10 +75,6 @@ impl Storage {
         self.inner.put(&Path::from(path), bytes.into()).await.unwrap();
     }
 
-    pub(crate) async fn remove(&self, path: &str) {
-        self.inner.delete(&Path::from(path)).await.unwrap();
-    }
-
     fn check(&self) -> Result<()> {
         if self.is_down.load(Ordering::Acquire) { Err(lost()) } else { Ok(()) }
     }

@@ -88,7 +88,7 @@ fn event(partition: KafkaPartition, offset: i64) -> StampedEvent {
         position,
         ingested_at: now(),
         sponsor_id: None,
-        trace_status: TraceStatus::Gap,
+        trace_status: TraceStatus::Orphaned,
         trace_confidence: 0.25,
     }
 }

@@ -7,10 +7,11 @@ use ring::digest::{Context, SHA256};
 use schemas::{KafkaPartition, OffsetRange, Table, Topic};
 
 use super::super::merkle::Hash;
+use super::super::note::text_of;
 use super::super::{NOTHING, PublicKey, Seal, SealedLog, hash_of};
 use super::history::{History, path_of};
 use super::records::{Rejects, read_named};
-use super::{Flaw, Verified};
+use super::{Flaw, Kept, Verified};
 use crate::Version;
 use crate::rows::{SealRow, decode_seals, seal_row};
 
@@ -97,20 +98,41 @@ impl Chain {
         logs.filter(|log| log.table == table).map(|log| log.end).max().unwrap_or(0)
     }
 
-    /// The chain holds what was kept elsewhere.
-    #[expect(clippy::unused_self, reason = "it is the chain's part to know its heads")]
-    pub(super) fn check_heads(&self, stored: &[Stored], heads: &[String], flaws: &mut Vec<Flaw>) {
-        for head in heads {
-            let is_held = stored.iter().any(|stored| stored.row.note.trim_end() == head.trim_end());
-            if is_held {
-                continue;
+    /// The chain holds what witnesses keep of this lake, and each keeps something of it.
+    pub(super) fn check_witnesses(
+        &self,
+        stored: &[Stored],
+        key: &PublicKey,
+        lake: Option<&str>,
+        witnesses: &[Kept],
+        flaws: &mut Vec<Flaw>,
+    ) {
+        let lake = lake.or_else(|| self.seals.first().map(|seal| seal.lake.as_str()));
+        for Kept { witness, notes } in witnesses {
+            let mut is_known = false;
+            for note in notes {
+                let said = text_of(note).and_then(Seal::parse);
+                let Ok(seal) = said else {
+                    let what = format!("the witness {witness} keeps a note that is no seal");
+                    flaws.push(Flaw::of(Table::Seals, what));
+                    continue;
+                };
+                if lake.is_some_and(|lake| lake != seal.lake) {
+                    continue;
+                }
+                is_known = true;
+                let flaw = |what: String| Flaw::of(Table::Seals, what).in_seal(seal.sequence);
+                if let Err(error) = key.open(note) {
+                    flaws.push(flaw(format!("of what the witness {witness} keeps: {error}")));
+                } else if !holds(stored, note) {
+                    let what = format!("the chain does not hold what the witness {witness} keeps");
+                    flaws.push(flaw(what));
+                }
             }
-            let kept = super::super::note::text_of(head).and_then(Seal::parse);
-            let flaw = Flaw::of(Table::Seals, "the chain does not hold the head that was kept");
-            flaws.push(match kept {
-                Ok(kept) => flaw.in_seal(kept.sequence),
-                Err(_) => flaw,
-            });
+            if !is_known {
+                let what = format!("the witness {witness} keeps no head of this lake");
+                flaws.push(Flaw::of(Table::Seals, what));
+            }
         }
     }
 
@@ -175,6 +197,21 @@ impl Chain {
             }
         }
     }
+}
+
+/// The chain holds what was kept elsewhere.
+pub(super) fn check_heads(stored: &[Stored], heads: &[String], flaws: &mut Vec<Flaw>) {
+    for head in heads.iter().filter(|head| !holds(stored, head)) {
+        let flaw = Flaw::of(Table::Seals, "the chain does not hold the head that was kept");
+        flaws.push(match text_of(head).and_then(Seal::parse) {
+            Ok(kept) => flaw.in_seal(kept.sequence),
+            Err(_) => flaw,
+        });
+    }
+}
+
+fn holds(stored: &[Stored], note: &str) -> bool {
+    stored.iter().any(|stored| stored.row.note.trim_end() == note.trim_end())
 }
 
 /// What is wrong with the entries that a seal names.
