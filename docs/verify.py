@@ -150,26 +150,28 @@ class Log:
     """The Delta log of a table: its entries, and the files that they leave."""
 
     def __init__(self, lake, table, flaws):
-        self.folder, self.table, self.entries, self.files = lake / table, table, {}, {}
+        self.folder, self.table, self.id = lake / table, table, None
+        self.entries, self.files, self.commits = {}, {}, set()
         for path in sorted((self.folder / "_delta_log").glob("*.json")):
             content = path.read_bytes()
             self.entries[int(path.stem)] = sha256(content)
             try:
-                actions = [json.loads(line) for line in content.splitlines() if line]
-            except ValueError as error:
-                flaws.check(False, table, path.name, error)
-                continue
-            told = {name: action for line in actions for name, action in line.items()}
-            identity = told.get("commitInfo", {}).get("suretyAdvance", "")
-            for add in (line["add"] for line in actions if "add" in line):
-                self.files[add["path"]] = add, identity
-            for line in actions:
-                flaws.check("remove" not in line, table, path.name, "it removes a file")
-            self.id = told.get("metaData", {}).get("id") or self.id
+                self.note(int(path.stem), [json.loads(line) for line in content.splitlines() if line])
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                flaws.check(False, table, path.name, "cannot be read", repr(error))
         for version in range(max(self.entries, default=-1) + 1):
             flaws.check(version in self.entries, table, f"entry {version} of the log", "is missing")
 
-    id = None
+    def note(self, version, actions):
+        told = {name: action for line in actions for name, action in line.items()}
+        self.id = told.get("metaData", {}).get("id") or self.id
+        identity = told.get("commitInfo", {}).get("suretyAdvance", "")
+        if identity:
+            self.commits.add(version)
+        for add in (line["add"] for line in actions if "add" in line):
+            self.files[add["path"]] = add, identity
+        if "remove" in told:
+            raise ValueError("it removes a file")
 
     def read(self, name):
         try:
@@ -244,7 +246,8 @@ def check_records(seals, logs, flaws):
         hashes = [leaf for _, leaf in sorted(found)]
         is_same = len(hashes) == seal["records"] and root_of(hashes) == seal["root"]
         flaws.check(is_same, about, "its records are not those that were sealed")
-        logs["events"].entries.pop(seal["version"], None)
+    for version in logs["events"].commits - {seal["version"] for seal in seals}:
+        flaws.check(False, "events", f"version {version} has no seal")
     for path in logs["events"].files:
         flaws.check(path in named, "events", path, "is part of the table and in no seal")
 

@@ -240,8 +240,23 @@ pub(crate) struct Seal {
 pub(crate) struct Witness {
     pub(crate) name: String,
     pub(crate) url: String,
+    /// Of an object store.
     #[serde(default)]
     pub(crate) options: BTreeMap<String, String>,
+    /// Of an endpoint, as for webhooks.
+    #[serde(default)]
+    pub(crate) secret: Option<secrecy::SecretString>,
+    #[serde(default)]
+    pub(crate) secret_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) allow_private: bool,
+}
+
+impl Witness {
+    /// Whether it is told by a signed request, and not by a file.
+    pub(crate) fn is_endpoint(&self) -> bool {
+        self.url.starts_with("https://") || self.url.starts_with("http://")
+    }
 }
 
 /// One endpoint that receives findings.

@@ -6,25 +6,52 @@
 
 use std::time::Duration;
 
-use lake::Lake;
+use detect::webhook::{InvalidMessage, Message, NotTold, Teller};
 use lake::seal::{Witness, WitnessError};
+use lake::{Lake, SealRow};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
+
+use crate::clock;
 
 /// How long one witness may take for one head.
 const TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Where heads are kept.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// A file for each head.
+    Files(Witness),
+    /// A receiver of signed requests. What it keeps is for it to show.
+    Endpoint(Box<Teller>),
+}
 
 /// A witness and the number of the seal that it was last known to keep.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) name: String,
-    pub(crate) witness: Witness,
+    pub(crate) place: Place,
     pub(crate) kept: Option<i64>,
 }
 
 impl Published {
-    pub(crate) fn nothing(name: String, witness: Witness) -> Self {
-        Self { name, witness, kept: None }
+    pub(crate) fn nothing(name: String, place: Place) -> Self {
+        Self { name, place, kept: None }
     }
+}
+
+/// Why a witness does not keep a head.
+#[derive(Debug, thiserror::Error)]
+enum NotKept {
+    #[error(transparent)]
+    Files(#[from] WitnessError),
+    #[error(transparent)]
+    Endpoint(#[from] NotTold),
+    /// A seal of very many files or partitions: the next one is smaller.
+    #[error(transparent)]
+    Message(#[from] InvalidMessage),
+    #[error("it took longer than {} s", TIME_MAX.as_secs())]
+    Late,
 }
 
 /// Sends the newest seal to each witness every `interval`, until `stop`; then once more.
@@ -63,9 +90,9 @@ pub(crate) async fn send(lake: &Lake, witnesses: &mut [Published]) -> usize {
         }
     };
     let mut missing = 0;
-    for Published { name, witness, kept } in witnesses {
+    for Published { name, place, kept } in witnesses {
         if *kept < Some(newest.sequence) {
-            match keep(witness, &newest.note).await {
+            match keep(name, place, &newest).await {
                 Ok(()) => *kept = Some(newest.sequence),
                 Err(error) => {
                     missing += 1;
@@ -80,24 +107,50 @@ pub(crate) async fn send(lake: &Lake, witnesses: &mut [Published]) -> usize {
     missing
 }
 
-async fn keep(witness: &Witness, note: &str) -> Result<(), WitnessError> {
-    match tokio::time::timeout(TIME_MAX, witness.keep(note)).await {
-        Ok(kept) => kept,
-        Err(late) => {
-            Err(WitnessError::Unavailable { witness: witness.to_string(), cause: late.into() })
+async fn keep(name: &str, place: &Place, newest: &SealRow) -> Result<(), NotKept> {
+    let keeping = async {
+        match place {
+            Place::Files(witness) => Ok(witness.keep(&newest.note).await?),
+            Place::Endpoint(teller) => Ok(teller.tell(told(name, newest)?, clock::now()).await?),
         }
-    }
+    };
+    tokio::time::timeout(TIME_MAX, keeping).await.unwrap_or(Err(NotKept::Late))
 }
 
-fn tell(name: &str, error: &WitnessError) {
+/// A head as a webhook: the same id for the same head, so that a receiver keeps it once.
+fn told(name: &str, newest: &SealRow) -> Result<Message, InvalidMessage> {
+    let now = clock::now();
+    let body = json!({
+        "type": "seal.head",
+        "timestamp": now.to_string(),
+        "data": {"sequence": newest.sequence, "note": newest.note},
+    });
+    let id = format!("seal_{:.40}", hex(&lake::seal::hash_of(&newest.note)));
+    Message::new(&id, name, now, body.to_string().into_bytes())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string");
+        text
+    })
+}
+
+fn tell(name: &str, error: &NotKept) {
     metrics::counter!("surety_witness_failures_total", "witness" => name.to_owned()).increment(1);
     let cause = error as &dyn std::error::Error;
-    match error {
-        WitnessError::Differs { .. } => {
-            tracing::error!(witness = name, error = cause, "run `surety verify --witness`");
-        }
-        WitnessError::Unavailable { .. } => {
-            tracing::warn!(witness = name, error = cause, "trying again later");
-        }
+    if let NotKept::Files(WitnessError::Differs { .. }) = error {
+        tracing::error!(
+            witness = name,
+            error = cause,
+            "a witness keeps another head, run `surety verify --witness`"
+        );
+    } else {
+        tracing::warn!(
+            witness = name,
+            error = cause,
+            "a witness does not keep the newest seal, trying again later"
+        );
     }
 }

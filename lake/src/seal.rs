@@ -43,7 +43,7 @@ pub use self::verify::{Flaw, Kept, Scope, Verified, verify};
 pub use self::witness::{Witness, WitnessError};
 use crate::{Advance, RowError, Version};
 
-/// The tables whose logs are sealed: those that answers about people rest on.
+/// The tables whose logs are sealed: those that answers about people rest on. Seals come last.
 pub const COVERED: [Table; 5] =
     [Table::Events, Table::Rejects, Table::Findings, Table::RegistryChanges, Table::Seals];
 
@@ -241,7 +241,7 @@ impl Tree {
     ) -> Result<Self, RowError> {
         let (leaves, rejects) = sorted_leaves(events, rejects, advance)?;
         let hashes: Vec<Hash> = leaves.into_iter().map(|(_, hash)| hash).collect();
-        Ok(Self { root: merkle::root_of(&hashes), records: hashes.len() as u64, rejects })
+        Ok(Self { root: root_of(&hashes), records: hashes.len() as u64, rejects })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lake::Location;
@@ -17,7 +18,12 @@ use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::{of_commit, of_lake};
-use crate::{terminal, witness};
+use crate::terminal;
+use crate::witness::{self, Place, Published};
+
+/// How often a lake is verified again that grows meanwhile, and how long a commit may wait for its seal.
+const TRIES_MAX: u32 = 3;
+const SEALING_MAX: Duration = Duration::from_secs(2);
 
 /// Verifies a lake and prints what is wrong with it.
 ///
@@ -35,11 +41,23 @@ pub(super) async fn verify(args: Verify, config: &Config) -> Result<Exit, Failur
     }
     let bar = bar();
     let scope = Scope { seals: args.seals.clone(), heads: head.into_iter().collect(), witnesses };
-    let verified = lake::seal::verify(&lake, &key, &scope, |done, all| {
+    let show = |done, all| {
         bar.set_length(all);
         bar.set_position(done);
-    });
-    let verified = verified.await.map_err(of_lake)?;
+    };
+    let mut verified = lake::seal::verify(&lake, &key, &scope, show).await.map_err(of_lake)?;
+    for _ in 0..TRIES_MAX {
+        // Of a lake that somebody writes to, the newest commit may be seen before its seal.
+        if verified.flaws.is_empty() || !verified.flaws.iter().all(|flaw| flaw.is_ahead) {
+            break;
+        }
+        tokio::time::sleep(SEALING_MAX).await;
+        let newest = lake.newest_seal().await.map_err(of_lake)?.map(|newest| newest.note);
+        if newest == verified.head {
+            break;
+        }
+        verified = lake::seal::verify(&lake, &key, &scope, show).await.map_err(of_lake)?;
+    }
     bar.finish_and_clear();
     let text = match args.format {
         ReportFormat::Json => format!("{:#}\n", as_json(&verified, &key)),
@@ -89,7 +107,12 @@ fn read_head(path: &Path) -> Result<String, Failure> {
 async fn kept_by(named: &str, config: &Config, locations: &Locations) -> Result<Kept, Failure> {
     let configured = wiring::witnesses(config, &locations.lake)?;
     let witness = match configured.into_iter().find(|one| one.name == named) {
-        Some(published) => published.witness,
+        Some(Published { place: Place::Files(witness), .. }) => witness,
+        Some(Published { place: Place::Endpoint(_), .. }) => {
+            let text =
+                format!("the witness {named} keeps heads for itself: ask it, and use --head");
+            return Err(Failure::told(Exit::Usage, text));
+        }
         None => {
             let wrong = |failure: Failure| failure.while_doing("read --witness".to_owned());
             let location =

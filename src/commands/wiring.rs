@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use detect::webhook::{
-    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target,
+    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target, Teller,
 };
 use ingest::{Normaliser, Redactor, RegistryReader};
 use lake::seal::{SealKey, Witness};
@@ -24,7 +24,7 @@ use crate::config::{self, Config, Millis, Webhook};
 use crate::exit::{Exit, Failure};
 use crate::http::Token;
 use crate::pipeline::{Readers, Route, Routes, of_lake};
-use crate::witness::Published;
+use crate::witness::{Place, Published};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
@@ -149,26 +149,51 @@ pub(crate) fn seal_key(config: &Config, state: &Path) -> Result<Arc<SealKey>, Fa
 pub(crate) fn witnesses(config: &Config, lake: &Location) -> Result<Vec<Published>, Failure> {
     let (mut witnesses, mut names) = (Vec::new(), BTreeSet::new());
     for spanned in &config.seal.witnesses {
-        let config::Witness { name, url, options } = spanned.get_ref();
+        let witness = spanned.get_ref();
+        let name = &witness.name;
         let wrong = |failure: Failure| {
             let place = config.origin.place(&spanned.span());
             failure.while_doing(format!("witness `{name}`")).while_doing(place)
         };
-        let told = |text: &str| wrong(Failure::told(Exit::Config, text.to_owned()));
-        let location =
-            Location::parse(url).map_err(|error| wrong(Failure::new(Exit::Config, error)))?;
-        if location.url().as_str().starts_with(lake.url().as_str()) {
-            return Err(told("wanted a place outside the lake, found one within"));
-        }
         if !names.insert(name) {
-            return Err(told("wanted one witness of this name, found two"));
+            let text = "wanted one witness of this name, found two".to_owned();
+            return Err(wrong(Failure::told(Exit::Config, text)));
         }
-        let options = store_options(options, config);
-        let witness = Witness::open(&location, &options)
-            .map_err(|error| wrong(Failure::new(Exit::Config, error)))?;
-        witnesses.push(Published::nothing(name.clone(), witness));
+        let place = if witness.is_endpoint() {
+            Place::Endpoint(Box::new(teller(witness).map_err(wrong)?))
+        } else {
+            Place::Files(kept_in_files(witness, config, lake).map_err(wrong)?)
+        };
+        witnesses.push(Published::nothing(name.clone(), place));
     }
     Ok(witnesses)
+}
+
+fn teller(witness: &config::Witness) -> Result<Teller, Failure> {
+    let reach = if witness.allow_private { Reach::Private } else { Reach::Public };
+    let target =
+        Target::parse(&witness.url, reach).map_err(|error| Failure::new(Exit::Config, error))?;
+    let Some(secret) = secret(witness.secret.as_ref(), witness.secret_file.as_deref())? else {
+        let text = "wanted a secret or a secret-file".to_owned();
+        return Err(Failure::told(Exit::Config, text));
+    };
+    Teller::new(&witness.name, target, Signing::By(secret), Endpoint::TIMEOUT_STANDARD)
+        .map_err(|error| Failure::new(Exit::Config, error))
+}
+
+fn kept_in_files(
+    witness: &config::Witness,
+    config: &Config,
+    lake: &Location,
+) -> Result<Witness, Failure> {
+    let location =
+        Location::parse(&witness.url).map_err(|error| Failure::new(Exit::Config, error))?;
+    if location.url().as_str().starts_with(lake.url().as_str()) {
+        let text = "wanted a place outside the lake, found one within".to_owned();
+        return Err(Failure::told(Exit::Config, text));
+    }
+    Witness::open(&location, &store_options(&witness.options, config))
+        .map_err(|error| Failure::new(Exit::Config, error))
 }
 
 /// Options of a storage, and what the environment says besides.

@@ -122,7 +122,7 @@ async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>) -> Written {
 
 impl Writer {
     /// Opens the tables at their newest versions. Changes nothing, but for a lake that has events and
-    /// no edges yet: it gets them.
+    /// no edges yet, which gets them, and for commits before a crash, which are sealed.
     pub(crate) async fn open(lake: &Lake, key: Arc<SealKey>) -> Result<Self, LakeError> {
         match lake.make_edges(clock::now()).await {
             Ok(()) | Err(CommitError::Superseded { .. }) => {}
@@ -135,6 +135,10 @@ impl Writer {
                 return Err(LakeError::Unavailable { table, cause: Box::new(cause) });
             }
         }
+        let mut sealer = Sealer::open(lake, key).await?;
+        if let Err(error) = sealer.catch_up(clock::now()).await {
+            tell_unsealed(&error);
+        }
         Ok(Self {
             events: lake.table(Table::Events).await?,
             rejects: lake.table(Table::Rejects).await?,
@@ -142,7 +146,7 @@ impl Writer {
             edges: lake.table(Table::CounterpartyEdges).await?,
             changes: lake.table(Table::RegistryChanges).await?,
             deliveries: lake.table(Table::Deliveries).await?,
-            sealer: Sealer::open(lake, key).await?,
+            sealer,
         })
     }
 

@@ -6,4 +6,5 @@ mod making;
 mod storage;
 mod tampering;
 mod untouched;
+mod witnesses;
 mod world;

@@ -32,6 +32,30 @@ async fn a_lake_without_records_is_clean() {
 }
 
 #[tokio::test]
+async fn a_lake_that_somebody_writes_to_is_clean_up_to_its_newest_seal() {
+    let store = Arc::new(Storage::default());
+    let mut worker = Worker::start(&store).await;
+    worker.commit(&Batch::of(P0, 0, 3)).await.unwrap();
+    let writing = async {
+        for at in 1..12 {
+            worker.commit(&Batch::of(P0, at * 3, at * 3 + 3)).await.unwrap();
+        }
+    };
+    let verifying = async {
+        let mut seals = 0;
+        while seals < 12 {
+            let found = verified(&store, &Scope::default()).await;
+            assert!(found.flaws.iter().all(|flaw| flaw.is_ahead), "{:?}", found.flaws);
+            seals = found.seals;
+        }
+    };
+
+    tokio::join!(writing, verifying);
+
+    assert_eq!(flaws(&store).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_commit_without_rows_is_sealed_and_clean() {
     let store = Arc::new(Storage::default());
     let mut worker = Worker::start(&store).await;

@@ -43,6 +43,8 @@ pub(super) async fn read_seals(history: &History, verified: &mut Verified) -> Ve
 /// The seals, as far as their signatures and their order are right.
 pub(super) struct Chain {
     pub(super) seals: Vec<Seal>,
+    /// The id of the events that are there; else what the first seal says.
+    lake: Option<String>,
 }
 
 impl Chain {
@@ -89,7 +91,8 @@ impl Chain {
             }
             seals.push(seal);
         }
-        Self { seals }
+        let told = lake.or_else(|| seals.first().map(|seal| seal.lake.as_str()));
+        Self { lake: told.map(str::to_owned), seals }
     }
 
     /// The first entry of a table's log that no seal names.
@@ -98,41 +101,37 @@ impl Chain {
         logs.filter(|log| log.table == table).map(|log| log.end).max().unwrap_or(0)
     }
 
-    /// The chain holds what witnesses keep of this lake, and each keeps something of it.
-    pub(super) fn check_witnesses(
+    /// The chain holds what a witness keeps of this lake, and it keeps something of it.
+    pub(super) fn check_witness(
         &self,
+        kept: &Kept,
         stored: &[Stored],
         key: &PublicKey,
-        lake: Option<&str>,
-        witnesses: &[Kept],
         flaws: &mut Vec<Flaw>,
     ) {
-        let lake = lake.or_else(|| self.seals.first().map(|seal| seal.lake.as_str()));
-        for Kept { witness, notes } in witnesses {
-            let mut is_known = false;
-            for note in notes {
-                let said = text_of(note).and_then(Seal::parse);
-                let Ok(seal) = said else {
-                    let what = format!("the witness {witness} keeps a note that is no seal");
-                    flaws.push(Flaw::of(Table::Seals, what));
-                    continue;
-                };
-                if lake.is_some_and(|lake| lake != seal.lake) {
-                    continue;
-                }
-                is_known = true;
-                let flaw = |what: String| Flaw::of(Table::Seals, what).in_seal(seal.sequence);
-                if let Err(error) = key.open(note) {
-                    flaws.push(flaw(format!("of what the witness {witness} keeps: {error}")));
-                } else if !holds(stored, note) {
-                    let what = format!("the chain does not hold what the witness {witness} keeps");
-                    flaws.push(flaw(what));
-                }
-            }
-            if !is_known {
-                let what = format!("the witness {witness} keeps no head of this lake");
+        let Kept { witness, notes } = kept;
+        let mut is_known = false;
+        for note in notes {
+            let Ok(seal) = text_of(note).and_then(Seal::parse) else {
+                let what = format!("the witness {witness} keeps a note that is no seal");
                 flaws.push(Flaw::of(Table::Seals, what));
+                continue;
+            };
+            if self.lake.as_ref().is_some_and(|lake| *lake != seal.lake) {
+                continue;
             }
+            is_known = true;
+            let flaw = |what: String| Flaw::of(Table::Seals, what).in_seal(seal.sequence);
+            if let Err(error) = key.open(note) {
+                flaws.push(flaw(format!("of what the witness {witness} keeps: {error}")));
+            } else if !holds(stored, note) {
+                let what = format!("the chain does not hold what the witness {witness} keeps");
+                flaws.push(flaw(what));
+            }
+        }
+        if !is_known {
+            let what = format!("the witness {witness} keeps no head of this lake");
+            flaws.push(Flaw::of(Table::Seals, what));
         }
     }
 
@@ -158,17 +157,20 @@ impl Chain {
     /// Every commit has a seal, every file is in one, and no offset is left out or sealed twice.
     pub(super) fn check_cover(&self, events: &History, rejects: &Rejects, flaws: &mut Vec<Flaw>) {
         let sealed: BTreeSet<Version> = self.seals.iter().map(|seal| seal.version).collect();
+        let is_ahead = |version| sealed.last().is_none_or(|newest| *newest < version);
         for version in events.commits.keys().filter(|version| !sealed.contains(version)) {
             let what = format!(
                 "version {version} has no seal: run `surety seal catch-up`, or one was removed"
             );
-            flaws.push(Flaw::of(Table::Events, what).in_file(&path_of(*version)));
+            let flaw = Flaw::of(Table::Events, what).in_file(&path_of(*version));
+            flaws.push(flaw.ahead(is_ahead(*version)));
         }
         let named: BTreeSet<&str> =
             self.seals.iter().flat_map(|seal| &seal.files).map(|file| file.path.as_str()).collect();
-        for path in events.files.keys().filter(|path| !named.contains(path.as_str())) {
+        for (path, added) in events.files.iter().filter(|(path, _)| !named.contains(path.as_str()))
+        {
             let flaw = Flaw::of(Table::Events, "it is part of the table and in no seal");
-            flaws.push(flaw.in_file(path));
+            flaws.push(flaw.in_file(path).ahead(is_ahead(added.version)));
         }
         let mut ends: BTreeMap<(&Topic, KafkaPartition), OffsetRange> = BTreeMap::new();
         for seal in &self.seals {

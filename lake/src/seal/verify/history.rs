@@ -55,7 +55,8 @@ pub(super) struct Actions {
 
 /// A file that is part of a table, and what the log says of it.
 pub(super) struct Added {
-    /// The identity of the commit that added it.
+    /// The entry that added it, and the identity of its commit.
+    pub(super) version: Version,
     pub(super) identity: String,
     pub(super) bytes: u64,
     pub(super) month: Option<String>,
@@ -134,7 +135,7 @@ impl History {
                 self.commits.insert(version, advance);
             }
             for add in &actions.adds {
-                match Added::of(add, identity) {
+                match Added::of(add, version, identity) {
                     Ok((path, added)) => {
                         self.files.insert(path, added);
                     }
@@ -261,9 +262,13 @@ impl Actions {
 }
 
 impl Added {
-    fn of(add: &Map<String, Value>, identity: &str) -> Result<(String, Self), String> {
-        let mut added =
-            Self { identity: identity.to_owned(), bytes: 0, month: None, statistics: Value::Null };
+    fn of(
+        add: &Map<String, Value>,
+        version: Version,
+        identity: &str,
+    ) -> Result<(String, Self), String> {
+        let (identity, statistics) = (identity.to_owned(), Value::Null);
+        let mut added = Self { version, identity, bytes: 0, month: None, statistics };
         let mut path = None;
         for (name, value) in add {
             match (name.as_str(), value) {
