@@ -254,11 +254,14 @@ impl<S: Source> Pipeline<S> {
     fn take_registry_changes(&mut self, batch: &RawBatch, now: Timestamp) -> (u64, Vec<Reject>) {
         let (mut changes, mut rejects) = (0, Vec::new());
         let Some((topic, reader)) = &self.parts.readers.registry else { return (changes, rejects) };
-        for record in batch.iter().filter(|record| record.topic == topic) {
-            match reader.read(&record, now) {
+        let ours = batch.iter().enumerate().filter(|(_, record)| record.topic == topic);
+        for (at, record) in ours {
+            // A microsecond after the one before: of two that contradict, the later one holds.
+            let read_at = now.plus(Duration::from_micros(at as u64));
+            match reader.read(&record, read_at) {
                 Ok(change) => {
                     apply(&mut self.registry, &change);
-                    self.buffer.changes.push(&change, now);
+                    self.buffer.changes.push(&change, read_at);
                     changes += 1;
                 }
                 Err(reject) => rejects.push(reject),

@@ -470,3 +470,26 @@ async fn an_import_by_another_process_is_seen_while_the_loop_runs() {
     let found = pipeline.watched.next(&pipeline.parts.lake).await.unwrap();
     assert_eq!(found.1, []);
 }
+
+#[tokio::test]
+async fn of_two_changes_in_one_batch_the_later_one_holds() {
+    let folder = TempDir::new().unwrap();
+    let told = |kind: &str, rest: &str| {
+        let head = r#""schema":"surety.registry_change.v1","valid_from":"2026-01-01T00:00:00Z""#;
+        format!("{{{head},\"kind\":\"{kind}\",{rest}}}").into_bytes()
+    };
+    let answers =
+        |sponsor: &str| told("agent", &format!(r#""agent_id":"agent-0","sponsor_id":"{sponsor}""#));
+    let active =
+        |sponsor: &str| told("sponsor", &format!(r#""active":true,"sponsor_id":"{sponsor}""#));
+    let changes = vec![active("zoe"), active("ann"), answers("zoe"), answers("ann")];
+    let log = || Log::of(&[("registry", changes.clone()), ("uses", uses(3))]);
+    run_to_end(started(folder.path(), log()).await).await.unwrap();
+
+    let sql = "SELECT sponsor_id FROM events WHERE agent_id = 'agent-0'";
+    assert_eq!(rows(folder.path(), sql).await[0]["sponsor_id"], "ann");
+    // The lake tells it in the same order.
+    let stored = lake_in(folder.path()).read_registry().await.unwrap();
+    assert_eq!(stored.last().unwrap().fact.subject(), "agent-0");
+    assert!(stored[2].recorded_at < stored[3].recorded_at, "{stored:?}");
+}
