@@ -106,8 +106,10 @@ impl Redactor {
     pub(crate) fn change(&self, change: &mut RegistryChange) {
         let mut texts = vec![&mut change.evidence];
         match &mut change.fact {
-            Fact::Sponsor { sponsor_id, name, unit, active: _ } => {
+            Fact::Sponsor { sponsor_id, name, unit, active: _, successor_id, manager_id } => {
                 self.id(sponsor_id);
+                self.optional_id(successor_id);
+                self.optional_id(manager_id);
                 texts.extend([name, unit]);
             }
             Fact::Agent { agent_id, agent_class, sponsor_id, model, environment } => {

@@ -2,7 +2,8 @@
 //!
 //! Invariant (T1): a trace never invents a root. Each hop rests on a registry change or on the
 //! event's own claim and says so; where no hop is known the trace ends in a [`Gap`] and has no
-//! sponsor. At most [`HOPS_MAX`] hops are walked, no agent twice, so walking always ends.
+//! sponsor. At most [`HOPS_MAX`] hops between agents are walked, no agent and no sponsor twice, so
+//! walking always ends.
 //!
 //! Source: RFC 8693 (OAuth 2.0 Token Exchange), section 4.1, for claimed delegation.
 
@@ -11,7 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::event::spelled;
-use crate::registry::{AsOf, Interval};
+use crate::registry::{AsOf, InPlace, Interval};
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, EventId, Registry, SponsorId,
     Timestamp,
@@ -20,10 +21,13 @@ use crate::{
 /// Deepest chain of agents that is walked. Frameworks nest sub-agents two or three deep.
 const HOPS_MAX: usize = 16;
 
+/// Most hops from a sponsor who has left to who answers now, beside those.
+const SUCCESSORS_MAX: usize = 16;
+
 spelled! {
     /// How well an event leads to a sponsor.
     TraceStatus {
-        /// The agent is registered, and its sponsor was active.
+        /// The agent is registered, and its sponsor was active, or somebody answers in his or her place.
         Traced = "traced",
         /// Through a registered parent agent, or the one agent that may use the credential.
         Delegated = "delegated",
@@ -48,6 +52,10 @@ spelled! {
         RegistryClass = "registry_class",
         /// The registry knows who may use the credential, not the agent that named itself.
         RegistryCredential = "registry_credential",
+        /// The registry names who succeeded a sponsor that was not active any more.
+        RegistrySuccessor = "registry_successor",
+        /// It names no successor: the manager of a sponsor that was not active any more.
+        RegistryManager = "registry_manager",
         /// The event says so; nothing confirms it.
         Claimed = "claimed",
     }
@@ -57,11 +65,11 @@ impl HopMethod {
     /// Probability that such a hop is true, from 0 to 1.
     ///
     /// Chosen, not measured: the order is the design's order of strength; a claim is worth less than
-    /// any registry entry, and a class or credential less than the agent's own entry.
+    /// any registry entry, and a class, a manager or a credential less than the agent's own entry.
     pub const fn confidence(self) -> f32 {
         match self {
-            Self::Registry => 1.0,
-            Self::RegistryClass => 0.9,
+            Self::Registry | Self::RegistrySuccessor => 1.0,
+            Self::RegistryClass | Self::RegistryManager => 0.9,
             Self::RegistryCredential => 0.8,
             Self::Claimed => 0.6,
         }
@@ -71,7 +79,7 @@ impl HopMethod {
 /// One step of a trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hop {
-    /// `agent:…`, `credential:…` or `class:…`.
+    /// `agent:…`, `credential:…`, `class:…`, or `sponsor:…` of one who is succeeded.
     pub from: String,
     /// `agent:…`, `class:…` or `sponsor:…`.
     pub to: String,
@@ -343,7 +351,8 @@ impl<'a> Walker<'a> {
         self.reach(Node::Agent(user), sponsor, HopMethod::Registry, ground)
     }
 
-    /// The last hop, if the sponsor was active at that time.
+    /// The hop to the sponsor, and from there to who answers in his or her place, for as long as the
+    /// one reached was not active at that time.
     fn reach(
         &mut self,
         from: Node<'a>,
@@ -351,14 +360,34 @@ impl<'a> Walker<'a> {
         method: HopMethod,
         ground: Ground<'a>,
     ) -> End<'a> {
-        let at = Node::Sponsor(sponsor);
-        self.step(from, at, method, ground);
-        let reason = match self.registry.sponsor(sponsor, self.as_of) {
-            Some(true) => return Ok(sponsor),
-            Some(false) => "the sponsor was no longer active at that time",
-            None => "the sponsor is not in the registry at that time",
-        };
-        Err(Broken::at(TraceStatus::Orphaned, at, reason))
+        let (mut from, mut sponsor, mut method, mut ground) = (from, sponsor, method, ground);
+        loop {
+            let at = Node::Sponsor(sponsor);
+            self.step(from, at, method, ground);
+            let broken = |reason: &str| Err(Broken::at(TraceStatus::Orphaned, at, reason));
+            match self.registry.sponsor(sponsor, self.as_of) {
+                Some(entry) if entry.value.active => return Ok(sponsor),
+                Some(_) => {}
+                None => return broken("the sponsor is not in the registry at that time"),
+            }
+            let Some((next, entry)) = self.registry.in_place_of(sponsor, self.as_of) else {
+                return broken("the sponsor was no longer active at that time");
+            };
+            (from, ground) = (at, Ground::of(entry));
+            (sponsor, method) = match next {
+                InPlace::Successor(next) => (next, HopMethod::RegistrySuccessor),
+                InPlace::Manager(next) => (next, HopMethod::RegistryManager),
+            };
+            let is_known = |step: &Step<'_>| step.to == Node::Sponsor(sponsor);
+            if self.steps.iter().any(is_known) {
+                return broken(
+                    "the sponsors who were no longer active succeed each other in a circle",
+                );
+            }
+            if HOPS_MAX + SUCCESSORS_MAX <= self.steps.len() {
+                return broken("too many successors who were no longer active");
+            }
+        }
     }
 
     fn step(&mut self, from: Node<'a>, to: Node<'a>, method: HopMethod, ground: Ground<'a>) {

@@ -30,6 +30,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unit: Option<String>,
         active: bool,
+        /// Who answers in this person's place from then on, once the person may not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        successor_id: Option<SponsorId>,
+        /// Who answers in this person's place if no successor is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manager_id: Option<SponsorId>,
     },
     /// An agent, and who answers for it.
     Agent {

@@ -285,3 +285,79 @@ fn what_is_stamped_is_what_the_trace_says() {
         }
     }
 }
+
+const GONE: &str = r#""kind":"sponsor","sponsor_id":"anna","active":false"#;
+
+/// As [`change`], valid and told from a day on.
+fn told(day: &str, json: &str) -> RegistryChange {
+    serde_json::from_str(&format!(
+        r#"{{"schema":"surety.registry_change.v1","valid_from":"{day}","recorded_at":"{day}",{json}}}"#
+    ))
+    .unwrap()
+}
+
+fn all(changes: &[RegistryChange]) -> Registry {
+    let mut registry = Registry::default();
+    for change in changes {
+        registry.apply(change).unwrap();
+    }
+    registry
+}
+
+#[test]
+fn a_sponsor_who_leaves_is_succeeded_from_that_day_on_and_not_before() {
+    const LEAVES: &str = "2026-04-01T00:00:00Z";
+    let successor = format!(r#"{GONE},"successor_id":"ben","manager_id":"cleo""#);
+    let registry = all(&[change(ANNA), change(BEN), change(BUYER), told(LEAVES, &successor)]);
+
+    let before = trace(&registry, &event("buyer-1", DURING, &[]));
+    let after = trace(&registry, &event("buyer-1", AFTER, &[]));
+
+    assert_eq!((before.sponsor_id.unwrap().as_str(), before.hops.len()), ("anna", 1));
+    assert_eq!((after.status, after.sponsor_id.unwrap().as_str()), (TraceStatus::Traced, "ben"));
+    let hop = &after.hops[1];
+    assert_eq!((hop.from.as_str(), hop.to.as_str()), ("sponsor:anna", "sponsor:ben"));
+    assert_eq!(hop.method, HopMethod::RegistrySuccessor);
+    // Nobody knew of it in time: what we would have said then.
+    let known = Trace::of(&event("buyer-1", AFTER, &[]), &registry, time(DURING));
+    assert_eq!(known.sponsor_id.unwrap().as_str(), "anna");
+}
+
+#[test]
+fn without_a_successor_the_manager_answers_who_was_told_before() {
+    let with_manager = format!(r#"{ANNA},"manager_id":"ben""#);
+    let leaves = told("2026-04-01T00:00:00Z", GONE);
+    let changes = [change(&with_manager), change(BEN), change(BUYER), leaves];
+
+    let found = trace(&all(&changes), &event("buyer-1", AFTER, &[]));
+
+    assert_eq!(found.sponsor_id.unwrap().as_str(), "ben");
+    assert_eq!(found.hops[1].method, HopMethod::RegistryManager);
+    assert!((found.confidence - 0.9).abs() < 1e-6);
+}
+
+#[test]
+fn successors_who_left_too_lead_on_or_to_a_gap() {
+    let gone = |who: &str, successor: &str| {
+        let json = format!(
+            r#""kind":"sponsor","sponsor_id":"{who}","active":false,"successor_id":"{successor}""#
+        );
+        told("2026-04-01T00:00:00Z", &json)
+    };
+    let end = |changes: &[RegistryChange]| trace(&all(changes), &event("buyer-1", AFTER, &[]));
+
+    let on = end(&[change(BUYER), gone("anna", "cleo"), gone("cleo", "ben"), change(BEN)]);
+    assert_eq!((on.sponsor_id.unwrap().as_str(), on.hops.len()), ("ben", 3));
+
+    let circle = end(&[change(BUYER), gone("anna", "cleo"), gone("cleo", "anna")]);
+    assert_eq!((circle.status, circle.sponsor_id), (TraceStatus::Orphaned, None));
+    assert!(circle.gap.unwrap().reason.contains("circle"));
+
+    let unknown = end(&[change(BUYER), gone("anna", "nobody")]);
+    assert_eq!(unknown.gap.unwrap().at, "sponsor:nobody");
+
+    let many: Vec<RegistryChange> =
+        (0..99).map(|n| gone(&format!("s{n}"), &format!("s{}", n + 1))).collect();
+    let many = end(&[&[change(BUYER), gone("anna", "s0")], &many[..]].concat());
+    assert!(many.gap.unwrap().reason.contains("too many"));
+}
