@@ -3,7 +3,6 @@
 //! `make docs` rewrites it (it sets `SURETY_REWRITE_DOCUMENTS`).
 
 use std::collections::BTreeSet;
-
 use std::fs;
 use std::path::Path;
 
