@@ -134,6 +134,11 @@ impl Redactor {
                     self.id(agent);
                 }
             }
+            Fact::Issue { credential_id, agent_id, with_credential_id } => {
+                self.id(credential_id);
+                self.id(agent_id);
+                self.optional_id(with_credential_id);
+            }
             Fact::Delegation { agent_id, parent_agent_id } => {
                 self.id(agent_id);
                 self.id(parent_agent_id);

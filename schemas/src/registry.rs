@@ -123,6 +123,14 @@ pub(crate) struct SponsorFact {
     manager_id: Option<SponsorId>,
 }
 
+/// What the registry says of a credential that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IssueFact {
+    /// The agent that asked for it.
+    pub(crate) agent_id: AgentId,
+    pub(crate) with_credential_id: Option<CredentialId>,
+}
+
 /// Who answers in the place of a sponsor who may not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InPlace<'a> {
@@ -138,6 +146,7 @@ pub struct Registry {
     classes: History<AgentClass, SponsorId>,
     credentials: History<CredentialId, Vec<AgentId>>,
     parents: History<AgentId, AgentId>,
+    issues: History<CredentialId, IssueFact>,
     grants: History<GrantId, ()>,
     changes: usize,
 }
@@ -180,6 +189,13 @@ impl Registry {
             Fact::Delegation { agent_id, parent_agent_id } => {
                 self.parents.insert(agent_id.clone(), times.with(parent_agent_id.clone()))
             }
+            Fact::Issue { credential_id, agent_id, with_credential_id } => {
+                let fact = IssueFact {
+                    agent_id: agent_id.clone(),
+                    with_credential_id: with_credential_id.clone(),
+                };
+                self.issues.insert(credential_id.clone(), times.with(fact))
+            }
             // A grant permits; it does not answer for anybody, so nothing but its telling is kept.
             Fact::Grant { grant_id, .. } => self.grants.insert(grant_id.clone(), times),
         })
@@ -204,6 +220,10 @@ impl Registry {
         as_of: AsOf,
     ) -> Option<&Interval<Vec<AgentId>>> {
         self.credentials.get(id, as_of)
+    }
+
+    pub(crate) fn issue(&self, id: &CredentialId, as_of: AsOf) -> Option<&Interval<IssueFact>> {
+        self.issues.get(id, as_of)
     }
 
     pub(crate) fn parent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentId>> {

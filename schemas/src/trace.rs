@@ -12,7 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::event::spelled;
-use crate::registry::{AsOf, InPlace, Interval};
+use crate::registry::{AsOf, InPlace, Interval, IssueFact};
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, EventId, Registry, SponsorId,
     Timestamp,
@@ -29,7 +29,8 @@ spelled! {
     TraceStatus {
         /// The agent is registered, and its sponsor was active, or somebody answers in his or her place.
         Traced = "traced",
-        /// Through a registered parent agent, or the one agent that may use the credential.
+        /// Through a registered parent agent, the agent that had the credential issued, or the one agent
+        /// that may use it.
         Delegated = "delegated",
         /// Through a parent or a class that only the event claims.
         Claimed = "claimed",
@@ -47,6 +48,9 @@ spelled! {
 spelled! {
     /// What a hop rests on.
     HopMethod {
+        /// The credential was issued by an action of that agent, which an event shows. AWS calls the
+        /// service that does so STS.
+        StsKeyJoin = "sts_key_join",
         Registry = "registry",
         /// The registry knows who answers for the class, not for the agent.
         RegistryClass = "registry_class",
@@ -68,7 +72,7 @@ impl HopMethod {
     /// any registry entry, and a class, a manager or a credential less than the agent's own entry.
     pub const fn confidence(self) -> f32 {
         match self {
-            Self::Registry | Self::RegistrySuccessor => 1.0,
+            Self::StsKeyJoin | Self::Registry | Self::RegistrySuccessor => 1.0,
             Self::RegistryClass | Self::RegistryManager => 0.9,
             Self::RegistryCredential => 0.8,
             Self::Claimed => 0.6,
@@ -258,6 +262,8 @@ impl<'a> Walker<'a> {
         let mut agent = &event.agent_id;
         // What the event claims of `agent`: its parent, then the parent's parent.
         let mut claims = event.delegation.as_slice();
+        // What `agent` presented, where that is known.
+        let mut presented = Some(&event.credential_id);
         while self.steps.len() < HOPS_MAX {
             let node = Node::Agent(agent);
             // Every agent before this one is where a step came from.
@@ -280,7 +286,17 @@ impl<'a> Walker<'a> {
                 // The event says nothing of a parent that it does not name.
                 let named = claims.iter().position(|claim| claim == parent);
                 claims = named.map_or(&[], |at| &claims[at + 1..]);
-                agent = parent;
+                (agent, presented) = (parent, None);
+            } else if known.is_none()
+                && let Some(entry) = self.issue_of(presented, agent)
+            {
+                let issue = &entry.value;
+                let to = Node::Agent(&issue.agent_id);
+                self.step(node, to, HopMethod::StsKeyJoin, Ground::of(entry));
+                self.weaken(TraceStatus::Delegated);
+                // What the event claims is said of the one who acted, not of who let it act.
+                claims = &[];
+                (agent, presented) = (&issue.agent_id, issue.with_credential_id.as_ref());
             } else if known.is_none()
                 && let Some((parent, further)) = claims.split_first()
             {
@@ -288,13 +304,23 @@ impl<'a> Walker<'a> {
                 self.step(node, Node::Agent(parent), HopMethod::Claimed, ground);
                 self.weaken(TraceStatus::Claimed);
                 claims = further;
-                agent = parent;
+                (agent, presented) = (parent, None);
             } else {
                 return self.through_class(event, agent);
             }
         }
         let reason = format!("more than {HOPS_MAX} hops");
         Err(Broken::at(TraceStatus::Broken, Node::Agent(agent), reason))
+    }
+
+    /// The issue of the credential that `agent` presented, if another agent had it issued.
+    fn issue_of(
+        &self,
+        presented: Option<&CredentialId>,
+        agent: &AgentId,
+    ) -> Option<&'a Interval<IssueFact>> {
+        let entry = self.registry.issue(presented?, self.as_of)?;
+        (entry.value.agent_id != *agent).then_some(entry)
     }
 
     /// The end of the chain of parents: the registry knows the agent without a sponsor, its class, the

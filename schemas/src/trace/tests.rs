@@ -361,3 +361,58 @@ fn successors_who_left_too_lead_on_or_to_a_gap() {
     let many = end(&[&[change(BUYER), gone("anna", "s0")], &many[..]].concat());
     assert!(many.gap.unwrap().reason.contains("too many"));
 }
+
+/// What an event of `agent` teaches that had `issued` issued while it presented `with`.
+fn issue(agent: &str, with: &str, issued: &str) -> RegistryChange {
+    let mut event = event(agent, "2026-02-28T23:00:00Z", &[]);
+    event.credential_id = CredentialId::try_from(with).unwrap();
+    assert!(event.attributes.insert("issued_access_key_id", issued));
+    RegistryChange::learned(&event, event.time).unwrap()
+}
+
+#[test]
+fn an_issued_credential_leads_to_the_agent_that_had_it_issued() {
+    let changes = [
+        change(ANNA),
+        change(BUYER),
+        issue("buyer-1", "key-1", "session-1"),
+        issue("role-a", "session-1", "session-2"),
+    ];
+    let registry = all(&changes);
+    let mut event = event("role-b", DURING, &["somebody"]);
+    event.credential_id = CredentialId::try_from("session-2").unwrap();
+
+    let found = trace(&registry, &event);
+
+    assert_eq!(
+        (found.status, found.sponsor_id.unwrap().as_str()),
+        (TraceStatus::Delegated, "anna")
+    );
+    let methods: Vec<HopMethod> = found.hops.iter().map(|hop| hop.method).collect();
+    assert_eq!(methods, [HopMethod::StsKeyJoin, HopMethod::StsKeyJoin, HopMethod::Registry]);
+    assert_eq!(found.hops[1].to, "agent:buyer-1");
+    // Before it was issued, the same key says nothing.
+    event.time = time(BEFORE);
+    assert_eq!(
+        trace(&registry, &event).status,
+        TraceStatus::Claimed.max(TraceStatus::Unregistered)
+    );
+}
+
+#[test]
+fn an_agent_that_renews_its_own_credential_is_no_circle() {
+    let registry = all(&[change(ANNA), issue("child", "old", "new"), issue("child", "new", "old")]);
+    let mut event = event("child", DURING, &[]);
+    event.credential_id = CredentialId::try_from("new").unwrap();
+
+    assert_eq!(trace(&registry, &event).status, TraceStatus::Unregistered);
+}
+
+#[test]
+fn a_refused_issue_teaches_nothing() {
+    let mut event = event("buyer-1", DURING, &[]);
+    assert!(event.attributes.insert("issued_access_key_id", "session-1"));
+    event.outcome = crate::Outcome::Denied;
+
+    assert_eq!(RegistryChange::learned(&event, event.time), None);
+}
