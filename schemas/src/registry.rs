@@ -129,6 +129,8 @@ pub(crate) struct IssueFact {
     /// The agent that asked for it.
     pub(crate) agent_id: AgentId,
     pub(crate) with_credential_id: Option<CredentialId>,
+    /// The event that shows it, where it was learned from one.
+    pub(crate) evidence: Option<String>,
 }
 
 /// Who answers in the place of a sponsor who may not any more.
@@ -193,6 +195,7 @@ impl Registry {
                 let fact = IssueFact {
                     agent_id: agent_id.clone(),
                     with_credential_id: with_credential_id.clone(),
+                    evidence: change.evidence.clone(),
                 };
                 self.issues.insert(credential_id.clone(), times.with(fact))
             }

@@ -170,6 +170,8 @@ impl fmt::Display for Node<'_> {
 enum Ground<'a> {
     /// An entry of the registry: from when it holds, and the change that told it.
     Entry(Timestamp, &'a ChangeId),
+    /// Another event, or whatever else an entry names as its evidence.
+    Evidence(Timestamp, &'a str),
     /// The event's own claim.
     Claim(&'a EventId),
 }
@@ -193,6 +195,7 @@ impl Step<'_> {
     fn told(&self) -> Hop {
         let (valid_from, evidence) = match self.ground {
             Ground::Entry(from, change) => (Some(from), change.to_string()),
+            Ground::Evidence(from, evidence) => (Some(from), evidence.to_owned()),
             Ground::Claim(event) => (None, format!("event {event}")),
         };
         Hop {
@@ -292,7 +295,11 @@ impl<'a> Walker<'a> {
             {
                 let issue = &entry.value;
                 let to = Node::Agent(&issue.agent_id);
-                self.step(node, to, HopMethod::StsKeyJoin, Ground::of(entry));
+                let ground = match &issue.evidence {
+                    Some(evidence) => Ground::Evidence(entry.valid_from, evidence),
+                    None => Ground::of(entry),
+                };
+                self.step(node, to, HopMethod::StsKeyJoin, ground);
                 self.weaken(TraceStatus::Delegated);
                 // What the event claims is said of the one who acted, not of who let it act.
                 claims = &[];

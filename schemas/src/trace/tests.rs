@@ -391,6 +391,7 @@ fn an_issued_credential_leads_to_the_agent_that_had_it_issued() {
     let methods: Vec<HopMethod> = found.hops.iter().map(|hop| hop.method).collect();
     assert_eq!(methods, [HopMethod::StsKeyJoin, HopMethod::StsKeyJoin, HopMethod::Registry]);
     assert_eq!(found.hops[1].to, "agent:buyer-1");
+    assert_eq!(found.hops[1].evidence, "t-0-0", "the event that shows it");
     // Before it was issued, the same key says nothing.
     event.time = time(BEFORE);
     assert_eq!(
