@@ -96,11 +96,24 @@ pub struct Hop {
 }
 
 /// Why a trace does not reach a sponsor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gap {
     /// Where the chain ends: `agent:…` or `sponsor:…`.
     pub at: String,
     pub reason: String,
+    /// Who may have acted, where a shared credential leaves several; empty otherwise. None is picked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// One of several agents that may have used a shared credential.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    pub agent_id: AgentId,
+    /// Who answers for the agent; absent where nobody is known to.
+    pub sponsor_id: Option<SponsorId>,
+    /// From 0 to 1. Nothing but the registry's list is looked at, so all are as likely.
+    pub probability: f32,
 }
 
 /// The hops from an event towards its sponsor, as of the event's time.
@@ -217,7 +230,8 @@ struct Broken {
 
 impl Broken {
     fn at(status: TraceStatus, at: Node<'_>, reason: impl Into<String>) -> Self {
-        Self { status, gap: Gap { at: at.to_string(), reason: reason.into() } }
+        let gap = Gap { at: at.to_string(), reason: reason.into(), candidates: Vec::new() };
+        Self { status, gap }
     }
 }
 
@@ -377,11 +391,27 @@ impl<'a> Walker<'a> {
         let users = entry.value.len();
         if sponsors.iter().any(|one| one.1 != sponsor) || sponsors.len() < users {
             let reason = format!("{users} agents may use this credential, with different sponsors");
-            return Err(Broken::at(TraceStatus::Broken, from, reason));
+            let mut broken = Broken::at(TraceStatus::Broken, from, reason);
+            broken.gap.candidates = self.candidates(&entry.value);
+            return Err(broken);
         }
         self.weaken(if users == 1 { TraceStatus::Delegated } else { TraceStatus::Shared });
         self.step(from, Node::Agent(user), HopMethod::RegistryCredential, Ground::of(entry));
         self.reach(Node::Agent(user), sponsor, HopMethod::Registry, ground)
+    }
+
+    fn candidates(&self, users: &[AgentId]) -> Vec<Candidate> {
+        #[expect(clippy::cast_precision_loss, reason = "a credential has few users")]
+        let probability = 1.0 / users.len() as f32;
+        let candidate = |user: &AgentId| Candidate {
+            agent_id: user.clone(),
+            sponsor_id: self
+                .registry
+                .agent(user, self.as_of)
+                .and_then(|entry| entry.value.sponsor_id.clone()),
+            probability,
+        };
+        users.iter().map(candidate).collect()
     }
 
     /// The hop to the sponsor, and from there to who answers in his or her place, for as long as the

@@ -180,7 +180,13 @@ fn a_shared_credential_names_a_sponsor_only_if_all_its_users_have_the_same() {
     let different = trace(&registry(&[ANNA, BEN, BUYER, SELLER, shared]), &event("x", DURING, &[]));
 
     assert_eq!((same.status, same.sponsor_id.unwrap().as_str()), (TraceStatus::Shared, "anna"));
-    assert_eq!((different.status, different.sponsor_id), (TraceStatus::Broken, None));
+    assert_eq!((different.status, &different.sponsor_id), (TraceStatus::Broken, &None));
+    let candidates = different.gap.unwrap().candidates;
+    let told = candidates.iter().map(|one| {
+        (one.agent_id.as_str(), one.sponsor_id.as_ref().map(SponsorId::as_str), one.probability)
+    });
+    let wanted = [("buyer-1", Some("anna"), 0.5), ("seller-1", Some("ben"), 0.5)];
+    assert_eq!(told.collect::<Vec<_>>(), wanted);
 }
 
 #[test]
