@@ -27,7 +27,8 @@ use base64::engine::general_purpose::STANDARD;
 use schemas::{KafkaPartition, Offset, OffsetRange, Table, Timestamp, Topic};
 use sha2::{Digest as _, Sha256};
 
-pub use self::merkle::{Hash, inclusion_proof, is_included};
+pub use self::leaf::{Place, leaves};
+pub use self::merkle::{Hash, inclusion_proof, is_included, node, root_of};
 pub use self::note::{InvalidKey, NoteError, PublicKey, SealKey};
 pub use self::sealer::{Rows, Sealer};
 pub use self::verify::{Flaw, Scope, Verified, verify};
@@ -189,10 +190,6 @@ impl Tree {
         let rejects = leaves.len() - events;
         leaves.sort_unstable();
         let hashes: Vec<Hash> = leaves.into_iter().map(|(_, hash)| hash).collect();
-        Self {
-            root: merkle::root_of(&hashes),
-            records: hashes.len() as u64,
-            rejects: rejects as u64,
-        }
+        Self { root: root_of(&hashes), records: hashes.len() as u64, rejects: rejects as u64 }
     }
 }

@@ -21,4 +21,5 @@ mod kafka;
 mod process;
 mod receiver;
 mod replay;
+mod report;
 mod service;

@@ -23,10 +23,10 @@ use crate::Advance;
 
 /// Where a record stood: by this the leaves of a commit are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) partition: KafkaPartition,
-    pub(crate) offset: Offset,
+pub struct Place {
+    pub topic: String,
+    pub partition: KafkaPartition,
+    pub offset: Offset,
 }
 
 impl Place {
@@ -144,7 +144,7 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 /// without `month`.
 ///
 /// Runs on the caller's thread: the threads that micro-batches are spread over must stay free.
-pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
+pub fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
     let columns: Vec<Values<'_>> = table
         .columns()
         .iter()

@@ -17,12 +17,13 @@ pub(crate) fn leaf(content: &[u8]) -> Hash {
     Sha256::new().chain_update(LEAF).chain_update(content).finalize().into()
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
+/// The hash of a node over two subtrees.
+pub fn node(left: &Hash, right: &Hash) -> Hash {
     Sha256::new().chain_update(NODE).chain_update(left).chain_update(right).finalize().into()
 }
 
 /// The root over leaves in this order; of none, the hash of nothing.
-pub(crate) fn root_of(leaves: &[Hash]) -> Hash {
+pub fn root_of(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => Sha256::digest([]).into(),
         [one] => *one,
