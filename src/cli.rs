@@ -5,7 +5,7 @@
 
 mod evidence;
 mod measure;
-mod registry;
+mod seal;
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::LogFilter;
 pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
 pub(crate) use measure::{Bench, BenchPipeline, Evaluate, Part, StreamKind};
-pub(crate) use registry::{Import, Registry};
+pub(crate) use seal::Seal;
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
 #[derive(Debug, Parser)]
@@ -230,6 +230,9 @@ pub(crate) struct Verify {
     /// A seal that was kept elsewhere, as `surety seal head` prints it: it must be in the chain.
     #[arg(long, value_name = "FILE")]
     pub(crate) head: Option<PathBuf>,
+    /// A witness, by its name in the configuration or its folder or URL: all it keeps must be in the chain.
+    #[arg(long, value_name = "NAME-OR-URL")]
+    pub(crate) witness: Vec<String>,
     /// Hash only the records of these seals again; the chain is always verified whole.
     #[arg(long, value_name = "FIRST..=LAST", value_parser = seal_range)]
     pub(crate) seals: Option<std::ops::RangeInclusive<i64>>,
@@ -237,30 +240,23 @@ pub(crate) struct Verify {
     pub(crate) format: ReportFormat,
 }
 
-/// The key and the newest seal, for those who verify elsewhere.
+/// What is known of agents, sponsors and credentials.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Seal {
-    /// Print the public key.
+pub(crate) enum Registry {
+    /// Import registry changes from a file (JSON, JSON Lines, CSV): all lines or none.
     #[command(after_help = "Examples:
-  surety seal key > surety.pub")]
-    Key {
-        #[command(flatten)]
-        lake: LakeArg,
-    },
-    /// Print the newest seal: keep it where the operator of the lake cannot change it.
-    #[command(after_help = "Examples:
-  surety seal head | ssh witness 'cat >> heads.txt'")]
-    Head {
-        #[command(flatten)]
-        lake: LakeArg,
-    },
-    /// Seal commits that have no seal, as after a crash; `surety run` does so too.
-    #[command(after_help = "Examples:
-  surety seal catch-up --lake ./surety-data")]
-    CatchUp {
-        #[command(flatten)]
-        lake: LakeArg,
-    },
+  surety registry import agents.csv
+  surety registry import changes.jsonl --lake ./surety-data --format json")]
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    pub(crate) file: PathBuf,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) lake: LakeArg,
 }
 
 /// What waits for each webhook endpoint, what did not reach it, and sending that again.

@@ -30,7 +30,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async-trait", &["lake", "query"]),
     ("axum", &["detect", "surety"]),
     ("base64", &["lake", "detect"]),
-    ("blake3", &["schemas", "lake", "ingest"]),
+    ("blake3", &["schemas", "ingest"]),
     ("bytes", &["lake"]),
     ("clap", &["surety"]),
     ("comfy-table", &["query"]),
@@ -66,7 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("secrecy", &["detect", "surety"]),
     ("serde", EVERYONE),
     ("serde_json", EVERYONE),
-    ("sha2", &["lake", "detect", "ingest", "query"]),
+    ("sha2", &["detect", "ingest", "query"]),
     ("sqllogictest", &["query"]),
     // The verifier that is not ours.
     ("standardwebhooks", &["detect", "surety"]),

@@ -13,7 +13,7 @@ use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
 use crate::http::{self, Admission, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
-use crate::telemetry;
+use crate::{telemetry, witness};
 
 /// Runs until `shutdown`.
 ///
@@ -48,6 +48,15 @@ pub(super) async fn run(
         let (address, end) = door.open(listen, stop.clone())?;
         tracing::info!(%address, "answering at /v1/sql, /v1/agents, /v1/trace and /v1/score");
         tasks.spawn(end);
+    }
+    let witnesses = wiring::witnesses(config, &locations.lake)?;
+    if !witnesses.is_empty() {
+        let interval = config.seal.witness_ms.get();
+        let heads = witness::publish(lake.clone(), witnesses, interval, stop.clone());
+        tasks.spawn(async move {
+            heads.await;
+            Ok(())
+        });
     }
     let source = connect(config).await?;
     let (routes, deliverer) = wiring::routes_and_deliverer(&config.endpoints(), &locations.state)?;

@@ -14,10 +14,12 @@
 mod broker;
 mod cli;
 mod demo;
+mod evidence;
 mod exactly_once;
 mod faults;
 mod foreign;
 mod kafka;
+mod object_store;
 mod process;
 mod receiver;
 mod replay;

@@ -13,8 +13,17 @@ fn lake(folder: &Path) {
     let simulated = surety(
         folder,
         &[
-            "simulate", "--agents", "40", "--days", "3", "--start", "2026-03-01T00:00:00Z",
-            "--registry-out", "registry.jsonl", "--out", "uses.jsonl",
+            "simulate",
+            "--agents",
+            "40",
+            "--days",
+            "3",
+            "--start",
+            "2026-03-01T00:00:00Z",
+            "--registry-out",
+            "registry.jsonl",
+            "--out",
+            "uses.jsonl",
         ],
     );
     assert!(simulated.status.success(), "{}", text(&simulated.stderr));
@@ -137,7 +146,8 @@ fn a_report_that_cannot_be_made_leaves_nothing_behind_and_says_why() {
     assert!(text(&no_seal.stderr).contains("no seal"), "{}", text(&no_seal.stderr));
     assert_eq!(backwards.status.code(), Some(64));
     assert_eq!(no_time.status.code(), Some(64));
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|one| one.unwrap().path()).collect();
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|one| one.unwrap().path()).collect();
     assert!(left.iter().all(|path| !path.to_string_lossy().contains("pack")), "{left:?}");
 }
 

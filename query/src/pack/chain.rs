@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use lake::seal::{Hash, PublicKey, Seal};
+use lake::seal::{Hash, PublicKey, Seal, hash_of};
 use schemas::{KafkaPartition, Offset, Timestamp, Topic};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// A line of `seals.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +36,7 @@ impl Chain {
         let mut chain = Self::default();
         let mut before: Option<(i64, Hash)> = None;
         for Link { sequence, note } in links {
-            let hash: Hash = Sha256::digest(note.as_bytes()).into();
+            let hash = hash_of(&note);
             let seal = match key.open(&note).and_then(Seal::parse) {
                 Ok(seal) => seal,
                 Err(error) => {

@@ -86,13 +86,12 @@ impl Pack {
         let places = Places::of(&chain.seals);
         let mut is_ours = true;
         self.check_set(name::EVENTS, |rows, (done, total)| {
+            let leaves = leaves(Table::Events, rows);
             is_ours &= rows.schema().fields() == schema.fields();
-            if !is_ours {
-                return;
-            }
+            let Some(leaves) = leaves.ok().filter(|_| is_ours) else { return };
             let mine = manifest.subject.rows_of(rows, manifest.from, manifest.to);
             let mut mine = mine.iter().peekable();
-            for (row, (place, leaf)) in leaves(Table::Events, rows).into_iter().enumerate() {
+            for (row, (place, leaf)) in leaves.into_iter().enumerate() {
                 follow.take(&place, &leaf, &places);
                 if mine.next_if(|mine| **mine as usize == row).is_none() {
                     follow.tell(&place, None, "it is not of this report");

@@ -224,8 +224,11 @@ impl<'a> SealedRows<'a> {
             while let Some(batch) = stream.try_next().await? {
                 let is_event = table == Table::Events;
                 let mine = if is_event { subject.rows_of(&batch, *from, *to) } else { Vec::new() };
+                let found = leaves(table, &batch).map_err(|error| QueryError::Bug {
+                    message: format!("rows of {}: {error}", table.name()),
+                })?;
                 let mut next = mine.iter().enumerate().peekable();
-                for (row, (place, leaf)) in leaves(table, &batch).into_iter().enumerate() {
+                for (row, (place, leaf)) in found.into_iter().enumerate() {
                     let at = next.next_if(|(_, mine)| **mine as usize == row);
                     let seal = self.places.seal_of(&place.topic, place.partition, place.offset);
                     let row = at.map(|(number, _)| (batches.len(), number));
