@@ -178,7 +178,7 @@ impl Pack {
             if manifest.made_by != crate::report::RELEASE {
                 verified.written_by = Some(manifest.made_by.clone());
             }
-            self.check_texts(&manifest, &facts, &chain, &counted.tally);
+            self.check_texts(&manifest, &facts, &chain, &counted);
         }
     }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::super::chain::Chain;
 use super::super::manifest::{FORMAT, Manifest};
 use super::super::name;
+use super::rows::Counted;
 use super::{Pack, PackFlaw};
 use crate::report::facts::Facts;
-use crate::report::tally::Tally;
 use crate::report::{RELEASE, html, queries};
 
 impl Pack {
@@ -18,12 +18,13 @@ impl Pack {
         manifest: &Manifest,
         facts: &Facts,
         chain: &Chain,
-        tally: &Tally,
+        counted: &Counted,
     ) {
         // Where rows or seals are wrong, that is told, and the figures would only repeat it.
         let rows = format!("{}.parquet", name::EVENTS);
         if !self.unreadable.contains(&rows) {
-            self.compare("tally", tally, &facts.tally);
+            self.compare("tally", &counted.tally, &facts.tally);
+            self.compare("unsealed", &counted.unsealed, &facts.unsealed);
         }
         if !self.unreadable.iter().any(|file| file == name::CHAIN) {
             self.compare("completeness", &chain.completeness(), &facts.completeness);
