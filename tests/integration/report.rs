@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{command, sql, surety, surety_json, text};
+use crate::process::{command, not_run, root, sql, surety, surety_json, text};
 
 /// Three days of a small company with its registry and two lines that are no records.
 fn lake(folder: &Path) {
@@ -104,6 +104,32 @@ fn a_report_is_verified_offline_and_every_tampering_is_named() {
     let (code, answer) = verified(elsewhere.path(), &["pack.zip", "--key", other]);
     assert_eq!((code, &answer["proven"]), (Some(1), &0.into()), "{answer}");
     assert!(answer["flaws"].to_string().contains("key.txt"), "{answer}");
+}
+
+#[test]
+fn a_verifier_that_is_not_ours_agrees_on_packs() {
+    #[expect(clippy::disallowed_methods, reason = "`make test` says where its Python is")]
+    let Ok(python) = std::env::var("SURETY_TEST_PYTHON") else {
+        not_run("docs/verify_pack.py: SURETY_TEST_PYTHON is not set, `make test` sets it");
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    lake(folder.path());
+    let written = report(folder.path(), &sponsor(folder.path()), "pack.zip");
+    let key = text(&surety(folder.path(), &["seal", "key"]).stdout);
+    let verify = |key: &str| {
+        let mut command = std::process::Command::new(&python);
+        command.arg(root().join("docs/verify_pack.py")).arg(folder.path().join("pack.zip"));
+        command.arg(key).output().expect("the Python of make test can be started")
+    };
+
+    let clean = verify(key.trim());
+    let foreign =
+        verify("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+
+    let wanted = format!("{} rows proven: intact", written["rows"]);
+    assert!(text(&clean.stdout).contains(&wanted), "{}{}", text(&clean.stdout), text(&clean.stderr));
+    assert_eq!(foreign.status.code(), Some(1));
 }
 
 #[test]

@@ -233,7 +233,7 @@ impl Archive {
             Method::Stored => Box::new(section),
             Method::Deflated => Box::new(DeflateDecoder::new(section)),
         };
-        Sized { content, left: entry.bytes }
+        Bounded { content, left: entry.bytes }
     }
 }
 
@@ -346,12 +346,12 @@ impl Read for Section {
 }
 
 /// Content that must have the size which was announced: one that has more could have any.
-struct Sized<R> {
+struct Bounded<R> {
     content: R,
     left: u64,
 }
 
-impl<R: Read> Read for Sized<R> {
+impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.content.read(buffer)?;
         let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));

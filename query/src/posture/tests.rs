@@ -63,12 +63,9 @@ async fn engine() -> Engine {
         agent("never", Some("a.khan"), None),
     ];
     let tables = Table::ALL.iter().map(|table| {
-        let rows = match table {
-            Table::Events => Some(provider(*table, &events)),
-            Table::RegistryChanges => Some(provider(*table, &registry)),
-            _ => None,
-        };
-        (*table, rows)
+        let rows = [(Table::Events, &events), (Table::RegistryChanges, &registry)];
+        let rows = rows.into_iter().find(|(of, _)| of == table);
+        (*table, rows.map(|(_, rows)| provider(*table, rows)))
     });
     Engine::with_tables(tables.collect(), Limits::ONE_PERSON).await.unwrap()
 }

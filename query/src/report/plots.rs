@@ -22,14 +22,14 @@ fn dots(value: u64) -> f64 {
     value as f64
 }
 
-fn svg(height: f64, what: &str, content: Html) -> Html {
+fn svg(height: f64, what: &str, content: &Html) -> Html {
     Html::new()
         .raw("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 700 ")
         .text(at(height))
         .raw("\"><title>")
         .text(what)
         .raw("</title>")
-        .add(&content)
+        .add(content)
         .raw("</svg>\n")
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn days(what: &str, parts: [Part; 3], days: &BTreeMap<String, [u64; 3
             content = content.add(&label("axis middle", x, bottom + 15.0, &day[5..]));
         }
     }
-    svg(172.0, what, content.add(&legend(&parts)))
+    svg(172.0, what, &content.add(&legend(&parts)))
 }
 
 fn legend(parts: &[Part]) -> Html {
@@ -161,7 +161,7 @@ pub(crate) fn split(what: &str, parts: &[(&'static str, String, u64)]) -> Html {
             .add(&label("axis", x + 15.0, 41.0, name))
             .add(&label("axis strong", x + 15.0, 55.0, &counted));
     }
-    svg(60.0, what, content)
+    svg(60.0, what, &content)
 }
 
 /// One bar for each name, the largest first, all of one currency.
@@ -183,7 +183,7 @@ pub(crate) fn bars(what: &str, currency: &str, bars: &[(&str, Cents)]) -> Html {
                 &format!("{} {currency}", amount(*cents)),
             ));
     }
-    svg(20.0 * dots(bars.len() as u64) + 4.0, what, content)
+    svg(20.0 * dots(bars.len() as u64) + 4.0, what, &content)
 }
 
 /// At most so many characters.

@@ -121,7 +121,6 @@ fn people(whose: Option<&str>, within: &str) -> String {
 
 /// The statements of a report that has rows of events.
 fn of_rows(whose: &str, subject: &Subject, within: &str) -> Vec<Statement> {
-    let agents = format!("SELECT DISTINCT agent_id FROM events WHERE {whose} AND {within}");
     let mut statements = vec![
         Statement {
             name: "events",
@@ -182,17 +181,22 @@ fn of_rows(whose: &str, subject: &Subject, within: &str) -> Vec<Statement> {
         },
     ];
     if matches!(subject, Subject::Sponsor { .. }) {
-        statements.push(Statement {
-            name: "elsewhere",
-            doc: "What the same agents did in the range that is not in this sponsor's name.",
-            sql: format!(
-                "SELECT sponsor_id, trace_status, count(*) AS events, count(DISTINCT agent_id) AS agents\n\
+        statements.push(elsewhere(whose, within));
+    }
+    statements
+}
+
+fn elsewhere(whose: &str, within: &str) -> Statement {
+    let agents = format!("SELECT DISTINCT agent_id FROM events WHERE {whose} AND {within}");
+    Statement {
+        name: "elsewhere",
+        doc: "What the same agents did in the range that is not in this sponsor's name.",
+        sql: format!(
+            "SELECT sponsor_id, trace_status, count(*) AS events, count(DISTINCT agent_id) AS agents\n\
                  FROM events\nWHERE agent_id IN ({agents}) AND {within}\n    \
                  AND (sponsor_id IS NULL OR NOT ({whose}))\n\
                  GROUP BY sponsor_id, trace_status\nORDER BY sponsor_id, trace_status"
-            ),
-            has_files: false,
-        });
+        ),
+        has_files: false,
     }
-    statements
 }
