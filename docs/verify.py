@@ -12,6 +12,7 @@ import base64
 import hashlib
 import io
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -120,11 +121,10 @@ def values(column):
     if pa.types.is_timestamp(kind):
         assert kind.unit == "us", "times are microseconds"
         column = column.cast(pa.int64())
-    if pa.types.is_primitive(column.type) and not pa.types.is_decimal(kind):
-        form = {pa.int32(): "<i4", pa.int64(): "<i8", pa.float32(): "<f4", pa.float64(): "<f8"}[column.type]
-        fixed = column.combine_chunks().fill_null(0).to_numpy(zero_copy_only=False).astype(form)
-        return [number.tobytes() if known else None for number, known in zip(fixed, column.is_valid().to_pylist())]
-    return column.to_pylist()
+    packed = {pa.int32(): "<i", pa.int64(): "<q", pa.float32(): "<f", pa.float64(): "<d"}.get(column.type)
+    if packed is None:
+        return column.to_pylist()
+    return [None if value is None else struct.pack(packed, value) for value in column.to_pylist()]
 
 
 def leaves(table, content):
@@ -169,7 +169,7 @@ class Log:
         if identity:
             self.commits.add(version)
         for add in (line["add"] for line in actions if "add" in line):
-            self.files[add["path"]] = add, identity
+            self.files[add["path"]] = int(add["size"]), identity
         if "remove" in told:
             raise ValueError("it removes a file")
 
@@ -181,11 +181,11 @@ class Log:
 
     def data(self, flaws):
         """Each file's content, if it is what its name says: a hash of it and of the commit's identity."""
-        for path, (add, identity) in sorted(self.files.items()):
+        for path, (size, identity) in sorted(self.files.items()):
             content = self.read(path)
             name = "" if content is None else f"part-{sha256(identity.encode(), content).hex()[:32]}.zstd.parquet"
             if flaws.check(name and path.endswith(name), self.table, path, "is missing or not what its name says"):
-                flaws.check(len(content) == add["size"], self.table, path, "its size is not what the log says")
+                flaws.check(len(content) == size, self.table, path, "its size is not what the log says")
                 yield path, content
 
 

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::LogFilter;
 pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
-pub(crate) use measure::{Bench, BenchPipeline, Evaluate, Part, StreamKind};
+pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
 pub(crate) use seal::Seal;
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.

@@ -38,7 +38,7 @@ pub(crate) use self::merkle::sha256;
 pub use self::merkle::{Hash, inclusion_proof, is_included, node, root_of};
 pub use self::note::{InvalidKey, NoteError, PublicKey, SealKey};
 pub use self::proof::{Inclusion, Link, SealChain, SealedRecords};
-pub use self::sealer::{Rows, Sealed, Sealer};
+pub use self::sealer::{Rows, Sealer};
 pub use self::verify::{Flaw, Kept, Scope, Verified, verify};
 pub use self::witness::{Witness, WitnessError};
 use crate::{Advance, RowError, Version};

@@ -439,34 +439,47 @@ async fn records_that_waited_for_the_loop_have_arrived_before_it_asked() {
     assert!(now <= we_waited);
 }
 
-#[tokio::test]
-async fn an_import_by_another_process_is_seen_while_the_loop_runs() {
-    let folder = TempDir::new().unwrap();
-    let mut pipeline = started(folder.path(), Log::of(&[("uses", uses(10))])).await;
-    let changes: Vec<schemas::RegistryChange> = serde_json::from_value(serde_json::json!([
-        {
-            "schema": "surety.registry_change.v1", "kind": "sponsor", "active": true,
-            "sponsor_id": "ann@example.com", "valid_from": "2026-01-01T00:00:00Z",
-        },
-        {
-            "schema": "surety.registry_change.v1", "kind": "agent", "agent_id": "agent-0",
-            "sponsor_id": "ann@example.com", "valid_from": "2026-01-01T00:00:00Z",
-        },
-    ]))
-    .unwrap();
-    lake_in(folder.path()).import_registry(&changes, clock::now()).await.unwrap();
-
-    pipeline.watched.look_now();
-    let found = pipeline.watched.next(&pipeline.parts.lake).await;
-    pipeline.learn(found);
-    take(&mut pipeline).await;
-    pipeline.commit(false).unwrap();
-    assert_eq!(settled(&mut pipeline).await, Settled::Landed);
-
-    let sql = "SELECT count(sponsor_id) AS n FROM events";
-    assert_eq!(rows(folder.path(), sql).await[0]["n"], 4, "every third use is agent-0's");
-    // Nothing new is no news.
-    pipeline.watched.look_now();
-    let found = pipeline.watched.next(&pipeline.parts.lake).await.unwrap();
-    assert_eq!(found.1, []);
+async fn flaws(folder: &Path) -> Vec<String> {
+    let key = SealKey::new("surety", &[7; 32]).unwrap();
+    let (lake, scope) = (lake_in(folder), lake::seal::Scope::default());
+    let verified = lake::seal::verify(&lake, key.public(), &scope, |_, _| {}).await.unwrap();
+    verified.flaws.iter().map(ToString::to_string).collect()
 }
+
+#[tokio::test]
+async fn a_commit_that_a_crash_left_without_a_seal_is_sealed_at_the_next_start() {
+    let folder = TempDir::new().unwrap();
+    let mut records = uses(5);
+    records.push(b"not json".to_vec());
+    let log = || Log::of(&[("uses", records.clone()), ("registry", Vec::new())]);
+    run_to_end(started(folder.path(), log()).await).await.unwrap();
+    assert_eq!(flaws(folder.path()).await, [""; 0]);
+    let seal = folder.path().join("lake/seals/_delta_log/00000000000000000001.json");
+    fs::remove_file(&seal).unwrap();
+    assert_ne!(flaws(folder.path()).await, [""; 0]);
+
+    run_to_end(started(folder.path(), log()).await).await.unwrap();
+
+    assert!(seal.exists());
+    assert_eq!(flaws(folder.path()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lake_whose_logs_became_long_is_as_it_was_sealed() {
+    let folder = TempDir::new().unwrap();
+    let log = Log::of(&[("uses", uses(550)), ("registry", Vec::new())]);
+    let mut pipeline = started(folder.path(), log).await;
+    for _ in 0..52 {
+        take(&mut pipeline).await;
+        pipeline.commit(false).unwrap();
+        assert_eq!(settled(&mut pipeline).await, Settled::Landed);
+    }
+
+    for table in ["events", "seals"] {
+        let last = format!("lake/{table}/_delta_log/_last_checkpoint");
+        assert!(folder.path().join(last).exists(), "{table}");
+    }
+    assert_eq!(flaws(folder.path()).await, [""; 0]);
+}
+
+mod registry;

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::process::{not_run, root, surety, surety_json, text};
+use crate::receiver::Receiver;
 
 /// A lake that the binary made of a simulated company, with rejects, and its public key.
 fn sealed_lake() -> (TempDir, String) {
@@ -157,6 +158,25 @@ fn a_witness_knows_of_a_lake_that_was_put_back_to_an_earlier_day() {
     assert_eq!(witnessed.status.code(), Some(1), "{}", text(&witnessed.stdout));
     let answer = text(&witnessed.stdout);
     assert!(answer.contains("seal 1") && answer.contains("witness auditor"), "{answer}");
+}
+
+#[test]
+fn a_witness_is_told_of_a_head_by_a_signed_request_until_it_has_it() {
+    let (folder, _) = sealed_lake();
+    let receiver = Receiver::start();
+    fs::write(folder.path().join("surety.toml"), receiver.witness()).unwrap();
+
+    // The receiver's first answer is 500.
+    let refused = surety(folder.path(), &["seal", "publish"]);
+    assert_eq!(refused.status.code(), Some(69), "{}", text(&refused.stderr));
+    let taken = surety(folder.path(), &["seal", "publish"]);
+    assert!(taken.status.success(), "{}", text(&taken.stderr));
+
+    let tries: Vec<(String, u64)> = receiver.tries().into_iter().collect();
+    assert_eq!((tries.len(), tries[0].1), (1, 2), "one head under one id: {tries:?}");
+    assert!(tries[0].0.starts_with("seal_"), "{tries:?}");
+    let read = surety(folder.path(), &["verify", "--witness", "notary"]);
+    assert_eq!(read.status.code(), Some(64), "{}", text(&read.stderr));
 }
 
 #[test]

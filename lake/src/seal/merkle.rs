@@ -15,7 +15,9 @@ const NODE: [u8; 1] = [1];
 /// The hash of these bytes, one after the other.
 pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.finish().as_ref().try_into().expect("it has 32 bytes")
 }
 

@@ -45,14 +45,6 @@ pub struct Sealer {
     checkpoints: Checkpoints,
 }
 
-/// What is told of a seal once it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
-    pub sequence: i64,
-    /// The signed note: what a witness keeps.
-    pub note: String,
-}
-
 /// What a seal is made of.
 #[derive(Debug)]
 pub struct Rows<'a> {
@@ -73,21 +65,19 @@ struct End {
     version: Version,
     /// For each table the first entry of its log that no seal names.
     logs: BTreeMap<Table, Version>,
-    newest: Option<Sealed>,
 }
 
 impl End {
     const fn of_nothing() -> Self {
-        Self { sequence: 0, previous: NOTHING, version: 0, logs: BTreeMap::new(), newest: None }
+        Self { sequence: 0, previous: NOTHING, version: 0, logs: BTreeMap::new() }
     }
 
-    fn of(sequence: i64, seal: &Seal, note: String) -> Self {
+    fn of(sequence: i64, seal: &Seal, note: &str) -> Self {
         Self {
             sequence: sequence + 1,
-            previous: hash_of(&note),
+            previous: hash_of(note),
             version: seal.version + 1,
             logs: seal.logs.iter().map(|log| (log.table, log.end)).collect(),
-            newest: Some(Sealed { sequence, note }),
         }
     }
 }
@@ -112,11 +102,6 @@ impl Sealer {
         Ok(sealer)
     }
 
-    /// The newest seal that this sealer knows to be stored.
-    pub fn newest(&self) -> Option<&Sealed> {
-        self.end.newest.as_ref()
-    }
-
     /// Moves to the end of the chain, if it may have moved.
     async fn read_on(&mut self) -> Result<(), LakeError> {
         let unavailable = |text| LakeError::unavailable(Table::Seals, Reason(text));
@@ -125,7 +110,7 @@ impl Sealer {
             // Only the newest matters: each seal tells everything of those before it.
             let newest = self.table.sequence() - 1;
             match self.lake.read_seals_from(newest).await?.pop() {
-                Some(row) if newest <= row.sequence => self.end = end_of(row)?,
+                Some(row) if newest <= row.sequence => self.end = end_of(&row)?,
                 None if newest < 0 => self.end = End::of_nothing(),
                 Some(_) | None => {
                     return Err(unavailable(format!("wanted seal {newest}, found none")));
@@ -256,7 +241,7 @@ impl Sealer {
             self.is_behind = true;
             match self.table.append(vec![row], &advance, now).await {
                 Ok(_) => {
-                    self.end = End::of(start, &seal, note);
+                    self.end = End::of(start, &seal, &note);
                     self.is_behind = false;
                     return Ok(true);
                 }
@@ -329,12 +314,12 @@ impl Sealer {
     }
 }
 
-fn end_of(row: SealRow) -> Result<End, LakeError> {
+fn end_of(row: &SealRow) -> Result<End, LakeError> {
     let seal = note::text_of(&row.note).and_then(Seal::parse).map_err(|error| {
         let text = format!("seal {}: {error}: run `surety verify`", row.sequence);
         LakeError::unavailable(Table::Seals, Reason(text))
     })?;
-    Ok(End::of(row.sequence, &seal, row.note))
+    Ok(End::of(row.sequence, &seal, &row.note))
 }
 
 /// A seal but for its place in the chain.

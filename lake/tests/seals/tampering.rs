@@ -8,7 +8,9 @@ use lake::seal::Scope;
 use schemas::Table;
 
 use crate::storage::Storage;
-use crate::world::{Batch, P0, P1, Worker, flaws, key, open, small_files, small_lake, verified};
+use crate::world::{
+    Batch, P0, P1, Worker, flaws, key, one_of_each_kind, open, small_files, small_lake, verified,
+};
 
 /// Bits flipped by the large test.
 const FLIPS: u64 = 2_000;
@@ -57,7 +59,7 @@ fn flips(files: &BTreeMap<String, Bytes>, seed: u64) -> Vec<(String, usize, u32)
 
 #[tokio::test]
 async fn two_thousand_flipped_bits_are_found_and_their_files_named() {
-    let files = small_files().await;
+    let files = one_of_each_kind().await;
     let seed = 20_260_305;
     let flips = flips(&files, seed);
     std::thread::scope(|scope| {

@@ -224,6 +224,21 @@ pub(crate) async fn small_lake() -> Arc<Storage> {
     store
 }
 
+/// The files of a lake with one of each kind: small, since it is verified thousands of times.
+pub(crate) async fn one_of_each_kind() -> BTreeMap<String, Bytes> {
+    let store = Arc::new(Storage::default());
+    import_registry(&open(&store)).await;
+    let mut worker = Worker::start(&store).await;
+    worker.commit(&Batch::of(P0, 0, 5)).await.unwrap();
+    for table in [Table::Events, Table::Seals] {
+        worker.lake.table(table).await.unwrap().checkpoint().await.unwrap();
+    }
+    worker.commit(&Batch::of(P0, 5, 8)).await.unwrap();
+    let files = store.files().await;
+    assert_eq!(flaws(&store).await, [""; 0]);
+    files
+}
+
 /// The files of a small lake.
 pub(crate) async fn small_files() -> BTreeMap<String, Bytes> {
     small_lake().await.files().await

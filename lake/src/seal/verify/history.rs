@@ -183,7 +183,7 @@ async fn list(
         let path = file.location.as_ref();
         let name = path.strip_prefix("_delta_log/").unwrap_or(path);
         // What a writer left behind when it was killed; no reader looks at it.
-        if name.ends_with(".tmp") {
+        if file.location.extension() == Some("tmp") {
             continue;
         }
         match kind_of(name) {

@@ -19,6 +19,9 @@ use super::{AHEAD, Flaw, Verified, guarded};
 use crate::Cause;
 use crate::encode::{name_of, statistics};
 
+/// Rows by their places, as leaves.
+type Leaves = Vec<(Place, Hash)>;
+
 /// A data file that is what its name says.
 pub(super) struct Read {
     pub(super) path: String,
@@ -139,7 +142,7 @@ fn wrong_month(
 
 /// The leaves of all rejects, by place.
 pub(super) struct Rejects {
-    pub(super) leaves: Vec<(Place, Hash)>,
+    pub(super) leaves: Leaves,
 }
 
 impl Rejects {
@@ -157,7 +160,7 @@ impl Rejects {
     }
 
     /// Those of the records of a seal.
-    pub(super) fn of(&self, seal: &Seal) -> Vec<(Place, Hash)> {
+    pub(super) fn of(&self, seal: &Seal) -> Leaves {
         let mut found = Vec::new();
         for (topic, partition, range) in &seal.ranges {
             let at = |offset: Offset| {
@@ -181,7 +184,7 @@ pub(super) struct Remade {
 }
 
 /// Reads the files of a seal and makes its tree again.
-pub(super) async fn remake(events: &History, seal: &Seal, rejects: Vec<(Place, Hash)>) -> Remade {
+pub(super) async fn remake(events: &History, seal: &Seal, rejects: Leaves) -> Remade {
     let mut remade = Remade::default();
     let mut files = Vec::new();
     for file in &seal.files {
@@ -227,12 +230,11 @@ pub(super) async fn remake(events: &History, seal: &Seal, rejects: Vec<(Place, H
 }
 
 /// The leaves of a file of `events`, and what the log says wrongly of it.
-#[expect(clippy::type_complexity, reason = "leaves and texts, for the one caller above")]
 fn leaves_of(
     path: &str,
     bytes: Bytes,
     (size, month, statistics): &(u64, Option<String>, Value),
-) -> Result<(Vec<(Place, Hash)>, Vec<String>), String> {
+) -> Result<(Leaves, Vec<String>), String> {
     let table = Table::Events;
     let is_size = *size == bytes.len() as u64;
     let unreadable = |error: Cause| format!("it cannot be read: {error}");
@@ -247,12 +249,7 @@ fn leaves_of(
 
 /// How many records were found, and what is wrong with them. Of a seal whose files were not all
 /// readable only what stands in the others is told.
-fn compare(
-    seal: &Seal,
-    is_whole: bool,
-    files: Vec<Vec<(Place, Hash)>>,
-    rejects: Vec<(Place, Hash)>,
-) -> (u64, Vec<Flaw>) {
+fn compare(seal: &Seal, is_whole: bool, files: Vec<Leaves>, rejects: Leaves) -> (u64, Vec<Flaw>) {
     let mut flaws = Vec::new();
     let found_rejects = rejects.len() as u64;
     let mut leaves = rejects;
