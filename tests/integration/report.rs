@@ -124,11 +124,15 @@ fn a_verifier_that_is_not_ours_agrees_on_packs() {
     };
 
     let clean = verify(key.trim());
-    let foreign =
-        verify("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+    let foreign = verify("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
 
     let wanted = format!("{} rows proven: intact", written["rows"]);
-    assert!(text(&clean.stdout).contains(&wanted), "{}{}", text(&clean.stdout), text(&clean.stderr));
+    assert!(
+        text(&clean.stdout).contains(&wanted),
+        "{}{}",
+        text(&clean.stdout),
+        text(&clean.stderr)
+    );
     assert_eq!(foreign.status.code(), Some(1));
 }
 

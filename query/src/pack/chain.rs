@@ -149,7 +149,10 @@ impl PartitionCover {
 
 /// Which seal holds the record at a place.
 #[derive(Debug, Default)]
-pub(crate) struct Places(BTreeMap<String, BTreeMap<KafkaPartition, Vec<(Offset, Offset, i64)>>>);
+pub(crate) struct Places(BTreeMap<String, BTreeMap<KafkaPartition, Vec<Sealed>>>);
+
+/// First offset, end, and the number of the seal.
+type Sealed = (Offset, Offset, i64);
 
 impl Places {
     pub(crate) fn of(seals: &[Seal]) -> Self {

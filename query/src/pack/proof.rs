@@ -101,7 +101,7 @@ fn lead(
 
 /// The largest power of two below `size`, which is more than 1.
 fn split(size: u64) -> u64 {
-    1 << (63 - (size - 1).leading_zeros())
+    1 << (size - 1).ilog2()
 }
 
 /// Hexadecimal digits.

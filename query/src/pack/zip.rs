@@ -315,7 +315,7 @@ fn entries_of(mut directory: &[u8]) -> Option<Vec<Entry>> {
 fn is_plain(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     name.chars().all(is_plain)
-        && name.split('/').all(|part| !part.is_empty() && part.trim_matches('.') != "")
+        && name.split('/').all(|part| !part.is_empty() && !part.trim_matches('.').is_empty())
 }
 
 /// A little-endian number of so many bytes.

@@ -33,7 +33,7 @@ pub(crate) struct Facts {
     pub(crate) people: Vec<Person>,
     pub(crate) findings: Vec<FindingCount>,
     /// The most severe ones.
-    pub(crate) worst: Vec<Finding>,
+    pub(crate) worst: Vec<WorstFinding>,
     pub(crate) traces: Vec<TraceOfAgent>,
     /// What the same agents did in the range that is not in the rows of the pack.
     pub(crate) elsewhere: Vec<Elsewhere>,
@@ -70,7 +70,7 @@ pub(crate) struct FindingCount {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Finding {
+pub(crate) struct WorstFinding {
     pub(crate) finding_id: String,
     pub(crate) time: Timestamp,
     pub(crate) severity: String,

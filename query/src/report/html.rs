@@ -202,10 +202,9 @@ fn tiles(facts: &Facts) -> Html {
     let others = match tally.money.len() {
         0 => "none".to_owned(),
         1 => "of successful actions".to_owned(),
-        several => format!(
-            "and in {}",
-            count(several as u64 - 1, "more currency", "more currencies")
-        ),
+        several => {
+            format!("and in {}", count(several as u64 - 1, "more currency", "more currencies"))
+        }
     };
     let shared = tally.shared_credentials() as u64;
     Html::new()

@@ -151,7 +151,7 @@ fn put_lines<T: serde::Serialize>(files: &mut Files, name: &str, lines: &[T]) {
 }
 
 fn told(verified: &PackVerified) -> String {
-    verified.flaws.iter().map(|flaw| format!("{flaw}\n")).collect()
+    verified.flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn names(verified: &PackVerified, wanted: impl Fn(&PackFlaw) -> bool) -> bool {
@@ -493,7 +493,7 @@ async fn no_bit_of_a_pack_can_be_turned() {
     let wanted = files_of(&pack);
 
     // An odd step: every part of the pack is met, and every bit of a byte.
-    for at in (0..pack.len() * 8).step_by(pack.len() * 8 / 100 | 1) {
+    for at in (0..pack.len() * 8).step_by((pack.len() * 8 / 100) | 1) {
         let mut turned = pack.clone();
         turned[at / 8] ^= 1 << (at % 8);
         let verified = verify(&turned, Some(made.key.public()));

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader as _};
 use lake::seal::{Hash, Place, leaves};
@@ -26,6 +27,7 @@ use crate::report::tally::Tally;
 pub(super) struct Counted {
     pub(super) tally: Tally,
     pub(super) proven: u64,
+    /// As announced, and once they were read: as they were found.
     pub(super) unsealed: u64,
 }
 
@@ -38,7 +40,7 @@ impl Pack {
         unsealed: u64,
         progress: impl Fn(u64, u64),
     ) -> Counted {
-        let mut counted = Counted::default();
+        let mut counted = Counted { unsealed, ..Counted::default() };
         let entries = self.archive.entries.iter();
         let sets: Vec<String> = entries
             .filter_map(|entry| entry.name.strip_suffix(".parquet"))
@@ -54,7 +56,7 @@ impl Pack {
             // A file that is not what was written can hold anything: whatever reads it may stumble.
             let checked = catch_unwind(AssertUnwindSafe(|| {
                 if set == name::EVENTS {
-                    self.check_events(manifest, chain, unsealed, &progress, &mut counted)
+                    self.check_events(manifest, chain, &progress, &mut counted)
                 } else {
                     self.check_set(&set, |_, _| ())
                 }
@@ -73,7 +75,6 @@ impl Pack {
         &mut self,
         manifest: &Manifest,
         chain: &Chain,
-        unsealed: u64,
         progress: &impl Fn(u64, u64),
         counted: &mut Counted,
     ) -> Result<(), String> {
@@ -81,7 +82,9 @@ impl Pack {
         let entry = entry.ok_or_else(|| format!("there is no {} for it", name::PROOFS))?;
         let proofs = Proofs::new(Box::new(self.archive.read(entry)), chain);
         let file = format!("{}.parquet", name::EVENTS);
-        let mut follow = Follow { proofs, unsealed, is_held: false, row: 0, flaws: Vec::new() };
+        let announced = std::mem::take(&mut counted.unsealed);
+        let mut follow =
+            Follow { proofs, unsealed: announced, is_held: false, row: 0, flaws: Vec::new() };
         let schema = Table::Events.arrow_schema();
         let places = Places::of(&chain.seals);
         let mut is_ours = true;
@@ -102,7 +105,7 @@ impl Pack {
         })?;
         follow.finish();
         counted.proven = follow.proofs.matched;
-        counted.unsealed = unsealed.min(counted.tally.events - counted.proven);
+        counted.unsealed = announced.min(counted.tally.events - counted.proven);
         for flaw in std::mem::take(&mut follow.flaws) {
             self.tell(PackFlaw { file: flaw.file.or_else(|| Some(file.clone())), ..flaw });
         }
@@ -122,7 +125,7 @@ impl Pack {
     ) -> Result<(), String> {
         let (reader, total) = self.parquet(&format!("{set}.parquet"))?;
         let schema = reader.schema();
-        let mut outcomes: Vec<(String, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(String, Format, Outcome)> = Vec::new();
         let mut sinks = Vec::new();
         for (format, end) in [(Format::Csv, "csv"), (Format::JsonLines, "jsonl")] {
             let file = format!("{set}.{end}");
@@ -132,8 +135,8 @@ impl Pack {
             };
             let content = Box::new(self.archive.read(entry));
             let (comparer, outcome) = Comparer::new(content, format == Format::Csv);
-            outcomes.push((file, outcome));
-            let sink = Sink::new(schema.clone(), format, Destination::File, comparer);
+            outcomes.push((file, format, outcome));
+            let sink = Sink::new(Arc::clone(&schema), format, Destination::File, comparer);
             sinks.push(sink.map_err(|error| error.to_string())?);
         }
         let mut done = 0;
@@ -155,10 +158,10 @@ impl Pack {
         for sink in sinks {
             sink.finish().map_err(|error| error.to_string())?;
         }
-        for (file, outcome) in outcomes {
+        for (file, format, outcome) in outcomes {
             if let Some(difference) = outcome.difference() {
                 // The first line of a CSV has the names of the columns.
-                let names = u64::from(file.ends_with(".csv"));
+                let names = u64::from(format == Format::Csv);
                 let flaw = PackFlaw::in_file(&file, difference.what);
                 self.tell(match difference.line - names {
                     0 => flaw,

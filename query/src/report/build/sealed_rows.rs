@@ -235,7 +235,10 @@ impl<'a> SealedRows<'a> {
                     records.push(Record { seal: seal.unwrap_or(UNSEALED), place, leaf, row });
                 }
                 if !mine.is_empty() {
-                    batches.push(take_record_batch(&batch, &UInt32Array::from(mine)).map_err(bug)?);
+                    batches.push(
+                        take_record_batch(&batch, &UInt32Array::from(mine))
+                            .map_err(|error| bug(&error))?,
+                    );
                 }
             }
         }
@@ -251,10 +254,10 @@ impl<'a> SealedRows<'a> {
     ) -> Result<(), ReportError> {
         let batches: Vec<&RecordBatch> = batches.iter().collect();
         for chunk in rows.chunks(ROWS_AT_ONCE) {
-            let batch = interleave_record_batch(&batches, chunk).map_err(bug)?;
+            let batch = interleave_record_batch(&batches, chunk).map_err(|error| bug(&error))?;
             let batch =
                 RecordBatch::try_new(Table::Events.arrow_schema(), batch.columns().to_vec());
-            let batch = batch.map_err(bug)?;
+            let batch = batch.map_err(|error| bug(&error))?;
             tally.fold(&batch);
             self.files.write(&batch)?;
             self.done += batch.num_rows() as u64;
@@ -283,7 +286,7 @@ fn ranges_of(seals: &[&Seal]) -> Ranges {
     ranges
 }
 
-fn bug(error: arrow::error::ArrowError) -> ReportError {
+fn bug(error: &arrow::error::ArrowError) -> ReportError {
     let format = Format::Parquet;
     WriteError::Unwritable { format, reason: error.to_string() }.into()
 }

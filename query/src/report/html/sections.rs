@@ -1,6 +1,6 @@
 //! The four parts of a report, one for each duty.
 
-use super::super::facts::{Elsewhere, Facts, Finding, HopOfTrace, Person, TraceOfAgent};
+use super::super::facts::{Elsewhere, Facts, HopOfTrace, Person, TraceOfAgent, WorstFinding};
 use super::super::plots;
 use super::super::tally::{AgentTally, Cents, UseTally};
 use super::markup::Column::{Left, Right};
@@ -214,7 +214,7 @@ fn severity(severity: &str) -> Html {
     Html::new().raw(open).text(severity).raw("</span>")
 }
 
-fn finding(finding: &Finding) -> Vec<Html> {
+fn finding(finding: &WorstFinding) -> Vec<Html> {
     let at_risk = match (finding.money_at_risk, &finding.currency) {
         (Some(cents), Some(currency)) => text(format_args!("{} {currency}", amount(cents))),
         _ => dash(),
