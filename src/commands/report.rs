@@ -109,7 +109,7 @@ fn bar(template: &str) -> ProgressBar {
 
 fn of_report(error: ReportError) -> Failure {
     match error {
-        ReportError::Query(error) => of_query(error),
+        ReportError::Query(error) | ReportError::Write(WriteError::Query(error)) => of_query(error),
         ReportError::Lake(error) => of_lake(error),
         error @ ReportError::Range { .. } => Failure::new(Exit::Usage, error),
         error @ (ReportError::NoSeal | ReportError::Broken { .. }) => {
@@ -118,7 +118,6 @@ fn of_report(error: ReportError) -> Failure {
         ReportError::Write(WriteError::Io(error)) => {
             Failure::from(error).while_doing("write the pack".to_owned())
         }
-        ReportError::Write(WriteError::Query(error)) => of_query(error),
         ReportError::Write(error @ WriteError::Unwritable { .. }) => {
             Failure::new(Exit::Software, error)
         }
