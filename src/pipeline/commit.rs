@@ -196,7 +196,12 @@ impl Writer {
         }
         let committing = Instant::now();
         let mut sealing = Duration::ZERO;
-        if !cut.uses.is_empty() {
+        if cut.uses.is_empty() {
+            self.keep_logs_short().await;
+            if let Err(error) = self.sealer.catch_up(now).await {
+                tell_unsealed(&error);
+            }
+        } else {
             self.edges.append_edges(edges, &cut.events, &cut.uses, now).await?;
             let version = self.events.commit(files, &cut.uses, now).await?;
             // Before the seal, which then names the checkpoints.
@@ -205,11 +210,6 @@ impl Writer {
             let rows = Rows { version, advance: &cut.uses, tree: *tree, files };
             seal(&mut self.sealer, rows, has_new_rejects, now).await;
             sealing = began.elapsed();
-        } else {
-            self.keep_logs_short().await;
-            if let Err(error) = self.sealer.catch_up(now).await {
-                tell_unsealed(&error);
-            }
         }
         let done = Done {
             encoding,
