@@ -129,7 +129,7 @@ def values(column):
 
 def leaves(table, content):
     """Each row's place with its leaf. The columns stand in the file as docs/tables.md has them."""
-    rows = parquet.read_table(io.BytesIO(content), partitioning=None)
+    rows = read(content)
     columns = [[form(value, column.type) for value in values(column)] for column in rows.columns]
     places = zip(*(rows[name].to_pylist() for name in ("topic", "kafka_partition", "kafka_offset")))
     rows = zip(*columns)
@@ -252,13 +252,18 @@ def check_records(seals, logs, flaws):
         flaws.check(path in named, "events", path, "is part of the table and in no seal")
 
 
+def read(content):
+    """The rows of a Parquet file. No threads: Python would end before them and abort."""
+    return parquet.ParquetFile(io.BytesIO(content), pre_buffer=False).read(use_threads=False)
+
+
 def check_lake(folder, key, head=None):
     """All flaws of a lake, the number of its seals, and the newest note."""
     flaws, lake = Flaws(), Path(folder)
     logs = {table: Log(lake, table, flaws) for table in COVERED}
     rows = []
     for _, content in logs["seals"].data(flaws):
-        rows += parquet.read_table(io.BytesIO(content), partitioning=None).to_pylist()
+        rows += read(content).to_pylist()
     rows.sort(key=lambda row: row["sequence"])
     notes = [row["note"] for row in rows]
     seals = chain(notes, key, logs["events"].id, flaws)

@@ -1,3 +1,5 @@
+//! The figures of a small company made by hand, each with something to count.
+
 use std::io::Cursor;
 use std::sync::Arc;
 

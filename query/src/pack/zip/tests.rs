@@ -1,3 +1,5 @@
+//! What other programs find in our archives, and what we refuse in theirs.
+
 use std::io::Seek as _;
 use std::process::Command;
 
