@@ -4,14 +4,17 @@
 //! leave this crate before they went through here. The same secret gives the same fingerprint under the same key, so two
 //! uses of one leaked token can still be joined; without the key nothing can be tried against it.
 
+mod hidden;
+mod names;
 mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use schemas::{Attributes, CredentialEvent, Fact, RegistryChange, Reject};
+use schemas::{AgentId, Attributes, CredentialEvent, Fact, RegistryChange, Reject};
 use sha2::Sha256;
 
 use self::scan::Scanner;
@@ -72,6 +75,11 @@ impl Redactor {
         raw
     }
 
+    /// A record as it may be shown to a person: without secrets, and with marks for what is no UTF-8.
+    pub fn shown(&self, payload: &[u8]) -> String {
+        String::from_utf8_lossy(&self.clean(payload)).into_owned()
+    }
+
     /// Replaces every secret in every text of `event`, which was made of `payload`.
     pub(crate) fn event(&self, event: &mut CredentialEvent, payload: &[u8]) {
         // The quick look below sees values and no names: an attribute has a name, and one that holds
@@ -83,10 +91,21 @@ impl Redactor {
         if !is_clean || event.attributes.iter().any(may_be_secret) {
             self.attributes(&mut event.attributes);
         }
-        if is_clean {
-            return;
+        if !is_clean {
+            self.texts(event);
         }
+    }
+
+    /// The same for an event whose texts do not stand in its record as they are.
+    pub(crate) fn made_event(&self, event: &mut CredentialEvent) {
+        self.attributes(&mut event.attributes);
+        self.texts(event);
+    }
+
+    /// Every text but the attributes.
+    fn texts(&self, event: &mut CredentialEvent) {
         self.ids(event);
+        Self::mark(event);
         let texts = [
             &mut event.agent_instance,
             &mut event.model,
@@ -163,6 +182,18 @@ impl Redactor {
         event.delegation.iter_mut().for_each(|agent| self.id(agent));
     }
 
+    /// Labels an event that has a name which looks like another.
+    fn mark(event: &mut CredentialEvent) {
+        let class = event.agent_class.as_ref().map(AsRef::as_ref);
+        let counterparty = event.counterparty_id.as_ref().map(AsRef::as_ref);
+        let names = [Some(event.agent_id.as_str()), class, counterparty].into_iter().flatten();
+        let mut names = names.chain(event.delegation.iter().map(AgentId::as_str));
+        let is_marked = event.labels.iter().any(|label| label == names::LABEL);
+        if !is_marked && names.any(names::is_confusable) {
+            event.labels.push(names::LABEL.to_owned());
+        }
+    }
+
     fn optional_id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut Option<T>) {
         if let Some(id) = id {
             self.id(id);
@@ -170,6 +201,11 @@ impl Redactor {
     }
 
     fn id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut T) {
+        if let Cow::Owned(composed) = names::composed(id.as_ref())
+            && let Ok(composed) = T::try_from(composed)
+        {
+            *id = composed;
+        }
         let Cow::Owned(clean) = self.text(id.as_ref()) else { return };
         let whole = self.fingerprint(id.as_ref().as_bytes());
         let clean = T::try_from(clean).or_else(|_| T::try_from(whole));
@@ -200,14 +236,36 @@ impl Redactor {
         self.text(value)
     }
 
-    /// Without secrets, those that escapes of JSON hide included; as it was if there are none.
+    /// Without secrets, those that escapes of JSON, percent signs, Base64 and hexadecimal digits hide
+    /// included; as it was if there are none.
     fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        if let Cow::Owned(plain) = scan::without_escapes(text)
-            && let Cow::Owned(clean) = self.without_secrets(&plain)
-        {
-            return Cow::Owned(clean);
+        let mut clean = Cow::Borrowed(text);
+        let steps: [fn(&[u8]) -> Cow<'_, [u8]>; 3] =
+            [hidden::without_escapes, |text| Cow::Borrowed(text), hidden::without_percents];
+        for (undo, is_as_written) in steps.into_iter().zip([false, true, false]) {
+            let undone = undo(&clean);
+            // What hides nothing stays as it is written.
+            let is_changed = matches!(undone, Cow::Owned(_));
+            let found = match self.without_secrets(&undone) {
+                Cow::Owned(found) if is_as_written || is_changed => Some(found),
+                Cow::Owned(_) | Cow::Borrowed(_) => None,
+            };
+            drop(undone);
+            if let Some(found) = found {
+                clean = Cow::Owned(found);
+            }
         }
-        self.without_secrets(text)
+        match self.without_runs(&clean) {
+            Some(found) => Cow::Owned(found),
+            None => clean,
+        }
+    }
+
+    /// Without the runs of Base64 or hexadecimal digits that hide a secret; `None` if there are none.
+    fn without_runs(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut runs = hidden::runs(bytes).filter(|run| self.0.scanner.hides(&bytes[run.clone()]));
+        let first = runs.next()?;
+        Some(self.replaced(bytes, std::iter::once(first).chain(runs)))
     }
 
     fn without_secrets<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
@@ -215,6 +273,11 @@ impl Redactor {
         if secrets.peek().is_none() {
             return Cow::Borrowed(bytes);
         }
+        Cow::Owned(self.replaced(bytes, secrets))
+    }
+
+    /// `bytes` with a fingerprint for each of `secrets`, which come in order.
+    fn replaced(&self, bytes: &[u8], secrets: impl Iterator<Item = Range<usize>>) -> Vec<u8> {
         let (mut clean, mut copied) = (Vec::with_capacity(bytes.len()), 0);
         for secret in secrets {
             clean.extend_from_slice(&bytes[copied..secret.start]);
@@ -222,7 +285,7 @@ impl Redactor {
             copied = secret.end;
         }
         clean.extend_from_slice(&bytes[copied..]);
-        Cow::Owned(clean)
+        clean
     }
 }
 

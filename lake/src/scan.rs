@@ -176,7 +176,7 @@ impl Lake {
     }
 
     /// As [`read`](Self::read), as values of ours.
-    async fn read_as<T>(
+    pub(crate) async fn read_as<T>(
         &self,
         table: Table,
         wanted: Expr,
@@ -206,7 +206,7 @@ impl Lake {
     }
 }
 
-fn session() -> datafusion::error::Result<SessionContext> {
+pub(crate) fn session() -> datafusion::error::Result<SessionContext> {
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(SORT_BYTES_MAX, 1.0).build_arc()?;
     Ok(SessionContext::new_with_config_rt(SessionConfig::new(), runtime))
 }

@@ -15,18 +15,21 @@ use detect::webhook::{
 use ingest::{Normaliser, Redactor, RegistryReader};
 use lake::seal::SealKey;
 use lake::{Lake, Location, StoreOptions};
+use schemas::Format;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
 
 use crate::cli::LakeArg;
 use crate::clock;
-use crate::config::{Config, Millis, Webhook};
+use crate::config::{self, Config, Millis, Webhook};
 use crate::exit::{Exit, Failure};
 use crate::http::Token;
 use crate::pipeline::{Readers, Route, Routes, of_lake};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
+/// Name of the fingerprints' key in the state's folder.
+const REDACTION_KEY: &str = "redaction.key";
 /// Name of the seals' key in the state's folder.
 pub(crate) const SEAL_KEY: &str = "seal.key";
 
@@ -100,7 +103,7 @@ pub(crate) fn open_lake(locations: &Locations) -> Result<Lake, Failure> {
 
 /// The redactor with the configured key, or with one that is made at the first start.
 pub(crate) fn redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
-    read_key(&made_key(config.redaction.key_file.get_ref(), state, "redaction.key")?)
+    read_key(&made_key(config.redaction.key_file.get_ref(), state, REDACTION_KEY)?)
 }
 
 /// Where a key is: at the configured path, else under this name in the state's folder.
@@ -178,19 +181,54 @@ fn make_key(path: &Path) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// The redactor as it would be, for a command that writes nothing: where no key was made yet, its
+/// fingerprints are those of a key that is then forgotten.
+pub(crate) fn passing_redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
+    let configured = config.redaction.key_file.get_ref();
+    let path = key_path(configured, state, REDACTION_KEY);
+    if configured.as_os_str().is_empty() && !path.exists() {
+        return Ok(Redactor::new(&random()?));
+    }
+    read_key(&path)
+}
+
+/// What reads records of this format: a built-in one, or a mapping of the configuration.
+///
+/// # Errors
+///
+/// [`Exit::Usage`] if the configuration has no such format.
+pub(crate) fn normaliser(
+    config: &Config,
+    format: Format,
+    redactor: &Redactor,
+) -> Result<Normaliser, Failure> {
+    let Format::Mapped(name) = format else {
+        return Ok(Normaliser::new(format, redactor.clone()));
+    };
+    match config.mappings.get(&name) {
+        Some(mapping) => Ok(Normaliser::mapped(Arc::clone(mapping), redactor.clone())),
+        None => Err(Failure::told(Exit::Usage, config::unknown_format(&config.mappings))
+            .while_doing(format!("find the format `{name}`"))),
+    }
+}
+
 /// A normaliser for each configured topic, and the reader of the registry's topic.
-pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Readers {
+///
+/// # Errors
+///
+/// As [`normaliser`]; a configuration that was read has every format that it names.
+pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Result<Readers, Failure> {
     let mut uses = BTreeMap::new();
     for topic in &config.kafka.topics {
         let name = topic.name.get_ref().clone();
-        uses.insert(name, Normaliser::new(topic.format, redactor.clone()));
+        uses.insert(name, normaliser(config, *topic.format.get_ref(), redactor)?);
     }
     let registry = config
         .kafka
         .registry_topic
         .as_ref()
         .map(|topic| (topic.get_ref().clone(), RegistryReader::new(redactor.clone())));
-    Readers { uses, registry }
+    Ok(Readers { uses, registry })
 }
 
 /// The outbox's routes and the task that empties it; nothing where no webhook is configured. The

@@ -13,7 +13,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
+pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
 const TIMES: &[&str] = &["@timestamp", "at_sign_timestamp", "created_at"];
 
 /// Fields that have a place of their own in the event.
