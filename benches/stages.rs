@@ -61,15 +61,7 @@ fn events() -> Vec<StampedEvent> {
     let (batch, normaliser, registry) = (batch(), normaliser(), registry());
     let stamped = batch.iter().map(|record| {
         let event = normaliser.normalise(&record, now()).expect("a native event");
-        let trace = Trace::of(&event, &registry, now());
-        StampedEvent {
-            event,
-            position: record.position(),
-            ingested_at: now(),
-            sponsor_id: trace.sponsor_id,
-            trace_status: trace.status,
-            trace_confidence: trace.confidence,
-        }
+        StampedEvent::stamp(event, record.position(), now(), &registry)
     });
     stamped.collect()
 }
@@ -88,6 +80,18 @@ fn trace(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
         for event in &events {
             black_box(Trace::of(&event.event, &registry, now()));
+        }
+    });
+}
+
+/// A clone of the event is in it.
+#[divan::bench]
+fn stamp(bencher: Bencher<'_, '_>) {
+    let (events, registry) = (events(), registry());
+    bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
+        for event in &events {
+            let (event, position) = (event.event.clone(), event.position.clone());
+            black_box(StampedEvent::stamp(event, position, now(), &registry));
         }
     });
 }

@@ -16,6 +16,7 @@ mod outbox;
 mod patience;
 mod progress;
 mod questions;
+mod registry;
 mod restore;
 mod settle;
 
@@ -41,6 +42,7 @@ use self::patience::Patience;
 pub(crate) use self::progress::Progress;
 use self::questions::Questions;
 pub(crate) use self::questions::{Asker, Assessed};
+use self::registry::RegistryWatch;
 use self::settle::{InFlight, Stalled, committed};
 use crate::exit::{Exit, Failure};
 use crate::http::{Condition, Health};
@@ -101,6 +103,7 @@ pub(crate) struct Parts<S> {
 pub(crate) struct Pipeline<S> {
     parts: Parts<S>,
     registry: Registry,
+    watched: RegistryWatch,
     detector: detect::Detector,
     buffer: Buffer,
     /// The writer is here while it is idle, with its task while it commits, and with the cut that
@@ -155,6 +158,7 @@ impl<S: Source> Pipeline<S> {
         let now = Instant::now();
         let mut pipeline = Self {
             registry: Registry::default(),
+            watched: RegistryWatch::from(None),
             detector: detect::Detector::new(parts.detect.clone()),
             buffer: Buffer::at(Offsets::default()),
             writer: None,
@@ -256,6 +260,7 @@ impl<S: Source> Pipeline<S> {
                     self.settle(written).await?;
                 }
                 () = reached(retry_at) => self.try_again(),
+                found = self.watched.next(&self.parts.lake) => self.learn(found),
                 poll = self.parts.source.poll(limits.records_max, limits.wait_max), if has_room => {
                     match poll {
                         Err(error) => return Ok(Ended::Broken(of_source(error))),

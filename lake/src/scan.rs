@@ -132,9 +132,42 @@ impl Lake {
     ///
     /// [`LakeError`].
     pub async fn read_registry(&self) -> Result<Vec<RegistryChange>, LakeError> {
-        let mut changes = self.read_as(Table::RegistryChanges, lit(true), decode_registry).await?;
-        changes.sort_by_cached_key(|change| (change.recorded_at, change.change_id()));
+        let (_, changes) = self.read_registry_after(None).await?;
         Ok(changes)
+    }
+
+    /// The changes that came after version `known` of the table, as [`read_registry`](Self::read_registry)
+    /// gives them, and the newest version. All of them without `known`, and when the log does not
+    /// reach back to it: taking a change in again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError`].
+    pub async fn read_registry_after(
+        &self,
+        known: Option<Version>,
+    ) -> Result<(Option<Version>, Vec<RegistryChange>), LakeError> {
+        let table = Table::RegistryChanges;
+        let Some(snapshot) = self.newest(table).await? else { return Ok((None, Vec::new())) };
+        let newest = snapshot.version();
+        if known == Some(newest) {
+            return Ok((known, Vec::new()));
+        }
+        let mut reading = self.reading(table, snapshot)?;
+        if let Some(known) = known
+            && let Some(paths) = files_between(&self.reading_log(table), known, newest).await
+        {
+            reading = reading.within(paths);
+        }
+        let unavailable = |cause| LakeError::unavailable(table, cause);
+        let frame = session().and_then(|session| session.read_table(Arc::new(reading)));
+        let batches = frame.map_err(unavailable)?.collect().await.map_err(unavailable)?;
+        let mut changes = Vec::new();
+        for batch in &batches {
+            let decoded = decode_registry(batch);
+            changes.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
+        }
+        Ok((Some(newest), in_order_told(changes)))
     }
 
     /// Adds those changes that the registry does not have yet, and says how many they were. Doing it
@@ -260,6 +293,20 @@ async fn files_after(log: &TableLog, newest: Version, offsets: &Offsets) -> Opti
             paths.extend(entry.added);
         }
         version = version.checked_sub(1)?;
+    }
+    Some(paths)
+}
+
+fn in_order_told(mut changes: Vec<RegistryChange>) -> Vec<RegistryChange> {
+    changes.sort_by_cached_key(|change| (change.recorded_at, change.change_id()));
+    changes
+}
+
+/// The files that the versions after `known` added; `None` if the log does not tell any more.
+async fn files_between(log: &TableLog, known: Version, newest: Version) -> Option<Vec<String>> {
+    let mut paths = Vec::new();
+    for version in known + 1..=newest {
+        paths.extend(log.entry(version).await.ok()??.added);
     }
     Some(paths)
 }

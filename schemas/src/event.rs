@@ -12,9 +12,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::trace::Stamp;
 use crate::{
     AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, Format, GrantId,
-    Position, SessionId, SponsorId, Timestamp, TraceStatus,
+    Position, Registry, SessionId, SponsorId, Timestamp, TraceStatus,
 };
 
 /// Makes an enum of unit variants with one fixed spelling each, for JSON, SQL and text alike.
@@ -201,6 +202,27 @@ pub struct StampedEvent {
     pub trace_status: TraceStatus,
     /// Product of the hops' confidences, 0 to 1; 0 without a sponsor.
     pub trace_confidence: f32,
+}
+
+impl StampedEvent {
+    /// The event of the record at `position`, with whom the registry knows to answer for it now, when
+    /// it is read.
+    pub fn stamp(
+        event: CredentialEvent,
+        position: Position,
+        now: Timestamp,
+        registry: &Registry,
+    ) -> Self {
+        let Stamp { sponsor_id, status, confidence } = Stamp::of(&event, registry, now);
+        Self {
+            event,
+            position,
+            ingested_at: now,
+            sponsor_id,
+            trace_status: status,
+            trace_confidence: confidence,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,16 @@
 //!
 //! Source: RFC 8693 (OAuth 2.0 Token Exchange), section 4.1, for claimed delegation.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::event::spelled;
-use crate::registry::AsOf;
-use crate::{AgentId, CredentialEvent, Registry, SponsorId, Timestamp};
+use crate::registry::{AsOf, Interval};
+use crate::{
+    AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, EventId, Registry, SponsorId,
+    Timestamp,
+};
 
 /// Deepest chain of agents that is walked. Frameworks nest sub-agents two or three deep.
 const HOPS_MAX: usize = 16;
@@ -100,222 +105,269 @@ pub struct Trace {
 impl Trace {
     /// Traces `event` by what the registry knew at `known_at`.
     pub fn of(event: &CredentialEvent, registry: &Registry, known_at: Timestamp) -> Self {
-        let as_of = AsOf { time: event.time, known_at };
-        let mut walk = Walk {
-            registry,
-            as_of,
-            hops: Vec::new(),
-            seen: Vec::new(),
-            status: TraceStatus::Traced,
-        };
-        let end = walk.through_agents(event);
-        let (sponsor_id, gap) = match end {
-            Ok(sponsor) => (Some(sponsor), None),
-            Err((status, gap)) => {
-                walk.status = status;
-                (None, Some(gap))
-            }
-        };
-        let confidence = match sponsor_id {
-            Some(_) => walk.hops.iter().map(|hop| hop.confidence).product(),
-            None => 0.0,
-        };
-        Self { status: walk.status, sponsor_id, confidence, hops: walk.hops, gap }
+        let walk = Walk::of(event, registry, known_at);
+        Self {
+            status: walk.status(),
+            sponsor_id: walk.end.as_ref().ok().map(|sponsor| (*sponsor).clone()),
+            confidence: walk.confidence(),
+            hops: walk.steps.iter().map(Step::told).collect(),
+            gap: walk.end.err().map(|broken| broken.gap),
+        }
     }
 }
 
-type Broken = (TraceStatus, Gap);
-
-struct Walk<'a> {
-    registry: &'a Registry,
-    as_of: AsOf,
-    hops: Vec<Hop>,
-    seen: Vec<AgentId>,
-    status: TraceStatus,
+/// What of a trace is stamped on its event.
+#[derive(Debug)]
+pub(crate) struct Stamp {
+    pub(crate) sponsor_id: Option<SponsorId>,
+    pub(crate) status: TraceStatus,
+    pub(crate) confidence: f32,
 }
 
-impl Walk<'_> {
+impl Stamp {
+    /// As [`Trace::of`], without the texts for people: these are nine tenths of its cost.
+    pub(crate) fn of(event: &CredentialEvent, registry: &Registry, known_at: Timestamp) -> Self {
+        let walk = Walk::of(event, registry, known_at);
+        let (status, confidence) = (walk.status(), walk.confidence());
+        Self { sponsor_id: walk.end.ok().cloned(), status, confidence }
+    }
+}
+
+/// What a hop leads from or to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node<'a> {
+    Agent(&'a AgentId),
+    Class(&'a AgentClass),
+    Credential(&'a CredentialId),
+    Sponsor(&'a SponsorId),
+}
+
+impl fmt::Display for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(id) => write!(f, "agent:{id}"),
+            Self::Class(id) => write!(f, "class:{id}"),
+            Self::Credential(id) => write!(f, "credential:{id}"),
+            Self::Sponsor(id) => write!(f, "sponsor:{id}"),
+        }
+    }
+}
+
+/// What a step rests on.
+#[derive(Clone, Copy, Debug)]
+enum Ground<'a> {
+    /// An entry of the registry: from when it holds, and the change that told it.
+    Entry(Timestamp, &'a ChangeId),
+    /// The event's own claim.
+    Claim(&'a EventId),
+}
+
+impl<'a> Ground<'a> {
+    fn of<T>(entry: &'a Interval<T>) -> Self {
+        Self::Entry(entry.valid_from, &entry.change_id)
+    }
+}
+
+/// A hop that is not told yet.
+#[derive(Clone, Copy, Debug)]
+struct Step<'a> {
+    from: Node<'a>,
+    to: Node<'a>,
+    method: HopMethod,
+    ground: Ground<'a>,
+}
+
+impl Step<'_> {
+    fn told(&self) -> Hop {
+        let (valid_from, evidence) = match self.ground {
+            Ground::Entry(from, change) => (Some(from), change.to_string()),
+            Ground::Claim(event) => (None, format!("event {event}")),
+        };
+        Hop {
+            from: self.from.to_string(),
+            to: self.to.to_string(),
+            method: self.method,
+            confidence: self.method.confidence(),
+            valid_from,
+            evidence,
+        }
+    }
+}
+
+/// Why a walk ended without a sponsor.
+struct Broken {
+    status: TraceStatus,
+    gap: Gap,
+}
+
+impl Broken {
+    fn at(status: TraceStatus, at: Node<'_>, reason: impl Into<String>) -> Self {
+        Self { status, gap: Gap { at: at.to_string(), reason: reason.into() } }
+    }
+}
+
+type End<'a> = Result<&'a SponsorId, Broken>;
+
+/// The one walk behind [`Trace`] and [`Stamp`].
+struct Walk<'a> {
+    steps: Vec<Step<'a>>,
+    /// As weak as the weakest step: the order of [`TraceStatus`] is the order of strength.
+    weakest: TraceStatus,
+    end: End<'a>,
+}
+
+impl<'a> Walk<'a> {
+    fn of(event: &'a CredentialEvent, registry: &'a Registry, known_at: Timestamp) -> Self {
+        let as_of = AsOf { time: event.time, known_at };
+        let mut walker =
+            Walker { registry, as_of, steps: Vec::new(), weakest: TraceStatus::Traced };
+        let end = walker.through_agents(event);
+        Self { steps: walker.steps, weakest: walker.weakest, end }
+    }
+
+    fn status(&self) -> TraceStatus {
+        self.end.as_ref().err().map_or(self.weakest, |broken| broken.status)
+    }
+
+    fn confidence(&self) -> f32 {
+        match self.end {
+            Ok(_) => self.steps.iter().map(|step| step.method.confidence()).product(),
+            Err(_) => 0.0,
+        }
+    }
+}
+
+struct Walker<'a> {
+    registry: &'a Registry,
+    as_of: AsOf,
+    steps: Vec<Step<'a>>,
+    weakest: TraceStatus,
+}
+
+impl<'a> Walker<'a> {
     /// Follows the agent itself, then its parents; the first that has an entry decides.
-    fn through_agents(&mut self, event: &CredentialEvent) -> Result<SponsorId, Broken> {
-        let mut agent = event.agent_id.clone();
+    fn through_agents(&mut self, event: &'a CredentialEvent) -> End<'a> {
+        let mut agent = &event.agent_id;
         // What the event claims of `agent`: its parent, then the parent's parent.
         let mut claims = event.delegation.as_slice();
-        while self.hops.len() < HOPS_MAX {
-            if self.seen.contains(&agent) {
-                return Err(broken(
-                    TraceStatus::Broken,
-                    &agent,
-                    "the chain of parents is a circle",
-                ));
+        while self.steps.len() < HOPS_MAX {
+            let node = Node::Agent(agent);
+            // Every agent before this one is where a step came from.
+            if self.steps.iter().any(|step| step.from == node) {
+                let reason = "the chain of parents is a circle";
+                return Err(Broken::at(TraceStatus::Broken, node, reason));
             }
-            self.seen.push(agent.clone());
-            if let Some(entry) = self.registry.agent(&agent, self.as_of)
-                && let Some(sponsor) = entry.value.sponsor_id.clone()
+            let known = self.registry.agent(agent, self.as_of);
+            if let Some(entry) = known
+                && let Some(sponsor) = &entry.value.sponsor_id
             {
-                let (from, change) = (entry.valid_from, entry.change_id.to_string());
-                return self.reach(
-                    &format!("agent:{agent}"),
-                    sponsor,
-                    HopMethod::Registry,
-                    (from, change),
-                );
+                return self.reach(node, sponsor, HopMethod::Registry, Ground::of(entry));
             }
             // The registry's parent first: a claim never overrides it.
-            if let Some(parent) = self.registry.parent(&agent, self.as_of) {
-                let evidence = (Some(parent.valid_from), parent.change_id.to_string());
-                let parent = parent.value.clone();
-                self.hop(
-                    &format!("agent:{agent}"),
-                    &format!("agent:{parent}"),
-                    HopMethod::Registry,
-                    evidence,
-                );
+            if let Some(parent) = self.registry.parent(agent, self.as_of) {
+                let ground = Ground::of(parent);
+                let parent = &parent.value;
+                self.step(node, Node::Agent(parent), HopMethod::Registry, ground);
                 self.weaken(TraceStatus::Delegated);
                 // The event says nothing of a parent that it does not name.
-                let named = claims.iter().position(|claim| *claim == parent);
+                let named = claims.iter().position(|claim| claim == parent);
                 claims = named.map_or(&[], |at| &claims[at + 1..]);
                 agent = parent;
-            } else if self.registry.agent(&agent, self.as_of).is_none()
+            } else if known.is_none()
                 && let Some((parent, further)) = claims.split_first()
             {
-                let evidence = (None, format!("event {}", event.event_id));
-                self.hop(
-                    &format!("agent:{agent}"),
-                    &format!("agent:{parent}"),
-                    HopMethod::Claimed,
-                    evidence,
-                );
+                let ground = Ground::Claim(&event.event_id);
+                self.step(node, Node::Agent(parent), HopMethod::Claimed, ground);
                 self.weaken(TraceStatus::Claimed);
                 claims = further;
-                agent = parent.clone();
+                agent = parent;
             } else {
-                return self.through_class(event, &agent);
+                return self.through_class(event, agent);
             }
         }
-        Err(broken(TraceStatus::Broken, &agent, &format!("more than {HOPS_MAX} hops")))
+        let reason = format!("more than {HOPS_MAX} hops");
+        Err(Broken::at(TraceStatus::Broken, Node::Agent(agent), reason))
     }
 
     /// The end of the chain of parents: the registry knows the agent without a sponsor, its class, the
     /// credential, or nothing.
-    fn through_class(
-        &mut self,
-        event: &CredentialEvent,
-        agent: &AgentId,
-    ) -> Result<SponsorId, Broken> {
+    fn through_class(&mut self, event: &'a CredentialEvent, agent: &'a AgentId) -> End<'a> {
+        let node = Node::Agent(agent);
         if self.registry.agent(agent, self.as_of).is_some() {
-            return Err(broken(
-                TraceStatus::Orphaned,
-                agent,
-                "registered, but nobody answers for it",
-            ));
+            let reason = "registered, but nobody answers for it";
+            return Err(Broken::at(TraceStatus::Orphaned, node, reason));
         }
         let class = event.agent_class.as_ref().filter(|_| *agent == event.agent_id);
         if let Some(class) = class
             && let Some(entry) = self.registry.class(class, self.as_of)
         {
-            let evidence = (entry.valid_from, entry.change_id.to_string());
-            let (sponsor, class) = (entry.value.clone(), format!("class:{class}"));
             // The registry knows the class; that the agent is of it, only the event says.
-            let claim = (None, format!("event {}", event.event_id));
-            self.hop(&format!("agent:{agent}"), &class, HopMethod::Claimed, claim);
+            let claim = Ground::Claim(&event.event_id);
+            self.step(node, Node::Class(class), HopMethod::Claimed, claim);
             self.weaken(TraceStatus::Claimed);
-            return self.reach(&class, sponsor, HopMethod::RegistryClass, evidence);
+            let ground = Ground::of(entry);
+            return self.reach(Node::Class(class), &entry.value, HopMethod::RegistryClass, ground);
         }
         if *agent == event.agent_id {
             return self.through_credential(event);
         }
-        Err(broken(TraceStatus::Unregistered, agent, "not in the registry at that time"))
+        let reason = "not in the registry at that time";
+        Err(Broken::at(TraceStatus::Unregistered, node, reason))
     }
 
     /// The credential's users: their sponsor if they have one and the same, never one of several.
-    fn through_credential(&mut self, event: &CredentialEvent) -> Result<SponsorId, Broken> {
+    fn through_credential(&mut self, event: &'a CredentialEvent) -> End<'a> {
         let unknown = || {
-            broken(
-                TraceStatus::Unregistered,
-                &event.agent_id,
-                "neither agent, class nor credential is in the registry at that time",
-            )
+            let reason = "neither agent, class nor credential is in the registry at that time";
+            Broken::at(TraceStatus::Unregistered, Node::Agent(&event.agent_id), reason)
         };
         let entry =
             self.registry.credential(&event.credential_id, self.as_of).ok_or_else(unknown)?;
-        let mut sponsors: Vec<(&AgentId, SponsorId, Timestamp, String)> = Vec::new();
+        let mut sponsors: Vec<(&AgentId, &SponsorId, Ground<'_>)> = Vec::new();
         for user in &entry.value {
             if let Some(fact) = self.registry.agent(user, self.as_of)
                 && let Some(sponsor) = &fact.value.sponsor_id
             {
-                sponsors.push((user, sponsor.clone(), fact.valid_from, fact.change_id.to_string()));
+                sponsors.push((user, sponsor, Ground::of(fact)));
             }
         }
-        let from = format!("credential:{}", event.credential_id);
-        let Some((user, sponsor, valid_from, change)) = sponsors.first().cloned() else {
-            return Err(unknown());
-        };
-        if sponsors.iter().any(|one| one.1 != sponsor) || sponsors.len() < entry.value.len() {
-            let reason = format!(
-                "{} agents may use this credential, with different sponsors",
-                entry.value.len()
-            );
-            return Err((TraceStatus::Broken, Gap { at: from, reason }));
+        let from = Node::Credential(&event.credential_id);
+        let (user, sponsor, ground) = *sponsors.first().ok_or_else(unknown)?;
+        let users = entry.value.len();
+        if sponsors.iter().any(|one| one.1 != sponsor) || sponsors.len() < users {
+            let reason = format!("{users} agents may use this credential, with different sponsors");
+            return Err(Broken::at(TraceStatus::Broken, from, reason));
         }
-        self.weaken(if entry.value.len() == 1 {
-            TraceStatus::Delegated
-        } else {
-            TraceStatus::Shared
-        });
-        let evidence = (Some(entry.valid_from), entry.change_id.to_string());
-        self.hop(&from, &format!("agent:{user}"), HopMethod::RegistryCredential, evidence);
-        self.reach(&format!("agent:{user}"), sponsor, HopMethod::Registry, (valid_from, change))
+        self.weaken(if users == 1 { TraceStatus::Delegated } else { TraceStatus::Shared });
+        self.step(from, Node::Agent(user), HopMethod::RegistryCredential, Ground::of(entry));
+        self.reach(Node::Agent(user), sponsor, HopMethod::Registry, ground)
     }
 
     /// The last hop, if the sponsor was active at that time.
     fn reach(
         &mut self,
-        from: &str,
-        sponsor: SponsorId,
+        from: Node<'a>,
+        sponsor: &'a SponsorId,
         method: HopMethod,
-        evidence: (Timestamp, String),
-    ) -> Result<SponsorId, Broken> {
-        let at = format!("sponsor:{sponsor}");
-        self.hop(from, &at, method, (Some(evidence.0), evidence.1));
-        match self.registry.sponsor(&sponsor, self.as_of) {
-            Some(true) => Ok(sponsor),
-            Some(false) => Err((
-                TraceStatus::Orphaned,
-                Gap { at, reason: "the sponsor was no longer active at that time".to_owned() },
-            )),
-            None => Err((
-                TraceStatus::Orphaned,
-                Gap { at, reason: "the sponsor is not in the registry at that time".to_owned() },
-            )),
-        }
+        ground: Ground<'a>,
+    ) -> End<'a> {
+        let at = Node::Sponsor(sponsor);
+        self.step(from, at, method, ground);
+        let reason = match self.registry.sponsor(sponsor, self.as_of) {
+            Some(true) => return Ok(sponsor),
+            Some(false) => "the sponsor was no longer active at that time",
+            None => "the sponsor is not in the registry at that time",
+        };
+        Err(Broken::at(TraceStatus::Orphaned, at, reason))
     }
 
-    fn hop(
-        &mut self,
-        from: &str,
-        to: &str,
-        method: HopMethod,
-        evidence: (Option<Timestamp>, String),
-    ) {
-        let (valid_from, evidence) = evidence;
-        self.hops.push(Hop {
-            from: from.to_owned(),
-            to: to.to_owned(),
-            method,
-            confidence: method.confidence(),
-            valid_from,
-            evidence,
-        });
+    fn step(&mut self, from: Node<'a>, to: Node<'a>, method: HopMethod, ground: Ground<'a>) {
+        self.steps.push(Step { from, to, method, ground });
     }
 
-    /// A trace is as weak as its weakest hop: the order of [`TraceStatus`] is the order of strength.
     fn weaken(&mut self, status: TraceStatus) {
-        self.status = self.status.max(status);
+        self.weakest = self.weakest.max(status);
     }
-}
-
-fn broken(status: TraceStatus, agent: &AgentId, reason: &str) -> Broken {
-    (status, Gap { at: format!("agent:{agent}"), reason: reason.to_owned() })
 }
 
 #[cfg(test)]

@@ -4,15 +4,14 @@
 //! `registry_changes`, and the range of offsets that covers it is noted with it.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use ingest::{Normaliser, RawBatch, RawRecord, Source};
 use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
 use rayon::prelude::*;
-use schemas::{
-    Finding, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic, Trace,
-};
+use schemas::{Finding, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic};
 use tokio::time::Instant;
 
 use super::Pipeline;
@@ -34,34 +33,22 @@ pub(crate) struct Readers {
     pub(crate) registry: Option<(Topic, ingest::RegistryReader)>,
 }
 
-/// What a record of a topic of uses is.
-enum Use {
-    Event(Box<StampedEvent>),
-    Reject(Reject),
-}
-
 impl Readers {
     fn is_registry(&self, topic: &Topic) -> bool {
         self.registry.as_ref().is_some_and(|(name, _)| name == topic)
     }
 
-    fn read(&self, record: &RawRecord<'_>, registry: &Registry, now: Timestamp) -> Use {
+    /// What a record of a topic of uses is.
+    fn read(
+        &self,
+        record: &RawRecord<'_>,
+        registry: &Registry,
+        now: Timestamp,
+    ) -> Result<StampedEvent, Reject> {
         let normaliser =
             self.uses.get(record.topic).expect("the source reads configured topics only");
-        match normaliser.normalise(record, now) {
-            Ok(event) => {
-                let trace = Trace::of(&event, registry, now);
-                Use::Event(Box::new(StampedEvent {
-                    event,
-                    position: record.position(),
-                    ingested_at: now,
-                    sponsor_id: trace.sponsor_id,
-                    trace_status: trace.status,
-                    trace_confidence: trace.confidence,
-                }))
-            }
-            Err(reject) => Use::Reject(reject),
-        }
+        let event = normaliser.normalise(record, now)?;
+        Ok(StampedEvent::stamp(event, record.position(), now, registry))
     }
 }
 
@@ -234,6 +221,8 @@ impl<S: Source> Pipeline<S> {
         };
         self.buffer.counts = self.buffer.counts + counts;
         self.tell(counts, &rejects, &findings);
+        // Some twenty texts for each event, given back while the next batch is polled.
+        rayon::spawn(move || drop(events));
         Ok(())
     }
 
@@ -241,22 +230,23 @@ impl<S: Source> Pipeline<S> {
     /// at a time of its own, a microsecond after the one before: so the lake knows their order.
     fn read(&self, batch: &RawBatch, now: Timestamp) -> (Vec<StampedEvent>, Vec<Reject>) {
         let (readers, registry) = (&self.parts.readers, &self.registry);
-        let read: Vec<Use> = (0..batch.len())
-            .into_par_iter()
-            .with_min_len(RECORDS_PER_TASK_MIN)
-            .map(|at| (batch.get(at), now.plus(Duration::from_micros(at as u64))))
-            .filter(|(record, _)| !readers.is_registry(record.topic))
-            .map(|(record, read_at)| readers.read(&record, registry, read_at))
-            .collect();
-        let mut events = Vec::with_capacity(read.len());
-        let mut rejects = Vec::new();
-        for one in read {
-            match one {
-                Use::Event(event) => events.push(*event),
-                Use::Reject(reject) => rejects.push(reject),
+        let rejects = Mutex::new(Vec::new());
+        let read_one = |at: usize| {
+            let (record, read_at) = (batch.get(at), now.plus(Duration::from_micros(at as u64)));
+            if readers.is_registry(record.topic) {
+                return None;
             }
-        }
-        (events, rejects)
+            let read = readers.read(&record, registry, read_at);
+            read.map_err(|reject| rejects.lock().expect("no push panics").push((at, reject))).ok()
+        };
+        let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
+        let mut read = Vec::new();
+        numbers.map(read_one).collect_into_vec(&mut read);
+        // In place: an event that may be missing takes no more room than one that is there.
+        let events = read.into_iter().flatten().collect();
+        let mut rejects = rejects.into_inner().expect("no push panics");
+        rejects.sort_unstable_by_key(|(at, _)| *at);
+        (events, rejects.into_iter().map(|(_, reject)| reject).collect())
     }
 
     /// Applies the registry changes of a batch, before its events are traced. Returns how many they

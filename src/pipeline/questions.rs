@@ -104,14 +104,7 @@ impl<S: Source> Pipeline<S> {
     fn assess(&self, (event, position): (CredentialEvent, Position)) -> Assessed {
         let now = clock::now();
         let trace = Trace::of(&event, &self.registry, now);
-        let stamped = StampedEvent {
-            event,
-            position,
-            ingested_at: now,
-            sponsor_id: trace.sponsor_id.clone(),
-            trace_status: trace.status,
-            trace_confidence: trace.confidence,
-        };
+        let stamped = StampedEvent::stamp(event, position, now, &self.registry);
         Assessed { assessment: self.detector.score(&stamped), trace }
     }
 }

@@ -13,6 +13,7 @@ use schemas::{Offsets, Registry, Table};
 
 use super::commit::Writer;
 use super::micro_batch::{self, Buffer};
+use super::registry::RegistryWatch;
 use super::{Pipeline, of_lake, of_source};
 use crate::clock;
 use crate::exit::Failure;
@@ -55,8 +56,9 @@ impl<S: Source> Pipeline<S> {
             return Err(LakeError::Gone { table: Table::Events }.into());
         }
         let mut registry = Registry::default();
-        for change in lake.read_registry().await? {
-            micro_batch::apply(&mut registry, &change);
+        let (version, changes) = lake.read_registry_after(None).await?;
+        for change in &changes {
+            micro_batch::apply(&mut registry, change);
         }
         let config = &self.parts.detect;
         let found = self.parts.checkpoints.newest(writer.lake_id(), writer.uses(), config);
@@ -67,7 +69,8 @@ impl<S: Source> Pipeline<S> {
             self.parts.routes.forget_known(lake.read_deliveries_since(since).await?)?;
         }
         self.has_seen_events = writer.lake_id().is_some();
-        (self.registry, self.detector) = (registry, detector);
+        (self.registry, self.watched) = (registry, RegistryWatch::from(version));
+        self.detector = detector;
         self.buffer = Buffer::at(writer.uses().clone());
         self.publish_offsets();
         self.writer = Some(Box::new(writer));

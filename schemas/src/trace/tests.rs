@@ -267,3 +267,21 @@ fn a_fact_is_kept_under_one_id_however_often_it_is_told() {
     assert_ne!(change(SELLER).change_id(), change(BUYER).change_id());
     assert!(matches!(change(BUYER).fact, Fact::Agent { .. }));
 }
+
+#[test]
+fn what_is_stamped_is_what_the_trace_says() {
+    let left = r#""kind":"sponsor","sponsor_id":"ben","active":false"#;
+    let class = r#""kind":"agent_class","agent_class":"buyer","sponsor_id":"anna""#;
+    for changes in [&[ANNA, BUYER, CHILD][..], &[left, SELLER], &[ANNA, class], &[]] {
+        let registry = registry(changes);
+        for (agent, delegation) in
+            [("buyer-1", &[][..]), ("child", &[]), ("seller-1", &[]), ("x", &["buyer-1", "y"])]
+        {
+            let event = event(agent, DURING, delegation);
+            let trace = trace(&registry, &event);
+            let stamp = Stamp::of(&event, &registry, Timestamp::MAX);
+            assert_eq!((stamp.sponsor_id, stamp.status), (trace.sponsor_id, trace.status));
+            assert!((stamp.confidence - trace.confidence).abs() < f32::EPSILON);
+        }
+    }
+}

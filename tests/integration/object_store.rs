@@ -1,0 +1,116 @@
+//! A lake in an object store: a local server that speaks S3 (moto, from `PyPI`), real sockets.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::process::{Running, command, not_run, surety, text};
+
+const LAKE: &str = "s3://lake/surety";
+/// Tries to reach the server, and the pause between them.
+const REACH: (u32, Duration) = (200, Duration::from_millis(100));
+
+/// An S3 server with one empty bucket. It ends with the test.
+struct Store {
+    address: SocketAddr,
+    _server: Running,
+}
+
+impl Store {
+    /// `None`, said aloud, where it is not installed; `make test` installs it.
+    fn start() -> Option<Self> {
+        #[expect(clippy::disallowed_methods, reason = "`make test` says where its Python is")]
+        let Ok(python) = std::env::var("SURETY_TEST_PYTHON") else {
+            not_run(
+                "a lake in an object store: SURETY_TEST_PYTHON is not set, `make test` sets it",
+            );
+            return None;
+        };
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = Command::new(python)
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the Python that make test made can be started");
+        let store = Self { address, _server: Running(server) };
+        store.make_bucket();
+        Some(store)
+    }
+
+    fn make_bucket(&self) {
+        let connect = || TcpStream::connect(self.address);
+        let mut stream = connect();
+        for _ in 0..REACH.0 {
+            if stream.is_ok() {
+                break;
+            }
+            sleep(REACH.1);
+            stream = connect();
+        }
+        let mut stream = stream.expect("the server listens within 20 s");
+        let request = "PUT /lake HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// The binary, told where the store is as one tells any program that speaks S3.
+    fn command(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = command(folder, arguments);
+        command
+            .env("AWS_ENDPOINT", format!("http://{}", self.address))
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        command
+    }
+
+    /// Runs it to its end, which must be good.
+    fn answer(&self, folder: &Path, arguments: &[&str]) -> String {
+        let output = self.command(folder, arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+}
+
+#[test]
+fn writers_at_once_store_each_record_once_in_an_object_store() {
+    let Some(store) = Store::start() else { return };
+    let folder = TempDir::new().unwrap();
+    let made = surety(
+        folder.path(),
+        &["simulate", "--days", "2", "--agents", "20", "--out", "uses.jsonl"],
+    );
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let records =
+        std::fs::read_to_string(folder.path().join("uses.jsonl")).unwrap().lines().count();
+    let replay = ["replay", "uses.jsonl", "--lake", LAKE];
+
+    let writers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut command = store.command(folder.path(), &replay);
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for writer in writers {
+        let output = writer.wait_with_output().unwrap();
+        // One that was overtaken again and again gives up, and says so.
+        assert!(matches!(output.status.code(), Some(0 | 69)), "{}", text(&output.stderr));
+    }
+    store.answer(folder.path(), &replay);
+
+    let statement = "SELECT count(*) AS n, count(DISTINCT kafka_offset) AS d FROM events";
+    let rows = store.answer(folder.path(), &["sql", statement, "--lake", LAKE, "--format", "csv"]);
+    assert_eq!(rows.lines().last(), Some(format!("{records},{records}").as_str()));
+    let verified = store.answer(folder.path(), &["verify", LAKE]);
+    assert!(verified.contains("intact"), "{verified}");
+}
