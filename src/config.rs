@@ -227,6 +227,7 @@ pub(crate) enum LogFormat {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Redaction {
     pub(crate) key_file: Spanned<PathBuf>,
+    pub(crate) old_key_file: Spanned<PathBuf>,
 }
 
 /// How commits are sealed.

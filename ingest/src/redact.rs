@@ -6,6 +6,7 @@
 
 mod hidden;
 mod names;
+mod rotation;
 mod scan;
 
 use std::borrow::Cow;
@@ -30,6 +31,8 @@ struct Inner {
     keyed: Hmac<Sha256>,
     /// Eight hexadecimal digits that tell keys apart and nothing about them.
     key_id: String,
+    /// The key before this one.
+    old: Option<Redactor>,
     scanner: Scanner,
 }
 
@@ -42,10 +45,20 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// A redactor whose fingerprints are made with `key`, of any length.
     pub fn new(key: &[u8]) -> Self {
+        Self::with(key, None)
+    }
+
+    /// The same after a change of keys: each event with a secret keeps the fingerprint that the old key
+    /// gives as an attribute by the name of the new one, so that uses before and after still join.
+    pub fn rotated(key: &[u8], old_key: &[u8]) -> Self {
+        Self::with(key, Some(Self::new(old_key)))
+    }
+
+    fn with(key: &[u8], old: Option<Self>) -> Self {
         let keyed = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
         let of_key = keyed.clone().chain_update(b"surety redaction key id").finalize();
         let key_id = hex(&of_key.into_bytes()[..4]);
-        Self(Arc::new(Inner { keyed, key_id, scanner: Scanner::new() }))
+        Self(Arc::new(Inner { keyed, key_id, old, scanner: Scanner::new() }))
     }
 
     /// `fp:<key id>:<32 hexadecimal digits>`: HMAC-SHA256 of the secret, cut to 128 bits.
@@ -88,24 +101,41 @@ impl Redactor {
             scan::is_secret_name(name) || value.starts_with(['{', '['])
         };
         let is_clean = self.0.scanner.is_clean(payload);
-        if !is_clean || event.attributes.iter().any(may_be_secret) {
-            self.attributes(&mut event.attributes);
-        }
         if !is_clean {
-            self.texts(event);
+            self.made_event(event);
+        } else if event.attributes.iter().any(may_be_secret) {
+            self.linked(event, |redactor, event| redactor.attributes(&mut event.attributes));
+        }
+        if is_clean && !payload.is_ascii() {
+            settle_names(event);
         }
     }
 
     /// The same for an event whose texts do not stand in its record as they are.
     pub(crate) fn made_event(&self, event: &mut CredentialEvent) {
-        self.attributes(&mut event.attributes);
-        self.texts(event);
+        self.linked(event, |redactor, event| {
+            redactor.attributes(&mut event.attributes);
+            redactor.texts(event);
+        });
+    }
+
+    /// Replaces under this key, with links to the key before.
+    fn linked(&self, event: &mut CredentialEvent, replace: fn(&Self, &mut CredentialEvent)) {
+        let twin = self.0.old.as_ref().map(|old| {
+            let mut twin = event.clone();
+            replace(old, &mut twin);
+            twin
+        });
+        replace(self, event);
+        if let Some(twin) = twin {
+            rotation::link(event, &twin);
+        }
     }
 
     /// Every text but the attributes.
     fn texts(&self, event: &mut CredentialEvent) {
+        settle_names(event);
         self.ids(event);
-        Self::mark(event);
         let texts = [
             &mut event.agent_instance,
             &mut event.model,
@@ -182,18 +212,6 @@ impl Redactor {
         event.delegation.iter_mut().for_each(|agent| self.id(agent));
     }
 
-    /// Labels an event that has a name which looks like another.
-    fn mark(event: &mut CredentialEvent) {
-        let class = event.agent_class.as_ref().map(AsRef::as_ref);
-        let counterparty = event.counterparty_id.as_ref().map(AsRef::as_ref);
-        let names = [Some(event.agent_id.as_str()), class, counterparty].into_iter().flatten();
-        let mut names = names.chain(event.delegation.iter().map(AgentId::as_str));
-        let is_marked = event.labels.iter().any(|label| label == names::LABEL);
-        if !is_marked && names.any(names::is_confusable) {
-            event.labels.push(names::LABEL.to_owned());
-        }
-    }
-
     fn optional_id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut Option<T>) {
         if let Some(id) = id {
             self.id(id);
@@ -201,11 +219,7 @@ impl Redactor {
     }
 
     fn id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut T) {
-        if let Cow::Owned(composed) = names::composed(id.as_ref())
-            && let Ok(composed) = T::try_from(composed)
-        {
-            *id = composed;
-        }
+        compose(id);
         let Cow::Owned(clean) = self.text(id.as_ref()) else { return };
         let whole = self.fingerprint(id.as_ref().as_bytes());
         let clean = T::try_from(clean).or_else(|_| T::try_from(whole));
@@ -286,6 +300,33 @@ impl Redactor {
         }
         clean.extend_from_slice(&bytes[copied..]);
         clean
+    }
+}
+
+/// Composes the names of an event, and labels it if one of them looks like another.
+fn settle_names(event: &mut CredentialEvent) {
+    compose(&mut event.agent_id);
+    compose(&mut event.credential_id);
+    event.agent_class.iter_mut().for_each(compose);
+    event.session_id.iter_mut().for_each(compose);
+    event.grant_id.iter_mut().for_each(compose);
+    event.counterparty_id.iter_mut().for_each(compose);
+    event.delegation.iter_mut().for_each(compose);
+    let class = event.agent_class.as_ref().map(AsRef::as_ref);
+    let counterparty = event.counterparty_id.as_ref().map(AsRef::as_ref);
+    let names = [Some(event.agent_id.as_str()), class, counterparty].into_iter().flatten();
+    let mut names = names.chain(event.delegation.iter().map(AgentId::as_str));
+    let is_marked = event.labels.iter().any(|label| label == names::LABEL);
+    if !is_marked && names.any(names::is_confusable) {
+        event.labels.push(names::LABEL.to_owned());
+    }
+}
+
+fn compose<T: AsRef<str> + TryFrom<String>>(id: &mut T) {
+    if let Cow::Owned(composed) = names::composed(id.as_ref())
+        && let Ok(composed) = T::try_from(composed)
+    {
+        *id = composed;
     }
 }
 

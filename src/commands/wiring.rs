@@ -103,7 +103,16 @@ pub(crate) fn open_lake(locations: &Locations) -> Result<Lake, Failure> {
 
 /// The redactor with the configured key, or with one that is made at the first start.
 pub(crate) fn redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
-    read_key(&made_key(config.redaction.key_file.get_ref(), state, REDACTION_KEY)?)
+    let path = made_key(config.redaction.key_file.get_ref(), state, REDACTION_KEY)?;
+    redactor_of(config, &path)
+}
+
+fn redactor_of(config: &Config, path: &Path) -> Result<Redactor, Failure> {
+    let (key, old) = (read_key(path)?, config.redaction.old_key_file.get_ref());
+    if old.as_os_str().is_empty() {
+        return Ok(Redactor::new(&key));
+    }
+    Ok(Redactor::rotated(&key, &read_key(old)?))
 }
 
 /// Where a key is: at the configured path, else under this name in the state's folder.
@@ -123,7 +132,7 @@ fn made_key(configured: &Path, state: &Path, name: &str) -> Result<PathBuf, Fail
     Ok(path)
 }
 
-fn read_key(path: &Path) -> Result<Redactor, Failure> {
+fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
     let key = std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Config, error)
             .while_doing(format!("read the redaction key {}", path.display()))
@@ -136,7 +145,7 @@ fn read_key(path: &Path) -> Result<Redactor, Failure> {
         );
         return Err(Failure::told(Exit::Config, text));
     }
-    Ok(Redactor::new(&key))
+    Ok(key)
 }
 
 /// The key of the seals: the configured one, or one that is made at the first start.
@@ -189,7 +198,7 @@ pub(crate) fn passing_redactor(config: &Config, state: &Path) -> Result<Redactor
     if configured.as_os_str().is_empty() && !path.exists() {
         return Ok(Redactor::new(&random()?));
     }
-    read_key(&path)
+    redactor_of(config, &path)
 }
 
 /// What reads records of this format: a built-in one, or a mapping of the configuration.
@@ -373,10 +382,11 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
             return Err(wrong(Failure::told(Exit::Config, text)));
         }
     }
-    let key = &config.redaction.key_file;
-    if !key.get_ref().as_os_str().is_empty() {
-        let place = || config.origin.place(&key.span());
-        read_key(key.get_ref()).map_err(|failure| failure.while_doing(place()))?;
+    for key in [&config.redaction.key_file, &config.redaction.old_key_file] {
+        if !key.get_ref().as_os_str().is_empty() {
+            let place = || config.origin.place(&key.span());
+            read_key(key.get_ref()).map_err(|failure| failure.while_doing(place()))?;
+        }
     }
     let key = &config.seal.key_file;
     if !key.get_ref().as_os_str().is_empty() {

@@ -12,7 +12,17 @@ fn help_names_every_command_and_shows_examples() {
     let help = text(&surety(folder.path(), &["--help"]).stdout);
 
     for command in [
-        "demo", "run", "replay", "sql", "trace", "agents", "registry", "simulate", "bench",
+        "demo",
+        "run",
+        "replay",
+        "normalize",
+        "rejects",
+        "sql",
+        "trace",
+        "agents",
+        "registry",
+        "simulate",
+        "bench",
         "config",
     ] {
         assert!(help.contains(&format!("\n  {command}")), "{command}: {help}");

@@ -41,6 +41,7 @@ const BATCHES: &[(&str, Option<&str>)] = &[
     ("items", Some("kind")),
     ("value", Some("@odata.context")),
     ("data.events", Some("eventType")),
+    ("receivedMessages", None),
     ("events", None),
     ("logEntries", None),
     ("entries", None),
@@ -49,6 +50,8 @@ const BATCHES: &[(&str, Option<&str>)] = &[
 /// Where an envelope that shows itself has its record, what must stand beside it, and how many fields it
 /// has at most.
 const KNOWN: &[(&str, &[&str], usize)] = &[
+    // CloudTrail's own answers to a search.
+    ("CloudTrailEvent", &[], 16),
     // EventBridge.
     ("detail", &["detail-type"], 16),
     // An element of a CloudWatch Logs subscription.
@@ -75,7 +78,6 @@ const LIKELY: &[&str] = &[
     "log",
     "msg",
     "line",
-    "MESSAGE",
     "event",
     "payload",
     "record",
@@ -85,6 +87,11 @@ const LIKELY: &[&str] = &[
     "jsonPayload",
     "textPayload",
     "original",
+    "attributes",
+    "fields",
+    "_source",
+    "result",
+    "after",
 ];
 
 /// What is inside of `json`, if it is an envelope.

@@ -161,7 +161,7 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
 }
 
 /// `fp:` 8 hexadecimal digits `:` 32 hexadecimal digits.
-fn is_fingerprint(value: &[u8]) -> bool {
+pub(super) fn is_fingerprint(value: &[u8]) -> bool {
     let Some(rest) = value.strip_prefix(b"fp:") else { return false };
     let is_hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
     rest.len() == 41 && is_hex(&rest[..8]) && rest[8] == b':' && is_hex(&rest[9..])
@@ -191,7 +191,7 @@ impl Scanner {
     ///
     /// Names of fields are not looked at: the caller knows its fields.
     pub(super) fn is_clean(&self, record: &[u8]) -> bool {
-        if !record.is_ascii() || memchr::memchr3(b'=', b'\\', b'%', record).is_some() {
+        if memchr::memchr3(b'=', b'\\', b'%', record).is_some() {
             return false;
         }
         if hidden::runs(record).any(|run| self.hides(&record[run])) {

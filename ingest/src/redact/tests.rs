@@ -205,6 +205,39 @@ fn what_is_encoded_and_no_secret_stays() {
 }
 
 #[test]
+fn after_a_change_of_keys_each_fingerprint_names_the_one_before() {
+    let (old, new) =
+        (Redactor::new(b"the old key"), Redactor::rotated(b"the new key", b"the old key"));
+    let token = ["gh", "p_", "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d"].concat();
+    let example = include_str!("../../../schemas/json/credential_event.v1.example.json");
+    let json = example.replace("svc-erp-purchasing", &token).replace(
+        "\"cost_center\": \"4400\"",
+        "\"password\": \"hunter2\", \"note\": \"sig=x1, sig=x2\"",
+    );
+    let topic = schemas::Topic::new("uses");
+    let read = |redactor: &Redactor| {
+        let raw = crate::RawRecord {
+            topic: &topic,
+            partition: schemas::KafkaPartition(0),
+            offset: schemas::Offset(0),
+            record_time: None,
+            payload: Some(json.as_bytes()),
+        };
+        let normaliser = crate::Normaliser::new(schemas::Format::Native, redactor.clone());
+        normaliser.normalise(&raw, schemas::Timestamp::EPOCH).unwrap()
+    };
+
+    let (before, after) = (read(&old), read(&new));
+
+    assert_ne!(before.credential_id, after.credential_id);
+    for secret in [token.as_str(), "hunter2", "x1", "x2"] {
+        let (old, new) = (old.fingerprint(secret.as_bytes()), new.fingerprint(secret.as_bytes()));
+        assert_eq!(after.attributes.get(&new), Some(old.as_str()), "{secret}: {after:?}");
+        assert_eq!(before.attributes.get(&old), None);
+    }
+}
+
+#[test]
 fn names_are_composed_and_those_that_look_like_others_are_marked() {
     let mut record =
         include_str!("../../../schemas/json/credential_event.v1.example.json").to_owned();

@@ -115,6 +115,24 @@ fn envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             json!({"eventType": "com.okta.event_hook", "eventId": "1", "data": {"events": [record]}}),
         ),
         ("Graph", json!({"@odata.context": "c", "value": [record]})),
+        (
+            "LookupEvents",
+            json!({"EventId": "1", "EventName": "a", "ReadOnly": "true", "Username": "u", "CloudTrailEvent": text}),
+        ),
+        (
+            "Pub/Sub, pulled",
+            json!({"receivedMessages": [{"ackId": "1", "message": {"data": base64, "messageId": "1"}}]}),
+        ),
+        ("Elasticsearch", json!({"_index": "i", "_id": "1", "_source": record})),
+        ("Splunk, exported", json!({"preview": false, "result": {"_raw": text, "_time": "1"}})),
+        (
+            "Debezium",
+            json!({"schema": {"type": "struct"}, "payload": {"op": "c", "after": record}}),
+        ),
+        (
+            "kcat",
+            json!({"topic": "t", "partition": 0, "offset": 1, "tstype": "create", "ts": 1, "key": null, "payload": text}),
+        ),
         ("a plain envelope", json!({"data": record})),
     ]
 }
