@@ -127,7 +127,7 @@ pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
         };
         if let Some(Json::List(records)) = json.at(list)
             && is_batch
-            && records.iter().all(|one| matches!(one, Json::Object(_) | Json::Text(_)))
+            && records.iter().all(may_be_record)
         {
             return certain(one_of(list, records)?.to_string());
         }
@@ -145,6 +145,15 @@ pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
     }
     let found = LIKELY.iter().find_map(|path| opened(json.at(path)?));
     Ok(found.map(|json| Inside { json, is_certain: false }))
+}
+
+/// Whether it is no plain word, as lists of names hold.
+fn may_be_record(json: &Json<'_>) -> bool {
+    match json {
+        Json::Object(_) => true,
+        Json::Text(text) => text.trim_start().starts_with('{'),
+        Json::Null | Json::Literal(_) | Json::List(_) => false,
+    }
 }
 
 fn one_of<'j, 'a>(list: &str, records: &'j [Json<'a>]) -> Result<&'j Json<'a>, Fault> {
