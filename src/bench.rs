@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::{EmbeddedBroker, KafkaConfig, KafkaSource, Normaliser, Producer};
-use schemas::{Format, KafkaPartition, Topic};
+use schemas::{AgentId, Fact, Format, KafkaPartition, Topic};
 use serde_json::{Value, json};
-use simulate::{Company, Settings, output};
+use simulate::{Company, Settings, cloudtrail, output};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{BenchPipeline, LakeArg, ReportFormat};
+use crate::cli::{BenchInput, BenchPipeline, LakeArg, ReportFormat};
 use crate::clock;
 use crate::commands::{self, Locations, wiring};
 use crate::config::Config;
@@ -121,7 +121,7 @@ pub(crate) async fn run(
         readers: Readers {
             uses: BTreeMap::from([(
                 filled.topic.clone(),
-                Normaliser::new(Format::Native, wiring::redactor(config, &locations.state)?),
+                Normaliser::new(format(&args), wiring::redactor(config, &locations.state)?),
             )]),
             registry: None,
         },
@@ -172,9 +172,22 @@ async fn import_registry(args: &BenchPipeline, lake: &lake::Lake) -> Result<(), 
     let mut changes = Company::new(&Settings::new(args.seed, agents, start)).registry_changes();
     for change in &mut changes {
         change.recorded_at = change.recorded_at.or(Some(told));
+        if let (BenchInput::CloudTrail, Fact::Agent { agent_id, agent_class, .. }) =
+            (args.input, &mut change.fact)
+        {
+            let arn = cloudtrail::agent_arn(agent_class.as_ref(), agent_id);
+            *agent_id = AgentId::try_from(arn).expect("an agent's name is short");
+        }
     }
     lake.import_registry(&changes, told).await.map_err(crate::pipeline::of_commit)?;
     Ok(())
+}
+
+fn format(args: &BenchPipeline) -> Format {
+    match args.input {
+        BenchInput::Native => Format::Native,
+        BenchInput::CloudTrail => Format::CloudTrail,
+    }
 }
 
 struct Measured {
@@ -206,6 +219,7 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
     json!({
         "events": args.events,
         "agents": args.agents,
+        "input": format(args).as_str(),
         "broker": if args.bootstrap_servers.is_some() { "real" } else { "embedded" },
         "seconds": measured.elapsed.as_secs_f64(),
         "events_per_second": events / measured.elapsed.as_secs_f64(),
@@ -255,7 +269,12 @@ fn fill(args: &BenchPipeline, shutdown: &CancellationToken) -> Result<Filled, Fa
         simulate::bench_events(args.agents as usize, args.events, args.seed).enumerate()
     {
         json.clear();
-        output::write_json(&event, &mut json);
+        match args.input {
+            BenchInput::Native => output::write_json(&event, &mut json),
+            BenchInput::CloudTrail => {
+                cloudtrail::write_cloudtrail(&event, number as u64, &mut json);
+            }
+        }
         bytes += json.len() as u64;
         // In turn: keyed by agent, the busiest agent alone would fill what the broker keeps.
         let turn = i32::try_from(number % partitions.unsigned_abs() as usize);

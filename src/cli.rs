@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::LogFilter;
-pub(crate) use measure::{Bench, BenchPipeline, Evaluate, Part, StreamKind};
+pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
 pub(crate) use records::{Normalize, Rejects, RejectsList, RejectsReplay, RejectsWhich, Replay};
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.

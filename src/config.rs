@@ -80,7 +80,7 @@ pub(crate) struct Kafka {
     pub(crate) topics: Vec<KafkaTopic>,
     #[serde(deserialize_with = "topic_or_empty")]
     pub(crate) registry_topic: Option<Spanned<schemas::Topic>>,
-    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) properties: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -155,8 +155,10 @@ impl Redactor {
     pub(crate) fn change(&self, change: &mut RegistryChange) {
         let mut texts = vec![&mut change.evidence];
         match &mut change.fact {
-            Fact::Sponsor { sponsor_id, name, unit, active: _ } => {
+            Fact::Sponsor { sponsor_id, name, unit, active: _, successor_id, manager_id } => {
                 self.id(sponsor_id);
+                self.optional_id(successor_id);
+                self.optional_id(manager_id);
                 texts.extend([name, unit]);
             }
             Fact::Agent { agent_id, agent_class, sponsor_id, model, environment } => {
@@ -180,6 +182,11 @@ impl Redactor {
                 for agent in agent_ids {
                     self.id(agent);
                 }
+            }
+            Fact::Issue { credential_id, agent_id, with_credential_id } => {
+                self.id(credential_id);
+                self.id(agent_id);
+                self.optional_id(with_credential_id);
             }
             Fact::Delegation { agent_id, parent_agent_id } => {
                 self.id(agent_id);

@@ -289,7 +289,7 @@ mod tests {
         let lines = lines.join("\n\n");
         let lines = parse(lines.as_bytes(), "f", now()).unwrap();
 
-        assert_eq!(array.len(), 6);
+        assert_eq!(array.len(), 8);
         let ids = |changes: &[RegistryChange]| {
             changes.iter().map(RegistryChange::change_id).collect::<Vec<_>>()
         };

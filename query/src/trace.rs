@@ -109,6 +109,14 @@ impl TraceAnswer {
         }
         if let Some(gap) = &self.trace.gap {
             writeln!(text, "gap  at {}: {}", gap.at, gap.reason)?;
+            for candidate in &gap.candidates {
+                let sponsor = candidate.sponsor_id.as_ref().map_or("nobody", SponsorId::as_str);
+                let (agent, probability) = (&candidate.agent_id, candidate.probability);
+                writeln!(
+                    text,
+                    "     perhaps agent:{agent} of sponsor:{sponsor}, probability {probability:.2}"
+                )?;
+            }
         }
         self.write_end(text)
     }

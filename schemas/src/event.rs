@@ -223,6 +223,14 @@ impl StampedEvent {
             trace_confidence: confidence,
         }
     }
+
+    /// Asks the registry again, with what it has learned since that was told by then.
+    pub fn stamp_again(&mut self, registry: &Registry) {
+        let Stamp { sponsor_id, status, confidence } =
+            Stamp::of(&self.event, registry, self.ingested_at);
+        (self.sponsor_id, self.trace_status, self.trace_confidence) =
+            (sponsor_id, status, confidence);
+    }
 }
 
 #[cfg(test)]

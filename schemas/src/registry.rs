@@ -92,6 +92,17 @@ impl<K: Eq + Hash, V: Clone> History<K, V> {
     }
 }
 
+impl<K: Eq + Hash, V> History<K, V> {
+    /// What was believed at `as_of` of each time that an entry begins at, up to then.
+    fn newest_first(&self, subject: &K, as_of: AsOf) -> impl Iterator<Item = &Interval<V>> {
+        let known = self.0.get(subject).into_iter().flatten().rev();
+        let mut seen = None;
+        known
+            .filter(move |one| one.valid_from <= as_of.time && one.told_first <= as_of.known_at)
+            .filter(move |one| seen.replace(one.valid_from) != Some(one.valid_from))
+    }
+}
+
 impl<K, V> Default for History<K, V> {
     fn default() -> Self {
         Self(HashMap::new())
@@ -104,14 +115,40 @@ pub(crate) struct AgentFact {
     pub(crate) sponsor_id: Option<SponsorId>,
 }
 
+/// What the registry says of a sponsor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SponsorFact {
+    pub(crate) active: bool,
+    successor_id: Option<SponsorId>,
+    manager_id: Option<SponsorId>,
+}
+
+/// What the registry says of a credential that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IssueFact {
+    /// The agent that asked for it.
+    pub(crate) agent_id: AgentId,
+    pub(crate) with_credential_id: Option<CredentialId>,
+    /// The event that shows it, where it was learned from one.
+    pub(crate) evidence: Option<String>,
+}
+
+/// Who answers in the place of a sponsor who may not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InPlace<'a> {
+    Successor(&'a SponsorId),
+    Manager(&'a SponsorId),
+}
+
 /// What is known of agents, sponsors and credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    sponsors: History<SponsorId, bool>,
+    sponsors: History<SponsorId, SponsorFact>,
     agents: History<AgentId, AgentFact>,
     classes: History<AgentClass, SponsorId>,
     credentials: History<CredentialId, Vec<AgentId>>,
     parents: History<AgentId, AgentId>,
+    issues: History<CredentialId, IssueFact>,
     grants: History<GrantId, ()>,
     changes: usize,
 }
@@ -133,8 +170,13 @@ impl Registry {
         let (told_first, told_last) = (recorded_at, recorded_at);
         let times = Interval { valid_from, valid_to, told_first, told_last, change_id, value: () };
         Ok(match &change.fact {
-            Fact::Sponsor { sponsor_id, active, .. } => {
-                self.sponsors.insert(sponsor_id.clone(), times.with(*active))
+            Fact::Sponsor { sponsor_id, active, successor_id, manager_id, .. } => {
+                let fact = SponsorFact {
+                    active: *active,
+                    successor_id: successor_id.clone(),
+                    manager_id: manager_id.clone(),
+                };
+                self.sponsors.insert(sponsor_id.clone(), times.with(fact))
             }
             Fact::Agent { agent_id, sponsor_id, .. } => {
                 let fact = AgentFact { sponsor_id: sponsor_id.clone() };
@@ -148,6 +190,14 @@ impl Registry {
             }
             Fact::Delegation { agent_id, parent_agent_id } => {
                 self.parents.insert(agent_id.clone(), times.with(parent_agent_id.clone()))
+            }
+            Fact::Issue { credential_id, agent_id, with_credential_id } => {
+                let fact = IssueFact {
+                    agent_id: agent_id.clone(),
+                    with_credential_id: with_credential_id.clone(),
+                    evidence: change.evidence.clone(),
+                };
+                self.issues.insert(credential_id.clone(), times.with(fact))
             }
             // A grant permits; it does not answer for anybody, so nothing but its telling is kept.
             Fact::Grant { grant_id, .. } => self.grants.insert(grant_id.clone(), times),
@@ -175,13 +225,34 @@ impl Registry {
         self.credentials.get(id, as_of)
     }
 
+    pub(crate) fn issue(&self, id: &CredentialId, as_of: AsOf) -> Option<&Interval<IssueFact>> {
+        self.issues.get(id, as_of)
+    }
+
     pub(crate) fn parent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentId>> {
         self.parents.get(id, as_of)
     }
 
-    /// Whether the sponsor may answer at that time. `None`: no such sponsor is known.
-    pub(crate) fn sponsor(&self, id: &SponsorId, as_of: AsOf) -> Option<bool> {
-        self.sponsors.get(id, as_of).map(|interval| interval.value)
+    pub(crate) fn sponsor(&self, id: &SponsorId, as_of: AsOf) -> Option<&Interval<SponsorFact>> {
+        self.sponsors.get(id, as_of)
+    }
+
+    /// Who answers in the place of a sponsor who may not at that time, and the entry that says so.
+    ///
+    /// The named successor, else the manager. A source that tells of somebody's leaving often tells
+    /// nothing else: then what it said before of the same person counts.
+    pub(crate) fn in_place_of(
+        &self,
+        id: &SponsorId,
+        as_of: AsOf,
+    ) -> Option<(InPlace<'_>, &Interval<SponsorFact>)> {
+        let mut entries = self.sponsors.newest_first(id, as_of);
+        entries.find_map(|entry| {
+            let fact = &entry.value;
+            let successor = fact.successor_id.as_ref().map(InPlace::Successor);
+            let who = successor.or(fact.manager_id.as_ref().map(InPlace::Manager))?;
+            Some((who, entry))
+        })
     }
 }
 

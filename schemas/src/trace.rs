@@ -2,7 +2,8 @@
 //!
 //! Invariant (T1): a trace never invents a root. Each hop rests on a registry change or on the
 //! event's own claim and says so; where no hop is known the trace ends in a [`Gap`] and has no
-//! sponsor. At most [`HOPS_MAX`] hops are walked, no agent twice, so walking always ends.
+//! sponsor. At most [`HOPS_MAX`] hops between agents are walked, no agent and no sponsor twice, so
+//! walking always ends.
 //!
 //! Source: RFC 8693 (OAuth 2.0 Token Exchange), section 4.1, for claimed delegation.
 
@@ -11,7 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::event::spelled;
-use crate::registry::{AsOf, Interval};
+use crate::registry::{AsOf, InPlace, Interval, IssueFact};
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, EventId, Registry, SponsorId,
     Timestamp,
@@ -20,12 +21,16 @@ use crate::{
 /// Deepest chain of agents that is walked. Frameworks nest sub-agents two or three deep.
 const HOPS_MAX: usize = 16;
 
+/// Most hops from a sponsor who has left to who answers now, beside those.
+const SUCCESSORS_MAX: usize = 16;
+
 spelled! {
     /// How well an event leads to a sponsor.
     TraceStatus {
-        /// The agent is registered, and its sponsor was active.
+        /// The agent is registered, and its sponsor was active, or somebody answers in his or her place.
         Traced = "traced",
-        /// Through a registered parent agent, or the one agent that may use the credential.
+        /// Through a registered parent agent, the agent that had the credential issued, or the one agent
+        /// that may use it.
         Delegated = "delegated",
         /// Through a parent or a class that only the event claims.
         Claimed = "claimed",
@@ -43,11 +48,18 @@ spelled! {
 spelled! {
     /// What a hop rests on.
     HopMethod {
+        /// The credential was issued by an action of that agent, which an event shows. AWS calls the
+        /// service that does so STS.
+        StsKeyJoin = "sts_key_join",
         Registry = "registry",
         /// The registry knows who answers for the class, not for the agent.
         RegistryClass = "registry_class",
         /// The registry knows who may use the credential, not the agent that named itself.
         RegistryCredential = "registry_credential",
+        /// The registry names who succeeded a sponsor that was not active any more.
+        RegistrySuccessor = "registry_successor",
+        /// It names no successor: the manager of a sponsor that was not active any more.
+        RegistryManager = "registry_manager",
         /// The event says so; nothing confirms it.
         Claimed = "claimed",
     }
@@ -57,11 +69,11 @@ impl HopMethod {
     /// Probability that such a hop is true, from 0 to 1.
     ///
     /// Chosen, not measured: the order is the design's order of strength; a claim is worth less than
-    /// any registry entry, and a class or credential less than the agent's own entry.
+    /// any registry entry, and a class, a manager or a credential less than the agent's own entry.
     pub const fn confidence(self) -> f32 {
         match self {
-            Self::Registry => 1.0,
-            Self::RegistryClass => 0.9,
+            Self::StsKeyJoin | Self::Registry | Self::RegistrySuccessor => 1.0,
+            Self::RegistryClass | Self::RegistryManager => 0.9,
             Self::RegistryCredential => 0.8,
             Self::Claimed => 0.6,
         }
@@ -71,7 +83,7 @@ impl HopMethod {
 /// One step of a trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hop {
-    /// `agent:…`, `credential:…` or `class:…`.
+    /// `agent:…`, `credential:…`, `class:…`, or `sponsor:…` of one who is succeeded.
     pub from: String,
     /// `agent:…`, `class:…` or `sponsor:…`.
     pub to: String,
@@ -84,11 +96,24 @@ pub struct Hop {
 }
 
 /// Why a trace does not reach a sponsor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gap {
     /// Where the chain ends: `agent:…` or `sponsor:…`.
     pub at: String,
     pub reason: String,
+    /// Who may have acted, where a shared credential leaves several; empty otherwise. None is picked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// One of several agents that may have used a shared credential.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    pub agent_id: AgentId,
+    /// Who answers for the agent; absent where nobody is known to.
+    pub sponsor_id: Option<SponsorId>,
+    /// From 0 to 1. Nothing but the registry's list is looked at, so all are as likely.
+    pub probability: f32,
 }
 
 /// The hops from an event towards its sponsor, as of the event's time.
@@ -158,6 +183,8 @@ impl fmt::Display for Node<'_> {
 enum Ground<'a> {
     /// An entry of the registry: from when it holds, and the change that told it.
     Entry(Timestamp, &'a ChangeId),
+    /// Another event, or whatever else an entry names as its evidence.
+    Evidence(Timestamp, &'a str),
     /// The event's own claim.
     Claim(&'a EventId),
 }
@@ -181,6 +208,7 @@ impl Step<'_> {
     fn told(&self) -> Hop {
         let (valid_from, evidence) = match self.ground {
             Ground::Entry(from, change) => (Some(from), change.to_string()),
+            Ground::Evidence(from, evidence) => (Some(from), evidence.to_owned()),
             Ground::Claim(event) => (None, format!("event {event}")),
         };
         Hop {
@@ -202,7 +230,8 @@ struct Broken {
 
 impl Broken {
     fn at(status: TraceStatus, at: Node<'_>, reason: impl Into<String>) -> Self {
-        Self { status, gap: Gap { at: at.to_string(), reason: reason.into() } }
+        let gap = Gap { at: at.to_string(), reason: reason.into(), candidates: Vec::new() };
+        Self { status, gap }
     }
 }
 
@@ -250,6 +279,8 @@ impl<'a> Walker<'a> {
         let mut agent = &event.agent_id;
         // What the event claims of `agent`: its parent, then the parent's parent.
         let mut claims = event.delegation.as_slice();
+        // What `agent` presented, where that is known.
+        let mut presented = Some(&event.credential_id);
         while self.steps.len() < HOPS_MAX {
             let node = Node::Agent(agent);
             // Every agent before this one is where a step came from.
@@ -272,7 +303,21 @@ impl<'a> Walker<'a> {
                 // The event says nothing of a parent that it does not name.
                 let named = claims.iter().position(|claim| claim == parent);
                 claims = named.map_or(&[], |at| &claims[at + 1..]);
-                agent = parent;
+                (agent, presented) = (parent, None);
+            } else if known.is_none()
+                && let Some(entry) = self.issue_of(presented, agent)
+            {
+                let issue = &entry.value;
+                let to = Node::Agent(&issue.agent_id);
+                let ground = match &issue.evidence {
+                    Some(evidence) => Ground::Evidence(entry.valid_from, evidence),
+                    None => Ground::of(entry),
+                };
+                self.step(node, to, HopMethod::StsKeyJoin, ground);
+                self.weaken(TraceStatus::Delegated);
+                // What the event claims is said of the one who acted, not of who let it act.
+                claims = &[];
+                (agent, presented) = (&issue.agent_id, issue.with_credential_id.as_ref());
             } else if known.is_none()
                 && let Some((parent, further)) = claims.split_first()
             {
@@ -280,13 +325,23 @@ impl<'a> Walker<'a> {
                 self.step(node, Node::Agent(parent), HopMethod::Claimed, ground);
                 self.weaken(TraceStatus::Claimed);
                 claims = further;
-                agent = parent;
+                (agent, presented) = (parent, None);
             } else {
                 return self.through_class(event, agent);
             }
         }
         let reason = format!("more than {HOPS_MAX} hops");
         Err(Broken::at(TraceStatus::Broken, Node::Agent(agent), reason))
+    }
+
+    /// The issue of the credential that `agent` presented, if another agent had it issued.
+    fn issue_of(
+        &self,
+        presented: Option<&CredentialId>,
+        agent: &AgentId,
+    ) -> Option<&'a Interval<IssueFact>> {
+        let entry = self.registry.issue(presented?, self.as_of)?;
+        (entry.value.agent_id != *agent).then_some(entry)
     }
 
     /// The end of the chain of parents: the registry knows the agent without a sponsor, its class, the
@@ -336,14 +391,31 @@ impl<'a> Walker<'a> {
         let users = entry.value.len();
         if sponsors.iter().any(|one| one.1 != sponsor) || sponsors.len() < users {
             let reason = format!("{users} agents may use this credential, with different sponsors");
-            return Err(Broken::at(TraceStatus::Broken, from, reason));
+            let mut broken = Broken::at(TraceStatus::Broken, from, reason);
+            broken.gap.candidates = self.candidates(&entry.value);
+            return Err(broken);
         }
         self.weaken(if users == 1 { TraceStatus::Delegated } else { TraceStatus::Shared });
         self.step(from, Node::Agent(user), HopMethod::RegistryCredential, Ground::of(entry));
         self.reach(Node::Agent(user), sponsor, HopMethod::Registry, ground)
     }
 
-    /// The last hop, if the sponsor was active at that time.
+    fn candidates(&self, users: &[AgentId]) -> Vec<Candidate> {
+        #[expect(clippy::cast_precision_loss, reason = "a credential has few users")]
+        let probability = 1.0 / users.len() as f32;
+        let candidate = |user: &AgentId| Candidate {
+            agent_id: user.clone(),
+            sponsor_id: self
+                .registry
+                .agent(user, self.as_of)
+                .and_then(|entry| entry.value.sponsor_id.clone()),
+            probability,
+        };
+        users.iter().map(candidate).collect()
+    }
+
+    /// The hop to the sponsor, and from there to who answers in his or her place, for as long as the
+    /// one reached was not active at that time.
     fn reach(
         &mut self,
         from: Node<'a>,
@@ -351,14 +423,34 @@ impl<'a> Walker<'a> {
         method: HopMethod,
         ground: Ground<'a>,
     ) -> End<'a> {
-        let at = Node::Sponsor(sponsor);
-        self.step(from, at, method, ground);
-        let reason = match self.registry.sponsor(sponsor, self.as_of) {
-            Some(true) => return Ok(sponsor),
-            Some(false) => "the sponsor was no longer active at that time",
-            None => "the sponsor is not in the registry at that time",
-        };
-        Err(Broken::at(TraceStatus::Orphaned, at, reason))
+        let (mut from, mut sponsor, mut method, mut ground) = (from, sponsor, method, ground);
+        loop {
+            let at = Node::Sponsor(sponsor);
+            self.step(from, at, method, ground);
+            let broken = |reason: &str| Err(Broken::at(TraceStatus::Orphaned, at, reason));
+            match self.registry.sponsor(sponsor, self.as_of) {
+                Some(entry) if entry.value.active => return Ok(sponsor),
+                Some(_) => {}
+                None => return broken("the sponsor is not in the registry at that time"),
+            }
+            let Some((next, entry)) = self.registry.in_place_of(sponsor, self.as_of) else {
+                return broken("the sponsor was no longer active at that time");
+            };
+            (from, ground) = (at, Ground::of(entry));
+            (sponsor, method) = match next {
+                InPlace::Successor(next) => (next, HopMethod::RegistrySuccessor),
+                InPlace::Manager(next) => (next, HopMethod::RegistryManager),
+            };
+            let is_known = |step: &Step<'_>| step.to == Node::Sponsor(sponsor);
+            if self.steps.iter().any(is_known) {
+                return broken(
+                    "the sponsors who were no longer active succeed each other in a circle",
+                );
+            }
+            if HOPS_MAX + SUCCESSORS_MAX <= self.steps.len() {
+                return broken("too many successors who were no longer active");
+            }
+        }
     }
 
     fn step(&mut self, from: Node<'a>, to: Node<'a>, method: HopMethod, ground: Ground<'a>) {

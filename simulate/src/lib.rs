@@ -10,7 +10,7 @@
 //! - [`SimulatedEvent`], [`Truth`] (`event.rs`): an event as producers write it, and what is true;
 //! - [`Company::attack`], [`ScenarioKind`] (`attack.rs`): what attackers do;
 //! - [`Company::registry_changes`] (`registry.rs`): what the company told of its agents;
-//! - [`output`]: JSON Lines; [`bench_events`]: many events at little cost.
+//! - [`output`]: JSON Lines; [`cloudtrail`]: the same as AWS would tell it; [`bench_events`]: many events at little cost.
 //!
 //! Below these: classes of agents as constant data (`class.rs`), sessions (`session.rs`),
 //! counterparties (`party.rs`), random numbers (`draw.rs`).
@@ -18,6 +18,7 @@
 mod attack;
 mod bench;
 mod class;
+pub mod cloudtrail;
 mod company;
 mod draw;
 mod event;

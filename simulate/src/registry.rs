@@ -46,6 +46,8 @@ impl Company {
             name: Some(sponsor.name.clone()),
             unit: Some(sponsor.unit.to_owned()),
             active,
+            successor_id: None,
+            manager_id: None,
         };
         for sponsor in &self.sponsors {
             changes.push(change(told(sponsor, true), hired, hired.plus(HOUR * 8), "hr-feed"));

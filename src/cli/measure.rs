@@ -61,11 +61,21 @@ pub(crate) enum Part {
 /// Measure.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
-    /// Produce N native events, then measure consume to commit with everything on.
+    /// Produce N events, then measure consume to commit with everything on.
     #[command(after_help = "Examples:
   surety bench pipeline --events 1000000 --agents 100000 --format json
+  surety bench pipeline --input cloudtrail
   surety bench pipeline --bootstrap-servers localhost:9092     a real broker instead of the embedded one")]
     Pipeline(BenchPipeline),
+}
+
+/// Formats of the records of a bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchInput {
+    Native,
+    /// As AWS CloudTrail tells of assumed roles.
+    #[value(name = "cloudtrail")]
+    CloudTrail,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +86,9 @@ pub(crate) struct BenchPipeline {
     pub(crate) agents: u32,
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// What the records are.
+    #[arg(long, value_enum, default_value_t = BenchInput::Native)]
+    pub(crate) input: BenchInput,
     /// A real broker; the topic is made and deleted [default: the embedded broker].
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) bootstrap_servers: Option<String>,

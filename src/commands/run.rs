@@ -90,11 +90,17 @@ pub(super) async fn run(
 }
 
 async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
+    KafkaSource::connect(kafka(config)).await.map_err(of_source)
+}
+
+/// What the configuration says of Kafka.
+pub(super) fn kafka(config: &Config) -> KafkaConfig {
     let kafka = &config.kafka;
     let uses = kafka.topics.iter().map(|topic| &topic.name);
     let topics = uses.chain(&kafka.registry_topic).map(|name| name.get_ref().clone()).collect();
     let registry = kafka.registry_topic.iter().map(|name| name.get_ref().clone());
-    let source = KafkaConfig {
+    let properties = kafka.properties.iter();
+    KafkaConfig {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         group: kafka.group.clone(),
         topics,
@@ -103,9 +109,10 @@ async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
             Start::Latest => ingest::StartAt::Latest,
         },
         topics_from_earliest: registry.collect(),
-        properties: kafka.properties.clone(),
+        properties: properties
+            .map(|(name, value)| (name.clone(), value.get_ref().clone()))
+            .collect(),
         now: clock::now,
         ..KafkaConfig::default()
-    };
-    KafkaSource::connect(source).await.map_err(of_source)
+    }
 }

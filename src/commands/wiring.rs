@@ -12,7 +12,7 @@ use std::sync::Arc;
 use detect::webhook::{
     Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target,
 };
-use ingest::{Normaliser, Redactor, RegistryReader};
+use ingest::{Normaliser, Redactor, RegistryReader, SourceError};
 use lake::seal::SealKey;
 use lake::{Lake, Location, StoreOptions};
 use schemas::Format;
@@ -24,7 +24,7 @@ use crate::clock;
 use crate::config::{self, Config, Millis, Webhook};
 use crate::exit::{Exit, Failure};
 use crate::http::Token;
-use crate::pipeline::{Readers, Route, Routes, of_lake};
+use crate::pipeline::{Readers, Route, Routes, of_lake, of_source};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
@@ -363,12 +363,31 @@ pub(crate) fn query_token(config: &Config) -> Result<Option<Token>, Failure> {
 ///
 /// # Errors
 ///
+/// A [`Failure`] with the place of the property that librdkafka does not take.
+fn check_kafka(config: &Config) -> Result<(), Failure> {
+    let Err(error) = super::run::kafka(config).check() else { return Ok(()) };
+    let place = if let SourceError::Property { property, .. } = &error {
+        let value = config.kafka.properties.get(property);
+        value.map(|value| config.origin.place(&value.span()))
+    } else {
+        None
+    };
+    let failure = of_source(error);
+    Err(match place {
+        Some(place) => failure.while_doing(place),
+        None => failure,
+    })
+}
+
+/// # Errors
+///
 /// A [`Failure`] with the place of the mistake.
 pub(crate) fn check(config: &Config) -> Result<(), Failure> {
     let locations = Locations::of(&LakeArg { lake: None }, config)?;
     open_lake(&locations)
         .map_err(|failure| failure.while_doing(config.origin.place(&config.lake.url.span())))?;
     query_token(config)?;
+    check_kafka(config)?;
     let mut names = BTreeSet::new();
     for webhook in &config.webhooks {
         let name = &webhook.get_ref().name;

@@ -121,7 +121,7 @@ fn any_setting_can_come_from_the_environment_with_the_type_it_has_in_the_file() 
         "a"
     );
     let property = config("SURETY__KAFKA__PROPERTIES__SASL_PASSWORD", "12").kafka.properties;
-    assert_eq!(property["sasl.password"], "12");
+    assert_eq!(property["sasl.password"].get_ref(), "12");
     let option = config("SURETY__LAKE__OPTIONS__AWS_REGION", "eu-central-1").lake.options;
     assert_eq!(option["aws-region"], "eu-central-1");
     let webhook = "[{ name = \"soc\", url = \"https://x.example\", secret = \"s\" }]";

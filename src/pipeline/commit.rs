@@ -57,6 +57,8 @@ pub(super) struct Cut {
     rejects: RecordBatch,
     findings: RecordBatch,
     changes: RecordBatch,
+    /// What the events taught and the lake does not have yet.
+    learned: RecordBatch,
     uses: Advance,
     registry: Advance,
     /// Attempts that are not in the lake yet.
@@ -98,6 +100,7 @@ impl Cut {
             rejects: taken.rejects.finish(),
             findings: taken.findings.finish(),
             changes: taken.changes.finish(),
+            learned: taken.learned.finish(),
             uses: taken.uses,
             registry: taken.registry,
             attempts,
@@ -171,7 +174,7 @@ impl Writer {
         let outcomes = tokio::join!(
             append(&mut self.rejects, &cut.rejects, &all, now),
             append(&mut self.findings, &cut.findings, &cut.uses, now),
-            append_changes(&mut self.changes, &cut.changes, &cut.registry, now),
+            append_changes(&mut self.changes, cut, now),
             append_attempts(&mut self.deliveries, &cut.attempts, now),
             encoding,
         );
@@ -179,6 +182,9 @@ impl Writer {
         if let Some(below) = attempts_below {
             cut.attempts.clear();
             cut.attempts_below = below;
+        }
+        if changes.is_ok() {
+            cut.learned = cut.learned.slice(0, 0);
         }
         let Encoded { files, edges, tree } = cut.encoded.insert(encoded?);
         for outcome in [rejects, findings, changes] {
@@ -286,17 +292,33 @@ async fn append(
     Ok(())
 }
 
-/// The registry's offsets are recorded here and nowhere else, so they move without rows too.
+/// The registry's offsets are recorded here and nowhere else, so they move without rows too. What was
+/// learned follows under the table's own numbers.
 async fn append_changes(
     table: &mut TableHandle,
-    rows: &RecordBatch,
-    advance: &Advance,
+    cut: &Cut,
     now: Timestamp,
 ) -> Result<(), CommitError> {
-    if !advance.is_empty() {
-        table.append_rest(vec![rows.clone()], advance, now).await?;
+    if !cut.registry.is_empty() {
+        table.append_rest(vec![cut.changes.clone()], &cut.registry, now).await?;
     }
-    Ok(())
+    let rows = i64::try_from(cut.learned.num_rows()).expect("rows in memory are fewer than 2^63");
+    if rows == 0 {
+        return Ok(());
+    }
+    let mut renumberings = 0;
+    loop {
+        let start = table.sequence();
+        let advance = Advance::of_sequence(SequenceRange { start, end: start + rows });
+        match table.append(vec![cut.learned.clone()], &advance, now).await {
+            Ok(_) => return Ok(()),
+            // Another process has added changes; the table stands behind them now.
+            Err(CommitError::Superseded { .. }) if renumberings < RENUMBERINGS_MAX => {
+                renumberings += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Adds attempts under the table's own numbers. If that fails they stay in the outbox, for a later

@@ -26,6 +26,9 @@ const RECORDS_PER_TASK_MIN: usize = 128;
 /// copy and touch its bytes several times over.
 const ROWS_PER_BATCH: usize = 8_192;
 
+/// A push onto a list does not panic, so no lock on one is ever poisoned.
+const NO_PANIC: &str = "no push panics";
+
 /// How the records of each topic are read.
 #[derive(Debug)]
 pub(crate) struct Readers {
@@ -50,6 +53,20 @@ impl Readers {
         let event = normaliser.normalise(record, now)?;
         Ok(StampedEvent::stamp(event, record.position(), now, registry))
     }
+}
+
+/// What a micro-batch was read to, each in the order of the records.
+struct Read {
+    events: Vec<StampedEvent>,
+    rejects: Vec<Reject>,
+    /// What the events teach of who had which credential issued.
+    taught: Vec<RegistryChange>,
+}
+
+fn in_order<T>(numbered: Mutex<Vec<(usize, T)>>) -> Vec<T> {
+    let mut numbered = numbered.into_inner().expect(NO_PANIC);
+    numbered.sort_unstable_by_key(|(at, _)| *at);
+    numbered.into_iter().map(|(_, one)| one).collect()
 }
 
 /// How many records were read, and what became of them.
@@ -86,6 +103,8 @@ pub(crate) struct Buffer {
     pub(crate) rejects: RejectRows,
     pub(crate) findings: FindingRows,
     pub(crate) changes: RegistryRows,
+    /// What the events taught.
+    pub(crate) learned: RegistryRows,
     /// Ranges of the topics of uses.
     pub(crate) uses: Advance,
     /// Ranges of the registry's topic.
@@ -106,6 +125,7 @@ impl Buffer {
             rejects: RejectRows::with_capacity(0),
             findings: FindingRows::with_capacity(0),
             changes: RegistryRows::with_capacity(0),
+            learned: RegistryRows::with_capacity(0),
             uses: Advance::default(),
             registry: Advance::default(),
             counts: Counts::default(),
@@ -125,6 +145,7 @@ impl Buffer {
             + self.rejects.bytes()
             + self.findings.bytes()
             + self.changes.bytes()
+            + self.learned.bytes()
     }
 
     /// The events, which stay here. No row is copied: the builders become columns, and new ones begin.
@@ -177,8 +198,9 @@ impl<S: Source> Pipeline<S> {
     pub(super) fn take(&mut self, batch: &RawBatch, arrived: Instant) -> Result<(), Failure> {
         let (now, started) = (clock::reserve(batch.len()), Instant::now());
         let (changes, mut rejects) = self.take_registry_changes(batch, now);
-        let (events, rejected) = self.read(batch, now);
+        let Read { mut events, rejects: rejected, taught } = self.read(batch, now);
         rejects.extend(rejected);
+        self.learn_from(&mut events, taught);
         self.stages.record(Stage::Normalise, started.elapsed(), batch.len());
 
         let started = Instant::now();
@@ -228,25 +250,51 @@ impl<S: Source> Pipeline<S> {
 
     /// Bytes to events with their trace, spread over the cores; the order stays. Each record is read
     /// at a time of its own, a microsecond after the one before: so the lake knows their order.
-    fn read(&self, batch: &RawBatch, now: Timestamp) -> (Vec<StampedEvent>, Vec<Reject>) {
+    fn read(&self, batch: &RawBatch, now: Timestamp) -> Read {
         let (readers, registry) = (&self.parts.readers, &self.registry);
-        let rejects = Mutex::new(Vec::new());
+        let (rejects, taught) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         let read_one = |at: usize| {
             let (record, read_at) = (batch.get(at), now.plus(Duration::from_micros(at as u64)));
             if readers.is_registry(record.topic) {
                 return None;
             }
-            let read = readers.read(&record, registry, read_at);
-            read.map_err(|reject| rejects.lock().expect("no push panics").push((at, reject))).ok()
+            let stamped = match readers.read(&record, registry, read_at) {
+                Ok(stamped) => stamped,
+                Err(reject) => {
+                    rejects.lock().expect(NO_PANIC).push((at, reject));
+                    return None;
+                }
+            };
+            if let Some(change) = RegistryChange::learned(&stamped.event, read_at) {
+                taught.lock().expect(NO_PANIC).push((at, change));
+            }
+            Some(stamped)
         };
         let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
         let mut read = Vec::new();
         numbers.map(read_one).collect_into_vec(&mut read);
         // In place: an event that may be missing takes no more room than one that is there.
         let events = read.into_iter().flatten().collect();
-        let mut rejects = rejects.into_inner().expect("no push panics");
-        rejects.sort_unstable_by_key(|(at, _)| *at);
-        (events, rejects.into_iter().map(|(_, reject)| reject).collect())
+        Read { events, rejects: in_order(rejects), taught: in_order(taught) }
+    }
+
+    /// Takes in what the events taught, and traces them again with it: whether a credential is used in
+    /// the batch in which it was issued or in a later one must not show. Each event sees what was told
+    /// before it was read.
+    fn learn_from(&mut self, events: &mut [StampedEvent], taught: Vec<RegistryChange>) {
+        let mut news = 0;
+        for change in taught {
+            if apply(&mut self.registry, &change) {
+                let told = change.recorded_at.expect("it says when the event was read");
+                self.buffer.learned.push(&change, told);
+                news += 1;
+            }
+        }
+        if 0 < news {
+            metrics::counter!("surety_learned_total").increment(news);
+            let registry = &self.registry;
+            events.par_iter_mut().for_each(|event| event.stamp_again(registry));
+        }
     }
 
     /// Applies the registry changes of a batch, before its events are traced. Returns how many they
@@ -254,11 +302,14 @@ impl<S: Source> Pipeline<S> {
     fn take_registry_changes(&mut self, batch: &RawBatch, now: Timestamp) -> (u64, Vec<Reject>) {
         let (mut changes, mut rejects) = (0, Vec::new());
         let Some((topic, reader)) = &self.parts.readers.registry else { return (changes, rejects) };
-        for record in batch.iter().filter(|record| record.topic == topic) {
-            match reader.read(&record, now) {
+        let ours = batch.iter().enumerate().filter(|(_, record)| record.topic == topic);
+        for (at, record) in ours {
+            // A microsecond after the one before: of two that contradict, the later one holds.
+            let read_at = now.plus(Duration::from_micros(at as u64));
+            match reader.read(&record, read_at) {
                 Ok(change) => {
                     apply(&mut self.registry, &change);
-                    self.buffer.changes.push(&change, now);
+                    self.buffer.changes.push(&change, read_at);
                     changes += 1;
                 }
                 Err(reject) => rejects.push(reject),
@@ -283,7 +334,8 @@ impl<S: Source> Pipeline<S> {
     }
 }
 
-/// A change that was read always says when it was told: the reader fills that in.
-pub(super) fn apply(registry: &mut Registry, change: &RegistryChange) {
-    registry.apply(change).expect("the reader stamps recorded_at where the change has none");
+/// A change that was read always says when it was told: the reader fills that in. Returns whether it
+/// is news.
+pub(super) fn apply(registry: &mut Registry, change: &RegistryChange) -> bool {
+    registry.apply(change).expect("the reader stamps recorded_at where the change has none")
 }

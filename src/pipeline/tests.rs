@@ -439,34 +439,4 @@ async fn records_that_waited_for_the_loop_have_arrived_before_it_asked() {
     assert!(now <= we_waited);
 }
 
-#[tokio::test]
-async fn an_import_by_another_process_is_seen_while_the_loop_runs() {
-    let folder = TempDir::new().unwrap();
-    let mut pipeline = started(folder.path(), Log::of(&[("uses", uses(10))])).await;
-    let changes: Vec<schemas::RegistryChange> = serde_json::from_value(serde_json::json!([
-        {
-            "schema": "surety.registry_change.v1", "kind": "sponsor", "active": true,
-            "sponsor_id": "ann@example.com", "valid_from": "2026-01-01T00:00:00Z",
-        },
-        {
-            "schema": "surety.registry_change.v1", "kind": "agent", "agent_id": "agent-0",
-            "sponsor_id": "ann@example.com", "valid_from": "2026-01-01T00:00:00Z",
-        },
-    ]))
-    .unwrap();
-    lake_in(folder.path()).import_registry(&changes, clock::now()).await.unwrap();
-
-    pipeline.watched.look_now();
-    let found = pipeline.watched.next(&pipeline.parts.lake).await;
-    pipeline.learn(found);
-    take(&mut pipeline).await;
-    pipeline.commit(false).unwrap();
-    assert_eq!(settled(&mut pipeline).await, Settled::Landed);
-
-    let sql = "SELECT count(sponsor_id) AS n FROM events";
-    assert_eq!(rows(folder.path(), sql).await[0]["n"], 4, "every third use is agent-0's");
-    // Nothing new is no news.
-    pipeline.watched.look_now();
-    let found = pipeline.watched.next(&pipeline.parts.lake).await.unwrap();
-    assert_eq!(found.1, []);
-}
+mod registry;

@@ -50,6 +50,10 @@ fn a_wrong_configuration_exits_with_78_and_names_its_place() {
         ("[batch]\nage-ms-max = 0\n", "surety.toml:2:14: 0 ms is outside 1..=3600000"),
         ("[kafka]\ntopic = \"x\"\n", "surety.toml:2:1: unknown field `topic`"),
         (
+            "[kafka.properties]\n\"sasl.pasword\" = \"x\"\n",
+            "surety.toml:2:18: Kafka property `sasl.pasword`: is not known",
+        ),
+        (
             "[[webhooks]]\nname = \"soc\"\nurl = \"https://x.example\"\nsecret = \"whsec_x\"\n",
             "webhook `soc`",
         ),

@@ -65,6 +65,18 @@ impl Default for KafkaConfig {
     }
 }
 
+impl KafkaConfig {
+    /// Whether librdkafka takes these settings. Asks no broker.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Property`].
+    pub fn check(&self) -> Result<(), SourceError> {
+        let native = consumer(self)?.create_native_config();
+        native.map(drop).map_err(|error| refused(&error, &self.bootstrap_servers))
+    }
+}
+
 impl fmt::Debug for KafkaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaConfig")
@@ -185,9 +197,7 @@ mod tests {
     fn a_wrong_property_is_named_and_its_value_is_not() {
         for property in ["sasl.pasword", "session.timeout.ms"] {
             let config = with(property, "hunter2");
-            let client = consumer(&config).unwrap();
-            let error = client.create_native_config().map(|_| ()).unwrap_err();
-            let error = refused(&error, "broker:9092").to_string();
+            let error = config.check().unwrap_err().to_string();
             assert!(error.contains(property) && !error.contains("hunter2"), "{error}");
             assert!(!format!("{config:?}").contains("hunter2"));
         }

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentClass, AgentId, ChangeId, CredentialId, CredentialKind, GrantId, SponsorId, Timestamp,
+    AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, CredentialKind, GrantId, Outcome,
+    SponsorId, Timestamp,
 };
 
 /// The only value of [`RegistryChange::schema`].
@@ -30,6 +31,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unit: Option<String>,
         active: bool,
+        /// Who answers in this person's place from then on, once the person may not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        successor_id: Option<SponsorId>,
+        /// Who answers in this person's place if no successor is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manager_id: Option<SponsorId>,
     },
     /// An agent, and who answers for it.
     Agent {
@@ -58,6 +65,16 @@ pub enum Fact {
     },
     /// A sub-agent and the agent that started it.
     Delegation { agent_id: AgentId, parent_agent_id: AgentId },
+    /// A credential that an agent had issued to itself or to another, e.g. by AWS STS `AssumeRole`.
+    /// Mostly learned from the event that shows it.
+    Issue {
+        credential_id: CredentialId,
+        /// The agent that asked for it, and answers for what is done with it.
+        agent_id: AgentId,
+        /// The credential that it asked with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        with_credential_id: Option<CredentialId>,
+    },
     /// A permission for one task.
     Grant {
         grant_id: GrantId,
@@ -77,6 +94,7 @@ impl Fact {
             Self::AgentClass { .. } => "agent_class",
             Self::Credential { .. } => "credential",
             Self::Delegation { .. } => "delegation",
+            Self::Issue { .. } => "issue",
             Self::Grant { .. } => "grant",
         }
     }
@@ -87,7 +105,9 @@ impl Fact {
             Self::Sponsor { sponsor_id, .. } => sponsor_id.as_str(),
             Self::Agent { agent_id, .. } | Self::Delegation { agent_id, .. } => agent_id.as_str(),
             Self::AgentClass { agent_class, .. } => agent_class.as_str(),
-            Self::Credential { credential_id, .. } => credential_id.as_str(),
+            Self::Credential { credential_id, .. } | Self::Issue { credential_id, .. } => {
+                credential_id.as_str()
+            }
             Self::Grant { grant_id, .. } => grant_id.as_str(),
         }
     }
@@ -114,7 +134,34 @@ pub struct RegistryChange {
     pub evidence: Option<String>,
 }
 
+/// Attributes under which the formats keep the id of a credential that an action has issued.
+const ISSUED: &[&str] = &["issued_access_key_id", "issued_accessor", "issued_credential_id"];
+
 impl RegistryChange {
+    /// What `event` teaches: that its agent had a credential issued. Told when the event was read.
+    pub fn learned(event: &CredentialEvent, read_at: Timestamp) -> Option<Self> {
+        if event.outcome != Outcome::Success || event.attributes.is_empty() {
+            return None;
+        }
+        let issued = ISSUED.iter().find_map(|name| event.attributes.get(name))?;
+        let credential_id = CredentialId::try_from(issued).ok()?;
+        if credential_id == event.credential_id {
+            return None;
+        }
+        Some(Self {
+            schema: RegistrySchema::V1,
+            fact: Fact::Issue {
+                credential_id,
+                agent_id: event.agent_id.clone(),
+                with_credential_id: Some(event.credential_id.clone()),
+            },
+            valid_from: event.time,
+            valid_to: None,
+            recorded_at: Some(read_at),
+            evidence: Some(event.event_id.to_string()),
+        })
+    }
+
     /// An id made of what is said and from when, not of when or where it was told. What is told
     /// again has the same id.
     pub fn change_id(&self) -> ChangeId {

@@ -180,7 +180,13 @@ fn a_shared_credential_names_a_sponsor_only_if_all_its_users_have_the_same() {
     let different = trace(&registry(&[ANNA, BEN, BUYER, SELLER, shared]), &event("x", DURING, &[]));
 
     assert_eq!((same.status, same.sponsor_id.unwrap().as_str()), (TraceStatus::Shared, "anna"));
-    assert_eq!((different.status, different.sponsor_id), (TraceStatus::Broken, None));
+    assert_eq!((different.status, &different.sponsor_id), (TraceStatus::Broken, &None));
+    let candidates = different.gap.unwrap().candidates;
+    let told = candidates.iter().map(|one| {
+        (one.agent_id.as_str(), one.sponsor_id.as_ref().map(SponsorId::as_str), one.probability)
+    });
+    let wanted = [("buyer-1", Some("anna"), 0.5), ("seller-1", Some("ben"), 0.5)];
+    assert_eq!(told.collect::<Vec<_>>(), wanted);
 }
 
 #[test]
@@ -284,4 +290,136 @@ fn what_is_stamped_is_what_the_trace_says() {
             assert!((stamp.confidence - trace.confidence).abs() < f32::EPSILON);
         }
     }
+}
+
+const GONE: &str = r#""kind":"sponsor","sponsor_id":"anna","active":false"#;
+
+/// As [`change`], valid and told from a day on.
+fn told(day: &str, json: &str) -> RegistryChange {
+    serde_json::from_str(&format!(
+        r#"{{"schema":"surety.registry_change.v1","valid_from":"{day}","recorded_at":"{day}",{json}}}"#
+    ))
+    .unwrap()
+}
+
+fn all(changes: &[RegistryChange]) -> Registry {
+    let mut registry = Registry::default();
+    for change in changes {
+        registry.apply(change).unwrap();
+    }
+    registry
+}
+
+#[test]
+fn a_sponsor_who_leaves_is_succeeded_from_that_day_on_and_not_before() {
+    const LEAVES: &str = "2026-04-01T00:00:00Z";
+    let successor = format!(r#"{GONE},"successor_id":"ben","manager_id":"cleo""#);
+    let registry = all(&[change(ANNA), change(BEN), change(BUYER), told(LEAVES, &successor)]);
+
+    let before = trace(&registry, &event("buyer-1", DURING, &[]));
+    let after = trace(&registry, &event("buyer-1", AFTER, &[]));
+
+    assert_eq!((before.sponsor_id.unwrap().as_str(), before.hops.len()), ("anna", 1));
+    assert_eq!((after.status, after.sponsor_id.unwrap().as_str()), (TraceStatus::Traced, "ben"));
+    let hop = &after.hops[1];
+    assert_eq!((hop.from.as_str(), hop.to.as_str()), ("sponsor:anna", "sponsor:ben"));
+    assert_eq!(hop.method, HopMethod::RegistrySuccessor);
+    // Nobody knew of it in time: what we would have said then.
+    let known = Trace::of(&event("buyer-1", AFTER, &[]), &registry, time(DURING));
+    assert_eq!(known.sponsor_id.unwrap().as_str(), "anna");
+}
+
+#[test]
+fn without_a_successor_the_manager_answers_who_was_told_before() {
+    let with_manager = format!(r#"{ANNA},"manager_id":"ben""#);
+    let leaves = told("2026-04-01T00:00:00Z", GONE);
+    let changes = [change(&with_manager), change(BEN), change(BUYER), leaves];
+
+    let found = trace(&all(&changes), &event("buyer-1", AFTER, &[]));
+
+    assert_eq!(found.sponsor_id.unwrap().as_str(), "ben");
+    assert_eq!(found.hops[1].method, HopMethod::RegistryManager);
+    assert!((found.confidence - 0.9).abs() < 1e-6);
+}
+
+#[test]
+fn successors_who_left_too_lead_on_or_to_a_gap() {
+    let gone = |who: &str, successor: &str| {
+        let json = format!(
+            r#""kind":"sponsor","sponsor_id":"{who}","active":false,"successor_id":"{successor}""#
+        );
+        told("2026-04-01T00:00:00Z", &json)
+    };
+    let end = |changes: &[RegistryChange]| trace(&all(changes), &event("buyer-1", AFTER, &[]));
+
+    let on = end(&[change(BUYER), gone("anna", "cleo"), gone("cleo", "ben"), change(BEN)]);
+    assert_eq!((on.sponsor_id.unwrap().as_str(), on.hops.len()), ("ben", 3));
+
+    let circle = end(&[change(BUYER), gone("anna", "cleo"), gone("cleo", "anna")]);
+    assert_eq!((circle.status, circle.sponsor_id), (TraceStatus::Orphaned, None));
+    assert!(circle.gap.unwrap().reason.contains("circle"));
+
+    let unknown = end(&[change(BUYER), gone("anna", "nobody")]);
+    assert_eq!(unknown.gap.unwrap().at, "sponsor:nobody");
+
+    let many: Vec<RegistryChange> =
+        (0..99).map(|n| gone(&format!("s{n}"), &format!("s{}", n + 1))).collect();
+    let many = end(&[&[change(BUYER), gone("anna", "s0")], &many[..]].concat());
+    assert!(many.gap.unwrap().reason.contains("too many"));
+}
+
+/// What an event of `agent` teaches that had `issued` issued while it presented `with`.
+fn issue(agent: &str, with: &str, issued: &str) -> RegistryChange {
+    let mut event = event(agent, "2026-02-28T23:00:00Z", &[]);
+    event.credential_id = CredentialId::try_from(with).unwrap();
+    assert!(event.attributes.insert("issued_access_key_id", issued));
+    RegistryChange::learned(&event, event.time).unwrap()
+}
+
+#[test]
+fn an_issued_credential_leads_to_the_agent_that_had_it_issued() {
+    let changes = [
+        change(ANNA),
+        change(BUYER),
+        issue("buyer-1", "key-1", "session-1"),
+        issue("role-a", "session-1", "session-2"),
+    ];
+    let registry = all(&changes);
+    let mut event = event("role-b", DURING, &["somebody"]);
+    event.credential_id = CredentialId::try_from("session-2").unwrap();
+
+    let found = trace(&registry, &event);
+
+    assert_eq!(
+        (found.status, found.sponsor_id.unwrap().as_str()),
+        (TraceStatus::Delegated, "anna")
+    );
+    let methods: Vec<HopMethod> = found.hops.iter().map(|hop| hop.method).collect();
+    assert_eq!(methods, [HopMethod::StsKeyJoin, HopMethod::StsKeyJoin, HopMethod::Registry]);
+    assert_eq!(found.hops[1].to, "agent:buyer-1");
+    assert_eq!(found.hops[1].evidence, "t-0-0", "the event that shows it");
+    // Before it was issued, the same key says nothing.
+    event.time = time(BEFORE);
+    assert_eq!(
+        trace(&registry, &event).status,
+        TraceStatus::Claimed.max(TraceStatus::Unregistered)
+    );
+}
+
+#[test]
+fn an_agent_that_renews_its_own_credential_is_no_circle() {
+    let registry = all(&[change(ANNA), issue("child", "old", "new"), issue("child", "new", "old")]);
+    let mut event = event("child", DURING, &[]);
+    event.credential_id = CredentialId::try_from("new").unwrap();
+
+    assert_eq!(trace(&registry, &event).status, TraceStatus::Unregistered);
+}
+
+#[test]
+fn a_refused_issue_teaches_nothing() {
+    let mut event = event("buyer-1", DURING, &[]);
+    assert!(event.attributes.insert("issued_access_key_id", "session-1"));
+    event.outcome = crate::Outcome::Denied;
+
+    assert_eq!(RegistryChange::learned(&event, event.time), None);
 }
