@@ -23,6 +23,9 @@ use self::scan::Scanner;
 /// Bytes of a record scanned beyond what a reject keeps, so that a secret across the cut is seen.
 const LOOKAHEAD_BYTES: usize = 4 * 1024;
 
+/// Undoes one way to hide letters.
+type Undo = fn(&[u8]) -> Cow<'_, [u8]>;
+
 /// Replaces secrets. Cloning is cheap.
 #[derive(Clone)]
 pub struct Redactor(Arc<Inner>);
@@ -261,7 +264,7 @@ impl Redactor {
     /// included; as it was if there are none.
     fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let mut clean = Cow::Borrowed(text);
-        let steps: [fn(&[u8]) -> Cow<'_, [u8]>; 3] =
+        let steps: [Undo; 3] =
             [hidden::without_escapes, |text| Cow::Borrowed(text), hidden::without_percents];
         for (undo, is_as_written) in steps.into_iter().zip([false, true, false]) {
             let undone = undo(&clean);

@@ -1,8 +1,11 @@
 //! [`Format`]: the format that a record was read from, of those built in or of the deployment's own.
 //!
-//! Invariant: a format has one spelling, and no mapping has the name of a built-in format.
+//! Invariant: a format has one spelling, and no mapping has the name of a built-in format. A format is a
+//! small plain value, since each event and each reject has one.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -55,7 +58,7 @@ impl Format {
     ];
 
     /// The one spelling used in the configuration, SQL and text.
-    pub fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::CloudTrail => "cloudtrail",
@@ -108,12 +111,13 @@ impl<'de> Deserialize<'de> for Format {
 /// The name of a mapping: a small letter, then small letters, digits, `-` and `_`, up to 31 bytes;
 /// no built-in format's.
 ///
-/// It is as small as that so that a format stays a plain value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MappingName {
-    /// Zeros after the name.
-    bytes: [u8; Self::BYTES_MAX],
-}
+/// It is a number in [`NAMES`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MappingName(u16);
+
+/// The names of mappings that were read, each once: those of the configuration and of the lake, which
+/// are a handful, and at most as many as there are numbers.
+static NAMES: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
 
 /// Why a text is not the name of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +129,8 @@ pub enum InvalidMappingName {
     BadCharacter,
     #[error("wanted a name that no built-in format has")]
     BuiltIn,
+    #[error("wanted at most {} different names, found one more", u16::MAX)]
+    TooMany,
 }
 
 impl MappingName {
@@ -143,14 +149,37 @@ impl MappingName {
         if Format::built_in(text).is_some() {
             return Err(InvalidMappingName::BuiltIn);
         }
-        let mut bytes = [0; Self::BYTES_MAX];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Ok(Self { bytes })
+        let number_of = |names: &[&str]| {
+            names.iter().position(|name| *name == text).and_then(|at| u16::try_from(at).ok())
+        };
+        if let Some(number) = number_of(&NAMES.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Self(number));
+        }
+        let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been quicker.
+        if let Some(number) = number_of(&names) {
+            return Ok(Self(number));
+        }
+        let number = u16::try_from(names.len()).map_err(|_| InvalidMappingName::TooMany)?;
+        names.push(Box::leak(text.into()));
+        Ok(Self(number))
     }
 
-    pub fn as_str(&self) -> &str {
-        let length = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(Self::BYTES_MAX);
-        std::str::from_utf8(&self.bytes[..length]).expect("a name is made of ASCII")
+    pub fn as_str(&self) -> &'static str {
+        NAMES.read().unwrap_or_else(PoisonError::into_inner)[usize::from(self.0)]
+    }
+}
+
+impl PartialOrd for MappingName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for MappingName {
+    /// By the letters, so that an order does not depend on what was read first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
     }
 }
 
@@ -193,5 +222,6 @@ mod tests {
             assert_eq!(MappingName::new(text), Err(InvalidMappingName::BadCharacter), "{text}");
         }
         assert!(MappingName::new(&"a".repeat(31)).is_ok());
+        assert!(size_of::<Format>() <= 4);
     }
 }

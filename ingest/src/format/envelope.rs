@@ -4,9 +4,9 @@
 //! can change no event; and what is inside has to be a whole record of the format. A batch must hold
 //! one record, since a record is found by its offset.
 //!
-//! Sources: AWS, *EventBridge events*, *CloudWatch Logs subscription filters*, *Using Lambda with
-//! Kinesis, SNS, SQS*; Google, *Pub/Sub push*; Okta, *Event hooks*; Splunk, *HTTP Event Collector*;
-//! Kafka Connect, `JsonConverter`; Elastic Common Schema, `event.original`.
+//! Sources: the documentation of AWS (event buses, subscriptions of logs, what Lambda gets from queues),
+//! of Google (Pub/Sub push), Okta (event hooks), Splunk (HTTP Event Collector), Kafka Connect (JSON
+//! converter) and Elastic (Common Schema, `event.original`).
 
 use std::io::Read as _;
 

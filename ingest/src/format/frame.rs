@@ -53,7 +53,7 @@ pub(super) fn opened(payload: &[u8]) -> Result<Cow<'_, [u8]>, Unopened<'_>> {
     let mut bytes = Cow::Borrowed(payload);
     for _ in 0..LAYERS_MAX {
         let layer = match &bytes {
-            Cow::Borrowed(bytes) => layer(*bytes).map(|inner| inner.map(Cow::Borrowed)),
+            Cow::Borrowed(bytes) => layer(bytes).map(|inner| inner.map(Cow::Borrowed)),
             Cow::Owned(bytes) => {
                 layer(bytes).map(|inner| inner.map(|bytes| Cow::Owned(bytes.to_vec())))
             }

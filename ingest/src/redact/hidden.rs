@@ -108,16 +108,15 @@ pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut from = 0;
     std::iter::from_fn(move || {
         while let Some(stretch) = bytes.get(from..from + RUN_BYTES_MIN) {
-            match stretch.iter().rposition(|byte| !is_base64(*byte)) {
-                Some(at) => from += at + 1,
-                None => {
-                    let start = from;
-                    let rest = &bytes[start + RUN_BYTES_MIN..];
-                    let more = rest.iter().take_while(|byte| is_base64(**byte)).count();
-                    from = start + RUN_BYTES_MIN + more;
-                    return Some(start..from);
-                }
+            if let Some(at) = stretch.iter().rposition(|byte| !is_base64(*byte)) {
+                from += at + 1;
+                continue;
             }
+            let start = from;
+            let rest = &bytes[start + RUN_BYTES_MIN..];
+            let more = rest.iter().take_while(|byte| is_base64(**byte)).count();
+            from = start + RUN_BYTES_MIN + more;
+            return Some(start..from);
         }
         None
     })

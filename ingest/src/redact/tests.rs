@@ -119,15 +119,11 @@ fn a_value_under_a_secret_name_is_replaced_in_every_notation() {
 }
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
+    let encoded = text.bytes().map(|byte| {
         let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if is_plain {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
+        if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    });
+    encoded.collect()
 }
 
 /// Texts that hide `secret`, each with what must not be left of it.

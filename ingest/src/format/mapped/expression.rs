@@ -203,7 +203,7 @@ impl<'r> Value<'r> {
                 let texts = elements.iter().filter_map(Json::as_text);
                 texts.map(|text| Cow::Owned(text.to_owned())).collect()
             }
-            one => one.into_text().into_iter().collect(),
+            Self::Of(_) | Self::Read(_) | Self::Text(_) => self.into_text().into_iter().collect(),
         }
     }
 }
@@ -214,8 +214,10 @@ impl Node {
             Self::Literal(text) => found.push(text),
             Self::FirstOf(nodes) => nodes.iter().for_each(|node| node.constants(found)),
             Self::Map { arms, otherwise, .. } => {
-                arms.iter().for_each(|(_, node)| node.constants(found));
-                otherwise.iter().for_each(|node| node.constants(found));
+                let arms = arms.iter().map(|(_, node)| node);
+                for node in arms.chain(otherwise.as_deref()) {
+                    node.constants(found);
+                }
             }
             Self::Call(Function::If, arguments) => {
                 arguments[1..].iter().for_each(|node| node.constants(found));
@@ -304,13 +306,13 @@ impl Function {
             Self::Lower => Some(text(0)?.to_lowercase().into()),
             Self::Upper => Some(text(0)?.to_uppercase().into()),
             Self::Trim => Some(text(0)?.trim().to_owned().into()),
-            Self::Prefix => joined("", [text(0)?, text(1)?]),
-            Self::Suffix => joined("", [text(0)?, text(1)?]),
+            Self::Prefix | Self::Suffix => joined("", [text(0)?, text(1)?]),
             Self::Join => {
                 // An empty separator is one.
-                let between = match &arguments[0] {
-                    Node::Literal(text) => Cow::Borrowed(text.as_str()),
-                    node => node.text(record)?,
+                let between = if let Node::Literal(text) = &arguments[0] {
+                    Cow::Borrowed(text.as_str())
+                } else {
+                    arguments[0].text(record)?
                 };
                 joined(&between, (1..arguments.len()).filter_map(text))
             }

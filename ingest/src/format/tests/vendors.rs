@@ -352,9 +352,10 @@ fn no_vendors_secret_survives_in_a_value_a_key_or_json_in_a_text_of_any_format()
         let escaped = serde_json::json!({"n": nested}).to_string();
         let base64 = base64::engine::general_purpose::STANDARD.encode(format!("x {secret}"));
         for format in Format::ALL {
-            let first = match format {
-                Format::Native => NATIVE.to_owned(),
-                other => golden(*other).lines().next().unwrap().to_owned(),
+            let first = if *format == Format::Native {
+                NATIVE.to_owned()
+            } else {
+                golden(*format).lines().next().unwrap().to_owned()
             };
             let mut record: serde_json::Value = serde_json::from_str(&first).unwrap();
             record["zz_note"] = secret.clone().into();
