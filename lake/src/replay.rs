@@ -136,12 +136,11 @@ fn next_of(offsets: &Offsets, topic: &Topic) -> Offset {
 
 #[cfg(test)]
 mod tests {
-    use schemas::RejectReason;
+    use schemas::{OffsetRange, RejectReason};
 
     use super::*;
     use crate::fixtures::{at, event, local, now, position};
     use crate::{Advance, EventRows, RejectRows};
-    use schemas::OffsetRange;
 
     fn reject(offset: i64) -> Reject {
         Reject {
@@ -159,7 +158,9 @@ mod tests {
 
     async fn with_rejects(lake: &Lake, offsets: &[i64]) {
         let mut rows = RejectRows::with_capacity(0);
-        offsets.iter().for_each(|offset| rows.push(&reject(*offset)));
+        for offset in offsets {
+            rows.push(&reject(*offset));
+        }
         let mut advance = Advance::default();
         let range = OffsetRange { start: Offset(0), end: Offset(100) };
         advance.extend(&reject(0).position.topic, KafkaPartition(0), range);

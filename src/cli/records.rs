@@ -55,7 +55,7 @@ pub(crate) struct FormatArg {
   surety normalize sample.jsonl --format acme --output json | jq .event.action
   surety normalize sample.jsonl --format acme --rejects-only")]
 pub(crate) struct Normalize {
-    /// JSON Lines, a JSON array or {\"Records\": [...]}, plain or gzip; - is standard input.
+    /// JSON Lines, a JSON array or CloudTrail's object around one, plain or gzip; - is standard input.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) format: FormatArg,
