@@ -12,8 +12,8 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JARS := $(TARGET)/kafka-jars
 VENV := $(TARGET)/test-python
-# The engines of other people that must read what we write, and a server that speaks S3.
-PYTHON_PACKAGES := deltalake==1.6.6 duckdb==2.0.0 pyarrow==26.0.1 moto[s3,server]==5.2.5
+# The engines of other people that must read what we write, a server that speaks S3, and what docs/verify.py needs.
+PYTHON_PACKAGES := deltalake==1.6.6 duckdb==2.0.0 pyarrow==26.0.1 moto[s3,server]==5.2.5 cryptography==50.0.2
 
 help: ## prints this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile

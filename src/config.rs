@@ -236,6 +236,35 @@ pub(crate) struct Redaction {
 pub(crate) struct Seal {
     pub(crate) name: String,
     pub(crate) key_file: Spanned<PathBuf>,
+    /// Time between two heads that witnesses are told.
+    pub(crate) witness_ms: Millis,
+    #[serde(default)]
+    pub(crate) witnesses: Vec<Spanned<Witness>>,
+}
+
+/// One place outside the lake that keeps its heads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Witness {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    /// Of an object store.
+    #[serde(default)]
+    pub(crate) options: BTreeMap<String, String>,
+    /// Of an endpoint, as for webhooks.
+    #[serde(default)]
+    pub(crate) secret: Option<secrecy::SecretString>,
+    #[serde(default)]
+    pub(crate) secret_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) allow_private: bool,
+}
+
+impl Witness {
+    /// Whether it is told by a signed request, and not by a file.
+    pub(crate) fn is_endpoint(&self) -> bool {
+        self.url.starts_with("https://") || self.url.starts_with("http://")
+    }
 }
 
 /// One endpoint that receives findings.

@@ -14,6 +14,7 @@ mod http;
 mod pipeline;
 mod telemetry;
 mod terminal;
+mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -12,6 +12,7 @@
 //! - `webhook/schedule.rs`: when to try again;
 //! - [`Secret`], [`Signing`] (`webhook/signature.rs`): who can tell that it was us;
 //! - [`Target`], [`Reach`] (`webhook/target.rs`): where we may connect to at all;
+//! - [`Teller`] (`webhook/teller.rs`): one message without the queue, for a caller that keeps it;
 //! - `webhook/post.rs`: one attempt over HTTP.
 
 use std::time::Duration;
@@ -25,11 +26,13 @@ mod post;
 mod schedule;
 mod signature;
 mod target;
+mod teller;
 
 pub use deliver::{Clock, Concurrency, DeliverError, Deliverer, Endpoint, Report};
 pub use outbox::{Counts, DeadLetter, Outbox, OutboxError, Standing};
 pub use signature::{InvalidSecret, Secret, Signing};
 pub use target::{InvalidTarget, Reach, Target};
+pub use teller::{NotTold, Teller};
 
 /// One body for one endpoint.
 ///

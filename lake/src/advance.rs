@@ -151,6 +151,21 @@ impl Advance {
         partitions.chain(sequence).collect()
     }
 
+    /// Reads an [`identity`](Self::identity), of offsets or of a table's own sequence.
+    pub(crate) fn of_identity(identity: &str) -> Option<Self> {
+        let (offsets, sequence) = identity.rsplit_once(';').unwrap_or(("", identity));
+        let mut advance = if offsets.is_empty() { Self::default() } else { Self::parse(offsets)? };
+        if !sequence.is_empty() {
+            let (start, end) = sequence.split_once('-')?;
+            let range = SequenceRange { start: start.parse().ok()?, end: end.parse().ok()? };
+            if range.end <= range.start {
+                return None;
+            }
+            advance.sequence = Some(range);
+        }
+        (!advance.is_empty()).then_some(advance)
+    }
+
     /// Reads an [`identity`](Self::identity); `None` if it is none of offsets.
     pub(crate) fn parse(identity: &str) -> Option<Self> {
         let mut advance = Self::default();
@@ -335,6 +350,19 @@ mod tests {
         }
 
         assert_eq!(found, Recorded { sequence: Some(2), ..recorded(&[(P0, 7), (P1, 9)]) });
+    }
+
+    #[test]
+    fn an_identity_is_read_back() {
+        let mut all = advance(&[(P0, 0, 7), (P1, 3, 9)]);
+        assert_eq!(Advance::of_identity(&all.identity()), Some(all.clone()));
+        all.sequence = Some(SequenceRange { start: 4, end: 5 });
+        assert_eq!(Advance::of_identity(&all.identity()), Some(all));
+        let sequence = Advance::of_sequence(SequenceRange { start: 0, end: 1 });
+        assert_eq!(Advance::of_identity(&sequence.identity()), Some(sequence));
+        for text in ["", ";", "5-5", "x", "a/0@1-0;", "a/0@0-1;1-0", "-1", "a/0@0-1"] {
+            assert_eq!(Advance::of_identity(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -307,6 +307,17 @@ impl TableHandle {
         }
     }
 
+    /// Makes the table if it is not made yet.
+    pub(crate) async fn make_if_absent(&mut self) -> Result<(), LakeError> {
+        if self.state.is_none() {
+            self.follow().await?;
+        }
+        if self.state.is_none() {
+            self.state = Some(self.make().await?);
+        }
+        Ok(())
+    }
+
     /// Makes the table, or takes the one that another worker made in the meantime.
     async fn make(&mut self) -> Result<State, LakeError> {
         let made = schema::make(&self.log).await;
@@ -334,7 +345,12 @@ impl TableHandle {
         self.checkpoint().await
     }
 
-    async fn checkpoint(&self) -> Result<(), LakeError> {
+    /// Writes a checkpoint of the log at its newest version.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Unavailable`].
+    pub async fn checkpoint(&self) -> Result<(), LakeError> {
         let unavailable = |cause| LakeError::unavailable(self.table(), cause);
         let mut delta = DeltaTable::new(Arc::clone(&self.log.delta));
         delta.load().await.map_err(unavailable)?;
@@ -357,44 +373,61 @@ impl Pending<'_> {
         }
     }
 
-    /// The entry of the log that adds the files and moves the table.
     fn entry(&self, table: Table) -> Bytes {
-        let now_ms = self.now.as_millis();
-        let rows: usize = self.files.iter().map(EncodedFile::rows).sum();
-        let bytes: usize = self.files.iter().map(EncodedFile::size).sum();
-        let month: Vec<&str> = table.month_column().into_iter().collect();
-        let about = json!({"commitInfo": {
-            "timestamp": now_ms,
-            "operation": "WRITE",
-            "operationParameters": {"mode": "Append", "partitionBy": json!(month).to_string()},
-            "operationMetrics": {
-                "numFiles": self.files.len().to_string(),
-                "numOutputRows": rows.to_string(),
-                "numOutputBytes": bytes.to_string(),
-            },
-            "isBlindAppend": true,
-            "engineInfo": concat!("surety ", env!("CARGO_PKG_VERSION")),
-            "suretyAdvance": self.advance.identity(),
-        }});
-        let adds = self.files.iter().map(|file| {
-            let month = table.month_column().zip(file.month.as_deref());
-            let values: BTreeMap<&str, &str> = month.into_iter().collect();
-            json!({"add": {
-                "path": file.path,
-                "partitionValues": values,
-                "size": file.size(),
-                "modificationTime": now_ms,
-                "dataChange": true,
-                "stats": file.statistics,
-            }})
-        });
-        let marks = self.advance.transactions().into_iter().map(|(app_id, version)| {
-            json!({"txn": {"appId": app_id, "version": version, "lastUpdated": now_ms}})
-        });
-        let lines = std::iter::once(about).chain(adds).chain(marks);
-        let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
-        lines.join("\n").into()
+        let Self { files, advance, now, .. } = *self;
+        entry_of(table, &Told { files, advance, now, engine: ENGINE })
     }
+}
+
+/// Who writes, as entries and files say it.
+const ENGINE: &str = concat!("surety ", env!("CARGO_PKG_VERSION"));
+
+/// What an entry of the log tells.
+pub(crate) struct Told<'a> {
+    pub(crate) files: &'a [EncodedFile],
+    pub(crate) advance: &'a Advance,
+    pub(crate) now: Timestamp,
+    pub(crate) engine: &'a str,
+}
+
+/// The entry of the log that adds the files and moves the table. `surety verify` writes the newest
+/// ones again: a release that changes their form must still know this one.
+pub(crate) fn entry_of(table: Table, told: &Told<'_>) -> Bytes {
+    let now_ms = told.now.as_millis();
+    let rows: usize = told.files.iter().map(EncodedFile::rows).sum();
+    let bytes: usize = told.files.iter().map(EncodedFile::size).sum();
+    let month: Vec<&str> = table.month_column().into_iter().collect();
+    let about = json!({"commitInfo": {
+        "timestamp": now_ms,
+        "operation": "WRITE",
+        "operationParameters": {"mode": "Append", "partitionBy": json!(month).to_string()},
+        "operationMetrics": {
+            "numFiles": told.files.len().to_string(),
+            "numOutputRows": rows.to_string(),
+            "numOutputBytes": bytes.to_string(),
+        },
+        "isBlindAppend": true,
+        "engineInfo": told.engine,
+        "suretyAdvance": told.advance.identity(),
+    }});
+    let adds = told.files.iter().map(|file| {
+        let month = table.month_column().zip(file.month.as_deref());
+        let values: BTreeMap<&str, &str> = month.into_iter().collect();
+        json!({"add": {
+            "path": file.path,
+            "partitionValues": values,
+            "size": file.size(),
+            "modificationTime": now_ms,
+            "dataChange": true,
+            "stats": file.statistics,
+        }})
+    });
+    let marks = told.advance.transactions().into_iter().map(|(app_id, version)| {
+        json!({"txn": {"appId": app_id, "version": version, "lastUpdated": now_ms}})
+    });
+    let lines = std::iter::once(about).chain(adds).chain(marks);
+    let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+    lines.join("\n").into()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! another.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{concat, concat_batches, take};
@@ -25,6 +26,7 @@ use schemas::Table;
 
 use crate::Advance;
 use crate::rows::edges_of;
+use crate::seal::sha256;
 
 pub(crate) mod statistics;
 
@@ -33,6 +35,9 @@ const ROWS_PER_GROUP_MAX: usize = 1 << 20;
 
 /// Rows per page: with the default of 20,000 an agent's history decodes five times as much.
 const ROWS_PER_PAGE_MAX: usize = 4_096;
+
+/// Bytes of the hash that is a file's name: nobody finds a second content for one of 128 bits.
+const NAME_BYTES: usize = 16;
 
 /// Columns in which each value is another, so that a dictionary only costs.
 const UNIQUE_TEXTS: &[&str] = &["event_id", "finding_id", "change_id"];
@@ -49,6 +54,14 @@ pub struct EncodedFile {
 }
 
 impl EncodedFile {
+    /// A stored file as it was when it was encoded; `rows` are all of it.
+    pub(crate) fn again(table: Table, path: String, bytes: Bytes, rows: &RecordBatch) -> Self {
+        let folder = path.split_once('/').map(|(folder, _)| folder);
+        let month = folder.and_then(|folder| folder.strip_prefix("month=")).map(str::to_owned);
+        let statistics = statistics::of(table, rows);
+        Self { path, month, bytes, rows: rows.num_rows(), statistics }
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -256,12 +269,14 @@ fn properties(
 }
 
 /// A name made of what is in the file and of which commit it belongs to: two commits may hold the
-/// same rows (edges do), and adding one path twice would lose one of them.
+/// same rows (edges do), and adding one path twice would lose one of them. It is a SHA-256, so that
+/// whoever verifies a lake knows the file by the entry that names it.
 pub(crate) fn name_of(bytes: &Bytes, identity: &str) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(identity.as_bytes());
-    hasher.update(bytes);
-    format!("part-{}.zstd.parquet", &hasher.finalize().to_hex()[..32])
+    let mut name = "part-".to_owned();
+    for byte in &sha256(&[identity.as_bytes(), bytes])[..NAME_BYTES] {
+        write!(name, "{byte:02x}").expect("writing to a string");
+    }
+    name + ".zstd.parquet"
 }
 
 #[cfg(test)]

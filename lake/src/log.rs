@@ -148,22 +148,26 @@ impl TableLog {
         Ok(Some(State { version, recorded, entries }))
     }
 
-    /// All versions, from 0 to the newest; `None` if there is no table.
-    pub(crate) async fn versions(
+    /// The bytes of the entry that makes `version`; `None` if there is none.
+    pub(crate) async fn entry_bytes(
         &self,
-    ) -> Result<Option<std::ops::RangeInclusive<Version>>, LakeError> {
-        let unreadable = |cause| LakeError::Unavailable { table: self.table, cause };
-        let listing = self.list().await.map_err(unreadable)?;
-        Ok(listing.newest().map(|newest| 0..=newest))
+        version: Version,
+    ) -> object_store::Result<Option<Bytes>> {
+        self.get_if_there(&entry_path(version)).await
+    }
+
+    /// The bytes of a file in the table's folder; `None` if there is none.
+    pub(crate) async fn get_if_there(&self, path: &Path) -> object_store::Result<Option<Bytes>> {
+        match self.store.get(path).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The entry that makes `version`; `None` if there is none.
     pub(crate) async fn entry(&self, version: Version) -> Result<Option<Entry>, Cause> {
-        let bytes = match self.store.get(&entry_path(version)).await {
-            Ok(found) => found.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(bytes) = self.entry_bytes(version).await? else { return Ok(None) };
         let mut entry = Entry::default();
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line: Line = serde_json::from_slice(line)?;

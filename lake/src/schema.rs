@@ -24,11 +24,13 @@ const EXPIRY: &str = "delta.setTransactionRetentionDuration";
 const SKIPPED_BY: &str = "delta.dataSkippingStatsColumns";
 
 /// Properties for those who maintain the table with other programs.
-const PROPERTIES: [(&str, &str); 2] = [
+const PROPERTIES: [(&str, &str); 3] = [
     // Every commit of ours is an entry; ours are checkpointed from outside the commit.
     ("delta.checkpointInterval", "100"),
     // What a person may travel back to, and how long an idle worker can follow the log.
     ("delta.logRetentionDuration", "interval 30 days"),
+    // Entries of the log are evidence: seals name them.
+    ("delta.enableExpiredLogCleanup", "false"),
 ];
 
 /// Makes the table as version 0.

@@ -1,22 +1,29 @@
 //! [`Seal`]: a signed Merkle root over the records of one commit, chained to the seal before it (V1).
 //!
-//! Invariant: a seal is made of stored rows and of nothing else, so that whoever has the rows, the
-//! seals and the public key can make it again. The root is over the rows of `events` and `rejects`
-//! that came of the records of the commit, in the order of topic, partition and offset: leaves are
-//! rows, not files, so that a rewrite of files changes no root.
+//! Invariant: a seal is made of what is stored and of nothing else, so that whoever has the lake and
+//! the public key can make it again. The root is over the rows of `events` and `rejects` that came of
+//! the records of the commit, in the order of topic, partition and offset: leaves are rows, not files,
+//! so that a rewrite of files changes no root. Beside the rows a seal names every entry of the Delta
+//! logs of [`COVERED`] since the seal before it, and through them every file: what readers believe
+//! of a file (that it is part of the table, its statistics, its month) is sealed too.
 //!
 //! - `merkle.rs`: the tree; `leaf.rs`: the canonical form of a row; `note.rs`: signatures;
+//! - [`SealChain`], [`SealedRecords`] (`proof.rs`): what proves a row to an outsider;
 //! - [`Sealer`] (`sealer.rs`): makes seals, of a commit's rows while they are in memory, or of the lake;
+//! - [`Witness`] (`witness.rs`): keeps heads outside the lake;
 //! - [`verify`](verify()) (`verify.rs`): makes them again and compares.
 //!
-//! What it does not prove: who has the key and every copy can write another history. Keep the newest
-//! seal where the operator cannot reach it; `surety verify --head` compares with it.
+//! What it does not prove: who has the key and every copy can write another history. That is what
+//! witnesses are for, and `surety verify --head`. docs/evidence.md has the format and the limits.
 
+mod cover;
 mod leaf;
 mod merkle;
 mod note;
+mod proof;
 mod sealer;
 mod verify;
+mod witness;
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -25,13 +32,20 @@ use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemas::{KafkaPartition, Offset, OffsetRange, Table, Timestamp, Topic};
-use sha2::{Digest as _, Sha256};
 
-pub use self::merkle::{Hash, inclusion_proof, is_included};
+pub use self::leaf::{Place, leaves};
+pub(crate) use self::merkle::sha256;
+pub use self::merkle::{Hash, inclusion_proof, is_included, node, root_of};
 pub use self::note::{InvalidKey, NoteError, PublicKey, SealKey};
+pub use self::proof::{Inclusion, Link, SealChain, SealedRecords};
 pub use self::sealer::{Rows, Sealer};
-pub use self::verify::{Flaw, Scope, Verified, verify};
-use crate::{Advance, Version};
+pub use self::verify::{Flaw, Kept, Scope, Verified, verify};
+pub use self::witness::{Witness, WitnessError};
+use crate::{Advance, RowError, Version};
+
+/// The tables whose logs are sealed: those that answers about people rest on. Seals come last.
+pub const COVERED: [Table; 5] =
+    [Table::Events, Table::Rejects, Table::Findings, Table::RegistryChanges, Table::Seals];
 
 /// What stands where the first seal of a lake names the one before it.
 const NOTHING: Hash = [0; 32];
@@ -56,12 +70,27 @@ pub struct Seal {
     pub ranges: Vec<(Topic, KafkaPartition, OffsetRange)>,
     /// The files of `events` that the commit added.
     pub files: Vec<SealedFile>,
+    /// One for each table of [`COVERED`], in that order.
+    pub logs: Vec<SealedLog>,
+    /// The newest checkpoint of each log, as it was when the seal was made.
+    pub checkpoints: Vec<(Table, SealedFile)>,
+}
+
+/// The entries of a table's Delta log that are new since the seal before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedLog {
+    pub table: Table,
+    /// Versions: `start` inclusive, `end` exclusive.
+    pub start: Version,
+    pub end: Version,
+    /// SHA-256 over the SHA-256 of each entry's bytes, one after the other.
+    pub hash: Hash,
 }
 
 /// A file as it was when it was sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedFile {
-    /// In the table's folder.
+    /// In the table's folder; of a checkpoint, in the log's.
     pub path: String,
     pub bytes: u64,
     pub hash: Hash,
@@ -69,11 +98,7 @@ pub struct SealedFile {
 
 impl SealedFile {
     pub(crate) fn of(path: &str, bytes: &[u8]) -> Self {
-        Self {
-            path: path.to_owned(),
-            bytes: bytes.len() as u64,
-            hash: Sha256::digest(bytes).into(),
-        }
+        Self { path: path.to_owned(), bytes: bytes.len() as u64, hash: sha256(&[bytes]) }
     }
 }
 
@@ -99,16 +124,26 @@ impl Seal {
             writeln!(text, "file {path} {bytes} {}", STANDARD.encode(hash))
                 .expect("writing to a string");
         }
+        for SealedLog { table, start, end, hash } in &self.logs {
+            writeln!(text, "log {} {start} {end} {}", table.name(), STANDARD.encode(hash))
+                .expect("writing to a string");
+        }
+        for (table, SealedFile { path, bytes, hash }) in &self.checkpoints {
+            let (table, hash) = (table.name(), STANDARD.encode(hash));
+            writeln!(text, "checkpoint {table} {path} {bytes} {hash}")
+                .expect("writing to a string");
+        }
         text
     }
 
-    /// Reads a note's text.
+    /// Reads a note's text, which must be just as it is written here: there are no two texts of one
+    /// seal.
     ///
     /// # Errors
     ///
     /// [`NoteError::Form`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        read(text).ok_or(NoteError::Form)
+        read(text).filter(|seal| seal.text() == text).ok_or(NoteError::Form)
     }
 
     /// The seal as a signed note.
@@ -117,9 +152,9 @@ impl Seal {
     }
 }
 
-/// The hash by which the next seal names a note.
-pub(crate) fn hash_of(note: &str) -> Hash {
-    Sha256::digest(note.as_bytes()).into()
+/// The hash by which the next seal names a note: SHA-256 of its bytes, signature and all.
+pub fn hash_of(note: &str) -> Hash {
+    sha256(&[note.as_bytes()])
 }
 
 fn read(text: &str) -> Option<Seal> {
@@ -135,6 +170,8 @@ fn read(text: &str) -> Option<Seal> {
         rejects: value(lines.next()?, "rejects ")?,
         ranges: Vec::new(),
         files: Vec::new(),
+        logs: Vec::new(),
+        checkpoints: Vec::new(),
     };
     for line in lines {
         match line.split(' ').collect::<Vec<_>>()[..] {
@@ -146,15 +183,32 @@ fn read(text: &str) -> Option<Seal> {
                 };
                 seal.ranges.push((topic, KafkaPartition(partition.parse().ok()?), range));
             }
-            ["file", path, bytes, encoded] => seal.files.push(SealedFile {
-                path: path.to_owned(),
-                bytes: bytes.parse().ok()?,
+            ["file", path, bytes, encoded] => seal.files.push(file(path, bytes, encoded)?),
+            ["log", table, start, end, encoded] => seal.logs.push(SealedLog {
+                table: covered(table)?,
+                start: start.parse().ok()?,
+                end: end.parse().ok()?,
                 hash: hash(encoded)?,
             }),
+            ["checkpoint", table, path, bytes, encoded] => {
+                seal.checkpoints.push((covered(table)?, file(path, bytes, encoded)?));
+            }
             _ => return None,
         }
     }
-    Some(seal)
+    let is_ordered =
+        seal.ranges.windows(2).all(|pair| (&pair[0].0, pair[0].1) < (&pair[1].0, pair[1].1))
+            && seal.ranges.iter().all(|(.., range)| range.start < range.end)
+            && seal.logs.iter().map(|log| log.table).eq(COVERED);
+    is_ordered.then_some(seal)
+}
+
+fn file(path: &str, bytes: &str, encoded: &str) -> Option<SealedFile> {
+    Some(SealedFile { path: path.to_owned(), bytes: bytes.parse().ok()?, hash: hash(encoded)? })
+}
+
+fn covered(name: &str) -> Option<Table> {
+    COVERED.into_iter().find(|table| table.name() == name)
 }
 
 fn value<T: FromStr>(line: &str, name: &str) -> Option<T> {
@@ -176,23 +230,37 @@ pub struct Tree {
 impl Tree {
     /// The tree over the rows that came of the records of `advance`; rejects of other topics are left
     /// out. Takes about half a microsecond of CPU a row: call it where no other task waits.
-    pub fn of(events: &[RecordBatch], rejects: &[RecordBatch], advance: &Advance) -> Self {
-        let mut leaves = Vec::new();
-        for rows in events {
-            leaves.extend(leaf::leaves(Table::Events, rows));
-        }
-        let events = leaves.len();
-        for rows in rejects {
-            let all = leaf::leaves(Table::Rejects, rows);
-            leaves.extend(all.into_iter().filter(|(place, _)| place.is_within(advance)));
-        }
-        let rejects = leaves.len() - events;
-        leaves.sort_unstable();
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] if the batches do not have the columns of their tables.
+    pub fn of(
+        events: &[RecordBatch],
+        rejects: &[RecordBatch],
+        advance: &Advance,
+    ) -> Result<Self, RowError> {
+        let (leaves, rejects) = sorted_leaves(events, rejects, advance)?;
         let hashes: Vec<Hash> = leaves.into_iter().map(|(_, hash)| hash).collect();
-        Self {
-            root: merkle::root_of(&hashes),
-            records: hashes.len() as u64,
-            rejects: rejects as u64,
-        }
+        Ok(Self { root: root_of(&hashes), records: hashes.len() as u64, rejects })
     }
+}
+
+/// The leaves of a commit in their order, and how many of them are rejects.
+fn sorted_leaves(
+    events: &[RecordBatch],
+    rejects: &[RecordBatch],
+    advance: &Advance,
+) -> Result<(Vec<(Place, Hash)>, u64), RowError> {
+    let mut leaves = Vec::new();
+    for rows in events {
+        leaves.extend(leaf::leaves(Table::Events, rows)?);
+    }
+    let events = leaves.len();
+    for rows in rejects {
+        let all = leaf::leaves(Table::Rejects, rows)?;
+        leaves.extend(all.into_iter().filter(|(place, _)| place.is_within(advance)));
+    }
+    let rejects = (leaves.len() - events) as u64;
+    leaves.sort_unstable();
+    Ok((leaves, rejects))
 }

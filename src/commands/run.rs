@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ingest::{KafkaConfig, KafkaSource};
+use lake::Lake;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
 use crate::http::{self, Admission, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
-use crate::telemetry;
+use crate::{telemetry, witness};
 
 /// Runs until `shutdown`.
 ///
@@ -49,6 +50,7 @@ pub(super) async fn run(
         tracing::info!(%address, "answering at /v1/sql, /v1/agents, /v1/trace and /v1/score");
         tasks.spawn(end);
     }
+    publish_heads(&mut tasks, config, &locations, &lake, &stop)?;
     let source = connect(config).await?;
     let (routes, deliverer) = wiring::routes_and_deliverer(&config.endpoints(), &locations.state)?;
     if let Some(deliverer) = deliverer {
@@ -87,6 +89,26 @@ pub(super) async fn run(
     stop.cancel();
     wiring::join_all(tasks).await?;
     Ok(Exit::Ok)
+}
+
+/// Sends heads to the witnesses while the service runs.
+fn publish_heads(
+    tasks: &mut JoinSet<Result<(), Failure>>,
+    config: &Config,
+    locations: &Locations,
+    lake: &Lake,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let witnesses = wiring::witnesses(config, &locations.lake)?;
+    if !witnesses.is_empty() {
+        let interval = config.seal.witness_ms.get();
+        let heads = witness::publish(lake.clone(), witnesses, interval, stop.clone());
+        tasks.spawn(async move {
+            heads.await;
+            Ok(())
+        });
+    }
+    Ok(())
 }
 
 async fn connect(config: &Config) -> Result<KafkaSource, Failure> {

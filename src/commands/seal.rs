@@ -5,11 +5,14 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lake::seal::{Flaw, PublicKey, Scope, Sealer, Verified};
+use lake::Location;
+use lake::seal::{Flaw, Kept, PublicKey, Scope, Sealer, Verified, Witness};
 use serde_json::json;
 
+use super::report;
 use super::wiring::{self, Locations};
 use crate::cli::{LakeArg, ReportFormat, Seal, Verify};
 use crate::clock;
@@ -17,6 +20,11 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::{of_commit, of_lake};
 use crate::terminal;
+use crate::witness::{self, Place, Published};
+
+/// How often a lake is verified again that grows meanwhile, and how long a commit may wait for its seal.
+const TRIES_MAX: u32 = 3;
+const SEALING_MAX: Duration = Duration::from_secs(2);
 
 /// Verifies a lake and prints what is wrong with it.
 ///
@@ -24,17 +32,36 @@ use crate::terminal;
 ///
 /// [`Exit::Usage`] without a public key; [`Exit::Unavailable`] if the storage does not answer.
 pub(super) async fn verify(args: Verify, config: &Config) -> Result<Exit, Failure> {
+    if let Some(pack) = report::pack_of(&args) {
+        return report::verify(pack, &args);
+    }
     let locations = Locations::of(&LakeArg { lake: args.lake.clone() }, config)?;
     let key = public_key(args.key.as_deref(), config, &locations)?;
     let head = args.head.as_deref().map(read_head).transpose()?;
     let lake = wiring::open_lake(&locations)?;
+    let mut witnesses = Vec::new();
+    for named in &args.witness {
+        witnesses.push(kept_by(named, config, &locations).await?);
+    }
     let bar = bar();
-    let scope = Scope { seals: args.seals.clone(), head };
-    let verified = lake::seal::verify(&lake, &key, &scope, |done, all| {
+    let scope = Scope { seals: args.seals.clone(), heads: head.into_iter().collect(), witnesses };
+    let show = |done, all| {
         bar.set_length(all);
         bar.set_position(done);
-    });
-    let verified = verified.await.map_err(of_lake)?;
+    };
+    let mut verified = lake::seal::verify(&lake, &key, &scope, show).await.map_err(of_lake)?;
+    for _ in 0..TRIES_MAX {
+        // Of a lake that somebody writes to, the newest commit may be seen before its seal.
+        if verified.flaws.is_empty() || !verified.flaws.iter().all(|flaw| flaw.is_ahead) {
+            break;
+        }
+        tokio::time::sleep(SEALING_MAX).await;
+        let newest = lake.newest_seal().await.map_err(of_lake)?.map(|newest| newest.note);
+        if newest == verified.head {
+            break;
+        }
+        verified = lake::seal::verify(&lake, &key, &scope, show).await.map_err(of_lake)?;
+    }
     bar.finish_and_clear();
     let text = match args.format {
         ReportFormat::Json => format!("{:#}\n", as_json(&verified, &key)),
@@ -53,7 +80,7 @@ fn bar() -> ProgressBar {
 }
 
 /// The key that was named, else that of this machine's state.
-fn public_key(
+pub(super) fn public_key(
     named: Option<&str>,
     config: &Config,
     locations: &Locations,
@@ -74,10 +101,32 @@ fn public_key(
     Ok(wiring::read_seal_key(&config.seal.name, &path)?.public().clone())
 }
 
-fn read_head(path: &Path) -> Result<String, Failure> {
+pub(super) fn read_head(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::Data, error).while_doing(format!("read {}", path.display()))
     })
+}
+
+/// What a witness keeps that is named as in the configuration, or by its place.
+async fn kept_by(named: &str, config: &Config, locations: &Locations) -> Result<Kept, Failure> {
+    let configured = wiring::witnesses(config, &locations.lake)?;
+    let witness = match configured.into_iter().find(|one| one.name == named) {
+        Some(Published { place: Place::Files(witness), .. }) => witness,
+        Some(Published { place: Place::Endpoint(_), .. }) => {
+            let text =
+                format!("the witness {named} keeps heads for itself: ask it, and use --head");
+            return Err(Failure::told(Exit::Usage, text));
+        }
+        None => {
+            let wrong = |failure: Failure| failure.while_doing("read --witness".to_owned());
+            let location =
+                Location::parse(named).map_err(|error| wrong(Failure::new(Exit::Usage, error)))?;
+            let options = wiring::store_options(&config.lake.options, config);
+            Witness::open(&location, &options).map_err(of_lake)?
+        }
+    };
+    let notes = witness.heads().await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    Ok(Kept { witness: named.to_owned(), notes })
 }
 
 fn as_json(verified: &Verified, key: &PublicKey) -> serde_json::Value {
@@ -95,6 +144,7 @@ fn as_json(verified: &Verified, key: &PublicKey) -> serde_json::Value {
         "seals": verified.seals,
         "records": verified.records,
         "files": verified.files,
+        "unsealed": verified.unsealed,
         "key": key.to_string(),
         "flaws": verified.flaws.iter().map(flaw).collect::<Vec<_>>(),
     })
@@ -105,7 +155,14 @@ fn as_text(verified: &Verified, key: &PublicKey) -> String {
     for flaw in &verified.flaws {
         writeln!(text, "{flaw}").expect("writing to a string");
     }
-    let Verified { seals, records, files, flaws, .. } = verified;
+    let Verified { seals, records, files, flaws, unsealed, .. } = verified;
+    if 0 < *unsealed {
+        writeln!(
+            text,
+            "{unsealed} entries of the logs are not sealed yet: the next seal names them"
+        )
+        .expect("writing to a string");
+    }
     let verdict = if flaws.is_empty() {
         "intact: every record is as it was sealed".to_owned()
     } else {
@@ -122,7 +179,10 @@ fn as_text(verified: &Verified, key: &PublicKey) -> String {
 ///
 /// A [`Failure`] if the key or the lake cannot be read or written.
 pub(super) async fn run(command: &Seal, config: &Config) -> Result<Exit, Failure> {
-    let (Seal::Key { lake } | Seal::Head { lake } | Seal::CatchUp { lake }) = command;
+    let (Seal::Key { lake }
+    | Seal::Head { lake }
+    | Seal::Publish { lake }
+    | Seal::CatchUp { lake }) = command;
     let locations = Locations::of(lake, config)?;
     if let Seal::Head { .. } = command {
         let seals = wiring::open_lake(&locations)?.newest_seal().await.map_err(of_lake)?;
@@ -131,6 +191,9 @@ pub(super) async fn run(command: &Seal, config: &Config) -> Result<Exit, Failure
         };
         terminal::answer(&newest.note)?;
         return Ok(Exit::Ok);
+    }
+    if let Seal::Publish { .. } = command {
+        return publish(config, &locations).await;
     }
     locations.make_state_folder()?;
     let key = wiring::seal_key(config, &locations.state)?;
@@ -143,5 +206,22 @@ pub(super) async fn run(command: &Seal, config: &Config) -> Result<Exit, Failure
         format!("{made} commits were sealed\n")
     };
     terminal::answer(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// Sends the newest seal to the witnesses.
+async fn publish(config: &Config, locations: &Locations) -> Result<Exit, Failure> {
+    let mut witnesses = wiring::witnesses(config, &locations.lake)?;
+    if witnesses.is_empty() {
+        let text = "wanted a [[seal.witnesses]] in the configuration, found none".to_owned();
+        return Err(Failure::told(Exit::Config, text));
+    }
+    let missing = witness::send(&wiring::open_lake(locations)?, &mut witnesses).await;
+    if 0 < missing {
+        let text =
+            format!("{missing} of {} witnesses do not keep the newest seal", witnesses.len());
+        return Err(Failure::told(Exit::Unavailable, text));
+    }
+    terminal::answer(&format!("{} witnesses keep the newest seal\n", witnesses.len()))?;
     Ok(Exit::Ok)
 }

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use detect::webhook::{
-    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target,
+    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target, Teller,
 };
 use ingest::{Normaliser, Redactor, RegistryReader, SourceError};
-use lake::seal::SealKey;
+use lake::seal::{SealKey, Witness};
 use lake::{Lake, Location, StoreOptions};
 use schemas::Format;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -25,6 +25,7 @@ use crate::config::{self, Config, Millis, Webhook};
 use crate::exit::{Exit, Failure};
 use crate::http::Token;
 use crate::pipeline::{Readers, Route, Routes, of_lake, of_source};
+use crate::witness::{Place, Published};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
@@ -62,9 +63,7 @@ impl Locations {
             (true, None) => Path::new("surety-state").join(folder_of(&lake)),
             (false, _) => config.state.dir.join(folder_of(&lake)),
         };
-        let options = config.lake.options.clone().into_iter().collect::<StoreOptions>();
-        let options = options.with_environment(config.store_environment.clone());
-        Ok(Self { lake, options, state })
+        Ok(Self { lake, options: store_options(&config.lake.options, config), state })
     }
 
     /// Makes the state's folder, readable by this user alone.
@@ -152,6 +151,67 @@ fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(crate) fn seal_key(config: &Config, state: &Path) -> Result<Arc<SealKey>, Failure> {
     let path = made_key(config.seal.key_file.get_ref(), state, SEAL_KEY)?;
     read_seal_key(&config.seal.name, &path).map(Arc::new)
+}
+
+/// The configured witnesses.
+///
+/// # Errors
+///
+/// [`Exit::Config`] with the place of the setting, also for one within the lake: it would be no witness.
+pub(crate) fn witnesses(config: &Config, lake: &Location) -> Result<Vec<Published>, Failure> {
+    let (mut witnesses, mut names) = (Vec::new(), BTreeSet::new());
+    for spanned in &config.seal.witnesses {
+        let witness = spanned.get_ref();
+        let name = &witness.name;
+        let wrong = |failure: Failure| {
+            let place = config.origin.place(&spanned.span());
+            failure.while_doing(format!("witness `{name}`")).while_doing(place)
+        };
+        if !names.insert(name) {
+            let text = "wanted one witness of this name, found two".to_owned();
+            return Err(wrong(Failure::told(Exit::Config, text)));
+        }
+        let place = if witness.is_endpoint() {
+            Place::Endpoint(Box::new(teller(witness).map_err(wrong)?))
+        } else {
+            Place::Files(kept_in_files(witness, config, lake).map_err(wrong)?)
+        };
+        witnesses.push(Published::nothing(name.clone(), place));
+    }
+    Ok(witnesses)
+}
+
+fn teller(witness: &config::Witness) -> Result<Teller, Failure> {
+    let reach = if witness.allow_private { Reach::Private } else { Reach::Public };
+    let target =
+        Target::parse(&witness.url, reach).map_err(|error| Failure::new(Exit::Config, error))?;
+    let Some(secret) = secret(witness.secret.as_ref(), witness.secret_file.as_deref())? else {
+        let text = "wanted a secret or a secret-file".to_owned();
+        return Err(Failure::told(Exit::Config, text));
+    };
+    Teller::new(&witness.name, target, Signing::By(secret), Endpoint::TIMEOUT_STANDARD)
+        .map_err(|error| Failure::new(Exit::Config, error))
+}
+
+fn kept_in_files(
+    witness: &config::Witness,
+    config: &Config,
+    lake: &Location,
+) -> Result<Witness, Failure> {
+    let location =
+        Location::parse(&witness.url).map_err(|error| Failure::new(Exit::Config, error))?;
+    if location.url().as_str().starts_with(lake.url().as_str()) {
+        let text = "wanted a place outside the lake, found one within".to_owned();
+        return Err(Failure::told(Exit::Config, text));
+    }
+    Witness::open(&location, &store_options(&witness.options, config))
+        .map_err(|error| Failure::new(Exit::Config, error))
+}
+
+/// Options of a storage, and what the environment says besides.
+pub(crate) fn store_options(options: &BTreeMap<String, String>, config: &Config) -> StoreOptions {
+    let options = options.clone().into_iter().collect::<StoreOptions>();
+    options.with_environment(config.store_environment.clone())
 }
 
 /// Reads 32 bytes as a private key.
@@ -388,6 +448,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
         .map_err(|failure| failure.while_doing(config.origin.place(&config.lake.url.span())))?;
     query_token(config)?;
     check_kafka(config)?;
+    witnesses(config, &locations.lake)?;
     let mut names = BTreeSet::new();
     for webhook in &config.webhooks {
         let name = &webhook.get_ref().name;

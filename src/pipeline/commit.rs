@@ -125,7 +125,7 @@ async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>) -> Written {
 
 impl Writer {
     /// Opens the tables at their newest versions. Changes nothing, but for a lake that has events and
-    /// no edges yet: it gets them.
+    /// no edges yet, which gets them, and for commits before a crash, which are sealed.
     pub(crate) async fn open(lake: &Lake, key: Arc<SealKey>) -> Result<Self, LakeError> {
         match lake.make_edges(clock::now()).await {
             Ok(()) | Err(CommitError::Superseded { .. }) => {}
@@ -138,6 +138,10 @@ impl Writer {
                 return Err(LakeError::Unavailable { table, cause: Box::new(cause) });
             }
         }
+        let mut sealer = Sealer::open(lake, key).await?;
+        if let Err(error) = sealer.catch_up(clock::now()).await {
+            tell_unsealed(&error);
+        }
         Ok(Self {
             events: lake.table(Table::Events).await?,
             rejects: lake.table(Table::Rejects).await?,
@@ -145,7 +149,7 @@ impl Writer {
             edges: lake.table(Table::CounterpartyEdges).await?,
             changes: lake.table(Table::RegistryChanges).await?,
             deliveries: lake.table(Table::Deliveries).await?,
-            sealer: Sealer::open(lake, key).await?,
+            sealer,
         })
     }
 
@@ -192,15 +196,20 @@ impl Writer {
         }
         let committing = Instant::now();
         let mut sealing = Duration::ZERO;
-        if !cut.uses.is_empty() {
+        if cut.uses.is_empty() {
+            self.keep_logs_short().await;
+            if let Err(error) = self.sealer.catch_up(now).await {
+                tell_unsealed(&error);
+            }
+        } else {
             self.edges.append_edges(edges, &cut.events, &cut.uses, now).await?;
             let version = self.events.commit(files, &cut.uses, now).await?;
+            // Before the seal, which then names the checkpoints.
+            self.keep_logs_short().await;
             let began = Instant::now();
             let rows = Rows { version, advance: &cut.uses, tree: *tree, files };
             seal(&mut self.sealer, rows, has_new_rejects, now).await;
             sealing = began.elapsed();
-        } else if let Err(error) = self.sealer.catch_up(now).await {
-            tell_unsealed(&error);
         }
         let done = Done {
             encoding,
@@ -209,7 +218,6 @@ impl Writer {
             offsets: cut.offsets.clone(),
             attempts_below: cut.attempts_below,
         };
-        self.keep_logs_short().await;
         Ok(done)
     }
 
@@ -223,15 +231,20 @@ impl Writer {
             &mut self.changes,
             &mut self.deliveries,
         ] {
-            if let Err(error) = handle.keep_log_short().await {
-                let table = handle.table().name();
-                tracing::warn!(
-                    table,
-                    error = &error as &dyn std::error::Error,
-                    "the Delta log was not checkpointed, trying again later"
-                );
-            }
+            let table = handle.table();
+            tell_long(table, handle.keep_log_short().await);
         }
+        tell_long(Table::Seals, self.sealer.keep_log_short().await);
+    }
+}
+
+fn tell_long(table: Table, kept: Result<(), LakeError>) {
+    if let Err(error) = kept {
+        tracing::warn!(
+            table = table.name(),
+            error = &error as &dyn std::error::Error,
+            "the Delta log was not checkpointed, trying again later"
+        );
     }
 }
 
@@ -271,7 +284,8 @@ fn encoded(
             // One after the other, here: rayon's threads are those of the micro-batches, which must
             // not wait for a commit.
             let encoded = lake::encode_events(&events, &uses).map(|(files, edges)| {
-                let tree = Tree::of(&events, std::slice::from_ref(&rejects), &uses);
+                let tree = Tree::of(&events, std::slice::from_ref(&rejects), &uses)
+                    .expect("built with the columns of their tables");
                 Encoded { files, edges, tree }
             });
             (encoded, started.elapsed())

@@ -439,4 +439,47 @@ async fn records_that_waited_for_the_loop_have_arrived_before_it_asked() {
     assert!(now <= we_waited);
 }
 
+async fn flaws(folder: &Path) -> Vec<String> {
+    let key = SealKey::new("surety", &[7; 32]).unwrap();
+    let (lake, scope) = (lake_in(folder), lake::seal::Scope::default());
+    let verified = lake::seal::verify(&lake, key.public(), &scope, |_, _| {}).await.unwrap();
+    verified.flaws.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn a_commit_that_a_crash_left_without_a_seal_is_sealed_at_the_next_start() {
+    let folder = TempDir::new().unwrap();
+    let mut records = uses(5);
+    records.push(b"not json".to_vec());
+    let log = || Log::of(&[("uses", records.clone()), ("registry", Vec::new())]);
+    run_to_end(started(folder.path(), log()).await).await.unwrap();
+    assert_eq!(flaws(folder.path()).await, [""; 0]);
+    let seal = folder.path().join("lake/seals/_delta_log/00000000000000000001.json");
+    fs::remove_file(&seal).unwrap();
+    assert_ne!(flaws(folder.path()).await, [""; 0]);
+
+    run_to_end(started(folder.path(), log()).await).await.unwrap();
+
+    assert!(seal.exists());
+    assert_eq!(flaws(folder.path()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lake_whose_logs_became_long_is_as_it_was_sealed() {
+    let folder = TempDir::new().unwrap();
+    let log = Log::of(&[("uses", uses(550)), ("registry", Vec::new())]);
+    let mut pipeline = started(folder.path(), log).await;
+    for _ in 0..52 {
+        take(&mut pipeline).await;
+        pipeline.commit(false).unwrap();
+        assert_eq!(settled(&mut pipeline).await, Settled::Landed);
+    }
+
+    for table in ["events", "seals"] {
+        let last = format!("lake/{table}/_delta_log/_last_checkpoint");
+        assert!(folder.path().join(last).exists(), "{table}");
+    }
+    assert_eq!(flaws(folder.path()).await, [""; 0]);
+}
+
 mod registry;

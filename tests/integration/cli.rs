@@ -20,6 +20,8 @@ fn help_names_every_command_and_shows_examples() {
         "sql",
         "trace",
         "agents",
+        "posture",
+        "report",
         "registry",
         "simulate",
         "bench",
@@ -128,5 +130,5 @@ fn a_registry_is_imported_whole_or_not_at_all() {
         folder.path(),
         &["sql", "SELECT count(*) AS n FROM registry_changes", "--format", "json"],
     );
-    assert_eq!(rows[0]["n"], 6);
+    assert_eq!(rows[0]["n"], 8);
 }

@@ -14,6 +14,7 @@
 mod broker;
 mod cli;
 mod demo;
+mod evidence;
 mod exactly_once;
 mod faults;
 mod foreign;
@@ -23,4 +24,5 @@ mod object_store;
 mod process;
 mod receiver;
 mod replay;
+mod report;
 mod service;

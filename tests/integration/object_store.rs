@@ -111,6 +111,11 @@ fn writers_at_once_store_each_record_once_in_an_object_store() {
     let statement = "SELECT count(*) AS n, count(DISTINCT kafka_offset) AS d FROM events";
     let rows = store.answer(folder.path(), &["sql", statement, "--lake", LAKE, "--format", "csv"]);
     assert_eq!(rows.lines().last(), Some(format!("{records},{records}").as_str()));
-    let verified = store.answer(folder.path(), &["verify", LAKE]);
-    assert!(verified.contains("intact"), "{verified}");
+    let witness = "[[seal.witnesses]]\nname = 'bucket'\nurl = 's3://lake/heads'\n";
+    std::fs::write(folder.path().join("surety.toml"), witness).unwrap();
+    for _ in 0..2 {
+        store.answer(folder.path(), &["seal", "publish", "--lake", LAKE]);
+    }
+    let verified = store.answer(folder.path(), &["verify", LAKE, "--witness", "bucket"]);
+    assert!(verified.contains("\nintact"), "{verified}");
 }

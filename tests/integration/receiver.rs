@@ -45,6 +45,15 @@ impl Receiver {
         )
     }
 
+    /// The receiver as a witness, as a part of `surety.toml`.
+    pub(crate) fn witness(&self) -> String {
+        format!(
+            "[[seal.witnesses]]\nname = \"notary\"\nurl = \"http://{}/heads\"\n\
+             secret = \"{SECRET}\"\nallow-private = true\n",
+            self.address
+        )
+    }
+
     /// Tries by `webhook-id`, of messages whose signature holds.
     pub(crate) fn tries(&self) -> BTreeMap<String, u64> {
         self.tries.lock().unwrap().clone()

@@ -24,7 +24,7 @@ pub(crate) fn columns(table: Table) -> impl Iterator<Item = &'static str> {
 }
 
 /// The statistics of `rows` as JSON.
-pub(super) fn of(table: Table, rows: &RecordBatch) -> String {
+pub(crate) fn of(table: Table, rows: &RecordBatch) -> String {
     let (mut lowest, mut highest, mut nulls) = (Map::new(), Map::new(), Map::new());
     for name in columns(table) {
         let column = &rows[name];

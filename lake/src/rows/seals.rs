@@ -1,5 +1,7 @@
 //! Rows of the table `seals`.
 
+use std::num::TryFromIntError;
+
 use arrow::array::{BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::Int64Type;
 use schemas::Table;
@@ -17,10 +19,14 @@ pub struct SealRow {
 }
 
 /// The one row of a seal with its signed note, with the columns of [`Table::Seals`].
-pub(crate) fn seal_row(seal: &Seal, note: &str) -> RecordBatch {
-    let count = |n: u64| Int64Array::from(vec![i64::try_from(n).expect("fewer than 2^63")]);
+///
+/// # Errors
+///
+/// If a number of the seal is 2^63 or more.
+pub(crate) fn seal_row(seal: &Seal, note: &str) -> Result<RecordBatch, TryFromIntError> {
+    let count = |n: u64| i64::try_from(n).map(|n| Int64Array::from(vec![n]));
     let time = TimestampMicrosecondArray::from(vec![seal.time.as_micros()]).with_timezone("UTC");
-    batch(
+    Ok(batch(
         Table::Seals,
         vec![
             std::sync::Arc::new(Int64Array::from(vec![seal.sequence])),
@@ -28,11 +34,11 @@ pub(crate) fn seal_row(seal: &Seal, note: &str) -> RecordBatch {
             std::sync::Arc::new(BinaryArray::from_vec(vec![&seal.root])),
             std::sync::Arc::new(BinaryArray::from_vec(vec![&seal.previous])),
             std::sync::Arc::new(StringArray::from(vec![note])),
-            std::sync::Arc::new(count(seal.version)),
-            std::sync::Arc::new(count(seal.records)),
-            std::sync::Arc::new(count(seal.rejects)),
+            std::sync::Arc::new(count(seal.version)?),
+            std::sync::Arc::new(count(seal.records)?),
+            std::sync::Arc::new(count(seal.rejects)?),
         ],
-    )
+    ))
 }
 
 /// The seals of a batch with the columns of [`Table::Seals`].

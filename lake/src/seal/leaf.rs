@@ -19,14 +19,14 @@ use arrow::datatypes::{
 use schemas::{KafkaPartition, Offset, Table};
 
 use super::merkle::{self, Hash};
-use crate::Advance;
+use crate::{Advance, RowError};
 
 /// Where a record stood: by this the leaves of a commit are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) partition: KafkaPartition,
-    pub(crate) offset: Offset,
+pub struct Place {
+    pub topic: String,
+    pub partition: KafkaPartition,
+    pub offset: Offset,
 }
 
 impl Place {
@@ -56,9 +56,10 @@ enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// `None` for a type that no column of ours has.
     #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has many types, our tables ten")]
-    fn of(column: &'a ArrayRef) -> Self {
-        match column.data_type() {
+    fn of(column: &'a ArrayRef) -> Option<Self> {
+        Some(match column.data_type() {
             DataType::Utf8 => Self::Texts(column.as_string()),
             DataType::Binary => Self::Bytes(column.as_binary()),
             DataType::Int32 => Self::Int32(column.as_primitive()),
@@ -69,14 +70,14 @@ impl<'a> Values<'a> {
             DataType::Decimal128(..) => Self::Money(column.as_primitive()),
             DataType::List(_) => {
                 let list = column.as_list();
-                Self::List(list, list.values().as_string())
+                Self::List(list, list.values().as_string_opt()?)
             }
             DataType::Map(..) => {
                 let map = column.as_map();
-                Self::Map(map, map.keys().as_string(), map.values().as_string())
+                Self::Map(map, map.keys().as_string_opt()?, map.values().as_string_opt()?)
             }
-            other => unreachable!("no column of ours has the type {other}"),
-        }
+            _ => return None,
+        })
     }
 
     fn write(&self, row: usize, out: &mut Vec<u8>) {
@@ -140,20 +141,33 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes);
 }
 
-/// Each row's place with its leaf, in the order of the rows. `rows` has the table's columns, with or
-/// without `month`.
+/// Each row's place with its leaf, in the order of the rows. `rows` has the columns of `table` (events
+/// or rejects), with or without `month`.
 ///
 /// Runs on the caller's thread: the threads that micro-batches are spread over must stay free.
-pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
-    let columns: Vec<Values<'_>> = table
-        .columns()
-        .iter()
-        .filter(|column| Some(column.name) != table.month_column())
-        .map(|column| Values::of(&rows[column.name]))
-        .collect();
-    let topics = rows["topic"].as_string::<i32>();
-    let partitions = rows["kafka_partition"].as_primitive::<Int32Type>();
-    let offsets = rows["kafka_offset"].as_primitive::<Int64Type>();
+///
+/// # Errors
+///
+/// [`RowError::Column`] if a column is missing or has another type.
+pub fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, RowError> {
+    let mut columns = Vec::new();
+    for column in table.columns() {
+        if Some(column.name) == table.month_column() {
+            continue;
+        }
+        let found = rows.column_by_name(column.name);
+        let values = found.and_then(Values::of).ok_or_else(|| wrong(column.name, found))?;
+        columns.push(values);
+    }
+    let found = |name| rows.column_by_name(name);
+    let topics = found("topic").and_then(|column| column.as_string_opt::<i32>());
+    let partitions =
+        found("kafka_partition").and_then(|column| column.as_primitive_opt::<Int32Type>());
+    let offsets = found("kafka_offset").and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let topics = topics.ok_or_else(|| wrong("topic", found("topic")))?;
+    let partitions =
+        partitions.ok_or_else(|| wrong("kafka_partition", found("kafka_partition")))?;
+    let offsets = offsets.ok_or_else(|| wrong("kafka_offset", found("kafka_offset")))?;
     let mut form = Vec::new();
     let leaf_of = |row: usize| {
         form.clear();
@@ -169,5 +183,10 @@ pub(crate) fn leaves(table: Table, rows: &RecordBatch) -> Vec<(Place, Hash)> {
         };
         (place, merkle::leaf(&form))
     };
-    (0..rows.num_rows()).map(leaf_of).collect()
+    Ok((0..rows.num_rows()).map(leaf_of).collect())
+}
+
+fn wrong(column: &'static str, found: Option<&ArrayRef>) -> RowError {
+    let found = found.map_or("no such column".to_owned(), |found| found.data_type().to_string());
+    RowError::Column { column, wanted: "the column's type in docs/tables.md", found }
 }

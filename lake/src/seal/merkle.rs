@@ -4,7 +4,7 @@
 //!
 //! Source: RFC 6962 (Certificate Transparency), section 2.1; the same in RFC 9162, section 2.1.
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -12,19 +12,29 @@ pub type Hash = [u8; 32];
 const LEAF: [u8; 1] = [0];
 const NODE: [u8; 1] = [1];
 
-/// The hash of a leaf with this content.
-pub(crate) fn leaf(content: &[u8]) -> Hash {
-    Sha256::new().chain_update(LEAF).chain_update(content).finalize().into()
+/// The hash of these bytes, one after the other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    context.finish().as_ref().try_into().expect("it has 32 bytes")
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update(NODE).chain_update(left).chain_update(right).finalize().into()
+/// The hash of a leaf with this content.
+pub(crate) fn leaf(content: &[u8]) -> Hash {
+    sha256(&[&LEAF, content])
+}
+
+/// The hash of a node over two subtrees.
+pub fn node(left: &Hash, right: &Hash) -> Hash {
+    sha256(&[&NODE, left, right])
 }
 
 /// The root over leaves in this order; of none, the hash of nothing.
-pub(crate) fn root_of(leaves: &[Hash]) -> Hash {
+pub fn root_of(leaves: &[Hash]) -> Hash {
     match leaves {
-        [] => Sha256::digest([]).into(),
+        [] => sha256(&[]),
         [one] => *one,
         many => {
             let (left, right) = many.split_at(split(many.len()));
@@ -77,6 +87,45 @@ pub fn is_included(leaf: Hash, index: usize, leaves: usize, proof: &[Hash], root
     last == 0 && hash == *root
 }
 
+/// A tree with all its nodes: a proof costs the tree's height and not the whole tree again.
+#[derive(Clone, Debug)]
+pub(crate) struct Nodes {
+    /// From the leaves up to the root; a node without a sibling stands for itself one level up.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Nodes {
+    pub(crate) fn over(leaves: Vec<Hash>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(below) = levels.last()
+            && 1 < below.len()
+        {
+            let up = |pair: &[Hash]| match pair {
+                [left, right] => node(left, right),
+                _ => pair[0],
+            };
+            let level = below.chunks(2).map(up).collect();
+            levels.push(level);
+        }
+        Self { levels }
+    }
+
+    pub(crate) fn root(&self) -> Hash {
+        root_of(self.levels.last().map_or(&[], Vec::as_slice))
+    }
+
+    pub(crate) fn leaf(&self, index: usize) -> Hash {
+        self.levels[0][index]
+    }
+
+    /// As [`inclusion_proof`].
+    pub(crate) fn proof(&self, index: usize) -> Vec<Hash> {
+        assert!(index < self.levels[0].len(), "a leaf of the tree");
+        let siblings = self.levels.iter().enumerate();
+        siblings.filter_map(|(up, level)| level.get((index >> up) ^ 1).copied()).collect()
+    }
+}
+
 /// The largest power of two below `leaves`.
 fn split(leaves: usize) -> usize {
     leaves.next_power_of_two() / 2
@@ -120,6 +169,19 @@ mod tests {
 
         for (count, root) in wanted.iter().enumerate() {
             assert_eq!(hex(&root_of(&leaves[..count])), *root, "{count} leaves");
+        }
+    }
+
+    #[test]
+    fn a_tree_with_its_nodes_has_the_same_root_and_proofs() {
+        for count in 0..70_usize {
+            let leaves: Vec<Hash> = (0..count).map(|n| leaf(&n.to_le_bytes())).collect();
+            let nodes = Nodes::over(leaves.clone());
+            assert_eq!(nodes.root(), root_of(&leaves), "{count} leaves");
+            for at in 0..count {
+                assert_eq!(nodes.proof(at), inclusion_proof(&leaves, at), "{at} of {count}");
+                assert_eq!(nodes.leaf(at), leaves[at]);
+            }
         }
     }
 

@@ -10,7 +10,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
-use sha2::{Digest as _, Sha256};
+
+use super::merkle::sha256;
 
 /// The type of an Ed25519 signature.
 const ED25519_TYPE: u8 = 1;
@@ -87,6 +88,16 @@ impl SealKey {
     }
 }
 
+/// The text of a note, whoever signed it.
+///
+/// # Errors
+///
+/// [`NoteError::Form`].
+pub(crate) fn text_of(note: &str) -> Result<&str, NoteError> {
+    let at = note.rfind("\n\n").ok_or(NoteError::Form)?;
+    Ok(&note[..=at])
+}
+
 impl PublicKey {
     fn new(name: &str, key: [u8; 32]) -> Result<Self, InvalidKey> {
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && c != '+');
@@ -109,11 +120,7 @@ impl PublicKey {
     }
 
     fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new()
-            .chain_update(self.name.as_bytes())
-            .chain_update([b'\n', ED25519_TYPE])
-            .chain_update(self.key)
-            .finalize();
+        let hash = sha256(&[self.name.as_bytes(), &[b'\n', ED25519_TYPE], &self.key]);
         [hash[0], hash[1], hash[2], hash[3]]
     }
 

@@ -1,0 +1,10 @@
+//! Seals of whole lakes in memory: made, interrupted, tampered with.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking what is not true")]
+
+mod making;
+mod storage;
+mod tampering;
+mod untouched;
+mod witnesses;
+mod world;
