@@ -5,6 +5,7 @@
 
 mod evidence;
 mod measure;
+mod records;
 mod seal;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::LogFilter;
 pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
 pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
+pub(crate) use records::{Normalize, Rejects, RejectsList, RejectsReplay, RejectsWhich, Replay};
 pub(crate) use seal::Seal;
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
@@ -48,6 +50,9 @@ pub(crate) enum Command {
     Demo(Demo),
     Run(Run),
     Replay(Replay),
+    Normalize(Normalize),
+    #[command(subcommand)]
+    Rejects(Rejects),
     Sql(Sql),
     Trace(Trace),
     Agents(Agents),
@@ -122,33 +127,6 @@ pub(crate) struct Run {
     pub(crate) lake: LakeArg,
 }
 
-/// Read a file of records (JSON Lines, plain or gzip) into the lake, with detection.
-///
-/// The file's content and format decide its name in the lake, so replaying the same file adds nothing,
-/// under whatever name. Findings go to the lake, and to the configured webhooks only with --webhooks:
-/// most files tell of days that are over. Exits with 65 when the file ends in the middle of a record;
-/// what could be read is in the lake then.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  surety replay trail.jsonl.gz --format cloudtrail
-  surety replay uses.jsonl --format native --lake s3://audit/surety
-  surety replay today.jsonl --webhooks -c surety.toml")]
-pub(crate) struct Replay {
-    pub(crate) file: PathBuf,
-    /// The records' format.
-    #[arg(long, value_enum, default_value_t = RecordFormat::Native)]
-    pub(crate) format: RecordFormat,
-    /// Print the outcome as a table or as JSON.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) output: ReportFormat,
-    /// Deliver the findings to the configured webhooks, and wait up to a minute for them. What is not
-    /// delivered by then stays in the outbox for the next `surety run` on this lake.
-    #[arg(long)]
-    pub(crate) webhooks: bool,
-    #[command(flatten)]
-    pub(crate) lake: LakeArg,
-}
-
 /// Ask the lake in SQL: one statement, a file of statements, or an interactive prompt.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -158,7 +136,7 @@ pub(crate) struct Replay {
   surety sql \"SELECT * FROM trace('evt-7f3a91')\"
 
 Views: agents, agent_history, sponsors, credentials, shared_credentials, counterparties,
-trace_coverage, events_traced. Tables: events, rejects, findings, deliveries, registry_changes.")]
+trace_coverage, events_traced, open_rejects. Tables: events, rejects, findings, deliveries, registry_changes.")]
 pub(crate) struct Sql {
     /// The statement. Without it and without --file: the prompt, or standard input when it is piped.
     pub(crate) statement: Option<String>,
@@ -434,48 +412,6 @@ pub(crate) enum OutputFormat {
     Arrow,
 }
 
-/// Formats of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RecordFormat {
-    Native,
-    Cloudtrail,
-    Kubernetes,
-    Gcp,
-    Okta,
-    Entra,
-    Github,
-    Vault,
-    Teleport,
-    Anthropic,
-    Openai,
-    Ocsf,
-    Otel,
-    Mcp,
-    Cloudevents,
-}
-
-impl From<RecordFormat> for schemas::Format {
-    fn from(format: RecordFormat) -> Self {
-        match format {
-            RecordFormat::Native => Self::Native,
-            RecordFormat::Cloudtrail => Self::CloudTrail,
-            RecordFormat::Kubernetes => Self::Kubernetes,
-            RecordFormat::Gcp => Self::Gcp,
-            RecordFormat::Okta => Self::Okta,
-            RecordFormat::Entra => Self::Entra,
-            RecordFormat::Github => Self::GitHub,
-            RecordFormat::Vault => Self::Vault,
-            RecordFormat::Teleport => Self::Teleport,
-            RecordFormat::Anthropic => Self::Anthropic,
-            RecordFormat::Openai => Self::OpenAi,
-            RecordFormat::Ocsf => Self::Ocsf,
-            RecordFormat::Otel => Self::Otel,
-            RecordFormat::Mcp => Self::Mcp,
-            RecordFormat::Cloudevents => Self::CloudEvents,
-        }
-    }
-}
-
 /// The simulator's attacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attack {
@@ -488,6 +424,8 @@ pub(crate) enum Attack {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -509,17 +447,17 @@ mod tests {
     }
 
     #[test]
-    fn every_format_of_records_has_the_name_it_has_in_the_configuration() {
-        let names: Vec<String> = RecordFormat::value_variants()
-            .iter()
-            .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
-            .collect();
-        let wanted: Vec<&str> = schemas::Format::ALL.iter().map(|format| format.as_str()).collect();
+    fn the_help_names_every_format_of_records() {
+        let help = Cli::command().find_subcommand_mut("replay").unwrap().render_long_help();
+        let help = help.to_string().replace([',', '\n'], " ");
+        let words: Vec<&str> = help.split_whitespace().collect();
 
-        assert_eq!(names, wanted);
-        for (format, wanted) in RecordFormat::value_variants().iter().zip(schemas::Format::ALL) {
-            assert_eq!(schemas::Format::from(*format), *wanted);
+        for format in schemas::Format::ALL {
+            assert!(words.contains(&format.as_str()), "{format}");
+            assert!(parse(&format!("surety normalize - --format {format}")).is_ok(), "{format}");
         }
+        assert!(parse("surety replay a.jsonl --format acme").is_ok());
+        assert!(parse("surety replay a.jsonl --format Acme!").is_err());
     }
 
     #[test]

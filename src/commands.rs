@@ -4,9 +4,11 @@
 
 mod ask;
 mod evaluate;
+mod normalize;
 mod posture;
 mod progress_bar;
 mod registry;
+mod rejects;
 mod replay;
 mod report;
 mod run;
@@ -64,6 +66,11 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Demo(args) => Box::pin(demo::run(args, config, shutdown_on_signal()?)).await,
         Command::Run(args) => Box::pin(run::run(args, config, shutdown_on_signal()?)).await,
         Command::Replay(args) => Box::pin(replay::run(args, config, shutdown_on_signal()?)).await,
+        Command::Normalize(args) => Box::pin(normalize::run(args, config)).await,
+        Command::Rejects(cli::Rejects::List(args)) => Box::pin(rejects::list(&args, config)).await,
+        Command::Rejects(cli::Rejects::Replay(args)) => {
+            Box::pin(rejects::replay(args, config, shutdown_on_signal()?)).await
+        }
         Command::Sql(args) => Box::pin(ask::sql(args, config)).await,
         Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
         Command::Agents(args) => Box::pin(ask::agents(args, config)).await,

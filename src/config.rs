@@ -5,6 +5,7 @@
 //! environment variable it came from. Values are never repeated in an error: one could be a secret.
 //! This file is the only one that reads the environment.
 
+mod formats;
 mod overlay;
 mod place;
 
@@ -20,6 +21,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::exit::{Exit, Failure};
+pub(crate) use formats::{Mappings, unknown as unknown_format};
 pub(crate) use place::Origin;
 
 const DEFAULTS: &str = include_str!("../surety.toml");
@@ -43,6 +45,11 @@ pub(crate) struct Config {
     pub(crate) detect: detect::Config,
     #[serde(default)]
     pub(crate) webhooks: Vec<Spanned<Webhook>>,
+    #[serde(default)]
+    formats: Vec<Spanned<formats::FormatCase>>,
+    /// `formats`, ready to read records.
+    #[serde(skip)]
+    pub(crate) mappings: Mappings,
     /// What the environment says about object stores, by name.
     #[serde(skip)]
     pub(crate) store_environment: BTreeMap<String, String>,
@@ -87,7 +94,7 @@ pub(crate) enum Start {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct KafkaTopic {
     pub(crate) name: Spanned<schemas::Topic>,
-    pub(crate) format: schemas::Format,
+    pub(crate) format: Spanned<schemas::Format>,
 }
 
 /// When a micro-batch is closed, and when its rows are committed.
@@ -220,6 +227,7 @@ pub(crate) enum LogFormat {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Redaction {
     pub(crate) key_file: Spanned<PathBuf>,
+    pub(crate) old_key_file: Spanned<PathBuf>,
 }
 
 /// How commits are sealed.
@@ -428,6 +436,8 @@ impl Config {
         config.store_environment = store_environment(environment);
         config.origin = origin;
         config.check_topics()?;
+        config.mappings = formats::compiled(&config.formats, &config.origin)?;
+        formats::check_topics(&config.kafka.topics, &config.mappings, &config.origin)?;
         Ok(config)
     }
 
@@ -436,6 +446,10 @@ impl Config {
         let mut seen = std::collections::BTreeSet::new();
         let uses = self.kafka.topics.iter().map(|topic| &topic.name);
         for name in uses.chain(&self.kafka.registry_topic) {
+            if name.get_ref().as_str() == schemas::Reject::REPLAY_TOPIC {
+                let place = self.origin.place(&name.span());
+                return Err(format!("{place}: wanted another topic: this name is that of rejects"));
+            }
             if !seen.insert(name.get_ref()) {
                 let place = self.origin.place(&name.span());
                 return Err(format!("{place}: wanted each topic once, found it again"));

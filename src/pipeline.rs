@@ -343,6 +343,7 @@ pub(crate) fn of_source(error: SourceError) -> Failure {
         | SourceError::UnknownTopic { .. }
         | SourceError::OffsetGap { .. }
         | SourceError::Recreated { .. }
+        | SourceError::Outrun { .. }
         | SourceError::Fatal { .. } => Exit::Unavailable,
     };
     Failure::new(exit, error)

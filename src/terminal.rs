@@ -19,6 +19,21 @@ pub(crate) fn answer(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::of_stdout)
 }
 
+/// `text` without what a terminal would obey or hide: control, bidirectional and zero-width characters
+/// are written out. Line ends stay.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let is_hidden = matches!(letter, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+        if letter != '\n' && (letter.is_control() || is_hidden) {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 /// Writes a line to stderr.
 pub(crate) fn remark(line: &dyn Display) {
     let mut text = String::new();
@@ -34,4 +49,16 @@ pub(crate) fn tell_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let what = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a panic");
     remark(&format_args!("error: a bug of ours, please report it: {what} at {place}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_shown() {
+        let shown = visible("a\u{1b}[2J\u{9b}1m\u{202e}b\u{200b}\r\nü");
+
+        assert_eq!(shown, "a\\u{1b}[2J\\u{9b}1m\\u{202e}b\\u{200b}\\u{d}\nü");
+    }
 }

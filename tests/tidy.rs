@@ -29,7 +29,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("arrow", &["schemas", "lake", "query", "surety"]),
     ("async-trait", &["lake", "query"]),
     ("axum", &["detect", "surety"]),
-    ("base64", &["lake", "detect"]),
+    ("base64", &["lake", "ingest", "detect"]),
     ("blake3", &["schemas", "ingest"]),
     ("bytes", &["lake"]),
     ("clap", &["surety"]),
@@ -46,6 +46,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hashbrown", &["detect"]),
     ("hdrhistogram", &["surety"]),
     ("hmac", &["detect", "ingest"]),
+    ("icu_normalizer", &["ingest"]),
     ("indicatif", &["query", "surety"]),
     ("jiff", &["schemas", "detect"]),
     ("memchr", &["ingest"]),
@@ -80,7 +81,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["surety"]),
     ("unicode-width", &["query"]),
     ("url", &["lake", "detect"]),
-    ("zstd", &["detect"]),
+    ("zstd", &["ingest", "detect"]),
 ];
 
 /// Two of one of these in a build do not understand each other's types, or double its size.

@@ -10,12 +10,16 @@ mod cloudevents;
 mod cloudtrail;
 mod draft;
 mod entra;
+mod envelope;
 mod fault;
+mod frame;
 mod gcp;
 mod github;
 mod json;
 mod kubernetes;
+mod mapped;
 mod mcp;
+mod moment;
 mod native;
 mod ocsf;
 mod okta;
@@ -25,10 +29,18 @@ mod teleport;
 mod vault;
 mod verdict;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use schemas::{CredentialEvent, Format, Reject, RejectReason, Timestamp};
 
 pub(crate) use self::fault::Fault;
 use self::json::Json;
+pub use self::mapped::{
+    Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase,
+};
+use crate::rejected::Again;
 use crate::{RawRecord, Redactor};
 
 /// Longest record in bytes that is read. Kafka's own default limit is 1 MiB; an audit event that
@@ -42,12 +54,35 @@ const DEPTH_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Normaliser {
     format: Format,
+    kind: Kind,
     redactor: Redactor,
 }
 
+/// Who reads the records.
+#[derive(Clone, Debug)]
+enum Kind {
+    BuiltIn,
+    Mapped(Arc<Mapping>),
+    /// Each record is a reject, in a format of its own.
+    Again(Arc<Again>),
+}
+
 impl Normaliser {
+    /// A normaliser of a built-in format.
     pub fn new(format: Format, redactor: Redactor) -> Self {
-        Self { format, redactor }
+        assert!(!matches!(format, Format::Mapped(_)), "a mapping is more than its name");
+        Self { format, kind: Kind::BuiltIn, redactor }
+    }
+
+    /// A normaliser of what a mapping describes.
+    pub fn mapped(mapping: Arc<Mapping>, redactor: Redactor) -> Self {
+        Self { format: Format::Mapped(mapping.name()), kind: Kind::Mapped(mapping), redactor }
+    }
+
+    /// A normaliser of the records of [`Rejected`](crate::Rejected), with one for each of their formats.
+    pub fn again(readers: BTreeMap<Format, Self>, redactor: Redactor) -> Self {
+        let again = Again::new(readers);
+        Self { format: Format::Native, kind: Kind::Again(Arc::new(again)), redactor }
     }
 
     /// The event that `record` tells of. `now` is stamped on a reject and on nothing else.
@@ -60,14 +95,91 @@ impl Normaliser {
         record: &RawRecord<'_>,
         now: Timestamp,
     ) -> Result<CredentialEvent, Reject> {
-        let read =
-            readable(record).and_then(|json| read(self.format, json, record, &self.redactor));
-        match read {
-            Ok(mut event) => {
-                self.redactor.event(&mut event, record.payload.unwrap_or_default());
-                Ok(event)
+        if let Kind::Again(again) = &self.kind {
+            return again.read(record, &self.redactor, now);
+        }
+        let payload = record.payload.unwrap_or_default();
+        let opened = match payload.first() {
+            Some(b'{') => Ok(Cow::Borrowed(payload)),
+            Some(_) | None => frame::opened(payload),
+        };
+        let (read, plain) = match opened {
+            Ok(plain) => {
+                let opened = RawRecord { payload: record.payload.map(|_| &*plain), ..*record };
+                (self.read_opened(&opened), plain)
             }
-            Err(fault) => Err(fault.into_reject(record, self.format, &self.redactor, now)),
+            Err(frame::Unopened { fault, shown }) => (Err(fault), shown),
+        };
+        read.map_err(|fault| {
+            let shown = RawRecord { payload: Some(&plain), ..*record };
+            let reject = fault.into_reject(&shown, self.format, &self.redactor, now);
+            Reject { raw_bytes: payload.len() as u64, ..reject }
+        })
+    }
+
+    /// Reads a record that is a text.
+    fn read_opened(&self, record: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
+        let json = readable(record)?;
+        // What was inside of something does not stand in the record as it is, nor what a mapping made.
+        let mut is_made = !matches!(self.kind, Kind::BuiltIn);
+        let mut event = self.read(json, record).or_else(|fault| {
+            is_made = true;
+            self.read_inside(json, record, fault)
+        })?;
+        moment::check(&event, record.record_time)?;
+        if is_made {
+            self.redactor.made_event(&mut event);
+        } else {
+            self.redactor.event(&mut event, record.payload.unwrap_or_default());
+        }
+        Ok(event)
+    }
+
+    /// Reads what is in the envelope `json`; `fault` is why it cannot be read as it is.
+    #[cold]
+    fn read_inside(
+        &self,
+        json: &str,
+        record: &RawRecord<'_>,
+        fault: Fault,
+    ) -> Result<CredentialEvent, Fault> {
+        let may_be_around = [
+            RejectReason::NotJson,
+            RejectReason::BadField,
+            RejectReason::NoAgent,
+            RejectReason::SeveralRecords,
+        ];
+        if !may_be_around.contains(&fault.reason) {
+            return Err(fault);
+        }
+        if let Some(count @ 2..) = frame::values(json) {
+            let found = format!("wanted one record, found {count} after one another");
+            return Err(envelope::several(&found));
+        }
+        let (mut told, mut text) = (fault, Cow::Borrowed(json));
+        for _ in 0..envelope::LAYERS_MAX {
+            let inside = match Json::parse(&text) {
+                Ok(json) => envelope::inside(&json)?,
+                Err(_) => None,
+            };
+            let Some(envelope::Inside { json, is_certain }) = inside else { break };
+            // What stood in a text of an envelope may nest deeper than that.
+            shallow(&json)?;
+            match self.read(&json, record) {
+                Ok(event) => return Ok(event),
+                Err(fault) if is_certain => told = fault,
+                Err(_) => {}
+            }
+            text = Cow::Owned(json);
+        }
+        Err(told)
+    }
+
+    fn read(&self, json: &str, record: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
+        match &self.kind {
+            Kind::BuiltIn => read(self.format, json, record, &self.redactor),
+            Kind::Mapped(mapping) => mapping.read(json, record, &self.redactor),
+            Kind::Again(_) => unreachable!("its readers are others"),
         }
     }
 }
@@ -95,8 +207,31 @@ fn read(
         Format::Mcp => mcp::draft,
         Format::Otel => return otel::read(&object(json)?, record, redactor),
         Format::CloudEvents => return cloudevents::read_envelope(&object(json)?, record, redactor),
+        Format::Mapped(_) => unreachable!("a mapping reads its records itself"),
     };
     draft(&object(json)?)?.finish(format, record, redactor)
+}
+
+/// The field that a format's time stands in.
+fn time_field(format: Format) -> &'static str {
+    match format {
+        Format::Native => "time",
+        Format::CloudTrail => "eventTime",
+        Format::Kubernetes => kubernetes::NEEDS.time,
+        Format::Gcp => gcp::NEEDS.time,
+        Format::Okta => okta::NEEDS.time,
+        Format::Entra => entra::NEEDS.time,
+        Format::GitHub => github::NEEDS.time,
+        Format::Teleport => teleport::NEEDS.time,
+        Format::Anthropic => anthropic::NEEDS.time,
+        Format::OpenAi => openai::NEEDS.time,
+        Format::Vault => vault::NEEDS.time,
+        Format::Ocsf => ocsf::NEEDS.time,
+        Format::Mcp => mcp::NEEDS.time,
+        Format::Otel => otel::NEEDS.time,
+        Format::CloudEvents => cloudevents::NEEDS.time,
+        Format::Mapped(_) => mapped::NEEDS.time,
+    }
 }
 
 fn object(json: &str) -> Result<Json<'_>, Fault> {
@@ -112,10 +247,11 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
     match record.at(name) {
         Some(Json::List(records)) => match &records[..] {
             [one] => Ok(one),
-            _ => Err(Fault::bad_field(format!(
-                "wanted one record in `{name}`, found {}; split the batch before it reaches the topic",
-                records.len()
-            ))),
+            [] => Err(Fault::bad_field(format!("wanted one record in `{name}`, found none"))),
+            _ => {
+                let count = records.len();
+                Err(envelope::several(&format!("wanted one record in `{name}`, found {count}")))
+            }
         },
         Some(_) | None => Ok(record),
     }

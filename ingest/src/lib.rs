@@ -3,8 +3,10 @@
 //! Layout, in the order a newcomer wants it:
 //! - [`Source`] (`source.rs`): where records come from; [`KafkaSource`] (`kafka.rs`) and [`Replay`]
 //!   (`replay.rs`) are the two there are;
+//! - [`Rejected`] (`rejected.rs`): rejects, to be read again;
 //! - [`RawBatch`] (`record.rs`): the records of one micro-batch;
 //! - [`Normaliser`] (`format.rs`): one record to one event, or to a reject;
+//! - [`Mapping`] (`format/mapped.rs`): a format that the configuration describes;
 //! - [`Redactor`] (`redact.rs`): no secret gets further than here;
 //! - [`RegistryReader`] (`registry.rs`): registry changes, from their topic and from files;
 //! - [`Producer`], [`EmbeddedBroker`] (`kafka/`): records into Kafka, and a Kafka for tests and demo.
@@ -14,10 +16,13 @@ mod kafka;
 mod record;
 mod redact;
 mod registry;
+mod rejected;
 mod replay;
 mod source;
 
-pub use format::Normaliser;
+pub use format::{
+    Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase, Normaliser,
+};
 pub use kafka::{
     EmbeddedBroker, KafkaConfig, KafkaSource, ProduceError, Producer, StartAt, commit_group_offset,
     create_topic, delete_topic, record_count,
@@ -25,5 +30,6 @@ pub use kafka::{
 pub use record::{RawBatch, RawRecord};
 pub use redact::Redactor;
 pub use registry::{BadLine, RegistryFileError, RegistryReader, read_registry_file};
+pub use rejected::Rejected;
 pub use replay::{Replay, content_hash, open_plain_or_gzip};
 pub use source::{Poll, Source, SourceError};

@@ -4,20 +4,27 @@
 //! leave this crate before they went through here. The same secret gives the same fingerprint under the same key, so two
 //! uses of one leaked token can still be joined; without the key nothing can be tried against it.
 
+mod hidden;
+mod names;
+mod rotation;
 mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use schemas::{Attributes, CredentialEvent, Fact, RegistryChange, Reject};
+use schemas::{AgentId, Attributes, CredentialEvent, Fact, RegistryChange, Reject};
 use sha2::Sha256;
 
 use self::scan::Scanner;
 
 /// Bytes of a record scanned beyond what a reject keeps, so that a secret across the cut is seen.
 const LOOKAHEAD_BYTES: usize = 4 * 1024;
+
+/// Undoes one way to hide letters.
+type Undo = fn(&[u8]) -> Cow<'_, [u8]>;
 
 /// Replaces secrets. Cloning is cheap.
 #[derive(Clone)]
@@ -27,6 +34,8 @@ struct Inner {
     keyed: Hmac<Sha256>,
     /// Eight hexadecimal digits that tell keys apart and nothing about them.
     key_id: String,
+    /// The key before this one.
+    old: Option<Redactor>,
     scanner: Scanner,
 }
 
@@ -39,10 +48,20 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// A redactor whose fingerprints are made with `key`, of any length.
     pub fn new(key: &[u8]) -> Self {
+        Self::with(key, None)
+    }
+
+    /// The same after a change of keys: each event with a secret keeps the fingerprint that the old key
+    /// gives as an attribute by the name of the new one, so that uses before and after still join.
+    pub fn rotated(key: &[u8], old_key: &[u8]) -> Self {
+        Self::with(key, Some(Self::new(old_key)))
+    }
+
+    fn with(key: &[u8], old: Option<Self>) -> Self {
         let keyed = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
         let of_key = keyed.clone().chain_update(b"surety redaction key id").finalize();
         let key_id = hex(&of_key.into_bytes()[..4]);
-        Self(Arc::new(Inner { keyed, key_id, scanner: Scanner::new() }))
+        Self(Arc::new(Inner { keyed, key_id, old, scanner: Scanner::new() }))
     }
 
     /// `fp:<key id>:<32 hexadecimal digits>`: HMAC-SHA256 of the secret, cut to 128 bits.
@@ -72,6 +91,11 @@ impl Redactor {
         raw
     }
 
+    /// A record as it may be shown to a person: without secrets, and with marks for what is no UTF-8.
+    pub fn shown(&self, payload: &[u8]) -> String {
+        String::from_utf8_lossy(&self.clean(payload)).into_owned()
+    }
+
     /// Replaces every secret in every text of `event`, which was made of `payload`.
     pub(crate) fn event(&self, event: &mut CredentialEvent, payload: &[u8]) {
         // The quick look below sees values and no names: an attribute has a name, and one that holds
@@ -80,12 +104,40 @@ impl Redactor {
             scan::is_secret_name(name) || value.starts_with(['{', '['])
         };
         let is_clean = self.0.scanner.is_clean(payload);
-        if !is_clean || event.attributes.iter().any(may_be_secret) {
-            self.attributes(&mut event.attributes);
+        if !is_clean {
+            self.made_event(event);
+        } else if event.attributes.iter().any(may_be_secret) {
+            self.linked(event, |redactor, event| redactor.attributes(&mut event.attributes));
         }
-        if is_clean {
-            return;
+        if is_clean && !payload.is_ascii() {
+            settle_names(event);
         }
+    }
+
+    /// The same for an event whose texts do not stand in its record as they are.
+    pub(crate) fn made_event(&self, event: &mut CredentialEvent) {
+        self.linked(event, |redactor, event| {
+            redactor.attributes(&mut event.attributes);
+            redactor.texts(event);
+        });
+    }
+
+    /// Replaces under this key, with links to the key before.
+    fn linked(&self, event: &mut CredentialEvent, replace: fn(&Self, &mut CredentialEvent)) {
+        let twin = self.0.old.as_ref().map(|old| {
+            let mut twin = event.clone();
+            replace(old, &mut twin);
+            twin
+        });
+        replace(self, event);
+        if let Some(twin) = twin {
+            rotation::link(event, &twin);
+        }
+    }
+
+    /// Every text but the attributes.
+    fn texts(&self, event: &mut CredentialEvent) {
+        settle_names(event);
         self.ids(event);
         let texts = [
             &mut event.agent_instance,
@@ -177,6 +229,7 @@ impl Redactor {
     }
 
     fn id<T: AsRef<str> + TryFrom<String>>(&self, id: &mut T) {
+        compose(id);
         let Cow::Owned(clean) = self.text(id.as_ref()) else { return };
         let whole = self.fingerprint(id.as_ref().as_bytes());
         let clean = T::try_from(clean).or_else(|_| T::try_from(whole));
@@ -207,14 +260,36 @@ impl Redactor {
         self.text(value)
     }
 
-    /// Without secrets, those that escapes of JSON hide included; as it was if there are none.
+    /// Without secrets, those that escapes of JSON, percent signs, Base64 and hexadecimal digits hide
+    /// included; as it was if there are none.
     fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        if let Cow::Owned(plain) = scan::without_escapes(text)
-            && let Cow::Owned(clean) = self.without_secrets(&plain)
-        {
-            return Cow::Owned(clean);
+        let mut clean = Cow::Borrowed(text);
+        let steps: [Undo; 3] =
+            [hidden::without_escapes, |text| Cow::Borrowed(text), hidden::without_percents];
+        for (undo, is_as_written) in steps.into_iter().zip([false, true, false]) {
+            let undone = undo(&clean);
+            // What hides nothing stays as it is written.
+            let is_changed = matches!(undone, Cow::Owned(_));
+            let found = match self.without_secrets(&undone) {
+                Cow::Owned(found) if is_as_written || is_changed => Some(found),
+                Cow::Owned(_) | Cow::Borrowed(_) => None,
+            };
+            drop(undone);
+            if let Some(found) = found {
+                clean = Cow::Owned(found);
+            }
         }
-        self.without_secrets(text)
+        match self.without_runs(&clean) {
+            Some(found) => Cow::Owned(found),
+            None => clean,
+        }
+    }
+
+    /// Without the runs of Base64 or hexadecimal digits that hide a secret; `None` if there are none.
+    fn without_runs(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut runs = hidden::runs(bytes).filter(|run| self.0.scanner.hides(&bytes[run.clone()]));
+        let first = runs.next()?;
+        Some(self.replaced(bytes, std::iter::once(first).chain(runs)))
     }
 
     fn without_secrets<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
@@ -222,6 +297,11 @@ impl Redactor {
         if secrets.peek().is_none() {
             return Cow::Borrowed(bytes);
         }
+        Cow::Owned(self.replaced(bytes, secrets))
+    }
+
+    /// `bytes` with a fingerprint for each of `secrets`, which come in order.
+    fn replaced(&self, bytes: &[u8], secrets: impl Iterator<Item = Range<usize>>) -> Vec<u8> {
         let (mut clean, mut copied) = (Vec::with_capacity(bytes.len()), 0);
         for secret in secrets {
             clean.extend_from_slice(&bytes[copied..secret.start]);
@@ -229,7 +309,34 @@ impl Redactor {
             copied = secret.end;
         }
         clean.extend_from_slice(&bytes[copied..]);
-        Cow::Owned(clean)
+        clean
+    }
+}
+
+/// Composes the names of an event, and labels it if one of them looks like another.
+fn settle_names(event: &mut CredentialEvent) {
+    compose(&mut event.agent_id);
+    compose(&mut event.credential_id);
+    event.agent_class.iter_mut().for_each(compose);
+    event.session_id.iter_mut().for_each(compose);
+    event.grant_id.iter_mut().for_each(compose);
+    event.counterparty_id.iter_mut().for_each(compose);
+    event.delegation.iter_mut().for_each(compose);
+    let class = event.agent_class.as_ref().map(AsRef::as_ref);
+    let counterparty = event.counterparty_id.as_ref().map(AsRef::as_ref);
+    let names = [Some(event.agent_id.as_str()), class, counterparty].into_iter().flatten();
+    let mut names = names.chain(event.delegation.iter().map(AgentId::as_str));
+    let is_marked = event.labels.iter().any(|label| label == names::LABEL);
+    if !is_marked && names.any(names::is_confusable) {
+        event.labels.push(names::LABEL.to_owned());
+    }
+}
+
+fn compose<T: AsRef<str> + TryFrom<String>>(id: &mut T) {
+    if let Cow::Owned(composed) = names::composed(id.as_ref())
+        && let Ok(composed) = T::try_from(composed)
+    {
+        *id = composed;
     }
 }
 

@@ -95,6 +95,10 @@ pub enum SourceError {
     )]
     Recreated { topic: Topic, partition: KafkaPartition, wanted: Offset, end: Offset },
 
+    /// Another process has carried out other plans of the same topic: make a new one.
+    #[error("another process has read records of {topic} meanwhile: start again")]
+    Outrun { topic: Topic },
+
     /// A file cannot be read further. What came before was handed over.
     #[error("cannot read {} after record {records}", path.display())]
     Io {

@@ -55,6 +55,15 @@ impl Lake {
         Self(Arc::new(Shared { url: location.url().clone(), root, readers }))
     }
 
+    /// The root of the storage.
+    pub(crate) fn root(&self) -> &dyn ObjectStore {
+        self.0.root.as_ref()
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.0.url
+    }
+
     fn log(&self, table: Table) -> TableLog {
         TableLog::new(table, &self.0.root, &self.0.url)
     }

@@ -26,6 +26,7 @@ mod location;
 mod log;
 mod provider;
 mod records;
+mod replay;
 mod rows;
 mod scan;
 mod schema;
@@ -39,6 +40,7 @@ pub use lake::Lake;
 pub use location::{InvalidLocation, Location, StoreOptions};
 pub use log::Version;
 pub use provider::empty_provider;
+pub use replay::{OpenRejects, PlannedReject, ReplayPlan};
 pub use rows::{
     Delivery, DeliveryRows, Edge, EventRows, FindingRows, RegistryRows, RejectRows, RowError,
     SealRow, decode_deliveries, decode_edges, decode_events, decode_findings, decode_registry,

@@ -209,7 +209,7 @@ impl Lake {
     }
 
     /// As [`read`](Self::read), as values of ours.
-    async fn read_as<T>(
+    pub(crate) async fn read_as<T>(
         &self,
         table: Table,
         wanted: Expr,

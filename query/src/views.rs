@@ -61,6 +61,11 @@ pub(crate) const VIEWS: &[View] = &[
         doc: "One event with who answered for it, by name.",
         sql: include_str!("views/events_traced.sql"),
     },
+    View {
+        name: "open_rejects",
+        doc: "One record that could not become an event, and was not made one by reading it again.",
+        sql: include_str!("views/open_rejects.sql"),
+    },
 ];
 
 /// The table `counterparty_edges` as SQL sees it: one row for each pair. The lake keeps what each

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::trace::Stamp;
 use crate::{
-    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, GrantId,
+    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, Format, GrantId,
     Position, Registry, SessionId, SponsorId, Timestamp, TraceStatus,
 };
 
@@ -85,32 +85,6 @@ spelled! {
         Denied = "denied",
         /// Failed for another reason.
         Error = "error",
-    }
-}
-
-spelled! {
-    /// The format a record was read from.
-    Format {
-        Native = "native",
-        CloudTrail = "cloudtrail",
-        Kubernetes = "kubernetes",
-        Gcp = "gcp",
-        Okta = "okta",
-        /// Microsoft Entra sign-ins and audit events.
-        Entra = "entra",
-        GitHub = "github",
-        /// HashiCorp Vault.
-        Vault = "vault",
-        Teleport = "teleport",
-        Anthropic = "anthropic",
-        OpenAi = "openai",
-        Ocsf = "ocsf",
-        /// OpenTelemetry spans of generative AI.
-        Otel = "otel",
-        /// Gateways of the Model Context Protocol.
-        Mcp = "mcp",
-        /// CloudEvents around any of these.
-        CloudEvents = "cloudevents",
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod event;
 mod finding;
+mod format;
 mod id;
 pub mod json_schema;
 mod money;
@@ -26,8 +27,9 @@ mod table;
 mod time;
 mod trace;
 
-pub use event::{Attributes, CredentialEvent, CredentialKind, Format, Outcome, StampedEvent};
+pub use event::{Attributes, CredentialEvent, CredentialKind, Outcome, StampedEvent};
 pub use finding::{DetectorKind, FeatureShare, Finding, Maturity, MaturityLevel, Severity};
+pub use format::{Format, InvalidMappingName, MappingName};
 pub use id::{
     AgentClass, AgentId, ChangeId, CounterpartyId, CredentialId, EventId, FindingId, GrantId,
     InvalidId, SessionId, SponsorId,

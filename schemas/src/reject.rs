@@ -16,12 +16,50 @@ spelled! {
         /// Nested deeper than 64 levels.
         TooDeep = "too_deep",
         NotJson = "not_json",
+        /// Compressed or encoded in a way that is not read, such as Avro.
+        UnsupportedEncoding = "unsupported_encoding",
+        /// Several records in one: each must stand alone, to be found by its offset.
+        SeveralRecords = "several_records",
         /// JSON, but a field is missing, of the wrong type or out of range.
         BadField = "bad_field",
         /// A field stands twice: two readers could disagree on which one counts.
         DuplicateField = "duplicate_field",
         /// No field tells which agent acted.
         NoAgent = "no_agent",
+    }
+}
+
+impl RejectReason {
+    /// What a person can do about it, in one sentence.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Empty => {
+                "nothing is lost: a tombstone tells of no use; produce none to this topic"
+            }
+            Self::TooLarge => {
+                "records of more than 256 KiB are not read: leave out bodies and documents"
+            }
+            Self::NotUtf8 => {
+                "the producer must write UTF-8; another encoding or a binary format does not belong here"
+            }
+            Self::TooDeep => "more than 64 levels are not read: leave out what nests so deep",
+            Self::NotJson => "check the producer: the record is cut, or not JSON at all",
+            Self::UnsupportedEncoding => {
+                "have the producer write JSON, plain, gzip or zstd, or JSON with a schema id in front"
+            }
+            Self::SeveralRecords => {
+                "split the batch before it reaches the topic: one record, one event"
+            }
+            Self::BadField => {
+                "compare the record with the topic's format: `surety normalize` shows both; a wrong format is corrected in `topics`"
+            }
+            Self::DuplicateField => {
+                "the producer writes a name twice in one object: which one counts cannot be told"
+            }
+            Self::NoAgent => {
+                "the record names nobody: check that it is an audit record of the topic's format, or map the field that does"
+            }
+        }
     }
 }
 
@@ -45,4 +83,16 @@ pub struct Reject {
 
 impl Reject {
     pub const RAW_BYTES_MAX: usize = 16 * 1024;
+
+    /// The topic under which rejects stand that are read again. None of Kafka's may have this name.
+    pub const REPLAY_TOPIC: &str = "rejects.replay";
+
+    /// The attribute of an event of [`REPLAY_TOPIC`](Self::REPLAY_TOPIC) that names the reject's own
+    /// place, as [`Position`] is printed.
+    pub const REPLAY_OF: &str = "replay_of";
+
+    /// Whether not all of the record is here.
+    pub fn is_cut(&self) -> bool {
+        Self::RAW_BYTES_MAX <= self.raw.len() || Self::RAW_BYTES_MAX as u64 <= self.raw_bytes
+    }
 }

@@ -17,6 +17,8 @@ pub struct Timestamp(i64);
 pub enum InvalidTimestamp {
     #[error("wanted an RFC 3339 time such as 2026-03-01T09:30:00Z")]
     NotRfc3339,
+    #[error("wanted a time in the given format")]
+    NotInFormat,
     #[error("wanted a time in the years 1970 to 2199")]
     OutOfRange,
 }
@@ -51,6 +53,26 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let parsed: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp::NotRfc3339)?;
         Self::from_micros(parsed.as_microsecond())
+    }
+
+    /// Reads a text in a format of `strftime`, such as `%d/%b/%Y:%H:%M:%S %z`. Without an offset it is
+    /// UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTimestamp`] if the text is not in the format, or the time lies out of range.
+    pub fn parse_in(format: &str, text: &str) -> Result<Self, InvalidTimestamp> {
+        use jiff::tz::TimeZone;
+        let parsed =
+            jiff::fmt::strtime::parse(format, text).map_err(|_| InvalidTimestamp::NotInFormat)?;
+        let time = match parsed.to_timestamp() {
+            Ok(time) => time,
+            Err(_) => parsed
+                .to_datetime()
+                .and_then(|local| TimeZone::UTC.to_timestamp(local))
+                .map_err(|_| InvalidTimestamp::NotInFormat)?,
+        };
+        Self::from_micros(time.as_microsecond())
     }
 
     pub const fn as_micros(self) -> i64 {
@@ -204,6 +226,22 @@ mod tests {
         let with_offset = Timestamp::parse("2026-03-01T01:30:00+02:00").unwrap();
         assert_eq!(with_offset.to_string(), "2026-02-28T23:30:00.000000Z");
         assert_eq!(with_offset.month().to_string(), "2026-02");
+    }
+
+    #[test]
+    fn a_time_is_read_in_a_format_of_its_own() {
+        let wanted = Timestamp::parse("2026-03-01T09:30:00Z");
+        for (format, text) in [
+            ("%d/%b/%Y:%H:%M:%S %z", "01/Mar/2026:10:30:00 +0100"),
+            ("%Y%m%d %H%M%S", "20260301 093000"),
+            ("%s", "1772357400"),
+        ] {
+            assert_eq!(Timestamp::parse_in(format, text), wanted, "{format}");
+        }
+        for (format, text) in [("%d/%b/%Y", "1 March"), ("%Q", "1"), ("%H:%M", "10:30"), ("", "")] {
+            let read = Timestamp::parse_in(format, text);
+            assert_eq!(read, Err(InvalidTimestamp::NotInFormat), "{format}");
+        }
     }
 
     #[test]

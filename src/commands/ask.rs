@@ -61,7 +61,7 @@ pub(super) async fn sql(args: Sql, config: &Config) -> Result<Exit, Failure> {
 }
 
 /// Whether stdout can hold the answers of so many statements in this format.
-fn check_format(format: Format, statements: usize) -> Result<(), Failure> {
+pub(super) fn check_format(format: Format, statements: usize) -> Result<(), Failure> {
     if format.is_text() {
         return Ok(());
     }
@@ -141,13 +141,17 @@ pub(crate) fn inventory(within: Option<Duration>) -> String {
     format!("SELECT * FROM agents {condition} ORDER BY last_seen DESC, agent_id")
 }
 
-async fn engine(argument: &LakeArg, config: &Config) -> Result<Engine, Failure> {
+pub(super) async fn engine(argument: &LakeArg, config: &Config) -> Result<Engine, Failure> {
     let locations = Locations::of(argument, config)?;
     Engine::open(&wiring::open_lake(&locations)?, Limits::ONE_PERSON).await.map_err(of_query)
 }
 
 /// Runs a statement and writes its rows to stdout.
-async fn answer(engine: &Engine, statement: &str, format: Format) -> Result<Exit, Failure> {
+pub(super) async fn answer(
+    engine: &Engine,
+    statement: &str,
+    format: Format,
+) -> Result<Exit, Failure> {
     let mut stdout = std::io::stdout();
     let shown = screen(format).show(engine, statement, &mut stdout).await.map_err(of_show)?;
     stdout.flush().map_err(Failure::of_stdout)?;
@@ -184,7 +188,7 @@ fn history_file() -> Option<PathBuf> {
     std::env::home_dir().map(|home| home.join(".surety_history"))
 }
 
-const fn format_of(format: OutputFormat) -> Format {
+pub(super) const fn format_of(format: OutputFormat) -> Format {
     match format {
         OutputFormat::Table => Format::Table,
         OutputFormat::Json => Format::Json,

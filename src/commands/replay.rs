@@ -12,15 +12,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use detect::webhook::Counts;
-use ingest::{Normaliser, Replay as ReplaySource};
-use schemas::Topic;
+use ingest::Replay as ReplaySource;
+use schemas::{Format, Topic};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::progress_bar;
 use super::wiring::{self, Locations};
-use super::{progress_bar, typed};
-use crate::cli::{RecordFormat, Replay, ReportFormat};
+use crate::cli::{Replay, ReportFormat};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::http::Health;
@@ -44,11 +44,11 @@ pub(super) async fn run(
     shutdown: CancellationToken,
 ) -> Result<Exit, Failure> {
     let locations = Locations::of(&args.lake, config)?;
-    let topic = topic_of(&args.file, args.format)?;
+    let topic = topic_of(&args.file, args.format.format)?;
     let source = ReplaySource::open(&args.file, topic.clone()).map_err(of_source)?;
     locations.make_state_folder()?;
     let redactor = wiring::redactor(config, &locations.state)?;
-    let normaliser = Normaliser::new(args.format.into(), redactor);
+    let normaliser = wiring::normaliser(config, args.format.format, &redactor)?;
     let mut delivery = Delivery::start(&args, config, &locations)?;
     let parts = Parts {
         source,
@@ -80,9 +80,8 @@ pub(super) async fn run(
 }
 
 /// `replay.<format>.<first 16 digits of the content's hash>`.
-fn topic_of(path: &Path, format: RecordFormat) -> Result<Topic, Failure> {
+fn topic_of(path: &Path, format: Format) -> Result<Topic, Failure> {
     let hash = ingest::content_hash(path).map_err(of_source)?;
-    let format = typed(&format);
     Ok(Topic::new(&format!("replay.{format}.{}", &hash[..16])))
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn run(
     }
     let parts = Parts {
         source,
-        readers: wiring::readers(config, &redactor),
+        readers: wiring::readers(config, &redactor)?,
         lake,
         detect: config.detect.clone(),
         checkpoints: Checkpoints::new(&locations.state)?,

@@ -15,6 +15,7 @@ use detect::webhook::{
 use ingest::{Normaliser, Redactor, RegistryReader, SourceError};
 use lake::seal::{SealKey, Witness};
 use lake::{Lake, Location, StoreOptions};
+use schemas::Format;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
 
@@ -28,6 +29,8 @@ use crate::witness::{Place, Published};
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
+/// Name of the fingerprints' key in the state's folder.
+const REDACTION_KEY: &str = "redaction.key";
 /// Name of the seals' key in the state's folder.
 pub(crate) const SEAL_KEY: &str = "seal.key";
 
@@ -99,7 +102,16 @@ pub(crate) fn open_lake(locations: &Locations) -> Result<Lake, Failure> {
 
 /// The redactor with the configured key, or with one that is made at the first start.
 pub(crate) fn redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
-    read_key(&made_key(config.redaction.key_file.get_ref(), state, "redaction.key")?)
+    let path = made_key(config.redaction.key_file.get_ref(), state, REDACTION_KEY)?;
+    redactor_of(config, &path)
+}
+
+fn redactor_of(config: &Config, path: &Path) -> Result<Redactor, Failure> {
+    let (key, old) = (read_key(path)?, config.redaction.old_key_file.get_ref());
+    if old.as_os_str().is_empty() {
+        return Ok(Redactor::new(&key));
+    }
+    Ok(Redactor::rotated(&key, &read_key(old)?))
 }
 
 /// Where a key is: at the configured path, else under this name in the state's folder.
@@ -119,7 +131,7 @@ fn made_key(configured: &Path, state: &Path, name: &str) -> Result<PathBuf, Fail
     Ok(path)
 }
 
-fn read_key(path: &Path) -> Result<Redactor, Failure> {
+fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
     let key = std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Config, error)
             .while_doing(format!("read the redaction key {}", path.display()))
@@ -132,7 +144,7 @@ fn read_key(path: &Path) -> Result<Redactor, Failure> {
         );
         return Err(Failure::told(Exit::Config, text));
     }
-    Ok(Redactor::new(&key))
+    Ok(key)
 }
 
 /// The key of the seals: the configured one, or one that is made at the first start.
@@ -238,19 +250,54 @@ fn make_key(path: &Path) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// The redactor as it would be, for a command that writes nothing: where no key was made yet, its
+/// fingerprints are those of a key that is then forgotten.
+pub(crate) fn passing_redactor(config: &Config, state: &Path) -> Result<Redactor, Failure> {
+    let configured = config.redaction.key_file.get_ref();
+    let path = key_path(configured, state, REDACTION_KEY);
+    if configured.as_os_str().is_empty() && !path.exists() {
+        return Ok(Redactor::new(&random()?));
+    }
+    redactor_of(config, &path)
+}
+
+/// What reads records of this format: a built-in one, or a mapping of the configuration.
+///
+/// # Errors
+///
+/// [`Exit::Usage`] if the configuration has no such format.
+pub(crate) fn normaliser(
+    config: &Config,
+    format: Format,
+    redactor: &Redactor,
+) -> Result<Normaliser, Failure> {
+    let Format::Mapped(name) = format else {
+        return Ok(Normaliser::new(format, redactor.clone()));
+    };
+    match config.mappings.get(&name) {
+        Some(mapping) => Ok(Normaliser::mapped(Arc::clone(mapping), redactor.clone())),
+        None => Err(Failure::told(Exit::Usage, config::unknown_format(&config.mappings))
+            .while_doing(format!("find the format `{name}`"))),
+    }
+}
+
 /// A normaliser for each configured topic, and the reader of the registry's topic.
-pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Readers {
+///
+/// # Errors
+///
+/// As [`normaliser`]; a configuration that was read has every format that it names.
+pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Result<Readers, Failure> {
     let mut uses = BTreeMap::new();
     for topic in &config.kafka.topics {
         let name = topic.name.get_ref().clone();
-        uses.insert(name, Normaliser::new(topic.format, redactor.clone()));
+        uses.insert(name, normaliser(config, *topic.format.get_ref(), redactor)?);
     }
     let registry = config
         .kafka
         .registry_topic
         .as_ref()
         .map(|topic| (topic.get_ref().clone(), RegistryReader::new(redactor.clone())));
-    Readers { uses, registry }
+    Ok(Readers { uses, registry })
 }
 
 /// The outbox's routes and the task that empties it; nothing where no webhook is configured. The
@@ -415,10 +462,11 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
             return Err(wrong(Failure::told(Exit::Config, text)));
         }
     }
-    let key = &config.redaction.key_file;
-    if !key.get_ref().as_os_str().is_empty() {
-        let place = || config.origin.place(&key.span());
-        read_key(key.get_ref()).map_err(|failure| failure.while_doing(place()))?;
+    for key in [&config.redaction.key_file, &config.redaction.old_key_file] {
+        if !key.get_ref().as_os_str().is_empty() {
+            let place = || config.origin.place(&key.span());
+            read_key(key.get_ref()).map_err(|failure| failure.while_doing(place()))?;
+        }
     }
     let key = &config.seal.key_file;
     if !key.get_ref().as_os_str().is_empty() {

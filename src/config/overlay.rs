@@ -86,8 +86,12 @@ pub(super) fn variable<'a>(
             .map_err(|_| format!("wanted a value of type {} as in the file", other.type_str()))?
             .into_inner(),
         // A list of tables that is empty by default, or no setting of ours, which is told later.
-        None if path == ["webhooks"] => {
-            let wanted = "wanted a list as in the file: [{ name = \"...\", url = \"...\" }]";
+        None if path == ["webhooks"] || path == ["formats"] => {
+            let wanted = if path == ["webhooks"] {
+                "wanted a list as in the file: [{ name = \"...\", url = \"...\" }]"
+            } else {
+                "wanted a list as in the file: [{ name = \"...\", fields = { ... } }]"
+            };
             DeValue::parse(value).map_err(|_| wanted.to_owned())?.into_inner()
         }
         None => DeValue::parse(value)

@@ -47,6 +47,22 @@ impl Origin {
         format!("{}:{}", self.path, line_and_column(&self.text, span.start))
     }
 
+    /// The place of a byte inside a text that stands at `span`, as exactly as the text is written.
+    pub(super) fn place_within(&self, span: &Range<usize>, at: usize) -> String {
+        let written = self.text.get(span.clone()).unwrap_or_default();
+        let quote = ["'''", "\"\"\"", "'", "\""].into_iter().find(|one| written.starts_with(one));
+        match quote {
+            Some(quote) if quote.starts_with('\'') || !written.contains('\\') => {
+                let opening = quote.len();
+                let is_line_end = opening == 3 && written[opening..].starts_with('\n');
+                let start = span.start + opening + usize::from(is_line_end) + at;
+                self.place(&(start..start))
+            }
+            // Escapes move what follows them.
+            Some(_) | None => format!("{}: at byte {at} of the text", self.place(span)),
+        }
+    }
+
     /// A parser's message with its place and without the values it found.
     pub(super) fn explain(&self, error: &toml::de::Error) -> String {
         let span = error.span();

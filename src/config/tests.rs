@@ -51,6 +51,10 @@ fn a_mistake_is_named_with_line_and_column() {
         ("\n[query]\nlisten = \"0.0.0.0:1\"\n", "surety.toml:2:1: wanted a token-file"),
         ("[kafka]\nregistry-topic = \"a b\"\n", "surety.toml:2:18: wanted a topic"),
         (
+            "[kafka]\nregistry-topic = \"rejects.replay\"\n",
+            "surety.toml:2:18: wanted another topic",
+        ),
+        (
             "[kafka]\nregistry-topic = \"credential-uses\"\n",
             "surety.toml:2:18: wanted each topic once",
         ),
@@ -189,5 +193,58 @@ fn no_message_repeats_what_was_found() {
     ] {
         let message = with_variable(name, &value.replace("CANARY", CANARY)).unwrap_err();
         assert!(!message.contains("canary"), "{message}");
+    }
+}
+
+const ACME: &str = r#"
+[kafka]
+topics = [{ name = "gateway", format = "acme" }]
+
+[[formats]]
+name = "acme"
+when = '.kind == "call"'
+delegation = ['.user']
+attributes = { url = ".url" }
+[formats.fields]
+agent_id = 'lower(.agent)'
+action = 'prefix("call:", .tool)'
+outcome = 'map(.ok, true => "success", _ => "error")'
+"#;
+
+#[test]
+fn a_format_of_ones_own_is_read_with_the_configuration() {
+    let config = parse(ACME).unwrap();
+
+    let name = schemas::MappingName::new("acme").unwrap();
+    assert_eq!(config.mappings.keys().collect::<Vec<_>>(), [&name]);
+    assert_eq!(*config.kafka.topics[0].format.get_ref(), schemas::Format::Mapped(name));
+}
+
+#[test]
+fn a_mistake_in_an_expression_is_named_with_its_own_line_and_column() {
+    for (from, to, wanted) in [
+        ("lower(.agent)", "lowr(.agent)", "surety.toml:11:13: wanted a function (lower, "),
+        ("lower(.agent)", "lower(.agent", "surety.toml:11:25: wanted a , or a closing )"),
+        ("'lower(.agent)'", "\"lower(.a..b)\"", "surety.toml:11:22: wanted the name of a field"),
+        (
+            "'lower(.agent)'",
+            "\"lower(.a, \\\"\\\")\"",
+            "surety.toml:11:12: at byte 0 of the text: wanted 1",
+        ),
+        ("['.user']", "['.user', '.']", ""),
+        ("['.user']", "['.user', '!']", "surety.toml:8:25: wanted a path"),
+        ("\".url\"", "\"url\"", "surety.toml:9:23: wanted a function"),
+        ("agent_id =", "agent =", "surety.toml:11:1: unknown"),
+        ("outcome =", "resource =", "surety.toml:5:1: format `acme`: wanted `agent_id`"),
+        ("_ => \"error\"", "_ => \"bad\"", "surety.toml:13:11: format `acme`: wanted success"),
+        ("name = \"acme\"", "name = \"Acme\"", "surety.toml:6:8: wanted a name of 1 to 31"),
+        ("name = \"acme\"", "name = \"gcp\"", "surety.toml:6:8: wanted a name that no built-in"),
+        ("name = \"acme\"", "name = \"other\"", "surety.toml:3:40: wanted one of native, "),
+        ("when =", "where =", "surety.toml:7:1: unknown field `where`"),
+    ] {
+        assert!(ACME.contains(from), "{from}");
+        let parsed = parse(&ACME.replacen(from, to, 1)).err().unwrap_or_default();
+        assert!(parsed.starts_with(wanted), "{to}: {parsed}");
+        assert_eq!(parsed.is_empty(), wanted.is_empty(), "{to}: {parsed}");
     }
 }

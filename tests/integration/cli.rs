@@ -12,8 +12,20 @@ fn help_names_every_command_and_shows_examples() {
     let help = text(&surety(folder.path(), &["--help"]).stdout);
 
     for command in [
-        "demo", "run", "replay", "sql", "trace", "agents", "posture", "report", "registry",
-        "simulate", "bench", "config",
+        "demo",
+        "run",
+        "replay",
+        "normalize",
+        "rejects",
+        "sql",
+        "trace",
+        "agents",
+        "posture",
+        "report",
+        "registry",
+        "simulate",
+        "bench",
+        "config",
     ] {
         assert!(help.contains(&format!("\n  {command}")), "{command}: {help}");
         let own = surety(folder.path(), &[command, "--help"]);

@@ -19,6 +19,7 @@ mod exactly_once;
 mod faults;
 mod foreign;
 mod kafka;
+mod normalize;
 mod object_store;
 mod process;
 mod receiver;

@@ -10,7 +10,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
 
-const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
+pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
 
 const KNOWN: &[&str] = &["id", "created_at", "type", "actor"];
 /// Ids that say where something happened and not to what.

@@ -14,7 +14,7 @@ use super::json::Json;
 use super::{Fault, read, shallow, verdict};
 use crate::{RawRecord, Redactor};
 
-const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
+pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
 
 const MESH: &str = "ai.agentmesh.";
 const MESH_ARGUMENTS: &[&str] = &["arguments", "tool_args", "parameters", "args"];

@@ -21,8 +21,10 @@ use crate::{RawRecord, Redactor};
 /// Longest text of a resource, a reason or a program's name, as long as an ARN may be.
 const TEXT_BYTES_MAX: usize = 2_048;
 const ACTION_BYTES_MAX: usize = 256;
+const LABEL_BYTES_MAX: usize = 256;
 /// As many as a native event may claim.
 const DELEGATION_ENTRIES_MAX: usize = 32;
+const LABELS_MAX: usize = 32;
 
 /// A text of the record, or one made of such.
 pub(super) type Word<'a> = Cow<'a, str>;
@@ -63,6 +65,7 @@ pub(super) struct Draft<'a> {
     pub(super) user_agent: Option<Word<'a>>,
     /// Nearest first. The agent itself and who is named already are left out.
     pub(super) delegation: Vec<Word<'a>>,
+    pub(super) labels: Vec<Word<'a>>,
     attributes: Vec<(Word<'a>, Word<'a>)>,
 }
 
@@ -100,6 +103,7 @@ impl<'a> Draft<'a> {
             source: None,
             user_agent: None,
             delegation: Vec::new(),
+            labels: Vec::new(),
             attributes: Vec::new(),
         })
     }
@@ -187,6 +191,8 @@ impl<'a> Draft<'a> {
             self.keep("source", source);
         }
         let delegation = self.chain(&agent_id);
+        let labels = self.labels.iter().take(LABELS_MAX);
+        let labels = labels.map(|label| cut(label, LABEL_BYTES_MAX, redactor)).collect();
         let event_id = self.event_id.take();
         let event_id: Option<EventId> = self.fitting("event_id", event_id);
         let agent_class = self.class.take();
@@ -219,7 +225,7 @@ impl<'a> Draft<'a> {
             source_ip,
             user_agent: text(self.user_agent.take()),
             delegation,
-            labels: Vec::new(),
+            labels,
             attributes: self.attributes(redactor),
             format,
         })

@@ -13,7 +13,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, single, verdict};
 
-const NEEDS: Needs = Needs {
+pub(super) const NEEDS: Needs = Needs {
     agent: "properties.{servicePrincipalId,userPrincipalName,initiatedBy}",
     action: "operationName",
     time: "time",

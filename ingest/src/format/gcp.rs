@@ -11,7 +11,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs {
+pub(super) const NEEDS: Needs = Needs {
     agent: "protoPayload.authenticationInfo",
     action: "protoPayload.methodName",
     time: "timestamp",

@@ -1,4 +1,4 @@
-//! GitHub audit log events, of an organisation or an enterprise.
+//! GitHub audit log events, of an organisation or an enterprise; and webhooks, whose actor is the sender.
 //!
 //! Invariant: `user` is the sponsor an agent claims only where the record says that an agent acted;
 //! elsewhere it is whom the action was done to.
@@ -13,7 +13,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
+pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
 const TIMES: &[&str] = &["@timestamp", "at_sign_timestamp", "created_at"];
 
 /// Fields that have a place of their own in the event.
@@ -30,6 +30,30 @@ const KNOWN: &[&str] = &[
     "hashed_token",
     "token_id",
     "repo",
+    // Of webhooks: whole objects, of which the names are kept elsewhere.
+    "sender",
+    "repository",
+    "organization",
+    "enterprise",
+    "installation",
+];
+
+/// What a webhook is about: the field that holds it. The kind itself stands in a header only.
+const SUBJECTS: &[&str] = &[
+    "pull_request",
+    "issue",
+    "workflow_run",
+    "workflow_job",
+    "check_run",
+    "deployment",
+    "release",
+    "alert",
+    "personal_access_token_request",
+    "member",
+    "membership",
+    "team",
+    "hook",
+    "key",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -39,13 +63,13 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("user_agent").map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
-    if let Some(actor) = record.text("actor") {
+    let actor = record.first(&["actor", "sender.login"]);
+    if let Some(actor) = actor {
         draft.agent = Some(actor.into());
         draft.class = Some(class(record, actor, is_agent).into());
         draft.credential = credential(record, actor);
     }
-    let user =
-        record.first(&["user", "user_login"]).filter(|user| record.text("actor") != Some(user));
+    let user = record.first(&["user", "user_login"]).filter(|user| actor != Some(user));
     let hook = record.first(&["config.url", "config_url"]).and_then(host);
     draft.counterparty = match (hook, user) {
         (Some(host), _) => Some(("host".into(), host.into())),
@@ -57,13 +81,16 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if is_agent {
         draft.delegation.extend(user.map(Into::into));
     }
+    let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
     let action = record.text("action");
-    draft.action = action.map(Into::into);
+    draft.action = if is_webhook { webhook_action(record) } else { action.map(Into::into) };
     let places = [
         ("repo", "repository"),
         ("repository", "repository"),
+        ("repository.full_name", "repository"),
         ("route", "api_route"),
         ("org", "organization"),
+        ("organization.login", "organization"),
         ("business", "enterprise"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
@@ -72,8 +99,21 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
+/// `pull_request.opened`; a push has no action and says where it went.
+fn webhook_action<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
+    let subject = SUBJECTS.iter().find(|name| record.at(name).is_some());
+    match (subject, record.text("action")) {
+        (Some(subject), Some(action)) => Some(format!("{subject}.{action}").into()),
+        (None, Some(action)) => Some(action.into()),
+        (_, None) if record.at("pusher").is_some() => Some("push".into()),
+        (_, None) => None,
+    }
+}
+
 fn class(record: &Json<'_>, actor: &str, is_agent: bool) -> &'static str {
-    let is_bot = record.is_true("actor_is_bot") || actor.ends_with("[bot]");
+    let is_bot = record.is_true("actor_is_bot")
+        || actor.ends_with("[bot]")
+        || record.text("sender.type") == Some("Bot");
     match (is_agent, is_bot) {
         (true, _) => "github:agent",
         (false, true) => "github:bot",

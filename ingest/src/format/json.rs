@@ -45,6 +45,30 @@ impl<'a> Json<'a> {
             .find_map(|(dot, _)| field(fields, &path[..dot])?.at(&path[dot + 1..]))
     }
 
+    /// The field of this one name; of a list, that of its first element.
+    pub(super) fn field(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => field(fields, name),
+            Self::List(elements) => elements.first()?.field(name),
+            Self::Null | Self::Literal(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The same tree with its own texts.
+    pub(super) fn owned(self) -> Json<'static> {
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Json::Null,
+            Self::Literal(text) => Json::Literal(text),
+            Self::Text(text) => Json::Text(own(text)),
+            Self::List(elements) => Json::List(elements.into_iter().map(Self::owned).collect()),
+            Self::Object(fields) => {
+                let fields = fields.into_iter();
+                Json::Object(fields.map(|(name, value)| (own(name), value.owned())).collect())
+            }
+        }
+    }
+
     /// The text that `path` leads to: of a list its first, of a number or boolean as it is written.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.at(path)?.as_text()

@@ -13,7 +13,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, single, verdict};
 
-const NEEDS: Needs =
+pub(super) const NEEDS: Needs =
     Needs { agent: "user.username", action: "verb", time: "requestReceivedTimestamp" };
 const TIMES: &[&str] = &["requestReceivedTimestamp", "stageTimestamp"];
 

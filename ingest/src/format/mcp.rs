@@ -12,7 +12,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs {
+pub(super) const NEEDS: Needs = Needs {
     agent: "src.identity, jwt.sub, actor.id or UserID",
     action: "mcp.method.name",
     time: "time",

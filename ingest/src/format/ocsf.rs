@@ -12,7 +12,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
 
-const NEEDS: Needs =
+pub(super) const NEEDS: Needs =
     Needs { agent: "ai_agent.uid or actor.user.uid", action: "api.operation", time: "time" };
 const TIMES: &[&str] = &["time", "time_dt", "metadata.original_time"];
 

@@ -10,7 +10,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
 
-const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
+pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["published"])?;

@@ -10,7 +10,7 @@ use super::draft::{Draft, Needs};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "effective_at" };
+pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "effective_at" };
 
 const KEY_AGENTS: &[&str] = &[
     "actor.api_key.service_account.id",

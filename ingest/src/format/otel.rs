@@ -16,7 +16,7 @@ use super::json::Json;
 use super::{Fault, verdict};
 use crate::{RawRecord, Redactor};
 
-const NEEDS: Needs =
+pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
 const TIMES: &[&str] = &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time"];
 

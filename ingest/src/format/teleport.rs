@@ -13,7 +13,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs { agent: "user", action: "event", time: "time" };
+pub(super) const NEEDS: Needs = Needs { agent: "user", action: "event", time: "time" };
 
 /// Fields that have a place of their own, or that hold what must not be kept.
 const KNOWN: &[&str] = &[

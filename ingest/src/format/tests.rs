@@ -10,7 +10,9 @@ use schemas::{KafkaPartition, Offset, Offsets, Outcome, Topic};
 
 use super::*;
 
+mod moments;
 mod vendors;
+mod wrapped;
 
 use crate::{Poll, Replay, Source as _};
 

@@ -12,7 +12,7 @@ use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
 
-const NEEDS: Needs = Needs { agent: "auth", action: "request.operation", time: "time" };
+pub(super) const NEEDS: Needs = Needs { agent: "auth", action: "request.operation", time: "time" };
 
 const UNAUTHENTICATED: &str = "vault:unauthenticated";
 /// How Vault begins the hash of a value.

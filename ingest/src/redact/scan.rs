@@ -10,10 +10,11 @@
 //! What names an account or a key without opening it (AWS `AKIA…` and `ASIA…`, Twilio `AC…`) is an id
 //! and stays: it joins a use with its credential.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
+
+use super::hidden;
 
 /// What follows a mark when it is a secret.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,12 @@ const MARKS: &[(&str, Shape)] = &[
     ("Bearer ", Shape::Scheme { chars_min: 16 }),
     ("bearer ", Shape::Scheme { chars_min: 16 }),
     ("Basic ", Shape::Scheme { chars_min: 16 }),
+    ("basic ", Shape::Scheme { chars_min: 16 }),
+    ("hooks.slack.com/services/", Shape::Scheme { chars_min: 20 }),
+    ("hf_", Shape::TokenAfterBreak { chars_min: 30 }),
+    ("dop_v1_", Shape::TokenAfterBreak { chars_min: 40 }),
+    ("shpat_", Shape::TokenAfterBreak { chars_min: 30 }),
+    ("AGE-SECRET-KEY-1", Shape::TokenAfterBreak { chars_min: 40 }),
     ("://", Shape::UserInfo),
 ];
 
@@ -154,7 +161,7 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
 }
 
 /// `fp:` 8 hexadecimal digits `:` 32 hexadecimal digits.
-fn is_fingerprint(value: &[u8]) -> bool {
+pub(super) fn is_fingerprint(value: &[u8]) -> bool {
     let Some(rest) = value.strip_prefix(b"fp:") else { return false };
     let is_hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
     rest.len() == 41 && is_hex(&rest[..8]) && rest[8] == b':' && is_hex(&rest[9..])
@@ -184,7 +191,10 @@ impl Scanner {
     ///
     /// Names of fields are not looked at: the caller knows its fields.
     pub(super) fn is_clean(&self, record: &[u8]) -> bool {
-        if memchr::memchr2(b'=', b'\\', record).is_some() {
+        if memchr::memchr3(b'=', b'\\', b'%', record).is_some() {
+            return false;
+        }
+        if hidden::runs(record).any(|run| self.hides(&record[run])) {
             return false;
         }
         let mut looks = Looks::at(record);
@@ -192,6 +202,11 @@ impl Scanner {
             Some((_, shape)) => looks.marked(found.range(), *shape).is_none(),
             None => false,
         })
+    }
+
+    /// Whether a run of Base64 or of hexadecimal digits is that of a text with a secret in it.
+    pub(super) fn hides(&self, run: &[u8]) -> bool {
+        hidden::plain_texts(run).any(|text| self.secrets(&text).next().is_some())
     }
 
     /// The secrets of a text, in order, none overlapping.
@@ -324,7 +339,7 @@ fn is_break(bytes: &[u8], start: usize) -> bool {
     is_escape || !bytes[before].is_ascii_alphanumeric()
 }
 
-fn find(bytes: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
+pub(super) fn find(bytes: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
     bytes[from..].windows(wanted.len()).position(|window| window == wanted).map(|at| from + at)
 }
 
@@ -451,46 +466,4 @@ fn bare_end(bytes: &[u8], from: usize, is_header: bool) -> usize {
         byte => byte.is_ascii_whitespace() && !is_header,
     };
     from + bytes[from..].iter().position(stops).unwrap_or(bytes.len() - from)
-}
-
-/// `json` with the escapes that hide letters undone: `\u0067hp_...` is `ghp_...`, `\/` is `/`; also
-/// those inside of JSON that stands in a text of JSON, where each backslash is several.
-pub(super) fn without_escapes(json: &[u8]) -> Cow<'_, [u8]> {
-    let hides = |escape: &[u8]| find(json, 0, escape).is_some();
-    if !json.contains(&b'\\') || !(hides(b"\\u00") || hides(b"\\/")) {
-        return Cow::Borrowed(json);
-    }
-    let mut plain = Vec::with_capacity(json.len());
-    let mut at = 0;
-    while at < json.len() {
-        let escapes = json[at..].iter().take_while(|byte| **byte == b'\\').count();
-        let (escaped, rest) = json[at..].split_at(escapes);
-        let (length, byte) = match rest {
-            [b'/', ..] => (1, Some(b'/')),
-            [b'u', b'0', b'0', high, low, ..] if 0 < escapes => match visible(*high, *low) {
-                Some(byte) => (5, Some(byte)),
-                None => (1, None),
-            },
-            [_, ..] => (1, None),
-            [] => (0, None),
-        };
-        match byte {
-            // These two stay escaped, as they are in a text of JSON.
-            Some(byte @ (b'"' | b'\\')) => {
-                plain.extend_from_slice(escaped);
-                plain.push(byte);
-            }
-            Some(byte) => plain.push(byte),
-            None => plain.extend_from_slice(&json[at..at + escapes + length]),
-        }
-        at += escapes + length;
-    }
-    Cow::Owned(plain)
-}
-
-/// The visible character of two hexadecimal digits that JSON could as well have written plainly.
-fn visible(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
-    matches!(byte, 0x20..=0x7e).then_some(byte)
 }

@@ -40,6 +40,11 @@ fn marked() -> Vec<String> {
         "npm_",
         "pypi-",
         "whsec_",
+        "sk-proj-",
+        "hf_",
+        "dop_v1_",
+        "shpat_",
+        "AGE-SECRET-KEY-1",
     ];
     let mut all: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}{tail}")).collect();
     all.push(format!("SG.{}.{tail}", &tail[..22]));
@@ -111,6 +116,150 @@ fn a_value_under_a_secret_name_is_replaced_in_every_notation() {
         assert!(!clean.contains("hunter2"), "{raw} -> {clean}");
         assert!(clean.contains("fp:"), "{raw} -> {clean}");
     }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| {
+        let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    });
+    encoded.collect()
+}
+
+/// Texts that hide `secret`, each with what must not be left of it.
+fn hidden(secret: &str, core: &str) -> Vec<(String, String)> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let mut all = vec![
+        (percent_encoded(secret), core.to_owned()),
+        (percent_encoded(&percent_encoded(secret)), core.to_owned()),
+        (hex(secret.as_bytes()), hex(&secret.as_bytes()[secret.len() - 8..])),
+        (
+            hex(secret.as_bytes()).to_uppercase(),
+            hex(&secret.as_bytes()[secret.len() - 8..]).to_uppercase(),
+        ),
+    ];
+    for before in ["", "x", "xy", "user:"] {
+        for text in [
+            STANDARD.encode(format!("{before} {secret}")),
+            URL_SAFE_NO_PAD.encode(format!("{before} {secret} and more of it")),
+        ] {
+            let piece = text[24..40].to_owned();
+            all.push((text, piece));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_secret_that_an_encoding_hides_is_replaced() {
+    let redactor = redactor();
+    let of_marks = marked().into_iter().map(|secret| {
+        let core = secret[secret.len() - 12..].to_owned();
+        (secret, core)
+    });
+    let named = [
+        ("Authorization: Bearer Ab3dEf6hIj9kLm2nOp5qRs8t", "Ab3dEf6hIj9k"),
+        ("postgres://bob:hunter2hunter2hunter2@db.example/x", "hunter2hunter2"),
+        ("https://a.example/c?sig=Ab3dEf6hIj9kLm2nOp5qRs8t", "Ab3dEf6hIj9k"),
+        ("password=hunter2hunter2hunter2hunter2", "hunter2hunter2"),
+    ];
+    let named = named.map(|(secret, core)| (secret.to_owned(), core.to_owned()));
+    let mut count = 0;
+    for (secret, core) in of_marks.chain(named) {
+        for (text, piece) in hidden(&secret, &core) {
+            for place in
+                [text.clone(), format!("see {text}, please"), format!("{{\"a\":\"{text}\"}}")]
+            {
+                let clean = redactor.text(&place);
+                assert!(
+                    !clean.contains(&piece) && clean.contains("fp:"),
+                    "{secret}: {place} -> {clean}"
+                );
+                count += 1;
+            }
+            let record = format!("{{\"a\":\"{text}\"}}");
+            assert!(!redactor.0.scanner.is_clean(record.as_bytes()), "{record}");
+        }
+    }
+    assert!(1_000 < count, "{count}");
+}
+
+#[test]
+fn what_is_encoded_and_no_secret_stays() {
+    let redactor = redactor();
+    for text in [
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "TG9yZW0gaXBzdW0gZG9sb3Igc2l0IGFtZXQsIGNvbnNlY3RldHVyIGFkaXBpc2NpbmcgZWxpdA",
+        "projects/erp-prod/logs/cloudaudit.googleapis.com%2Fdata_access",
+        "https://h.example/a%20b?c=%C3%BC&page=2",
+        "/api/v1/companies/purchase-orders/approvals/pending/by-region/europe",
+        "spiffe://corp/ns/agents/sa/procurement-agent-production-europe-west-1",
+    ] {
+        assert_eq!(redactor.text(text), text);
+    }
+}
+
+#[test]
+fn after_a_change_of_keys_each_fingerprint_names_the_one_before() {
+    let (old, new) =
+        (Redactor::new(b"the old key"), Redactor::rotated(b"the new key", b"the old key"));
+    let token = ["gh", "p_", "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d"].concat();
+    let example = include_str!("../../../schemas/json/credential_event.v1.example.json");
+    let json = example.replace("svc-erp-purchasing", &token).replace(
+        "\"cost_center\": \"4400\"",
+        "\"password\": \"hunter2\", \"note\": \"sig=x1, sig=x2\"",
+    );
+    let topic = schemas::Topic::new("uses");
+    let read = |redactor: &Redactor| {
+        let raw = crate::RawRecord {
+            topic: &topic,
+            partition: schemas::KafkaPartition(0),
+            offset: schemas::Offset(0),
+            record_time: None,
+            payload: Some(json.as_bytes()),
+        };
+        let normaliser = crate::Normaliser::new(schemas::Format::Native, redactor.clone());
+        normaliser.normalise(&raw, schemas::Timestamp::EPOCH).unwrap()
+    };
+
+    let (before, after) = (read(&old), read(&new));
+
+    assert_ne!(before.credential_id, after.credential_id);
+    for secret in [token.as_str(), "hunter2", "x1", "x2"] {
+        let (old, new) = (old.fingerprint(secret.as_bytes()), new.fingerprint(secret.as_bytes()));
+        assert_eq!(after.attributes.get(&new), Some(old.as_str()), "{secret}: {after:?}");
+        assert_eq!(before.attributes.get(&old), None);
+    }
+}
+
+#[test]
+fn names_are_composed_and_those_that_look_like_others_are_marked() {
+    let mut record =
+        include_str!("../../../schemas/json/credential_event.v1.example.json").to_owned();
+    record = record.replace("procurement-agent-3", "Jose\u{301}-3");
+    let topic = schemas::Topic::new("uses");
+    let read = |json: &str| {
+        let raw = crate::RawRecord {
+            topic: &topic,
+            partition: schemas::KafkaPartition(0),
+            offset: schemas::Offset(0),
+            record_time: None,
+            payload: Some(json.as_bytes()),
+        };
+        let normaliser = crate::Normaliser::new(schemas::Format::Native, redactor());
+        normaliser.normalise(&raw, schemas::Timestamp::EPOCH).unwrap()
+    };
+
+    let event = read(&record);
+    assert_eq!(event.agent_id.as_str(), "Jos\u{e9}-3");
+    assert!(!event.labels.iter().any(|label| label == "confusable_name"), "{event:?}");
+    let escaped = record.replace("Jose\u{301}-3", "Jose\\u0301-3");
+    assert_eq!(read(&escaped).agent_id.as_str(), "Jos\u{e9}-3");
+    let event = read(&record.replace("Jose\u{301}-3", "\u{440}rocurement-agent-3"));
+    assert!(event.labels.iter().any(|label| label == "confusable_name"), "{event:?}");
+    let event = read(&record.replace("Jose\u{301}-3", "\\u0440rocurement-agent-3"));
+    assert!(event.labels.iter().any(|label| label == "confusable_name"), "{event:?}");
 }
 
 #[test]
@@ -194,6 +343,10 @@ fn hostile() -> impl Iterator<Item = Vec<u8>> {
         "xhvs.SG.",
         "sig=",
         "AccountKey",
+        "%25",
+        "%67%",
+        "Ab1+",
+        "6768705f",
     ]
     .into_iter()
     .map(|piece| piece.repeat(crate::format::RECORD_BYTES_MAX / piece.len()).into_bytes())

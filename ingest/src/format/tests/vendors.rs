@@ -303,3 +303,79 @@ fn the_vendors_samples_are_events_or_say_what_they_miss() {
         assert_eq!(reasons, wanted.iter().copied().collect(), "{file}");
     }
 }
+
+/// Secrets of many vendors, put together here so that no scanner takes this file for a leak.
+fn secrets() -> Vec<String> {
+    let tail = "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3dEf6h";
+    let parts = [
+        ("gh", "p_"),
+        ("github_", "pat_"),
+        ("xo", "xb-"),
+        ("xo", "xp-"),
+        ("sk_", "live_"),
+        ("rk_", "live_"),
+        ("AI", "za"),
+        ("ya", "29."),
+        ("sk-", "ant-api03-"),
+        ("sk-", "proj-"),
+        ("np", "m_"),
+        ("gl", "pat-"),
+        ("hv", "s."),
+        ("h", "f_"),
+        ("GOC", "SPX-"),
+        ("Bea", "rer "),
+        ("Ba", "sic "),
+        ("https://bob:", ""),
+        ("https://a.example/b?si", "g="),
+        ("hooks.slack.com/", "services/"),
+    ];
+    let mut all: Vec<String> =
+        parts.iter().map(|(one, other)| format!("{one}{other}{tail}")).collect();
+    all[17].push_str("@db.example/x");
+    all.push(["eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.Ab3dEf6hIj9kLm2nOp5qRs8t"].concat());
+    all.push(
+        [
+            "-----BEGIN ",
+            "PRIVATE KEY-----\nAb3dEf6hIj9kLm2nOp5qRs8tUv1w\n-----END PRIVATE KEY-----",
+        ]
+        .concat(),
+    );
+    all
+}
+
+#[test]
+fn no_vendors_secret_survives_in_a_value_a_key_or_json_in_a_text_of_any_format() {
+    use base64::Engine as _;
+    let mut count = 0;
+    for secret in secrets() {
+        let nested = serde_json::json!({"a": [{"b": secret}]}).to_string();
+        let escaped = serde_json::json!({"n": nested}).to_string();
+        let base64 = base64::engine::general_purpose::STANDARD.encode(format!("x {secret}"));
+        for format in Format::ALL {
+            let first = if *format == Format::Native {
+                NATIVE.to_owned()
+            } else {
+                golden(*format).lines().next().unwrap().to_owned()
+            };
+            let mut record: serde_json::Value = serde_json::from_str(&first).unwrap();
+            record["zz_note"] = secret.clone().into();
+            record["zz_nested"] = nested.clone().into();
+            record["zz_deeper"] = escaped.clone().into();
+            record["zz_base64"] = base64.clone().into();
+            record["zz_list"] = serde_json::json!([{"x": secret}]);
+            record[&secret] = "as a key".into();
+            let json = record.to_string();
+            let told = match read(*format, Some(json.as_bytes())) {
+                Ok(event) => format!("{event:?}"),
+                Err(reject) => reject.detail + &String::from_utf8_lossy(&reject.raw),
+            };
+            let broken = read(*format, Some(&json.as_bytes()[..json.len() - 1])).unwrap_err();
+            for told in [told, broken.detail + &String::from_utf8_lossy(&broken.raw)] {
+                assert!(!told.contains("Ab3dEf6hIj9k"), "{format} {secret}: {told}");
+                assert!(!told.contains(&base64[20..36]), "{format} {secret}: {told}");
+                count += 1;
+            }
+        }
+    }
+    assert!(600 < count, "{count}");
+}

@@ -1,0 +1,203 @@
+//! What others put around a record on its way: event buses, log shippers, Kafka Connect, batches.
+//!
+//! Invariant: an envelope is looked for only around what its format cannot read as it is, so that it
+//! can change no event; and what is inside has to be a whole record of the format. A batch must hold
+//! one record, since a record is found by its offset.
+//!
+//! Sources: the documentation of AWS (event buses, subscriptions of logs, what Lambda gets from queues),
+//! of Google (Pub/Sub push), Okta (event hooks), Splunk (HTTP Event Collector), Kafka Connect (JSON
+//! converter) and Elastic (Common Schema, `event.original`).
+
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::MultiGzDecoder;
+use schemas::RejectReason;
+
+use super::json::Json;
+use super::{Fault, RECORD_BYTES_MAX};
+
+/// Envelopes in envelopes that are opened.
+pub(super) const LAYERS_MAX: usize = 4;
+
+/// An object with more fields than that is an envelope only if it shows itself as one.
+const FIELDS_MAX: usize = 12;
+/// The same for one that holds a batch.
+const BATCH_FIELDS_MAX: usize = 6;
+
+/// What is in an envelope.
+#[derive(Debug, PartialEq)]
+pub(super) struct Inside {
+    pub(super) json: String,
+    /// Whether the envelope shows that it is one, so that what is wrong inside is what is wrong.
+    pub(super) is_certain: bool,
+}
+
+/// Lists that hold records, each with a field that must stand beside it, if any.
+const BATCHES: &[(&str, Option<&str>)] = &[
+    ("Records", None),
+    ("logEvents", Some("messageType")),
+    ("items", Some("kind")),
+    ("value", Some("@odata.context")),
+    ("data.events", Some("eventType")),
+    ("receivedMessages", None),
+    ("events", None),
+    ("logEntries", None),
+    ("entries", None),
+];
+
+/// Where an envelope that shows itself has its record, what must stand beside it, and how many fields it
+/// has at most.
+const KNOWN: &[(&str, &[&str], usize)] = &[
+    // CloudTrail's own answers to a search.
+    ("CloudTrailEvent", &[], 16),
+    // EventBridge.
+    ("detail", &["detail-type"], 16),
+    // An element of a CloudWatch Logs subscription.
+    ("message", &["id", "timestamp"], 4),
+    ("awslogs.data", &[], 16),
+    ("kinesis.data", &[], 16),
+    ("Sns.Message", &[], 16),
+    ("Message", &["TopicArn"], 16),
+    ("body", &["messageId"], 16),
+    // Pub/Sub.
+    ("message.data", &[], 16),
+    // Kafka Connect.
+    ("payload", &["schema"], 2),
+    // Splunk.
+    ("event", &["sourcetype"], 16),
+    ("event", &["host"], 16),
+    ("event.original", &[], 64),
+    ("_raw", &[], 64),
+];
+
+/// Where others have a text or an object that may be a record.
+const LIKELY: &[&str] = &[
+    "message",
+    "log",
+    "msg",
+    "line",
+    "event",
+    "payload",
+    "record",
+    "data",
+    "detail",
+    "body",
+    "jsonPayload",
+    "textPayload",
+    "original",
+    "attributes",
+    "fields",
+    "_source",
+    "result",
+    "after",
+];
+
+/// What is inside of `json`, if it is an envelope.
+///
+/// # Errors
+///
+/// The [`Fault`] of a batch that does not hold one record, or of an envelope around nothing.
+pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
+    let certain = |json: String| Ok(Some(Inside { json, is_certain: true }));
+    match json {
+        Json::List(records) => return certain(one_of("the list", records)?.to_string()),
+        Json::Text(text) => {
+            return Ok(opened_text(text).map(|json| Inside { json, is_certain: true }));
+        }
+        Json::Null | Json::Literal(_) => return Ok(None),
+        Json::Object(_) => {}
+    }
+    if json.text("messageType") == Some("CONTROL_MESSAGE") {
+        return Err(Fault::bad_field(
+            "wanted a record, found a control message of CloudWatch Logs",
+        ));
+    }
+    if json.at("s3.object").is_some() {
+        return Err(Fault::bad_field(
+            "wanted a record, found the notice that a file of S3 is there",
+        ));
+    }
+    let fields = json.fields().len();
+    for (list, beside) in BATCHES {
+        let is_batch = match beside {
+            Some(name) => json.at(name).is_some(),
+            None => fields <= BATCH_FIELDS_MAX,
+        };
+        if let Some(Json::List(records)) = json.at(list)
+            && is_batch
+            && records.iter().all(may_be_record)
+        {
+            return certain(one_of(list, records)?.to_string());
+        }
+    }
+    for (path, beside, fields_max) in KNOWN {
+        if fields <= *fields_max
+            && beside.iter().all(|name| json.field(name).is_some())
+            && let Some(found) = json.at(path).and_then(opened)
+        {
+            return certain(found);
+        }
+    }
+    if FIELDS_MAX < fields {
+        return Ok(None);
+    }
+    let found = LIKELY.iter().find_map(|path| opened(json.at(path)?));
+    Ok(found.map(|json| Inside { json, is_certain: false }))
+}
+
+/// Whether it is no plain word, as lists of names hold.
+fn may_be_record(json: &Json<'_>) -> bool {
+    match json {
+        Json::Object(_) => true,
+        Json::Text(text) => text.trim_start().starts_with('{'),
+        Json::Null | Json::Literal(_) | Json::List(_) => false,
+    }
+}
+
+fn one_of<'j, 'a>(list: &str, records: &'j [Json<'a>]) -> Result<&'j Json<'a>, Fault> {
+    match records {
+        [one] => Ok(one),
+        [] => Err(Fault::bad_field(format!("wanted one record in `{list}`, found none"))),
+        _ => Err(several(&format!("wanted one record in `{list}`, found {}", records.len()))),
+    }
+}
+
+/// That a record holds several.
+pub(super) fn several(found: &str) -> Fault {
+    let detail = format!("{found}; split the batch before it reaches the topic");
+    Fault::new(RejectReason::SeveralRecords, detail)
+}
+
+/// The JSON of an object, or of one in a text.
+fn opened(json: &Json<'_>) -> Option<String> {
+    match json {
+        Json::Object(_) => Some(json.to_string()),
+        Json::Text(text) => opened_text(text),
+        Json::Null | Json::Literal(_) | Json::List(_) => None,
+    }
+}
+
+/// The JSON object of a text: as it is, in Base64, or in gzip in Base64.
+fn opened_text(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return Some(text.to_owned());
+    }
+    // The first letters of Base64 of `{"`, `{ `, `{\n` and of gzip.
+    if !["eyJ", "eyA", "ewo", "ew0", "H4sI"].iter().any(|start| text.starts_with(start)) {
+        return None;
+    }
+    let bytes = STANDARD.decode(text).ok()?;
+    let bytes = match bytes.first() {
+        Some(0x1f) => {
+            let mut plain = Vec::new();
+            let most = RECORD_BYTES_MAX as u64;
+            MultiGzDecoder::new(&bytes[..]).take(most).read_to_end(&mut plain).ok()?;
+            plain
+        }
+        _ => bytes,
+    };
+    String::from_utf8(bytes).ok().filter(|text| text.starts_with('{'))
+}

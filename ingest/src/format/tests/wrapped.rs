@@ -1,0 +1,296 @@
+//! Records in what others put around them: the event is the same, and a batch says that it is one.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(bytes, 1).unwrap()
+}
+
+fn framed(id: u32, bytes: &[u8]) -> Vec<u8> {
+    [&[0][..], &id.to_be_bytes(), bytes].concat()
+}
+
+/// A record of each format that is an event.
+fn events() -> impl Iterator<Item = (Format, String)> {
+    let native: Value = serde_json::from_str(NATIVE).unwrap();
+    let others = formats_of_others().flat_map(|format| {
+        let text = golden(format);
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.into_iter().map(move |line| (format, line))
+    });
+    let all = others.chain([(Format::Native, native.to_string())]);
+    all.filter(|(format, line)| read(*format, Some(line.as_bytes())).is_ok())
+}
+
+#[test]
+fn the_bytes_around_a_record_change_nothing() {
+    let mut count = 0;
+    for (format, line) in events() {
+        let plain = told(&read(format, Some(line.as_bytes())).unwrap());
+        let line = line.as_bytes();
+        let mark = [0xef, 0xbb, 0xbf];
+        for bytes in [
+            [line, b"\r\n"].concat(),
+            [b"\n \t", line].concat(),
+            [&mark, line].concat(),
+            framed(7, line),
+            [&[1], &[9; 16][..], line].concat(),
+            gzip(line),
+            zstd(line),
+            framed(7, &gzip(line)),
+            gzip(&[&mark, line].concat()),
+            [gzip(&line[..5]), gzip(&line[5..])].concat(),
+        ] {
+            let event =
+                read(format, Some(&bytes)).unwrap_or_else(|e| panic!("{format} {bytes:?}: {e:?}"));
+            assert_eq!(told(&event), plain, "{format}");
+            count += 1;
+        }
+    }
+    assert!(500 < count, "{count}");
+}
+
+/// The envelopes around a record, by name: those that show themselves first.
+fn envelopes(record: &Value) -> Vec<(&'static str, Value)> {
+    let mut all = known_envelopes(record);
+    all.extend(more_envelopes(record));
+    all
+}
+
+fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
+    let text = record.to_string();
+    let base64 = STANDARD.encode(&text);
+    vec![
+        (
+            "LookupEvents",
+            json!({"EventId": "1", "EventName": "a", "ReadOnly": "true", "Username": "u", "CloudTrailEvent": text}),
+        ),
+        (
+            "Pub/Sub, pulled",
+            json!({"receivedMessages": [{"ackId": "1", "message": {"data": base64, "messageId": "1"}}]}),
+        ),
+        ("Elasticsearch", json!({"_index": "i", "_id": "1", "_source": record})),
+        ("Splunk, exported", json!({"preview": false, "result": {"_raw": text, "_time": "1"}})),
+        (
+            "Debezium",
+            json!({"schema": {"type": "struct"}, "payload": {"op": "c", "after": record}}),
+        ),
+        (
+            "kcat",
+            json!({"topic": "t", "partition": 0, "offset": 1, "tstype": "create", "ts": 1, "key": null, "payload": text}),
+        ),
+        ("a plain envelope", json!({"data": record})),
+    ]
+}
+
+fn known_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
+    let text = record.to_string();
+    let base64 = STANDARD.encode(&text);
+    let zipped = STANDARD.encode(gzip(text.as_bytes()));
+    let line = json!({"id": "1", "timestamp": 1_772_445_600_000_i64, "message": text});
+    let subscription = json!({"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s",
+        "subscriptionFilters": ["f"], "logEvents": [line]});
+    let subscribed = STANDARD.encode(gzip(subscription.to_string().as_bytes()));
+    let notice = json!({"Type": "Notification", "MessageId": "1", "TopicArn": "arn:x", "Message": text,
+        "Timestamp": "2026-03-02T10:00:00Z"});
+    let bus = json!({"version": "0", "id": "1", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3",
+        "account": "1", "time": "2026-03-02T10:00:00Z", "region": "r", "resources": [], "detail": record});
+    vec![
+        ("list", json!([record])),
+        ("text", json!(text)),
+        ("Records", json!({"Records": [record]})),
+        ("EventBridge", bus.clone()),
+        (
+            "EventBridge over SQS",
+            json!({"Records": [{"messageId": "1", "body": bus.to_string(), "eventSource": "aws:sqs"}]}),
+        ),
+        ("CloudWatch Logs", subscription),
+        ("CloudWatch Logs to Lambda", json!({"awslogs": {"data": subscribed}})),
+        (
+            "CloudWatch Logs over Kinesis",
+            json!({"Records": [{"kinesis": {"data": subscribed}, "eventID": "1"}]}),
+        ),
+        (
+            "Kinesis",
+            json!({"kinesis": {"data": base64, "partitionKey": "1"}, "eventSource": "aws:kinesis"}),
+        ),
+        ("Kinesis, zipped", json!({"kinesis": {"data": zipped}})),
+        ("SNS", notice.clone()),
+        ("SNS to Lambda", json!({"Records": [{"EventSource": "aws:sns", "Sns": notice}]})),
+        ("Pub/Sub", json!({"message": {"data": base64, "messageId": "1"}, "subscription": "s"})),
+        ("Kafka Connect", json!({"schema": {"type": "struct"}, "payload": record})),
+        ("Kafka Connect, text", json!({"schema": {"type": "string"}, "payload": text})),
+        ("Splunk", json!({"time": 1_772_445_600, "host": "h", "sourcetype": "x", "event": record})),
+        (
+            "Elastic",
+            json!({"@timestamp": "2026-03-02T10:00:00Z", "event": {"original": text, "kind": "event"}}),
+        ),
+        (
+            "Filebeat",
+            json!({"@timestamp": "2026-03-02T10:00:00Z", "message": text, "log": {"offset": 1}}),
+        ),
+        ("Fluent Bit", json!({"log": text, "stream": "stdout"})),
+        (
+            "Event hook",
+            json!({"eventType": "com.okta.event_hook", "eventId": "1", "data": {"events": [record]}}),
+        ),
+        ("Graph", json!({"@odata.context": "c", "value": [record]})),
+    ]
+}
+
+#[test]
+fn what_others_put_around_a_record_changes_nothing() {
+    let mut count = 0;
+    for (format, line) in events() {
+        let record: Value = serde_json::from_str(&line).unwrap();
+        // Printed by the same library as the envelopes, so that lists of objects look the same.
+        let plain = told(&read(format, Some(record.to_string().as_bytes())).unwrap());
+        for (name, envelope) in envelopes(&record) {
+            let event = read(format, Some(envelope.to_string().as_bytes()));
+            let event = event.unwrap_or_else(|e| panic!("{format} in {name}: {e:?}\n{envelope}"));
+            assert_eq!(told(&event), plain, "{format} in {name}");
+            count += 1;
+        }
+    }
+    assert!(1_000 < count, "{count}");
+}
+
+#[test]
+fn a_batch_says_how_many_it_holds() {
+    let (format, line) = events().next().unwrap();
+    let record: Value = serde_json::from_str(&line).unwrap();
+    let one = record.to_string();
+    for (batch, detail) in [
+        (format!("{one}\n{one}\n{one}\n"), "wanted one record, found 3 after one another"),
+        (json!([record, record]).to_string(), "wanted one record in `the list`, found 2"),
+        (
+            json!({"Records": [record, record]}).to_string(),
+            "wanted one record in `Records`, found 2",
+        ),
+        (
+            json!({"kind": "EventList", "items": [record, record]}).to_string(),
+            "wanted one record in `items`, found 2",
+        ),
+        (json!({"message": json!([{"a": 1}]).to_string()}).to_string(), ""),
+    ] {
+        let reject = read(format, Some(batch.as_bytes())).unwrap_err();
+        assert!(reject.detail.starts_with(detail), "{}", reject.detail);
+        let reason =
+            if detail.is_empty() { RejectReason::BadField } else { RejectReason::SeveralRecords };
+        assert!(reject.reason == reason || detail.is_empty(), "{reject:?}");
+    }
+    let reject = read(Format::CloudTrail, Some(br#"{"Records":[]}"#)).unwrap_err();
+    assert_eq!(reject.detail, "wanted one record in `Records`, found none");
+    let control = br#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","message":"x"}]}"#;
+    let reject = read(Format::CloudTrail, Some(control)).unwrap_err();
+    assert!(reject.detail.contains("control message"), "{}", reject.detail);
+}
+
+#[test]
+fn what_is_wrong_inside_is_what_is_told() {
+    let inner = json!({"eventTime": "2026-03-02T10:00:00Z", "eventName": "a"});
+    for (_, envelope) in envelopes(&inner).into_iter().take(16) {
+        let reject = read(Format::CloudTrail, Some(envelope.to_string().as_bytes())).unwrap_err();
+        assert_eq!(reject.detail, "wanted an identity in `userIdentity`, found none", "{envelope}");
+    }
+}
+
+#[test]
+fn an_encoding_that_is_not_read_is_named() {
+    let avro = [&[0, 0, 0, 1, 4][..], &[0x02, 0x06, b'a', b'b', b'c']].concat();
+    for (bytes, reason, detail) in [
+        (
+            avro,
+            RejectReason::UnsupportedEncoding,
+            "wanted JSON behind the schema id 260, found another encoding such as Avro",
+        ),
+        (
+            b"Obj\x01rest".to_vec(),
+            RejectReason::UnsupportedEncoding,
+            "wanted JSON, found an Avro container",
+        ),
+        (
+            vec![0x04, 0x22, 0x4d, 0x18, 0],
+            RejectReason::UnsupportedEncoding,
+            "wanted JSON, found LZ4",
+        ),
+        (vec![0xff, 0xfe, b'{', 0], RejectReason::UnsupportedEncoding, "wanted JSON, found UTF-16"),
+        (
+            gzip(NATIVE.as_bytes())[..40].to_vec(),
+            RejectReason::UnsupportedEncoding,
+            "wanted gzip to its end, found it broken",
+        ),
+        (
+            gzip(&vec![b' '; 10 << 20]),
+            RejectReason::TooLarge,
+            "wanted at most 262144 bytes, found more inside gzip",
+        ),
+        (
+            zstd(&vec![b' '; 10 << 20]),
+            RejectReason::TooLarge,
+            "wanted at most 262144 bytes, found more inside zstd",
+        ),
+        (gzip(b""), RejectReason::Empty, "found no value"),
+        (vec![0, 1, 2], RejectReason::NotJson, "wanted JSON"),
+    ] {
+        let reject = read(Format::Native, Some(&bytes)).unwrap_err();
+
+        assert_eq!(reject.reason, reason, "{}", reject.detail);
+        assert!(reject.detail.contains(detail), "wanted {detail}, found {}", reject.detail);
+        assert_eq!(reject.raw_bytes, bytes.len() as u64);
+    }
+}
+
+#[test]
+fn no_compression_or_envelope_hides_a_secret() {
+    let token = ["gh", "p_", "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d"].concat();
+    let good = NATIVE.replace("4400", &token);
+    let bad = good.replace("\"success\"", "\"x\"");
+    let wraps: [fn(&str) -> Vec<u8>; 5] = [
+        |text| gzip(text.as_bytes()),
+        |text| zstd(text.as_bytes()),
+        |text| framed(1, &gzip(text.as_bytes())),
+        |text| json!({"message": text}).to_string().into_bytes(),
+        |text| {
+            json!({"kinesis": {"data": STANDARD.encode(gzip(text.as_bytes()))}})
+                .to_string()
+                .into_bytes()
+        },
+    ];
+    for wrap in wraps {
+        let event = read(Format::Native, Some(&wrap(&good))).unwrap();
+        let text = format!("{event:?}");
+        assert!(!text.contains(&token[..8]) && text.contains("fp:"), "{text}");
+        let reject = read(Format::Native, Some(&wrap(&bad))).unwrap_err();
+        assert!(!String::from_utf8_lossy(&reject.raw).contains(&token[..8]), "{reject:?}");
+    }
+    // What a broken stream still tells is told without its secret.
+    let broken = gzip(&[bad.as_bytes(), &[b'x'; 4_000]].concat());
+    let reject = read(Format::Native, Some(&broken[..broken.len() - 8])).unwrap_err();
+    assert!(!String::from_utf8_lossy(&reject.raw).contains(&token[..8]), "{reject:?}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_in_any_frame_are_an_event_or_a_reject(bytes: Vec<u8>, cut: prop::sample::Index) {
+        for wrapped in [framed(1, &bytes), gzip(&bytes), zstd(&bytes), [&[0xef, 0xbb, 0xbf], &bytes[..]].concat()] {
+            let part = &wrapped[..cut.index(wrapped.len() + 1)];
+            for payload in [&wrapped[..], part] {
+                let reject = read(Format::Native, Some(payload)).unwrap_err();
+                prop_assert_eq!(reject.raw_bytes, payload.len() as u64);
+            }
+        }
+    }
+}
