@@ -100,7 +100,7 @@ The rows themselves: surety sql \"SELECT * FROM open_rejects LIMIT 10\"")]
 /// Which rejects.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RejectsWhich {
-    /// Only of this reason, such as bad_field or not_json.
+    /// Only of this reason, such as `bad_field` or `not_json`.
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub(crate) reason: Option<RejectReason>,
     /// Only of this topic.

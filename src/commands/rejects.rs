@@ -162,15 +162,14 @@ fn made(
             prospect.unknown.insert(format);
             continue;
         };
-        match reader.normalise(&record_of(reject), clock::now()) {
-            Err(refused) => *prospect.refused.entry(refused.reason).or_default() += 1,
-            Ok(_) => {
-                prospect.events += 1;
-                bytes += reject.raw.len();
-                if bytes <= PLAN_BYTES_MAX && plan.rejects.len() < PLAN_REJECTS_MAX {
-                    plan.rejects.push(PlannedReject { position: reject.position.clone(), format });
-                }
-            }
+        if let Err(refused) = reader.normalise(&record_of(reject), clock::now()) {
+            *prospect.refused.entry(refused.reason).or_default() += 1;
+            continue;
+        }
+        prospect.events += 1;
+        bytes += reject.raw.len();
+        if bytes <= PLAN_BYTES_MAX && plan.rejects.len() < PLAN_REJECTS_MAX {
+            plan.rejects.push(PlannedReject { position: reject.position.clone(), format });
         }
     }
     (plan, prospect)
