@@ -3,7 +3,7 @@
 //! Invariant: what was typed, and nothing of what it means: defaults that depend on the
 //! configuration are resolved in `commands.rs`.
 
-mod measure;
+pub(crate) mod measure;
 mod seal;
 
 use std::path::PathBuf;
