@@ -3,6 +3,7 @@
 //! Invariant: what was typed, and nothing of what it means: defaults that depend on the
 //! configuration are resolved in `commands.rs`.
 
+mod evidence;
 pub(crate) mod measure;
 mod seal;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::LogFilter;
+pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
 pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
 pub(crate) use seal::Seal;
 
@@ -35,8 +37,10 @@ Examples:
   surety replay trail.jsonl.gz --format cloudtrail
   surety sql \"SELECT * FROM agents ORDER BY last_seen DESC LIMIT 10\"
   surety trace evt-7f3a91                       who answers for this event
+  surety report sponsor s.meyer --from 2026-03-01 --to 2026-04-01
+                                                an evidence pack; surety verify checks it offline
 
-Exit codes: 0 fine, 1 bad news (a trace with a gap), 64 wrong arguments, 65 bad data,
+Exit codes: 0 fine, 1 bad news (a gap, a flaw), 64 wrong arguments, 65 bad data,
 69 Kafka, storage or network unavailable, 70 a bug of ours, 78 wrong configuration.";
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +51,9 @@ pub(crate) enum Command {
     Sql(Sql),
     Trace(Trace),
     Agents(Agents),
+    Posture(Posture),
+    #[command(subcommand)]
+    Report(Report),
     Verify(Verify),
     #[command(subcommand)]
     Seal(Seal),
@@ -199,7 +206,8 @@ pub(crate) struct Agents {
     pub(crate) lake: LakeArg,
 }
 
-/// Make the seals of a lake again from its rows, and name what is not as it was sealed.
+/// Make the seals of a lake again from its rows, or check an evidence pack offline, and name what is not
+/// as it was sealed.
 ///
 /// Each commit has a seal: a signed Merkle root over its records, chained to the seal before it. Exits
 /// with 1 when a record, a file or a seal was changed, removed, inserted or moved, and says which.
@@ -210,10 +218,11 @@ pub(crate) struct Agents {
   surety verify ./surety-data
   surety verify s3://audit/surety --key 'surety+1f2e3d4c+AZ...'
   surety verify ./surety-data --head kept-elsewhere.txt    the chain must hold this seal
+  surety verify pack.zip --key 'surety+1f2e3d4c+AZ...'     needs no lake and no network
   surety verify ./surety-data --seals 1200..=1300 --format json")]
 pub(crate) struct Verify {
-    /// The lake [default: as for --lake of other commands].
-    #[arg(value_name = "LAKE")]
+    /// The lake [default: as for --lake of other commands], or the file of an evidence pack.
+    #[arg(value_name = "LAKE-OR-PACK")]
     pub(crate) lake: Option<String>,
     /// The public key, as `surety seal key` prints it.
     #[arg(long, value_name = "KEY")]

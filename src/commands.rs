@@ -4,9 +4,11 @@
 
 mod ask;
 mod evaluate;
+mod posture;
 mod progress_bar;
 mod registry;
 mod replay;
+mod report;
 mod run;
 mod seal;
 mod simulate;
@@ -66,6 +68,8 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
         Command::Agents(args) => Box::pin(ask::agents(args, config)).await,
         Command::Verify(args) => Box::pin(seal::verify(args, config)).await,
+        Command::Posture(args) => Box::pin(posture::run(args, config)).await,
+        Command::Report(command) => Box::pin(report::run(command, config)).await,
         Command::Seal(command) => Box::pin(seal::run(&command, config)).await,
         Command::Registry(cli::Registry::Import(args)) => {
             Box::pin(registry::import(&args, config)).await

@@ -40,7 +40,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("datafusion", &["lake", "query"]),
     ("deltalake", &["lake"]),
     ("divan", &["surety"]),
-    ("flate2", &["ingest"]),
+    ("flate2", &["ingest", "query"]),
     ("foldhash", &["detect"]),
     ("futures", &["lake", "query", "surety"]),
     ("hashbrown", &["detect"]),
@@ -66,7 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("secrecy", &["detect", "surety"]),
     ("serde", EVERYONE),
     ("serde_json", EVERYONE),
-    ("sha2", &["detect", "ingest"]),
+    ("sha2", &["detect", "ingest", "query"]),
     ("sqllogictest", &["query"]),
     // The verifier that is not ours.
     ("standardwebhooks", &["detect", "surety"]),

@@ -10,7 +10,7 @@
 //! - [`EventRows`] and its siblings (`rows.rs`): rows from our types, and back;
 //! - [`encode`] (`encode.rs`): rows to Parquet;
 //! - `schema.rs`: makes a table and compares one with ours;
-//! - `provider.rs`, `scan.rs`: reading;
+//! - `provider.rs`, `scan.rs`, `records.rs`: reading;
 //! - [`seal`] (`seal.rs`): signed Merkle roots over the records of each commit, and their verification;
 //! - `durable.rs`: what makes a local file survive a power cut.
 
@@ -25,6 +25,7 @@ mod lake;
 mod location;
 mod log;
 mod provider;
+mod records;
 mod rows;
 mod scan;
 mod schema;

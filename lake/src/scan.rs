@@ -239,7 +239,7 @@ impl Lake {
     }
 }
 
-fn session() -> datafusion::error::Result<SessionContext> {
+pub(crate) fn session() -> datafusion::error::Result<SessionContext> {
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(SORT_BYTES_MAX, 1.0).build_arc()?;
     Ok(SessionContext::new_with_config_rt(SessionConfig::new(), runtime))
 }

@@ -119,7 +119,7 @@ pub async fn write_answer<W: Write + Send>(
 }
 
 /// One writer for each format.
-enum Sink<W: Write + Send> {
+pub(crate) enum Sink<W: Write + Send> {
     Grid(grid::Grid<W>),
     Json(json::Json<W>),
     Csv(csv::Csv<W>),
@@ -128,7 +128,7 @@ enum Sink<W: Write + Send> {
 }
 
 impl<W: Write + Send> Sink<W> {
-    fn new(
+    pub(crate) fn new(
         schema: SchemaRef,
         format: Format,
         destination: Destination,
@@ -153,7 +153,7 @@ impl<W: Write + Send> Sink<W> {
         })
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
         match self {
             Self::Grid(grid) => grid.write(batch),
             Self::Json(json) => json.write(batch),
@@ -169,7 +169,7 @@ impl<W: Write + Send> Sink<W> {
         }
     }
 
-    fn finish(self) -> Result<(), WriteError> {
+    pub(crate) fn finish(self) -> Result<(), WriteError> {
         match self {
             Self::Grid(grid) => grid.finish(),
             Self::Json(json) => json.finish(),

@@ -12,6 +12,7 @@ use lake::Location;
 use lake::seal::{Flaw, Kept, PublicKey, Scope, Sealer, Verified, Witness};
 use serde_json::json;
 
+use super::report;
 use super::wiring::{self, Locations};
 use crate::cli::{LakeArg, ReportFormat, Seal, Verify};
 use crate::clock;
@@ -31,6 +32,9 @@ const SEALING_MAX: Duration = Duration::from_secs(2);
 ///
 /// [`Exit::Usage`] without a public key; [`Exit::Unavailable`] if the storage does not answer.
 pub(super) async fn verify(args: Verify, config: &Config) -> Result<Exit, Failure> {
+    if let Some(pack) = report::pack_of(&args) {
+        return report::verify(pack, &args);
+    }
     let locations = Locations::of(&LakeArg { lake: args.lake.clone() }, config)?;
     let key = public_key(args.key.as_deref(), config, &locations)?;
     let head = args.head.as_deref().map(read_head).transpose()?;
@@ -76,7 +80,7 @@ fn bar() -> ProgressBar {
 }
 
 /// The key that was named, else that of this machine's state.
-fn public_key(
+pub(super) fn public_key(
     named: Option<&str>,
     config: &Config,
     locations: &Locations,
@@ -97,7 +101,7 @@ fn public_key(
     Ok(wiring::read_seal_key(&config.seal.name, &path)?.public().clone())
 }
 
-fn read_head(path: &Path) -> Result<String, Failure> {
+pub(super) fn read_head(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::Data, error).while_doing(format!("read {}", path.display()))
     })

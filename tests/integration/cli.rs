@@ -12,8 +12,8 @@ fn help_names_every_command_and_shows_examples() {
     let help = text(&surety(folder.path(), &["--help"]).stdout);
 
     for command in [
-        "demo", "run", "replay", "sql", "trace", "agents", "registry", "simulate", "bench",
-        "config",
+        "demo", "run", "replay", "sql", "trace", "agents", "posture", "report", "registry",
+        "simulate", "bench", "config",
     ] {
         assert!(help.contains(&format!("\n  {command}")), "{command}: {help}");
         let own = surety(folder.path(), &[command, "--help"]);
@@ -118,5 +118,5 @@ fn a_registry_is_imported_whole_or_not_at_all() {
         folder.path(),
         &["sql", "SELECT count(*) AS n FROM registry_changes", "--format", "json"],
     );
-    assert_eq!(rows[0]["n"], 6);
+    assert_eq!(rows[0]["n"], 8);
 }

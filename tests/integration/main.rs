@@ -23,4 +23,5 @@ mod object_store;
 mod process;
 mod receiver;
 mod replay;
+mod report;
 mod service;

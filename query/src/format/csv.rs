@@ -15,7 +15,7 @@ use arrow::record_batch::RecordBatch;
 use super::cells::{Cells, plain_columns};
 use super::{Destination, Format, WriteError, visible};
 
-pub(super) struct Csv<W> {
+pub(crate) struct Csv<W> {
     is_terminal: bool,
     out: W,
 }

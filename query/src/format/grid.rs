@@ -21,7 +21,7 @@ const WIDTH_MIN: usize = 12;
 /// Signs between two columns: ` | `.
 const BORDER: usize = 3;
 
-pub(super) struct Grid<W> {
+pub(crate) struct Grid<W> {
     schema: SchemaRef,
     destination: Destination,
     waiting: Vec<Vec<String>>,

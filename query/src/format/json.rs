@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use super::cells::{Cells, plain_columns, quote};
 use super::{Format, WriteError};
 
-pub(super) struct Json<W> {
+pub(crate) struct Json<W> {
     names: Vec<String>,
     is_list: bool,
     is_first: bool,
