@@ -5,6 +5,9 @@
 //! in the lake; the rows are counted in the lake before any figure counts. The embedded broker's own
 //! CPU time is in the figures, since it runs in this process; a real broker's is not.
 
+mod detector;
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +29,8 @@ use crate::http::Health;
 use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, Summary, of_source};
 use crate::telemetry::Stage;
 use crate::terminal;
+
+pub(crate) use detector::run as run_detector;
 
 /// The embedded broker keeps 5 MiB a partition; an event is about 650 bytes, and less than a third of
 /// that once compressed.
@@ -149,7 +154,7 @@ pub(crate) async fn run(
     }
     let measured =
         Measured { elapsed, used, disk: bytes_below(folder)?, filled_bytes: filled.bytes };
-    print(&args, &figures(&args, &summary, &measured))?;
+    print(args.format, &figures(&args, &summary, &measured))?;
     Ok(Exit::Ok)
 }
 
@@ -237,9 +242,9 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
     })
 }
 
-fn print(args: &BenchPipeline, figures: &Value) -> Result<(), Failure> {
+fn print(format: ReportFormat, figures: &Value) -> Result<(), Failure> {
     let mut lines = Vec::new();
-    if args.format == ReportFormat::Json {
+    if format == ReportFormat::Json {
         return terminal::answer(&format!("{figures:#}\n"));
     }
     for (name, value) in figures.as_object().into_iter().flatten() {

@@ -4,7 +4,7 @@
 //! configuration are resolved in `commands.rs`.
 
 mod evidence;
-mod measure;
+pub(crate) mod measure;
 mod records;
 mod seal;
 

@@ -84,6 +84,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Webhooks(command) => webhooks::run(&command, config),
         Command::Simulate(args) => simulate::run(&args, &shutdown_on_signal()?).await,
         Command::Evaluate(args) => evaluate::run(&args, &shutdown_on_signal()?),
+        Command::Bench(cli::Bench::Detector(args)) => bench::run_detector(&args),
         Command::Bench(cli::Bench::Pipeline(args)) => {
             Box::pin(bench::run(args, config, shutdown_on_signal()?)).await
         }

@@ -20,6 +20,7 @@ mod registry;
 mod restore;
 mod settle;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(crate) use self::progress::Progress;
 use self::questions::Questions;
 pub(crate) use self::questions::{Asker, Assessed};
 use self::registry::RegistryWatch;
-use self::settle::{InFlight, Stalled, committed};
+use self::settle::{InFlight, Stalled, committed, kept, note_kept};
 use crate::exit::{Exit, Failure};
 use crate::http::{Condition, Health};
 use crate::telemetry::{Stage, Stages};
@@ -111,6 +112,8 @@ pub(crate) struct Pipeline<S> {
     writer: Option<Box<Writer>>,
     committing: Option<JoinHandle<Written>>,
     stalled: Option<Stalled>,
+    /// A checkpoint on its way to the disk.
+    keeping: Option<JoinHandle<io::Result<()>>>,
     /// What the writer has with it.
     in_flight: InFlight,
     patience: Patience,
@@ -164,6 +167,7 @@ impl<S: Source> Pipeline<S> {
             writer: None,
             committing: None,
             stalled: None,
+            keeping: None,
             in_flight: InFlight::default(),
             patience: Patience::OF_A_SERVICE,
             shutdown: CancellationToken::new(),
@@ -259,6 +263,7 @@ impl<S: Source> Pipeline<S> {
                 written = committed(&mut self.committing) => {
                     self.settle(written).await?;
                 }
+                kept = kept(&mut self.keeping) => note_kept(kept),
                 () = reached(retry_at) => self.try_again(),
                 found = self.watched.next(&self.parts.lake) => self.learn(found),
                 poll = self.parts.source.poll(limits.records_max, limits.wait_max), if has_room => {

@@ -1,7 +1,8 @@
 //! Plays a simulated company through the detector and tells how it fares: false findings per
 //! agent-day over benign days by severity and detector, and for each attack what was found first.
 //!
-//! `cargo run -p detect --release --example company [SEED [AGENTS]]`
+//! `cargo run -p detect --release --example company [SEED [AGENTS [CONFIG]]]`, where CONFIG is the
+//! part `[detect]` as JSON, e.g. `{"detectors": {"fan-out": 0}}`.
 
 #![expect(clippy::print_stdout, reason = "an example talks to a terminal")]
 #![expect(
@@ -24,15 +25,21 @@ const HISTORY_DAYS: u64 = 30;
 const BENIGN_DAYS: u64 = 7;
 
 fn main() {
-    let mut args = std::env::args().skip(1).map(|arg| arg.parse::<u64>().expect("a number"));
-    let seed = args.next().unwrap_or(1);
-    let agents = usize::try_from(args.next().unwrap_or(250)).expect("a count");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, default: u64| {
+        args.get(at).map_or(default, |arg| arg.parse::<u64>().expect("a number"))
+    };
+    let seed = number(0, 1);
+    let agents = usize::try_from(number(1, 250)).expect("a count");
+    let config: Config = args
+        .get(2)
+        .map_or_else(Config::default, |json| serde_json::from_str(json).expect("a configuration"));
     let start = Timestamp::parse("2026-03-02T00:00:00Z").expect("a time");
     let company = Company::new(&Settings::new(seed, agents, start));
     let day = |n: u64| start.plus(Duration::from_hours(24 * n));
 
     let history = stamped(company.events(day(0), day(HISTORY_DAYS)), 0);
-    let mut detector = Detector::new(Config::default());
+    let mut detector = Detector::new(config.clone());
     let began = Instant::now();
     let early = fold(&mut detector, &history);
     let seconds = began.elapsed().as_secs_f64();
@@ -44,7 +51,7 @@ fn main() {
         detector.stats()
     );
     let mut checkpoint = Vec::new();
-    detector.write_checkpoint(&schemas::Offsets::default(), &mut checkpoint).expect("memory");
+    detector.snapshot().write(&schemas::Offsets::default(), &mut checkpoint).expect("memory");
     println!("checkpoint: {} bytes", checkpoint.len());
 
     let base = history.len() as i64;
@@ -68,13 +75,19 @@ fn main() {
     println!("score: p50 {} ns, p99 {} ns", at(50), at(99));
 
     for kind in ScenarioKind::ALL {
-        attack(&company, kind, day(HISTORY_DAYS), &checkpoint);
+        attack(&company, kind, day(HISTORY_DAYS), &checkpoint, &config);
     }
 }
 
-fn attack(company: &Company, kind: ScenarioKind, from: Timestamp, checkpoint: &[u8]) {
+fn attack(
+    company: &Company,
+    kind: ScenarioKind,
+    from: Timestamp,
+    checkpoint: &[u8],
+    config: &Config,
+) {
     let (mut detector, _) =
-        Detector::read_checkpoint(Config::default(), checkpoint).expect("just written");
+        Detector::read_checkpoint(config.clone(), checkpoint).expect("just written");
     let start = from.plus(Duration::from_hours(24 + 10));
     let malicious = company.attack(kind, start);
     let to = malicious.last().expect("an attack has events").event.time;

@@ -5,16 +5,21 @@
 
 use crate::amount::Amounts;
 use crate::class::SCALES;
+use crate::exposure::Exposure;
+use crate::fan::Fan;
 use crate::hash::fingerprint;
 use crate::memory::{Bygone, Memory};
-use crate::novelty::Novelty;
+use crate::novelty::{BriefNovelty, Novelty};
+use crate::origin::Whereabouts;
 use crate::pack::pack_struct;
 use crate::purse::Purse;
+use crate::rhythm::Rhythm;
+use crate::rough::Rough;
 use crate::volume::Volume;
 
-/// Counterparties in one way of dealing with them. 64 (detection.md section 6) cost 128 bytes more and
-/// save one false finding in ten; see docs/detection.md.
-pub(crate) const EDGES: usize = 48;
+/// Counterparties in one way of dealing with them; older trusted ones are in a filter. 64 of them
+/// (detection.md section 6) would cost 192 bytes more; see docs/detection.md.
+pub(crate) const EDGES: usize = 40;
 /// Actions.
 const ACTIONS: usize = 20;
 /// An alert stays open this long after its last repetition.
@@ -25,87 +30,102 @@ const ALERT_SECONDS_MAX: u32 = 86_400;
 /// A baseline unused for so long is worth no more than a stranger's.
 const BASELINE_DAYS: u32 = 30;
 /// Days between two change points.
-const MODEL_DAYS: u32 = 7;
+const MODEL_DAYS: u16 = 7;
 
+/// What is read at every event comes first, so that it lies in few cache lines.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
 pub(crate) struct Agent {
     /// Of the agent's id.
     pub key: u64,
-    pub first_second: u32,
     /// Of the latest event; earlier ones count as of then.
     pub last_second: u32,
+    pub first_second: u32,
     pub events: u32,
     /// Events with a counterparty.
     pub dealings: u32,
     /// Days with events.
     pub days: u16,
+    /// The day (since 1970) on which the last model came.
+    pub model_day: u16,
+    /// The models that drive it.
+    pub models: [u32; 2],
     /// It was a regular of its class once, then forgotten, and is back: 0 or 1.
     pub was_regular: u8,
-    /// The models that drive it, and the day on which the last one came.
-    pub models: [u32; 2],
-    pub model_day: u32,
-    pub edges: Memory<EDGES>,
-    /// Trusted counterparties that `edges` had no room for.
-    pub bygone: Bygone,
-    pub actions: Memory<ACTIONS>,
-    pub networks: Memory<8>,
-    pub devices: Memory<4>,
-    /// Of counterparties, by action: with the places of `actions`.
-    pub novelties: [Novelty; ACTIONS],
+    /// Of the open hour: whether it counts for the calibration, and what [`Change`]s it had.
+    pub hour_flags: u8,
     pub action_novelty: Novelty,
     pub network_novelty: Novelty,
     pub device_novelty: Novelty,
-    /// Parents of counterparties dealt with: a Bloom filter with one bit each.
-    pub parents: [u64; 2],
+    pub credential_novelty: Novelty,
     pub volume: Volume,
+    pub actions: Memory<ACTIONS>,
+    /// Of counterparties, by action: with the places of `actions`.
+    pub novelties: [BriefNovelty; ACTIONS],
+    pub networks: Memory<6, 0>,
+    pub devices: Memory<3, 0>,
+    pub credentials: Memory<2, 0>,
+    pub whereabouts: Whereabouts,
+    pub rhythm: Rhythm,
+    pub fan: Fan,
+    pub recent: [Recent; 3],
+    pub edges: Memory<EDGES>,
     pub amounts: Amounts,
-    pub recent: [Recent; 4],
     /// Money of the hour that began at `spent_since`.
-    pub spent: Purse<3>,
+    pub spent: Purse<2>,
     pub spent_since: u32,
+    pub exposure: Exposure,
+    /// The largest surprise on each scale in the open hour, as a bin of the histogram.
+    pub block: [u8; SCALES],
+    /// Trusted counterparties that `edges` had no room for.
+    pub bygone: Bygone,
+    /// Parents of counterparties dealt with: a Bloom filter with one bit each.
+    pub parents: [u32; 4],
     /// Dealings with one counterparty in an hour: hours, sum, sum of squares.
     pub bursts: [f32; 3],
     /// Surprise that novelties added up in the ten minutes since `novel_since`.
     pub novel_surprise: f32,
     pub novel_since: u32,
     pub alerts: [Alert; 4],
-    /// The largest surprise on each scale in the open hour, as a bin of the histogram.
-    pub block: [u8; SCALES],
-    /// Whether the open hour counts for the calibration: 0 or 1.
-    pub is_block_counted: u8,
 }
 
 pack_struct!(Agent {
     key,
-    first_second,
     last_second,
+    first_second,
     events,
     dealings,
     days,
-    was_regular,
-    models,
     model_day,
-    edges,
-    bygone,
-    actions,
-    networks,
-    devices,
-    novelties,
+    models,
+    was_regular,
+    hour_flags,
     action_novelty,
     network_novelty,
     device_novelty,
-    parents,
+    credential_novelty,
     volume,
-    amounts,
+    actions,
+    novelties,
+    networks,
+    devices,
+    credentials,
+    whereabouts,
+    rhythm,
+    fan,
     recent,
+    edges,
+    amounts,
     spent,
     spent_since,
+    exposure,
+    block,
+    bygone,
+    parents,
     bursts,
     novel_surprise,
     novel_since,
     alerts,
-    block,
-    is_block_counted,
 });
 
 /// A counterparty dealt with lately.
@@ -113,15 +133,20 @@ pack_struct!(Agent {
 pub(crate) struct Recent {
     /// Of the counterparty; 0 is an empty place.
     pub fingerprint: u32,
-    /// When the hour in which `dealings` are counted began.
-    pub since: u32,
-    pub last: u32,
-    pub dealings: u32,
     /// Money that went there since this place was taken.
     pub paid: Purse<2>,
+    /// Units that went there today in several payments.
+    pub parts: f32,
+    /// Minute of the last dealing, and that in which the hour of `dealings` began; since 1970, modulo
+    /// 2^16 (45 days).
+    pub last_minute: u16,
+    pub since_minute: u16,
+    pub dealings: Rough,
+    /// Payments of today.
+    pub payments: Rough,
 }
 
-pack_struct!(Recent { fingerprint, since, last, dealings, paid });
+pack_struct!(Recent { fingerprint, paid, parts, last_minute, since_minute, dealings, payments });
 
 /// A finding that repetitions are folded into.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -129,18 +154,36 @@ pub(crate) struct Alert {
     /// Of detector and counterparty; 0 is an empty place.
     fingerprint: u32,
     opened: u32,
-    last: u32,
-    /// 1 review, 2 page, 3 block.
-    severity: u8,
+    /// Minutes from there to the last repetition, times 4, and the severity: 1 review, 2 page, 3
+    /// block.
+    minutes_and_severity: u16,
     /// Money at risk when it was last told, in hundredths.
-    cents: i64,
+    cents: Rough,
 }
 
-pack_struct!(Alert { fingerprint, opened, last, severity, cents });
+pack_struct!(Alert { fingerprint, opened, minutes_and_severity, cents });
+
+impl Alert {
+    fn severity(self) -> u8 {
+        (self.minutes_and_severity & 3).to_le_bytes()[0]
+    }
+
+    fn last(self) -> u32 {
+        self.opened.saturating_add(60 * u32::from(self.minutes_and_severity >> 2))
+    }
+
+    fn touch(&mut self, now: u32, severity: u8) {
+        // An alert is told anew after a day, so there are 1,440 minutes at most.
+        let minutes = (now.saturating_sub(self.opened) / 60).min(0x3fff);
+        let minutes = u16::try_from(minutes).expect("fourteen bits");
+        self.minutes_and_severity = (minutes << 2) | u16::from(severity & 3);
+    }
+}
 
 impl Agent {
-    /// Source: performance.md section 2 allows 2,048 at first; the goal is 1,400.
-    pub(crate) const BYTES_MAX: usize = 1_640;
+    /// 21 cache lines; with keys and index an agent takes under 1,400 bytes, the goal.
+    /// Source: detection.md section 6, memory per agent.
+    pub(crate) const BYTES_MAX: usize = 1_344;
 
     pub(crate) fn new(key: u64, second: u32) -> Self {
         Self { key, first_second: second, last_second: second, ..Self::default() }
@@ -151,26 +194,30 @@ impl Agent {
         let (now, wanted) = (self.last_second, fingerprint(subject));
         let is_open = |alert: &Alert| {
             alert.fingerprint == wanted
-                && now - alert.last <= ALERT_SECONDS
-                && now - alert.opened <= ALERT_SECONDS_MAX
+                && now.saturating_sub(alert.last()) <= ALERT_SECONDS
+                && now.saturating_sub(alert.opened) <= ALERT_SECONDS_MAX
         };
+        let rough = Rough::of(cents.max(0).cast_unsigned());
         if let Some(open) = self.alerts.iter_mut().find(|alert| is_open(alert)) {
-            open.last = now;
             // From no money to money is a step as well.
-            let is_step = open.cents.saturating_mul(10) <= cents && open.cents < cents;
-            if severity <= open.severity && !is_step {
-                return false;
+            let is_step = open.cents.get().saturating_mul(10) <= rough.get()
+                && open.cents.get() < rough.get();
+            let is_told = severity <= open.severity() && !is_step;
+            open.touch(now, severity.max(open.severity()));
+            if !is_told {
+                open.cents = rough;
             }
-            open.severity = open.severity.max(severity);
-            open.cents = cents;
-            return true;
+            return !is_told;
         }
         let at = self.alerts.iter().position(|alert| alert.fingerprint == wanted);
         let at = at.unwrap_or_else(|| {
-            let oldest = (0..self.alerts.len()).min_by_key(|at| self.alerts[*at].last);
+            let oldest = (0..self.alerts.len()).min_by_key(|at| self.alerts[*at].last());
             oldest.expect("there are four places")
         });
-        self.alerts[at] = Alert { fingerprint: wanted, opened: now, last: now, severity, cents };
+        let mut alert =
+            Alert { fingerprint: wanted, opened: now, cents: rough, ..Alert::default() };
+        alert.touch(now, severity);
+        self.alerts[at] = alert;
         true
     }
 
@@ -189,14 +236,16 @@ impl Agent {
     pub(crate) fn rewind(&mut self, second: u32) {
         self.last_second = second;
         self.first_second = self.first_second.min(second);
-        self.volume.rewind(second);
+        self.volume.rewind();
         self.alerts = Default::default();
         self.recent = Default::default();
         self.spent = Purse::default();
         self.spent_since = second;
         (self.novel_surprise, self.novel_since) = (0.0, second);
-        (self.block, self.is_block_counted) = ([0; SCALES], 0);
-        self.model_day = self.model_day.min(second / 86_400);
+        (self.block, self.hour_flags) = ([0; SCALES], 0);
+        self.fan.rewind();
+        self.whereabouts.rewind();
+        self.model_day = self.model_day.min(day_of(second));
     }
 
     /// Meets the model that drives the agent. A new one is a change point: what it does and how much
@@ -208,9 +257,9 @@ impl Agent {
         if self.models.contains(&model) {
             return;
         }
-        let day = self.last_second / 86_400;
+        let day = day_of(self.last_second);
         let is_first = self.models == [0; 2];
-        if !is_first && day < self.model_day + MODEL_DAYS {
+        if !is_first && day < self.model_day.saturating_add(MODEL_DAYS) {
             return;
         }
         self.models = [model, self.models[0]];
@@ -222,8 +271,9 @@ impl Agent {
     }
 
     /// How often counterparties were new under an action.
-    pub(crate) fn novelty_of(&self, action: u64) -> Novelty {
-        self.actions.find(action).map_or_else(Novelty::default, |at| self.novelties[at.index()])
+    pub(crate) fn novelty_of(&self, action: u64) -> BriefNovelty {
+        let place = self.actions.find(action);
+        place.map_or_else(BriefNovelty::default, |at| self.novelties[at.index()])
     }
 
     pub(crate) fn knows_parent(&self, parent: u64) -> bool {
@@ -237,8 +287,13 @@ impl Agent {
     }
 }
 
-fn parent_bit(parent: u64) -> (usize, u64) {
-    (usize::from(parent >> 63 == 1), 1 << (parent & 63))
+fn parent_bit(parent: u64) -> (usize, u32) {
+    (usize::try_from(parent >> 62).expect("two bits"), 1 << (parent & 31))
 }
 
-const _: () = assert!(size_of::<Agent>() <= Agent::BYTES_MAX, "see performance.md section 2");
+/// Days since 1970; u32 seconds end in 2106.
+fn day_of(second: u32) -> u16 {
+    u16::try_from(second / 86_400).expect("49,710 days at most")
+}
+
+const _: () = assert!(size_of::<Agent>() == Agent::BYTES_MAX, "whole cache lines, and no more");

@@ -21,6 +21,8 @@ const OWN_MAX: f32 = 64.0;
 /// log10(1/0.95) wide, over log-uniform amounts; worth 20 payments.
 const NEAR_RATE: f64 = 0.067;
 const NEAR_WORTH: f64 = 20.0;
+/// Payments that are parts of one: two are a correction.
+const PARTS_MIN: u64 = 3;
 /// Recent payments fade by half in six hours.
 const RECENT_HALF_LIFE_HOURS: f32 = 6.0;
 
@@ -105,6 +107,21 @@ impl Amounts {
         }
         let surprise = surprise(student_upper(t, freedom));
         UnusualAmount { surprise, median: mean.exp(), seen: money.units }
+    }
+
+    /// Judges `payments` of one day to one counterparty, which add up to `units`, as one: what would
+    /// be too much at once is paid in parts.
+    pub(crate) fn unusual_in_parts(
+        &self,
+        money: &Money,
+        payments: u64,
+        units: f64,
+        class: Option<&ActionSums>,
+    ) -> UnusualAmount {
+        if payments < PARTS_MIN {
+            return UnusualAmount::default();
+        }
+        self.unusual(&Money { units, ln: units.max(0.01).ln(), ..*money }, class)
     }
 
     /// Whether amounts gather just below round limits, this one included.

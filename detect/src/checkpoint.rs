@@ -18,12 +18,13 @@ use rayon::prelude::*;
 use schemas::{Offsets, SHARDS};
 
 use crate::config::Config;
-use crate::detector::{Detector, State};
+use crate::detector::{Detector, Head, State};
 use crate::pack::{Pack, Unpacker};
+use crate::shard::{Shard, ShardImage};
 
 const MAGIC: &[u8; 16] = b"surety.detector\n";
 const END: &[u8; 4] = b"end\n";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Level 1 packs sparse records as well as level 3 and at twice the pace.
 const ZSTD_LEVEL: i32 = 1;
 /// No section is packed tighter than this: a record of zeros takes 1/200 of its size.
@@ -42,29 +43,50 @@ pub enum CheckpointError {
     Damaged { what: &'static str },
 }
 
-impl Detector {
+/// The detector's state as it was when [`Detector::snapshot`] was called.
+///
+/// While it is held, each agent that changes is kept once more: write it or drop it.
+#[derive(Debug)]
+pub struct Snapshot {
+    head: Head,
+    shards: Vec<ShardImage>,
+}
+
+impl Snapshot {
     /// Writes the state, tagged with the `offsets` up to which records were folded.
+    ///
+    /// Shard by shard in the calling thread: the threads that fold stay free, and the packed copy is a
+    /// 64th of the state.
     ///
     /// # Errors
     ///
     /// What writing to `out` fails with.
-    pub fn write_checkpoint(&self, offsets: &Offsets, mut out: impl Write) -> io::Result<()> {
+    pub fn write(self, offsets: &Offsets, mut out: impl Write) -> io::Result<()> {
         out.write_all(MAGIC)?;
         out.write_all(&VERSION.to_le_bytes())?;
         let offsets = serde_json::to_vec(offsets).map_err(io::Error::other)?;
-        out.write_all(&section(&offsets)?)?;
-        let State { head, shards } = &self.state;
-        out.write_all(&section(&packed(head))?)?;
-        // A few shards at a time, so that the packed copies stay a small part of the state.
-        for some in shards.chunks(8) {
-            let sections: Vec<io::Result<Vec<u8>>> =
-                some.par_iter().map(|shard| section(&packed(shard))).collect();
-            for one in sections {
-                out.write_all(&one?)?;
-            }
+        write_section(&mut out, &offsets)?;
+        let mut bytes = Vec::new();
+        self.head.pack(&mut bytes);
+        write_section(&mut out, &bytes)?;
+        for shard in self.shards {
+            bytes.clear();
+            shard.pack(&mut bytes);
+            write_section(&mut out, &bytes)?;
         }
         out.write_all(END)?;
         out.flush()
+    }
+}
+
+impl Detector {
+    /// The state as it is now, to be written while folding goes on.
+    ///
+    /// Costs a visit to each chunk of 195 agents, and a copy of what classes learned in these hours.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let State { head, shards } = &mut self.state;
+        let shards = shards.par_iter_mut().map(Shard::image).collect();
+        Snapshot { head: head.clone(), shards }
     }
 
     /// Reads a state and the offsets it stands for. `config` is that of the process that goes on.
@@ -88,13 +110,13 @@ impl Detector {
         let offsets = Section::read(&mut input)?.open()?;
         let offsets = serde_json::from_slice(&offsets)
             .map_err(|_| CheckpointError::Damaged { what: "its offsets are none" })?;
-        let head = unpacked(&Section::read(&mut input)?.open()?)?;
+        let head = unpacked(&Section::read(&mut input)?.open()?, Head::unpack)?;
         let mut shards = Vec::with_capacity(SHARDS);
         while shards.len() < SHARDS {
             let some: Vec<Section> =
                 (0..8).map(|_| Section::read(&mut input)).collect::<Result<_, _>>()?;
             let some: Vec<Result<_, CheckpointError>> =
-                some.par_iter().map(|section| unpacked(&section.open()?)).collect();
+                some.par_iter().map(|section| unpacked(&section.open()?, Shard::unpack)).collect();
             for shard in some {
                 shards.push(shard?);
             }
@@ -108,15 +130,12 @@ impl Detector {
     }
 }
 
-fn packed(value: &impl Pack) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    value.pack(&mut bytes);
-    bytes
-}
-
-fn unpacked<T: Pack>(bytes: &[u8]) -> Result<T, CheckpointError> {
+fn unpacked<T>(
+    bytes: &[u8],
+    unpack: impl Fn(&mut Unpacker<'_>) -> Option<T>,
+) -> Result<T, CheckpointError> {
     let mut input = Unpacker::new(bytes);
-    match T::unpack(&mut input) {
+    match unpack(&mut input) {
         Some(value) if input.is_empty() => Ok(value),
         Some(_) | None => {
             Err(CheckpointError::Damaged { what: "a section does not hold its part" })
@@ -124,15 +143,14 @@ fn unpacked<T: Pack>(bytes: &[u8]) -> Result<T, CheckpointError> {
     }
 }
 
-fn section(bytes: &[u8]) -> io::Result<Vec<u8>> {
+fn write_section(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     let body = zstd::bulk::compress(bytes, ZSTD_LEVEL)?;
-    let mut section = Vec::with_capacity(20 + body.len());
-    section.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-    section.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    let crc = crc_of(&section, &body);
-    section.extend_from_slice(&crc.to_le_bytes());
-    section.extend_from_slice(&body);
-    Ok(section)
+    let mut lengths = [0; 16];
+    lengths[..8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+    lengths[8..].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    out.write_all(&lengths)?;
+    out.write_all(&crc_of(&lengths, &body).to_le_bytes())?;
+    out.write_all(&body)
 }
 
 fn crc_of(lengths: &[u8], body: &[u8]) -> u32 {

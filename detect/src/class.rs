@@ -7,6 +7,7 @@ use crate::calibration::{BINS, Curve, Histogram, REACH, REACH_OF_FEATURES};
 use crate::config::{Ablation, Config};
 use crate::hash::KeyMap;
 use crate::pack::pack_struct;
+use crate::population::Population;
 pub(crate) use crate::sums::{
     ActionSums, Additive, ClassDelta, ClassSums, HeadCount, NewcomerSums, NoveltySums, PeerSums,
     WindowSums, quantised,
@@ -14,7 +15,7 @@ pub(crate) use crate::sums::{
 use crate::sums::{VOUCHERS_MIN, Voters};
 
 /// Features with a surprise of their own, in the order of [`crate::score::Feature`], and the total.
-pub(crate) const SCALES: usize = 13;
+pub(crate) const SCALES: usize = 20;
 /// The scale of the combined score.
 pub(crate) const TOTAL: usize = SCALES - 1;
 
@@ -35,13 +36,14 @@ const NEWCOMERS_WORTH: f64 = 4.0;
 const NOVELTY_OF_ALL: f64 = 50.0;
 /// Actions and counterparties remembered per class.
 const ACTIONS_MAX: usize = 1_024;
-const PEERS_MAX: usize = 32_768;
+/// Just under what a table of 32,768 places holds.
+const PEERS_MAX: usize = 28_000;
 /// What peers know of a thing.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Peer {
     sums: PeerSums,
-    days: u32,
-    last_day: u32,
+    days: u16,
+    last_day: u16,
 }
 
 pack_struct!(Peer { sums, days, last_day });
@@ -51,6 +53,7 @@ pack_struct!(Peer { sums, days, last_day });
 pub(crate) struct Prior {
     pub windows: [WindowSums; 3],
     pub bursts: [f64; 3],
+    pub fans: [f64; 3],
     /// Probability that an agent is active, by hour of the week.
     pub activity: Vec<f64>,
     /// Active agent-hours per day of a regular agent, or of the whole class if it has none.
@@ -66,6 +69,7 @@ pub(crate) struct Prior {
 pack_struct!(Prior {
     windows,
     bursts,
+    fans,
     activity,
     hours_per_day,
     counterparties,
@@ -78,7 +82,7 @@ pack_struct!(Prior {
 pub(crate) struct Peers<'a> {
     pub class: &'a Class,
     /// All agents of the company.
-    pub company: &'a Class,
+    pub population: &'a Population,
     pub config: &'a Config,
 }
 
@@ -144,7 +148,7 @@ impl Class {
         self.first_day = self.first_day.min(day);
         self.last_day = self.last_day.min(day);
         for peer in self.peers.values_mut() {
-            peer.last_day = peer.last_day.min(day);
+            peer.last_day = peer.last_day.min(short(day));
         }
     }
 
@@ -159,16 +163,19 @@ impl Class {
         }
         self.sums.add(&delta.sums);
         self.heads.add(&delta.heads);
+        let short_day = short(day);
         for (key, more) in &delta.peers {
             let peer = self.peers.entry(*key).or_default();
             peer.sums.add(more);
-            if peer.last_day != day || peer.days == 0 {
-                peer.days += 1;
-                peer.last_day = day;
+            if peer.last_day != short_day || peer.days == 0 {
+                peer.days = peer.days.saturating_add(1);
+                peer.last_day = short_day;
             }
         }
         if PEERS_MAX < self.peers.len() {
-            let worth = |peer: &Peer| (peer.sums.trusting + peer.sums.holders, peer.last_day);
+            let worth = |peer: &Peer| {
+                (f64::from(peer.sums.trusting) + f64::from(peer.sums.holders), peer.last_day.into())
+            };
             keep_most(&mut self.peers, PEERS_MAX * 3 / 4, worth);
         }
         if ACTIONS_MAX < self.sums.actions.len() {
@@ -196,20 +203,25 @@ impl Class {
         let agent_days = sums.agent_days.max(1.0);
         let worth = (PRIOR_AGENT_DAYS / agent_days).min(1.0);
         let mut windows = sums.windows.clone();
-        let mut bursts = sums.bursts;
+        let (mut bursts, mut fans) = (sums.bursts, sums.fans);
         windows.scale(worth);
         bursts.scale(worth);
+        fans.scale(worth);
         if let Some(all) = all {
             // A class with less than three agent-days borrows the rest from everyone.
             let borrowed = 1.0 - (sums.agent_days / PRIOR_AGENT_DAYS).min(1.0);
-            let (mut of_all, mut bursts_of_all) = (all.prior.windows.clone(), all.prior.bursts);
+            let Prior { windows: mut of_all, bursts: mut more, fans: mut wider, .. } =
+                all.prior.clone();
             of_all.scale(borrowed);
-            bursts_of_all.scale(borrowed);
+            more.scale(borrowed);
+            wider.scale(borrowed);
             windows.add(&of_all);
-            bursts.add(&bursts_of_all);
+            bursts.add(&more);
+            fans.add(&wider);
         }
         self.prior.windows = windows;
         self.prior.bursts = bursts;
+        self.prior.fans = fans;
         let hours: f64 = (0..WEEK).map(|hour| self.active_hours(hour)).sum();
         // Agents that live for moments share one budget of false findings: their class's.
         let budgets = sums.regular_days.max(sums.class_days);
@@ -313,18 +325,23 @@ impl Class {
             let part = voters.count(votes);
             (part / whole.max(part)).min(1.0)
         };
-        if VOUCHERS_MIN <= self.heads.regular {
-            share(peer.sums.who_trusts, peer.sums.trusting, self.heads.regular)
+        if !self.counts_days() {
+            share(peer.sums.who_trusts, peer.sums.trusting.into(), self.heads.regular)
         } else if 3 <= peer.days {
-            share(peer.sums.who_holds, peer.sums.holders, self.heads.seen)
+            share(peer.sums.who_holds, peer.sums.holders.into(), self.heads.seen)
         } else {
             0.0
         }
     }
 
+    /// Whether peers are counted by days, since its agents live too briefly to trust anything.
+    pub(crate) fn counts_days(&self) -> bool {
+        self.heads.regular < VOUCHERS_MIN
+    }
+
     /// Whether others than a single careless agent know a thing.
     pub(crate) fn knows(&self, key: u64) -> bool {
-        let is_known = |peer: &Peer| 1.0 <= peer.sums.trusting || peer.sums.who_holds.are_enough();
+        let is_known = |peer: &Peer| 1 <= peer.sums.trusting || peer.sums.who_holds.are_enough();
         self.peers.get(&key).is_some_and(is_known)
     }
 
@@ -346,12 +363,17 @@ impl Class {
 
     /// Agents of the class that use a thing or did.
     pub(crate) fn holders(&self, key: u64) -> f64 {
-        self.peers.get(&key).map_or(0.0, |peer| peer.sums.holders)
+        self.peers.get(&key).map_or(0.0, |peer| peer.sums.holders.into())
     }
 }
 
+/// A day since 1970; u32 seconds end in 2106.
+fn short(day: u32) -> u16 {
+    u16::try_from(day).unwrap_or(u16::MAX)
+}
+
 /// Keeps the `wanted` entries of most worth; among equals those with the smaller key.
-fn keep_most<V>(map: &mut KeyMap<V>, wanted: usize, worth: impl Fn(&V) -> (f64, u32)) {
+pub(crate) fn keep_most<V>(map: &mut KeyMap<V>, wanted: usize, worth: impl Fn(&V) -> (f64, u32)) {
     let mut ranked: Vec<(f64, u32, u64)> = map
         .iter()
         .map(|(key, value)| {
@@ -363,4 +385,5 @@ fn keep_most<V>(map: &mut KeyMap<V>, wanted: usize, worth: impl Fn(&V) -> (f64, 
     for (_, _, key) in ranked.drain(wanted.min(ranked.len())..) {
         map.remove(&key);
     }
+    map.shrink_to_fit();
 }

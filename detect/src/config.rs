@@ -6,6 +6,9 @@
 use schemas::DetectorKind;
 use serde::Deserialize;
 
+/// Limits are looked through at every payment.
+const LIMITS_MAX: usize = 32;
+
 /// What a deployment may set. Part `[detect]` of `surety.toml`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", try_from = "Unchecked")]
@@ -14,6 +17,7 @@ pub struct Config {
     warmup_events: u64,
     budgets: Budgets,
     detectors: Detectors,
+    limits: Vec<f64>,
     /// What is left out, to measure what it is worth.
     without: Option<Ablation>,
 }
@@ -37,12 +41,14 @@ struct Unchecked {
     warmup_events: u64,
     budgets: Budgets,
     detectors: Detectors,
+    limits: Vec<f64>,
 }
 
 impl Default for Unchecked {
     fn default() -> Self {
-        let Config { agents_max, warmup_events, budgets, detectors, .. } = Config::default();
-        Self { agents_max, warmup_events, budgets, detectors }
+        let Config { agents_max, warmup_events, budgets, detectors, limits, .. } =
+            Config::default();
+        Self { agents_max, warmup_events, budgets, detectors, limits }
     }
 }
 
@@ -50,11 +56,17 @@ impl TryFrom<Unchecked> for Config {
     type Error = String;
 
     fn try_from(unchecked: Unchecked) -> Result<Self, String> {
-        let Unchecked { agents_max, warmup_events, budgets, detectors } = unchecked;
+        let Unchecked { agents_max, warmup_events, budgets, detectors, limits } = unchecked;
         if !(1_024..=100_000_000).contains(&agents_max) {
             return Err(format!("wanted 1024 to 100000000 agents-max, found {agents_max}"));
         }
-        Ok(Self { agents_max, warmup_events, budgets, detectors, without: None })
+        if let Some(limit) = limits.iter().find(|limit| !(0.0 < **limit && limit.is_finite())) {
+            return Err(format!("wanted limits above 0, found {limit}"));
+        }
+        if LIMITS_MAX < limits.len() {
+            return Err(format!("wanted {LIMITS_MAX} limits at most, found {}", limits.len()));
+        }
+        Ok(Self { agents_max, warmup_events, budgets, detectors, limits, without: None })
     }
 }
 
@@ -65,6 +77,7 @@ impl Default for Config {
             warmup_events: 1_000,
             budgets: Budgets::default(),
             detectors: Detectors::default(),
+            limits: Vec::new(),
             without: None,
         }
     }
@@ -81,6 +94,12 @@ impl Config {
     /// on less says nothing about one false finding in hundreds of agent-hours.
     pub fn warmup_events(&self) -> u64 {
         self.warmup_events
+    }
+
+    /// Amounts that need an approval or are not allowed: payments just below one of them are counted.
+    /// Default none: then 1, 2 and 5 times the powers of ten from 1,000 on are taken for limits.
+    pub fn limits(&self) -> &[f64] {
+        &self.limits
     }
 
     pub fn budgets(&self) -> Budgets {
@@ -192,6 +211,13 @@ pub struct Detectors {
     pub counterparty_burst: Weight,
     pub new_action: Weight,
     pub stolen_credential: Weight,
+    pub structuring: Weight,
+    pub fan_out: Weight,
+    pub failure_burst: Weight,
+    pub unusual_time: Weight,
+    pub shared_credential: Weight,
+    pub fleet_shift: Weight,
+    pub new_exposure: Weight,
 }
 
 impl Detectors {
@@ -204,6 +230,13 @@ impl Detectors {
             DetectorKind::CounterpartyBurst => self.counterparty_burst,
             DetectorKind::NewAction => self.new_action,
             DetectorKind::StolenCredential => self.stolen_credential,
+            DetectorKind::Structuring => self.structuring,
+            DetectorKind::FanOut => self.fan_out,
+            DetectorKind::FailureBurst => self.failure_burst,
+            DetectorKind::UnusualTime => self.unusual_time,
+            DetectorKind::SharedCredential => self.shared_credential,
+            DetectorKind::FleetShift => self.fleet_shift,
+            DetectorKind::NewExposure => self.new_exposure,
         }
         .0
     }
@@ -254,6 +287,7 @@ mod tests {
     fn values_that_make_no_sense_are_refused_with_what_was_wanted() {
         for (json, wanted) in [
             (r#"{"agents-max": 3}"#, "agents-max"),
+            (r#"{"limits": [5000, -1]}"#, "limits above 0"),
             (r#"{"detectors": {"new-action": -1}}"#, "weight"),
             (r#"{"budgets": {"page": 0.5}}"#, "block <= page <= review"),
             (r#"{"detektors": {}}"#, "unknown field"),

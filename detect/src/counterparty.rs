@@ -18,12 +18,13 @@
 
 use crate::agent::{Agent, Recent};
 use crate::class::{ActionSums, Class, ClassDelta, Peers};
-use crate::facts::{Counterparty, Facts};
+use crate::facts::{Counterparty, Facts, Money};
 use crate::hash::fingerprint;
 use crate::memory::{Note, Place};
 use crate::novelty::{Rates, Strangeness, likelihood_of_new, with_trust};
-use crate::purse::Purse;
-use crate::tails::{negative_binomial_upper, surprise};
+use crate::rough::Rough;
+use crate::signs::Signs;
+use crate::tails::{Deviation, as_float, negative_binomial_upper, surprise};
 
 /// Trust in a counterparty that was trusted once and had to leave the memory.
 const TRUST_OF_BYGONE: f32 = 0.67;
@@ -35,7 +36,7 @@ const PRIOR_HOURS: f64 = 10.0;
 /// malicious writes of detection.md section 4 are so, and 1 to 6 % of the benign ones.
 const ODDS_OF_UNSEEN: f64 = 0.1;
 /// Fewer dealings in an hour are no burst.
-const BURST_MIN: u32 = 4;
+const BURST_MIN: u64 = 4;
 /// What the mean over all counterparties is worth, in hours with dealings.
 const PACE_WORTH: f64 = 2.0;
 
@@ -68,7 +69,7 @@ impl CounterpartySign {
 pub(crate) fn judge(
     agent: &Agent,
     peers: Peers<'_>,
-    facts: &Facts,
+    facts: &Facts<'_>,
     other: &Counterparty,
 ) -> CounterpartySign {
     let place = agent.edges.find(other.edge);
@@ -90,11 +91,12 @@ pub(crate) fn judge(
     let elsewhere = agent.edges.trust_of_kin(other.edge);
     let this_way = peers.vouchers(other.edge);
     let any_way = peers.vouchers(other.key);
+    let parent = facts.parent();
     let mut sign = CounterpartySign {
         place,
-        is_unheard_of: !peers.company.knows(other.key),
+        is_unheard_of: !peers.population.all().knows(other.key),
         was_met: elsewhere.is_some(),
-        is_foreign: !agent.knows_parent(other.parent) && !class.has_seen(other.parent),
+        is_foreign: !agent.knows_parent(parent) && !class.has_seen(parent),
         is_unknown: peers.is_unknown(other.key, agent.key),
         is_unseen: facts.is_write && elsewhere.is_none() && !is_bygone,
         strangeness: Strangeness {
@@ -144,22 +146,24 @@ fn likelihood_of_stranger(
 pub(crate) fn learn(
     agent: &mut Agent,
     delta: &mut ClassDelta,
-    facts: &Facts,
+    facts: &Facts<'_>,
     other: &Counterparty,
-    sign: &CounterpartySign,
+    signs: &Signs,
 ) {
+    let sign = &signs.counterparty;
     let was_bygone = sign.place.is_none() && agent.bygone.may_hold(other.edge);
     let is_new = sign.strangeness.is_new;
     // Hours are counted, not dealings: a list of ten vendors is not ten chances to meet a new one.
     let action = agent.actions.find(facts.action).expect("it was learned just now");
     let novelty = &mut agent.novelties[action.index()];
-    let sums = delta.sums.actions.entry(facts.action).or_default();
     if agent.actions.is_first_of_hour(action, Note::Counterparty) {
         novelty.push_event();
+        let sums = delta.sums.actions.entry(facts.action).or_default();
         sums.counterparties.events += 1.0;
     }
     if is_new && agent.actions.is_first_of_hour(action, Note::NewCounterparty) {
         novelty.push_new();
+        let sums = delta.sums.actions.entry(facts.action).or_default();
         sums.counterparties.novel += 1.0;
         sums.counterparties.strange += f64::from(u8::from(sign.is_strange()));
         sums.newcomers.all += 1.0;
@@ -182,45 +186,118 @@ pub(crate) fn learn(
             peers.trust(agent.key);
         }
     };
-    if dealing.is_new || dealing.is_now_trusted || dealing.is_new_day {
+    let is_day = dealing.is_new_day && signs.counts_days;
+    if dealing.is_new || dealing.is_now_trusted || is_day {
         vote(other.edge);
         vote(other.key);
     }
-    if dealing.is_new && !agent.knows_parent(other.parent) {
-        agent.learn_parent(other.parent);
-        delta.peers.entry(other.parent).or_default().hold(agent.key);
+    if dealing.is_new {
+        let parent = facts.parent();
+        if !agent.knows_parent(parent) {
+            agent.learn_parent(parent);
+            delta.peers.entry(parent).or_default().hold(agent.key);
+        }
     }
 }
 
-/// Counts the event among the recent dealings with its counterparty. Returns the count of this hour,
-/// and the money that went there in the event's currency, as far back as is remembered.
+/// What is remembered of late dealings with a counterparty, the present one included.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Touched {
+    /// Dealings of this hour.
+    pub dealings: u64,
+    /// Money that went there in the event's currency, as far back as is remembered.
+    pub cents: i64,
+    /// Payments of today, and the units they add up to.
+    pub payments: u64,
+    pub parts: f64,
+}
+
+/// Counts the event among the recent dealings with its counterparty.
 pub(crate) fn touch_recent(
     agent: &mut Agent,
     delta: &mut ClassDelta,
-    facts: &Facts,
+    facts: &Facts<'_>,
     other: &Counterparty,
-) -> (u32, i64) {
+) -> Touched {
     let wanted = fingerprint(other.key);
+    let minute = facts.second / 60;
     let at = agent.recent.iter().position(|recent| recent.fingerprint == wanted);
     let at = at.unwrap_or_else(|| {
-        let oldest = (0..agent.recent.len()).min_by_key(|at| agent.recent[*at].last);
-        oldest.expect("there are four places")
+        let oldest = (0..agent.recent.len()).max_by_key(|at| agent.recent[*at].age(minute));
+        oldest.expect("there are three places")
     });
     let recent = agent.recent[at];
     let is_same = recent.fingerprint == wanted;
-    let recent = if is_same && facts.second.saturating_sub(recent.since) < 3_600 {
-        Recent { dealings: recent.dealings.saturating_add(1), ..recent }
+    let mut recent = if is_same && recent.is_this_hour(minute) {
+        Recent { dealings: Rough::of(recent.dealings.get() + 1), ..recent }
     } else {
         close_burst(agent, delta, recent, is_same.then_some(other));
-        let paid = if is_same { recent.paid } else { Purse::default() };
-        Recent { fingerprint: wanted, since: facts.second, dealings: 1, paid, last: 0 }
+        recent.next_hour(is_same, wanted, minute)
     };
-    let mut recent = Recent { last: facts.second, ..recent };
+    recent.touch(minute);
     if let Some(money) = facts.paid() {
-        recent.paid.add(money);
+        recent.pay(money);
     }
     agent.recent[at] = recent;
-    (recent.dealings, facts.money.map_or(0, |money| recent.paid.paid(&money)))
+    Touched {
+        dealings: recent.dealings.get(),
+        cents: facts.money.map_or(0, |money| recent.paid.paid(&money)),
+        payments: recent.payments.get(),
+        parts: f64::from(recent.parts),
+    }
+}
+
+impl Recent {
+    /// The payments of a day are one sum; this long after the last one another begins.
+    const PARTS_MINUTES: u32 = 1_440;
+
+    #[expect(clippy::cast_possible_truncation, reason = "minutes are kept modulo 2^16")]
+    fn is_this_hour(&self, minute: u32) -> bool {
+        (minute as u16).wrapping_sub(self.since_minute) < 60 && self.age(minute) < 60
+    }
+
+    /// The first dealing of an hour, with the same counterparty or with another.
+    #[expect(clippy::cast_possible_truncation, reason = "minutes are kept modulo 2^16")]
+    fn next_hour(self, is_same: bool, fingerprint: u32, minute: u32) -> Self {
+        let first = Self {
+            fingerprint,
+            since_minute: minute as u16,
+            last_minute: minute as u16,
+            dealings: Rough::of(1),
+            ..Self::default()
+        };
+        if !is_same {
+            return first;
+        }
+        let Self { paid, parts, payments, .. } = self;
+        let is_another_day = Self::PARTS_MINUTES <= self.age(minute);
+        if is_another_day {
+            Self { paid, ..first }
+        } else {
+            Self { paid, parts, payments, ..first }
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "minutes are kept modulo 2^16")]
+    fn touch(&mut self, minute: u32) {
+        self.last_minute = minute as u16;
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "sums are told to seven digits")]
+    fn pay(&mut self, money: &Money) {
+        self.paid.add(money);
+        self.payments = Rough::of(self.payments.get() + 1);
+        self.parts += money.units as f32;
+    }
+
+    /// Minutes since the last dealing; an empty place is older than all.
+    #[expect(clippy::cast_possible_truncation, reason = "minutes are kept modulo 2^16")]
+    fn age(&self, minute: u32) -> u32 {
+        if self.fingerprint == 0 {
+            return u32::MAX;
+        }
+        u32::from((minute as u16).wrapping_sub(self.last_minute))
+    }
 }
 
 /// Learns how many dealings an hour had.
@@ -231,13 +308,14 @@ fn close_burst(
     closed: Recent,
     other: Option<&Counterparty>,
 ) {
-    if closed.dealings == 0 {
+    let dealings = as_float(closed.dealings.get());
+    if dealings < 1.0 {
         return;
     }
     // One wild hour is learned as a busy one, or the next flood would be usual.
     let [hours, sum, _] = agent.bursts.map(f64::from);
     let busy = if hours < 3.0 { 10_000.0 } else { 8.0 * (sum / hours).max(1.0) };
-    let dealings = f64::from(closed.dealings).min(busy).round();
+    let dealings = dealings.min(busy).round();
     let sums = [1.0, dealings, dealings * dealings];
     let all = agent.bursts.iter_mut().zip(&mut delta.sums.bursts);
     for ((own, of_class), more) in all.zip(sums) {
@@ -250,28 +328,20 @@ fn close_burst(
     }
 }
 
-/// Many dealings with one counterparty in an hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct BurstSign {
-    pub surprise: f64,
-    pub expected: f64,
-    pub seen: f64,
-}
-
-/// Judges the count of this hour.
+/// Judges how many dealings with one counterparty this hour has.
 pub(crate) fn judge_burst(
     agent: &Agent,
     class: &Class,
     place: Option<Place>,
-    dealings: u32,
-) -> BurstSign {
+    dealings: u64,
+) -> Deviation {
     if dealings < BURST_MIN {
-        return BurstSign::default();
+        return Deviation::default();
     }
     let prior = &class.prior.bursts;
     let [hours, sum, squares] = std::array::from_fn(|at| f64::from(agent.bursts[at]) + prior[at]);
     if hours < 3.0 {
-        return BurstSign::default();
+        return Deviation::default();
     }
     let mean = (sum / hours).max(1.0);
     let variance = (squares / hours - mean * mean).max(0.0);
@@ -283,10 +353,10 @@ pub(crate) fn judge_burst(
         }
         None => mean,
     };
-    let seen = f64::from(dealings);
+    let seen = as_float(dealings);
     if seen < 1.5 * expected {
-        return BurstSign::default();
+        return Deviation::default();
     }
     let tail = negative_binomial_upper(seen, expected, 1.0 / wildness);
-    BurstSign { surprise: surprise(tail), expected, seen }
+    Deviation { surprise: surprise(tail), expected, seen }
 }

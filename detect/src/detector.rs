@@ -19,7 +19,7 @@ use crate::hash::{KeyMap, key_of};
 use crate::pack::pack_struct;
 use crate::population::Population;
 use crate::score::{Assessment, Score};
-use crate::shard::{Folded, Prepared, Shard, View};
+use crate::shard::{Batch, Folded, Prepared, Shard, View};
 
 /// Segments smaller than this are folded by the calling thread: waking others costs more.
 const PARALLEL_EVENTS_MIN: usize = 512;
@@ -96,18 +96,13 @@ impl Detector {
 
     /// Judges and learns `events` in their order. The findings are in the order of their events.
     pub fn fold(&mut self, events: &[StampedEvent]) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        self.fold_each(events, &mut |folded| findings.extend(folded.finding));
-        findings
+        self.fold_all(events, None)
     }
 
     /// The same, with what was thought of each event before it was learned.
     pub fn fold_scored(&mut self, events: &[StampedEvent]) -> (Vec<Finding>, Vec<Score>) {
-        let (mut findings, mut scores) = (Vec::new(), Vec::with_capacity(events.len()));
-        self.fold_each(events, &mut |folded| {
-            findings.extend(folded.finding);
-            scores.push(folded.score);
-        });
+        let mut scores = Vec::with_capacity(events.len());
+        let findings = self.fold_all(events, Some(&mut scores));
         (findings, scores)
     }
 
@@ -119,19 +114,25 @@ impl Detector {
         let placed = clock.clone().place(second / 3_600, agent);
         let second = if placed.is_ahead { epoch * 3_600 } else { second };
         let prepared = Prepared { agent, second, shard, slot: placed.slot };
-        let view = View { config: &self.config, previous, current, epoch };
+        let view = View { config: &self.config, previous, current, epoch, is_scored: true };
         self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view)
     }
 
-    /// Gives `sink` what came of each event, in their order.
-    fn fold_each(&mut self, events: &[StampedEvent], sink: &mut impl FnMut(Folded)) {
+    /// Folds `events`; tells the score of each if they are wanted.
+    fn fold_all(
+        &mut self,
+        events: &[StampedEvent],
+        mut scores: Option<&mut Vec<Score>>,
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
         let mut keys = Vec::new();
         keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(keys_of));
         let mut start = 0;
         for (at, (agent, shard, second)) in keys.iter().enumerate() {
             let placed = self.state.head.clock.place(second / 3_600, *agent);
             if placed.turn != Turn::Stay {
-                self.fold_segment(&events[start..at], sink);
+                let folded = self.fold_segment(&events[start..at], scores.as_deref_mut());
+                findings.extend(folded);
                 start = at;
                 self.turn(placed.turn);
             }
@@ -144,43 +145,54 @@ impl Detector {
             let prepared = Prepared { agent: *agent, second, shard: *shard, slot: placed.slot };
             self.segment.prepared.push(prepared);
         }
-        self.fold_segment(&events[start..], sink);
+        findings.extend(self.fold_segment(&events[start..], scores));
         self.state.head.events += events.len() as u64;
+        findings
     }
 
-    /// Folds what was prepared.
-    fn fold_segment(&mut self, events: &[StampedEvent], sink: &mut impl FnMut(Folded)) {
+    /// Folds what was prepared. The findings are in the order of their events.
+    fn fold_segment(
+        &mut self,
+        events: &[StampedEvent],
+        scores: Option<&mut Vec<Score>>,
+    ) -> Vec<Finding> {
         let Segment { prepared, by_shard, epoch } = &mut self.segment;
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
         let Head { current, previous, .. } = &self.state.head;
-        let view = View { config: &self.config, previous, current, epoch: *epoch };
-        if events.len() < PARALLEL_EVENTS_MIN {
-            for (event, prepared) in events.iter().zip(prepared.iter()) {
-                let shard = &mut self.state.shards[usize::from(prepared.shard)];
-                sink(shard.fold(event, prepared, &view));
-            }
-            prepared.clear();
-            return;
-        }
+        let is_scored = scores.is_some();
+        let view = View { config: &self.config, previous, current, epoch: *epoch, is_scored };
         by_shard.resize_with(SHARDS, Vec::new);
         for (at, one) in prepared.iter().enumerate() {
             let number = u32::try_from(at).expect("a batch is far smaller");
             by_shard[usize::from(one.shard)].push(number);
         }
-        let folded = self.state.shards.par_iter_mut().zip(by_shard).map(|(shard, numbers)| {
-            let mut folded = Vec::with_capacity(numbers.len());
-            for number in numbers.drain(..) {
-                let at = number as usize;
-                folded.push((number, shard.fold(&events[at], &prepared[at], &view)));
-            }
+        let batch = Batch { events, prepared, view: &view };
+        let fold = |(shard, numbers): (&mut Shard, &mut Vec<u32>)| {
+            let folded = shard.fold_batch(numbers, &batch);
+            numbers.clear();
             folded
-        });
-        let mut folded: Vec<(u32, Folded)> = folded.flatten_iter().collect();
-        folded.sort_unstable_by_key(|(number, _)| *number);
-        for (_, folded) in folded {
-            sink(folded);
+        };
+        let shards = &mut self.state.shards;
+        let folded: Vec<Folded> = if events.len() < PARALLEL_EVENTS_MIN {
+            let busy = shards.iter_mut().zip(by_shard).filter(|(_, numbers)| !numbers.is_empty());
+            busy.map(fold).collect()
+        } else {
+            shards.par_iter_mut().zip(by_shard).map(fold).collect()
+        };
+        let mut findings = Vec::new();
+        let mut of_events = vec![Score::default(); if is_scored { events.len() } else { 0 }];
+        for one in folded {
+            findings.extend(one.findings);
+            for (number, score) in one.scores {
+                of_events[number as usize] = score;
+            }
+        }
+        if let Some(scores) = scores {
+            scores.append(&mut of_events);
         }
         prepared.clear();
+        findings.sort_unstable_by_key(|(number, _)| *number);
+        findings.into_iter().map(|(_, finding)| finding).collect()
     }
 
     /// Seals epochs as the clock turns.
@@ -242,5 +254,7 @@ fn keys_of(stamped: &StampedEvent) -> (u64, u8, u32) {
     (key_of(agent.as_str()), shard, second)
 }
 
+#[cfg(test)]
+mod kinds_tests;
 #[cfg(test)]
 mod tests;

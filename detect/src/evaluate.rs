@@ -7,6 +7,7 @@
 //! Source of the protocol: detection.md sections 4 and 7.
 
 mod metrics;
+mod poison;
 mod row;
 
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::detector::Detector;
 use crate::score::Score;
 
 pub use metrics::{Calibration, Recall, Report};
+pub use poison::Poison;
 pub use row::{Row, RowError};
 
 /// Rows folded at once; what is found does not depend on it.
@@ -32,7 +34,19 @@ pub enum Kind {
     /// `source target weight seconds` without a label. Each is a dealing of its source with its
     /// target, and of its target with its source.
     Edges,
+    /// Values of a series, `YYYY-MM-DD HH:MM:SS,value` after a header. Each is an amount that the
+    /// series pays, and its reciprocal one of a twin, since amounts are watched for being high.
+    Series,
 }
+
+/// Of a series that many rows are not scored: a share, and at most so many.
+/// Source: NAB's probationary period.
+const PROBATION: f64 = 0.15;
+const PROBATION_MAX: f64 = 750.0;
+
+/// Rows of a series within which an anomaly is told once, unless it gets worse. Source: measured on
+/// NAB's folders; a day of five minutes each.
+const STRETCH: usize = 288;
 
 /// A detector being evaluated.
 #[derive(Debug)]
@@ -44,6 +58,8 @@ pub struct Evaluation {
     rates: Vec<f64>,
     /// Rows not folded yet.
     waiting: usize,
+    /// Of a series: where it is anomalous, from and up to which second since 1970.
+    windows: Vec<(f64, f64)>,
 }
 
 impl Evaluation {
@@ -55,7 +71,15 @@ impl Evaluation {
             scores: Vec::new(),
             rates: Vec::new(),
             waiting: 0,
+            windows: Vec::new(),
         }
+    }
+
+    /// With the anomalous stretches of a series, in seconds since 1970.
+    #[must_use]
+    pub fn with_windows(mut self, windows: Vec<(f64, f64)>) -> Self {
+        self.windows = windows;
+        self
     }
 
     /// Takes one line of a file; an empty one and a comment (`%`) are none.
@@ -70,6 +94,8 @@ impl Evaluation {
         self.rows.push(match self.kind {
             Kind::AgentStream => Row::read(line)?,
             Kind::Edges => Row::read_edge(line)?,
+            Kind::Series if self.rows.is_empty() && row::is_header(line) => return Ok(()),
+            Kind::Series => Row::read_value(line, &self.windows)?,
         });
         self.waiting += 1;
         if self.waiting == BATCH {
@@ -96,6 +122,7 @@ impl Evaluation {
                 Kind::AgentStream => |one: &Score| one.score,
                 // Networks know no novelty that matters: what counts is how much.
                 Kind::Edges => |one: &Score| one.volume + one.score / 100.0,
+                Kind::Series => |one: &Score| one.amount,
             };
             self.scores.push(of_row.iter().map(of).fold(f64::MIN, f64::max));
             let least = of_row.iter().map(|one| one.false_per_agent_day).fold(f64::MAX, f64::min);
@@ -108,11 +135,83 @@ impl Evaluation {
     /// Scores what is left, and tells one score per row, in order, and the metrics.
     pub fn finish(mut self) -> (Vec<f64>, Report) {
         self.fold();
+        if self.kind == Kind::Series {
+            self.scores = told_once(&self.scores);
+            #[expect(clippy::cast_precision_loss, reason = "rows of a file")]
+            let probation = (PROBATION * self.rows.len() as f64).min(PROBATION_MAX);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "750 at most"
+            )]
+            for row in self.rows.iter_mut().take(probation as usize) {
+                row.label = -1;
+            }
+        }
         let warm_up = match self.kind {
             Kind::AgentStream => metrics::WARM_UP_SECONDS,
-            Kind::Edges => 0.0,
+            Kind::Edges | Kind::Series => 0.0,
         };
         let report = metrics::report(&self.rows, &self.scores, &self.rates, warm_up);
         (self.scores, report)
+    }
+}
+
+/// From surprises of a series to how rare each is among those before it (minus the decimal logarithm),
+/// 0 within a stretch that was told already.
+#[expect(clippy::cast_precision_loss, reason = "rows of a file")]
+fn told_once(surprises: &[f64]) -> Vec<f64> {
+    let mut before: Vec<f64> = Vec::with_capacity(surprises.len());
+    let mut rarities: Vec<f64> = Vec::with_capacity(surprises.len());
+    let mut told = Vec::with_capacity(surprises.len());
+    for surprise in surprises {
+        let below = before.partition_point(|one| one < surprise);
+        let as_large = before.len() - below;
+        let rarity = -((as_large as f64 + 1.0) / (before.len() as f64 + 1.0)).log10();
+        let rarity = if *surprise <= 0.0 { 0.0 } else { rarity };
+        before.insert(below, *surprise);
+        let recent = &rarities[rarities.len().saturating_sub(STRETCH)..];
+        let is_worse = recent.iter().all(|one| *one < rarity);
+        told.push(if is_worse { rarity } else { 0.0 });
+        rarities.push(rarity);
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_told_once_and_again_when_it_gets_worse() {
+        let mut surprises = vec![0.5; 600];
+        surprises[500..520].fill(3.0);
+        surprises[510] = 6.0;
+
+        let told = told_once(&surprises);
+
+        assert!(told[501..510].iter().all(|one| *one <= 0.0));
+        assert!(2.5 < told[500] && told[500] < told[510] + 1e-9, "{} {}", told[500], told[510]);
+        assert!(told[511..].iter().all(|one| *one <= 0.0));
+    }
+
+    #[test]
+    fn a_series_is_scored_row_by_row_and_its_probation_is_not_counted() {
+        let line = |n: u32| {
+            let value = if n == 900 { 500 } else { 20 + n * 7 % 5 };
+            format!("2014-04-{:02} {:02}:{:02}:00,{value}", 1 + n / 288, n / 12 % 24, n % 12 * 5)
+        };
+        let window = (1_396_310_400.0 + 899.0 * 300.0, 1_396_310_400.0 + 905.0 * 300.0);
+        let mut evaluation =
+            Evaluation::new(Kind::Series, Config::default()).with_windows(vec![window]);
+        evaluation.push("timestamp,value").unwrap();
+        for n in 0..1_000 {
+            evaluation.push(&line(n)).unwrap();
+        }
+
+        let (scores, report) = evaluation.finish();
+
+        let highest = (150..1_000).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+        assert_eq!((scores.len(), highest, report.scored), (1_000, 900, 850));
     }
 }

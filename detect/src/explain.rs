@@ -12,6 +12,7 @@ use schemas::{
 use crate::agent::Agent;
 use crate::class::Class;
 use crate::facts::Facts;
+use crate::fleet::{Change, Shift};
 use crate::score::{Part, Verdict};
 use crate::signs::{Feature, Signs};
 use crate::volume::Unusual;
@@ -25,22 +26,37 @@ pub(crate) struct Case<'a> {
     pub stamped: &'a StampedEvent,
     pub agent: &'a Agent,
     pub class: &'a Class,
-    pub facts: &'a Facts,
+    pub facts: &'a Facts<'a>,
     pub signs: &'a Signs,
 }
 
 /// Money at risk in hundredths of the event's currency: what went to the counterparty (`there`), or
 /// in this hour.
-pub(crate) fn cents_at_risk(verdict: &Verdict, agent: &Agent, facts: &Facts, there: i64) -> i64 {
+pub(crate) fn cents_at_risk(
+    verdict: &Verdict,
+    agent: &Agent,
+    facts: &Facts<'_>,
+    there: i64,
+) -> i64 {
     match verdict.detector() {
         DetectorKind::UnusualVolume => {
             facts.money.map_or(0, |money| agent.spent.paid(&money).max(there))
         }
+        DetectorKind::NewExposure => facts.money.map_or(0, |money| {
+            // What the agent paid in this hour is known to the cent, the sum over days is not.
+            agent.spent.paid(&money).max(there)
+        }),
         DetectorKind::UnusualAmount
         | DetectorKind::NewCounterparty
         | DetectorKind::CounterpartyBurst
         | DetectorKind::NewAction
-        | DetectorKind::StolenCredential => there,
+        | DetectorKind::StolenCredential
+        | DetectorKind::Structuring
+        | DetectorKind::FanOut
+        | DetectorKind::FailureBurst
+        | DetectorKind::UnusualTime
+        | DetectorKind::SharedCredential
+        | DetectorKind::FleetShift => there,
     }
 }
 
@@ -133,6 +149,25 @@ impl Case<'_> {
             }
             Feature::Action => ("new_action".into(), signs.action.rate, 1.0),
             Feature::Origin => ("new_network_or_device".into(), self.origin_rate(), 1.0),
+            Feature::Parts => {
+                (format!("paid_in_parts_per_24h{currency}"), signs.parts.median, signs.parts.seen)
+            }
+            Feature::Fan => ("counterparties_per_1h".into(), signs.fan.expected, signs.fan.seen),
+            Feature::Silence => {
+                ("hours_of_silence".into(), signs.silence.expected, signs.silence.seen)
+            }
+            Feature::Sharing => ("credential_of_another_agent".into(), signs.credential.rate, 1.0),
+            Feature::Switch => ("two_networks_within_1min".into(), signs.switch.rate, 1.0),
+            Feature::Exposure => (
+                format!("paid_to_new_counterparties{currency}"),
+                signs.exposure.expected,
+                signs.exposure.seen,
+            ),
+            Feature::Fleet => {
+                let (change, shift) = signs.fleet.unwrap_or((Change::Action, Shift::default()));
+                let name = format!("agents_of_model_with_{}_per_1h", fleet_words(change).0);
+                (name, shift.expected, shift.changed)
+            }
         };
         let probability = 10_f64.powf(-part.calibrated);
         FeatureShare { feature, expected, seen, probability, share: (part.added / total) as f32 }
@@ -181,7 +216,7 @@ impl Case<'_> {
                 significant(signs.drift.seen)
             ),
             Feature::Hour => format!(
-                "agents of its class are active in one of {} such hours",
+                "it and agents of its class are active in one of {} such hours",
                 once_in(signs.hour.expected)
             ),
             Feature::Amount => self.amount_clause(),
@@ -203,7 +238,48 @@ impl Case<'_> {
                 once_in(signs.action.rate)
             ),
             Feature::Origin => self.origin_clause(),
+            Feature::Parts => format!(
+                "what it paid there in a day adds up to {}, {} times the median of one payment",
+                significant(signs.parts.seen),
+                significant(signs.parts.seen / signs.parts.median.max(0.01))
+            ),
+            Feature::Fan => format!(
+                "about {} different counterparties in an hour, where {} are usual",
+                signs.fan.seen,
+                significant(signs.fan.expected)
+            ),
+            Feature::Silence => format!(
+                "it was silent for {} days before, where its pauses last {} hours",
+                significant(signs.silence.seen / 24.0),
+                significant(signs.silence.expected)
+            ),
+            Feature::Sharing => format!(
+                "it used a credential that another agent holds (a new one was expected once in {} events)",
+                once_in(signs.credential.rate)
+            ),
+            Feature::Switch => format!(
+                "the credential was used from two networks within a minute (expected once in {} events)",
+                once_in(signs.switch.rate)
+            ),
+            Feature::Exposure => format!(
+                "{} went to counterparties not trusted yet in these days, where {} are usual",
+                significant(signs.exposure.seen),
+                significant(signs.exposure.expected)
+            ),
+            Feature::Fleet => self.fleet_clause(),
         }
+    }
+
+    fn fleet_clause(&self) -> String {
+        let Some((change, shift)) = &self.signs.fleet else { return String::new() };
+        let model = self.stamped.event.model.as_deref().unwrap_or("its model");
+        format!(
+            "{} of {} agents of {model} {} in one hour, where {} are usual",
+            shift.changed,
+            shift.active,
+            fleet_words(*change).1,
+            significant(shift.expected)
+        )
     }
 
     fn counterparty_clause(&self) -> String {
@@ -275,6 +351,15 @@ impl Case<'_> {
     }
 }
 
+/// What a change of a fleet is called in a feature, and in a sentence.
+fn fleet_words(change: Change) -> (&'static str, &'static str) {
+    match change {
+        Change::Action => ("new_action", "did something they hardly ever did"),
+        Change::Counterparty => ("new_counterparty", "dealt with somebody unknown to them"),
+        Change::Failure => ("failure", "failed or were refused"),
+    }
+}
+
 fn counted(what: &str, unusual: &Unusual) -> String {
     format!(
         "{} {what} in {}, where {} are usual",
@@ -333,9 +418,18 @@ fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
             &["attack.t1657", "owasp-asi:ASI01", "owasp-asi:ASI02"]
         }
         DetectorKind::NewCounterparty => &["attack.t1567", "owasp-asi:ASI01", "owasp-asi:ASI02"],
-        DetectorKind::CounterpartyBurst => &["attack.t1020", "owasp-asi:ASI02"],
+        DetectorKind::CounterpartyBurst | DetectorKind::FanOut => {
+            &["attack.t1020", "owasp-asi:ASI02"]
+        }
         DetectorKind::NewAction => &["attack.t1078", "owasp-nhi:NHI5", "owasp-asi:ASI03"],
         DetectorKind::StolenCredential => &["attack.t1078", "attack.t1550", "owasp-nhi:NHI2"],
+        DetectorKind::Structuring | DetectorKind::NewExposure => {
+            &["attack.t1657", "owasp-asi:ASI02"]
+        }
+        DetectorKind::FailureBurst => &["attack.t1110", "owasp-nhi:NHI5"],
+        DetectorKind::UnusualTime => &["attack.t1078"],
+        DetectorKind::SharedCredential => &["attack.t1078", "owasp-nhi:NHI9"],
+        DetectorKind::FleetShift => &["attack.t1195", "owasp-asi:ASI04"],
     };
     tags.iter().map(|tag| (*tag).to_owned()).collect()
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use schemas::{CredentialEvent, Outcome};
 
-use crate::hash::{fingerprint, join, key_of};
+use crate::hash::{fingerprint, join, key_of, key_of_bytes};
 
 /// Realms of keys: what a key is the key of.
 pub(crate) mod realm {
@@ -19,6 +19,7 @@ pub(crate) mod realm {
     pub(crate) const DEVICE: u64 = 6;
     pub(crate) const MONEY: u64 = 7;
     pub(crate) const REGULAR: u64 = 8;
+    pub(crate) const CREDENTIAL: u64 = 9;
 }
 
 /// Verbs that only look. Source: the reading verbs of the AWS, Kubernetes and GitHub audit logs.
@@ -35,7 +36,8 @@ const NEAR_LIMIT: f64 = 0.95;
 const LIMIT_UNITS_MIN: f64 = 1_000.0;
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct Facts<'a> {
+    event: &'a CredentialEvent,
     /// Seconds since 1970.
     pub second: u32,
     pub hour_of_week: usize,
@@ -46,6 +48,7 @@ pub(crate) struct Facts {
     pub is_error: bool,
     pub counterparty: Option<Counterparty>,
     pub money: Option<Money>,
+    pub credential: u64,
     pub network: Option<u64>,
     pub device: Option<u64>,
     /// Of the model that drives the agent.
@@ -59,8 +62,6 @@ pub(crate) struct Counterparty {
     /// Of the counterparty and the way of dealing with it: the action of a write, one and the same
     /// for all reads. Its upper bits tell the counterparty, see [`edge_of`].
     pub edge: u64,
-    /// Of its host, account prefix or kind.
-    pub parent: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,15 +76,16 @@ pub(crate) struct Money {
     pub is_near_limit: bool,
 }
 
-impl Facts {
-    pub(crate) fn of(event: &CredentialEvent, second: u32) -> Self {
+impl<'a> Facts<'a> {
+    /// Of an event that is believed to be of this second; amounts are close to one of `limits`, or to
+    /// a round number if there are none.
+    pub(crate) fn of(event: &'a CredentialEvent, second: u32, limits: &[f64]) -> Self {
         let action = join(realm::ACTION, key_of(&event.action));
         let is_write = !is_read(&event.action);
         let counterparty = event.counterparty_id.as_ref().map(|id| {
-            let (id, kind) = (id.as_str(), event.counterparty_kind.as_deref().unwrap_or(""));
-            let key = join(realm::COUNTERPARTY, key_of(id));
+            let key = join(realm::COUNTERPARTY, key_of(id.as_str()));
             let way = if is_write { action } else { join(realm::READING, 0) };
-            Counterparty { key, edge: edge_of(key, way), parent: parent_of(id, kind) }
+            Counterparty { key, edge: edge_of(key, way) }
         });
         let money = match (event.amount, &event.currency) {
             (Some(amount), Some(currency)) if 0 < amount.as_cents() => {
@@ -91,11 +93,13 @@ impl Facts {
                 let currency = join(realm::MONEY, key_of(currency.as_str()));
                 let (ln, key) = (units.ln(), join(currency, action));
                 let cents = amount.as_cents();
-                Some(Money { cents, units, ln, key, currency, is_near_limit: is_near_limit(units) })
+                let is_near_limit = is_near_limit(units, limits);
+                Some(Money { cents, units, ln, key, currency, is_near_limit })
             }
             _ => None,
         };
         Self {
+            event,
             second,
             hour_of_week: (second as usize / 3_600 + 72) % 168,
             action,
@@ -104,6 +108,7 @@ impl Facts {
             is_error: event.outcome == Outcome::Error,
             counterparty,
             money,
+            credential: join(realm::CREDENTIAL, key_of(event.credential_id.as_str())),
             network: event.source_ip.map(network_of),
             device: event.user_agent.as_deref().map(device_of),
             model: event.model.as_deref().map(|model| fingerprint(key_of(model))),
@@ -113,6 +118,13 @@ impl Facts {
     /// Money that went out: of writes that succeeded. A look at an order moves nothing.
     pub(crate) fn paid(&self) -> Option<&Money> {
         self.money.as_ref().filter(|_| self.is_success && self.is_write)
+    }
+
+    /// The key of the counterparty's host, account prefix or kind. Read off when somebody asks, which
+    /// is of strangers only.
+    pub(crate) fn parent(&self) -> u64 {
+        let id = self.event.counterparty_id.as_ref().map_or("", |id| id.as_str());
+        parent_of(id, self.event.counterparty_kind.as_deref().unwrap_or(""))
     }
 
     pub(crate) fn hour(&self) -> u32 {
@@ -132,8 +144,12 @@ pub(crate) const LOWER_BITS: u64 = 0x0000_0fff_ffff_ffff;
 /// Whether an action only looks: `vendor.read`, `s3:GetObject`, `repos/list_branches`.
 fn is_read(action: &str) -> bool {
     let verb = action.rsplit(['.', ':', '/']).next().unwrap_or(action);
+    let Some(first) = verb.bytes().next().map(|first| first.to_ascii_lowercase()) else {
+        return false;
+    };
     READING_VERBS.iter().any(|reading| {
-        verb.len() >= reading.len()
+        reading.as_bytes()[0] == first
+            && verb.len() >= reading.len()
             && verb.is_char_boundary(reading.len())
             && verb[..reading.len()].eq_ignore_ascii_case(reading)
             // `getObject`, `get_object` and `get`, but not `getaway`.
@@ -141,7 +157,10 @@ fn is_read(action: &str) -> bool {
     })
 }
 
-fn is_near_limit(units: f64) -> bool {
+fn is_near_limit(units: f64, limits: &[f64]) -> bool {
+    if !limits.is_empty() {
+        return limits.iter().any(|limit| limit * NEAR_LIMIT <= units && units < *limit);
+    }
     if units < LIMIT_UNITS_MIN * NEAR_LIMIT {
         return false;
     }
@@ -169,14 +188,17 @@ fn network_of(address: IpAddr) -> u64 {
 
 /// A user agent without its digits: an upgrade is not another device.
 fn device_of(user_agent: &str) -> u64 {
-    let mut key = realm::DEVICE;
-    for part in user_agent.split(|c: char| c.is_ascii_digit()).filter(|part| !part.is_empty()) {
-        // A dot between digits is part of a version.
-        if part != "." {
-            key = join(key, key_of(part));
+    let (mut kept, mut len) = ([0_u8; 128], 0);
+    let mut is_version = false;
+    for byte in user_agent.bytes() {
+        // A dot after a digit is part of a version.
+        is_version = byte.is_ascii_digit() || (is_version && byte == b'.');
+        if !is_version && len < kept.len() {
+            kept[len] = byte;
+            len += 1;
         }
     }
-    join(realm::DEVICE, key)
+    join(realm::DEVICE, key_of_bytes(&kept[..len]))
 }
 
 /// The key of what a counterparty belongs to: an address's or URL's registrable domain, an IBAN's
@@ -249,11 +271,14 @@ mod tests {
     #[test]
     fn amounts_just_below_a_round_limit_are_near_it() {
         for near in [49_800.0, 9_990.0, 999_999.99, 4_999.0, 1_950.0, 980.0] {
-            assert!(is_near_limit(near), "{near}");
+            assert!(is_near_limit(near, &[]), "{near}");
         }
         for far in [50_000.0, 47_000.0, 12_345.0, 99.0, 950_000.0 - 1.0] {
-            assert!(!is_near_limit(far), "{far}");
+            assert!(!is_near_limit(far, &[]), "{far}");
         }
+        assert!(
+            is_near_limit(740.0, &[750.0, 9_000.0]) && !is_near_limit(9_990.0, &[750.0, 9_000.0])
+        );
     }
 
     #[test]

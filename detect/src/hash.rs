@@ -21,7 +21,11 @@ const fn fold(a: u64, b: u64) -> u64 {
 
 /// The key of `text`.
 pub(crate) fn key_of(text: &str) -> u64 {
-    let bytes = text.as_bytes();
+    key_of_bytes(text.as_bytes())
+}
+
+/// The key of the text with these bytes.
+pub(crate) fn key_of_bytes(bytes: &[u8]) -> u64 {
     let mut hash = MIX[2] ^ (bytes.len() as u64).wrapping_mul(MIX[1]);
     let mut chunks = bytes.chunks_exact(8);
     for chunk in &mut chunks {

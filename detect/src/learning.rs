@@ -11,12 +11,14 @@ use crate::calibration::{BINS, bin_of};
 use crate::class::{Class, ClassDelta, NoveltySums, PeerSums, SCALES};
 use crate::counterparty;
 use crate::facts::Facts;
+use crate::fleet::Change;
 use crate::hash::KeyMap;
 use crate::memory::Dealing;
-use crate::novelty::Novelty;
+use crate::novelty::BriefNovelty;
 use crate::purse::Purse;
 use crate::score::Verdict;
 use crate::signs::{Feature, Signs};
+use crate::tails::Deviation;
 use crate::volume::Increment;
 
 impl Agent {
@@ -25,7 +27,7 @@ impl Agent {
     pub(crate) const REGULAR_DAY: u16 = 3;
 
     /// Counts money that goes out in the hour.
-    pub(crate) fn spend(&mut self, facts: &Facts) {
+    pub(crate) fn spend(&mut self, facts: &Facts<'_>) {
         if facts.hour() != self.spent_since / 3_600 {
             (self.spent, self.spent_since) = (Purse::default(), facts.second);
         }
@@ -35,14 +37,31 @@ impl Agent {
     }
 
     /// Closes what lies behind the event (windows, the hour's block) and counts the hour and day.
-    pub(crate) fn open_windows(&mut self, facts: &Facts, class: &Class, delta: &mut ClassDelta) {
-        let [is_new_hour, is_new_day] =
-            self.volume.roll(facts.second, &class.prior, &mut delta.sums);
+    /// Returns how unusual the silence was that it ends.
+    ///
+    /// The event before was at `before`; there is none if this is the first.
+    pub(crate) fn open_windows(
+        &mut self,
+        facts: &Facts<'_>,
+        before: u32,
+        class: &Class,
+        delta: &mut ClassDelta,
+    ) -> Deviation {
+        let before = (0 < self.events).then_some(before);
+        let silence = before.map_or_else(Deviation::default, |before| {
+            self.rhythm.pause(facts.second - before, &class.sums, &mut delta.sums)
+        });
+        let [is_new_hour, is_new_day] = self.volume.roll(before, facts.second, &mut delta.sums);
         if is_new_hour {
             *delta.sums.week.entry(facts.hour_of_week as u64).or_default() += 1.0;
             self.block = [0; SCALES];
-            self.is_block_counted = u8::from(class.is_settled());
-            delta.sums.blocks += f64::from(self.is_block_counted);
+            self.hour_flags = u8::from(class.is_settled());
+            delta.sums.blocks += f64::from(self.hour_flags);
+            self.rhythm.learn_hour(facts.hour_of_week % 24);
+            self.fan.roll(&mut delta.sums);
+            if let Some(model) = facts.model {
+                delta.fleets.entry(model.into()).or_default().hours += 1.0;
+            }
         }
         if is_new_day {
             delta.sums.agent_days += 1.0;
@@ -55,8 +74,21 @@ impl Agent {
             }
         }
         self.events = self.events.saturating_add(1);
-        if facts.counterparty.is_some() {
+        if let Some(other) = &facts.counterparty {
             self.dealings = self.dealings.saturating_add(1);
+            self.fan.touch(other.key);
+        }
+        silence
+    }
+
+    /// Counts a change of the agent for its fleet, the first time in the hour.
+    fn note_change(&mut self, change: Change, facts: &Facts<'_>, delta: &mut ClassDelta) {
+        // The lowest bit tells whether the hour counts for the calibration.
+        let bit = 2 << change as u8;
+        if let Some(model) = facts.model.filter(|_| self.hour_flags & bit == 0) {
+            self.hour_flags |= bit;
+            let fleet = delta.fleets.entry(model.into()).or_default();
+            fleet.changed[change as usize] += 1.0;
         }
     }
 
@@ -68,7 +100,7 @@ impl Agent {
             return;
         }
         self.block[scale] = bin;
-        if self.is_block_counted == 1 {
+        if self.hour_flags & 1 == 1 {
             let mut count = |bin: u8, by: f64| {
                 let key = (scale * BINS + usize::from(bin)) as u64;
                 *delta.sums.surprises.entry(key).or_default() += by;
@@ -81,7 +113,13 @@ impl Agent {
     }
 
     /// Learns an event that was judged.
-    pub(crate) fn learn(&mut self, facts: &Facts, signs: &Signs, delta: &mut ClassDelta) {
+    pub(crate) fn learn(&mut self, facts: &Facts<'_>, signs: &Signs, delta: &mut ClassDelta) {
+        for change in Change::ALL {
+            if signs.has_changed(change) {
+                self.note_change(change, facts, delta);
+            }
+        }
+        self.whereabouts.learn(facts, &mut delta.sums.switches);
         if !facts.is_success && !facts.is_error {
             return;
         }
@@ -91,40 +129,51 @@ impl Agent {
             delta.sums.actions.entry(facts.action).or_default().hours += 1.0;
         }
         if dealing.is_new {
-            self.novelties[dealing.place.index()] = Novelty::default();
+            self.novelties[dealing.place.index()] = BriefNovelty::default();
         }
         self.action_novelty.push(dealing.is_new);
         note(&mut delta.sums.action_novelty, &dealing, signs.action.vouchers <= 0.0);
-        vouch(&mut delta.peers, self.key, facts.action, &dealing);
+        vouch(&mut delta.peers, self.key, facts.action, &dealing, signs);
         if let Some(other) = &facts.counterparty {
-            counterparty::learn(self, delta, facts, other, &signs.counterparty);
+            counterparty::learn(self, delta, facts, other, signs);
         }
         if let Some(money) = facts.money.as_ref().filter(|_| facts.is_success) {
             self.amounts.learn(money, hour, &mut delta.sums);
+            if signs.is_exposed {
+                self.exposure.learn(money.units, hour, &mut delta.sums);
+            }
+        }
+        let dealing = self.credentials.deal(facts.credential, hour);
+        self.credential_novelty.push(dealing.is_new);
+        note(&mut delta.sums.credential_novelty, &dealing, 0.0 < signs.credential.vouchers);
+        if dealing.is_new {
+            delta.credentials.entry(facts.credential).or_default().insert(self.key);
         }
         if let Some(network) = facts.network {
             let dealing = self.networks.deal(network, hour);
             self.network_novelty.push(dealing.is_new);
             note(&mut delta.sums.network_novelty, &dealing, signs.network.vouchers <= 0.0);
-            vouch(&mut delta.peers, self.key, network, &dealing);
+            vouch(&mut delta.peers, self.key, network, &dealing, signs);
         }
         if let Some(device) = facts.device {
             let dealing = self.devices.deal(device, hour);
             self.device_novelty.push(dealing.is_new);
             note(&mut delta.sums.device_novelty, &dealing, signs.device.vouchers <= 0.0);
-            vouch(&mut delta.peers, self.key, device, &dealing);
+            vouch(&mut delta.peers, self.key, device, &dealing, signs);
         }
     }
 
     /// Lets what a finding named wait longer for trust.
-    pub(crate) fn note_finding(&mut self, verdict: &Verdict, facts: &Facts) {
+    pub(crate) fn note_finding(&mut self, verdict: &Verdict, facts: &Facts<'_>) {
         if verdict.adds(Feature::Drift) {
             self.volume.restart_drift();
         }
         match verdict.detector() {
             DetectorKind::NewCounterparty
             | DetectorKind::UnusualAmount
-            | DetectorKind::CounterpartyBurst => {
+            | DetectorKind::CounterpartyBurst
+            | DetectorKind::Structuring
+            | DetectorKind::NewExposure => {
                 let place = facts.counterparty.and_then(|other| self.edges.find(other.edge));
                 if let Some(place) = place {
                     self.edges.mark_alerted(place);
@@ -140,7 +189,12 @@ impl Agent {
                     self.networks.mark_alerted(place);
                 }
             }
-            DetectorKind::UnusualVolume => {}
+            DetectorKind::UnusualVolume
+            | DetectorKind::FanOut
+            | DetectorKind::FailureBurst
+            | DetectorKind::UnusualTime
+            | DetectorKind::SharedCredential
+            | DetectorKind::FleetShift => {}
         }
     }
 }
@@ -153,19 +207,19 @@ fn note(sums: &mut NoveltySums, dealing: &Dealing, is_strange: bool) {
     }
 }
 
-fn vouch(peers: &mut KeyMap<PeerSums>, agent: u64, key: u64, dealing: &Dealing) {
+fn vouch(peers: &mut KeyMap<PeerSums>, agent: u64, key: u64, dealing: &Dealing, signs: &Signs) {
     if dealing.is_new {
         peers.entry(key).or_default().hold(agent);
     } else if dealing.is_now_trusted {
         peers.entry(key).or_default().trust(agent);
-    } else if dealing.is_new_day {
+    } else if dealing.is_new_day && signs.counts_days {
         peers.entry(key).or_default();
     }
 }
 
 impl Increment {
     #[expect(clippy::cast_possible_truncation, reason = "sums of money are told to seven digits")]
-    pub(crate) fn of(facts: &Facts) -> Self {
+    pub(crate) fn of(facts: &Facts<'_>) -> Self {
         Self {
             is_write: facts.is_write,
             is_failure: !facts.is_success,

@@ -7,10 +7,11 @@
 //! - `shard.rs`: one event from facts (`facts.rs`) through signs (`signs.rs`) and a verdict
 //!   (`score.rs`) to a finding (`explain.rs`), and then learned (`learning.rs`);
 //! - `agent.rs`: what is remembered of an agent: whom it deals with (`counterparty.rs`, `memory.rs`,
-//!   `novelty.rs`), how much it does (`volume.rs`), what it pays (`amount.rs`, `purse.rs`);
-//! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common; `calibration.rs`: how
-//!   unusual is unusual;
-//! - `checkpoint.rs`: [`CheckpointError`]; `config.rs`: [`Config`];
+//!   `novelty.rs`), with how many (`fan.rs`), how much it does (`volume.rs`), when (`rhythm.rs`), from
+//!   where (`origin.rs`), what it pays (`amount.rs`, `purse.rs`) and to strangers (`exposure.rs`);
+//! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common, and those of a model
+//!   (`fleet.rs`); `calibration.rs`: how unusual is unusual;
+//! - `slab.rs`: where agents lie; `checkpoint.rs`: [`Snapshot`]; `config.rs`: [`Config`];
 //! - [`evaluate`]: labelled streams through the detector, and how well it does;
 //! - [`webhook`]: findings to the outside.
 
@@ -25,26 +26,34 @@ mod counterparty;
 mod detector;
 pub mod evaluate;
 mod explain;
+mod exposure;
 mod facts;
+mod fan;
+mod fleet;
 mod gone;
 mod hash;
 mod learning;
 mod memory;
 mod novelty;
+mod origin;
 mod pack;
 mod population;
+mod prefetch;
 mod purse;
+mod rhythm;
+mod rough;
 #[cfg(test)]
 mod sample;
 mod score;
 mod shard;
 mod signs;
+mod slab;
 mod sums;
 mod tails;
 mod volume;
 pub mod webhook;
 
-pub use checkpoint::CheckpointError;
+pub use checkpoint::{CheckpointError, Snapshot};
 pub use config::{Ablation, Budgets, Config, Detectors, Weight};
 pub use detector::{Detector, Stats};
 pub use score::{Assessment, Score};

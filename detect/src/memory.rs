@@ -22,9 +22,9 @@ const PACE_MASK: u8 = 0b0001_1111;
 /// Set once a finding named this thing: it then needs twice as long to be trusted.
 const ALERTED: u8 = 0b1000_0000;
 
-/// Up to `N` things with 8 bytes each.
+/// Up to `N` things with 8 bytes each; with 7 where no pace is kept (`P` is 0, otherwise `N`).
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Memory<const N: usize> {
+pub(crate) struct Memory<const N: usize, const P: usize = N> {
     /// 0 is an empty place.
     fingerprints: [u32; N],
     /// Hour of the last dealing since 1970, modulo 2^16 (7.5 years).
@@ -33,7 +33,7 @@ pub(crate) struct Memory<const N: usize> {
     trusts: [u8; N],
     /// Dealings in an hour with dealings, averaged, in halves of a doubling (5 bits); what was noted
     /// in this hour (2 bits).
-    paces: [u8; N],
+    paces: [u8; P],
 }
 
 /// A place in a [`Memory`].
@@ -71,13 +71,14 @@ pub(crate) struct Dealing {
     pub evicted: Option<u32>,
 }
 
-impl<const N: usize> Default for Memory<N> {
+impl<const N: usize, const P: usize> Default for Memory<N, P> {
     fn default() -> Self {
-        Self { fingerprints: [0; N], last_hours: [0; N], trusts: [0; N], paces: [0; N] }
+        const { assert!(P == 0 || P == N, "paces are kept of all or of none") };
+        Self { fingerprints: [0; N], last_hours: [0; N], trusts: [0; N], paces: [0; P] }
     }
 }
 
-impl<const N: usize> Memory<N> {
+impl<const N: usize, const P: usize> Memory<N, P> {
     pub(crate) fn find(&self, key: u64) -> Option<Place> {
         let wanted = fingerprint(key);
         self.fingerprints.iter().position(|found| *found == wanted).map(Place)
@@ -149,7 +150,9 @@ impl<const N: usize> Memory<N> {
             self.fingerprints[place.0] = fingerprint(key);
             self.last_hours[place.0] = hour as u16;
             self.trusts[place.0] = 1 | (1 << DAYS_SHIFT);
-            self.paces[place.0] = 0;
+            if let Some(pace) = self.paces.get_mut(place.0) {
+                *pace = 0;
+            }
             return Dealing {
                 place,
                 is_new: true,
@@ -168,8 +171,8 @@ impl<const N: usize> Memory<N> {
         self.trusts[place.0] = (trust & ALERTED) | hours.min(15) | (days.min(7) << DAYS_SHIFT);
         self.last_hours[place.0] = hour as u16;
         let is_now_trusted = before < 1.0 && 1.0 <= self.trust(place);
-        if is_new_hour {
-            self.paces[place.0] &= PACE_MASK;
+        if let Some(pace) = self.paces.get_mut(place.0).filter(|_| is_new_hour) {
+            *pace &= PACE_MASK;
         }
         Dealing { place, is_new: false, is_new_hour, is_new_day, is_now_trusted, evicted: None }
     }
@@ -200,7 +203,7 @@ impl<const N: usize> Memory<N> {
     }
 }
 
-impl<const N: usize> Pack for Memory<N> {
+impl<const N: usize, const P: usize> Pack for Memory<N, P> {
     fn pack(&self, out: &mut Vec<u8>) {
         let Self { fingerprints, last_hours, trusts, paces } = self;
         fingerprints.pack(out);
@@ -221,26 +224,23 @@ impl<const N: usize> Pack for Memory<N> {
 
 /// Known things that had to leave a [`Memory`]: two generations of a Bloom filter.
 ///
-/// At most 36 fingerprints lie in the younger generation; then it becomes the older one. With three
+/// At most 21 fingerprints lie in the younger generation; then it becomes the older one. With three
 /// bits per fingerprint a stranger is taken for an old acquaintance with probability under 2 %.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bygone {
-    younger: [u64; 7],
-    older: [u64; 7],
+    younger: [u32; 8],
+    older: [u32; 8],
     entries: u8,
 }
 
 crate::pack::pack_struct!(Bygone { younger, older, entries });
 
 impl Bygone {
-    const ENTRIES_MAX: u8 = 36;
+    const ENTRIES_MAX: u8 = 21;
 
-    fn bits(fingerprint: u32) -> [(usize, u64); 3] {
-        let spread = u64::from(fingerprint).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [spread >> 44, (spread >> 24) & 0xf_ffff, (spread >> 4) & 0xf_ffff].map(|part| {
-            let bit = part % 448;
-            (usize::try_from(bit / 64).expect("below 7"), 1 << (bit % 64))
-        })
+    fn bits(fingerprint: u32) -> [(usize, u32); 3] {
+        let spread = u64::from(fingerprint).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        [spread[0], spread[1], spread[2]].map(|bit| (usize::from(bit / 32), 1 << (bit % 32)))
     }
 
     pub(crate) fn insert(&mut self, fingerprint: u32) {
@@ -316,11 +316,11 @@ mod tests {
     #[test]
     fn bygones_are_remembered_and_strangers_seldom_mistaken() {
         let mut bygone = Bygone::default();
-        for n in 0..36 {
+        for n in 0..21 {
             bygone.insert(fingerprint(key_of(&format!("old-{n}"))));
         }
 
-        assert!((0..36).all(|n| bygone.may_hold(key_of(&format!("old-{n}")))));
+        assert!((0..21).all(|n| bygone.may_hold(key_of(&format!("old-{n}")))));
         let mistaken = (0..10_000).filter(|n| bygone.may_hold(key_of(&format!("new-{n}")))).count();
         assert!(mistaken < 200, "{mistaken}");
     }

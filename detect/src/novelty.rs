@@ -64,13 +64,8 @@ impl Novelty {
 
     /// Probability that the next is new, where the class's is `of_class`.
     pub(crate) fn rate(self, of_class: f64) -> f64 {
-        self.rate_where(of_class, PRIOR_EVENTS)
-    }
-
-    /// The same where the class's is worth `prior` events.
-    pub(crate) fn rate_where(self, of_class: f64, prior: f64) -> f64 {
         let new = f64::from(self.new) / f64::from(EIGHTHS);
-        (new + prior * of_class) / (f64::from(self.events) + prior)
+        (new + PRIOR_EVENTS * of_class) / (f64::from(self.events) + PRIOR_EVENTS)
     }
 }
 
@@ -149,6 +144,46 @@ pub(crate) fn judge(
     }
 }
 
+/// The same in two bytes, for each of many actions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct BriefNovelty {
+    events: u8,
+    /// In quarters.
+    new: u8,
+}
+
+pack_struct!(BriefNovelty { events, new });
+
+impl BriefNovelty {
+    const QUARTERS: u8 = 4;
+
+    pub(crate) fn push_event(&mut self) {
+        if self.events == u8::MAX {
+            self.halve();
+        }
+        self.events += 1;
+    }
+
+    /// Tells that the event counted last had something new.
+    pub(crate) fn push_new(&mut self) {
+        if u8::MAX - Self::QUARTERS < self.new {
+            self.halve();
+        }
+        self.new += Self::QUARTERS;
+    }
+
+    fn halve(&mut self) {
+        self.events /= 2;
+        self.new /= 2;
+    }
+
+    /// Probability that the next is new, where the class's is `of_class` and worth `prior` events.
+    pub(crate) fn rate_where(self, of_class: f64, prior: f64) -> f64 {
+        let new = f64::from(self.new) / f64::from(Self::QUARTERS);
+        (new + prior * of_class) / (f64::from(self.events) + prior)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +198,22 @@ mod tests {
         }
 
         assert!((novelty.rate(0.2) - 0.02).abs() < 0.002, "{}", novelty.rate(0.2));
+    }
+
+    #[test]
+    fn in_two_bytes_rates_come_out_the_same() {
+        for (every, within) in [(50, 0.01), (3, 0.05), (1, 0.01)] {
+            let mut novelty = BriefNovelty::default();
+            for n in 0..5_000 {
+                novelty.push_event();
+                if n % every == 0 {
+                    novelty.push_new();
+                }
+            }
+
+            let rate = novelty.rate_where(0.2, 1.0);
+            assert!((rate - 1.0 / f64::from(every)).abs() < within, "{every}: {rate}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ macro_rules! pack_struct {
 }
 pub(crate) use pack_struct;
 
-impl<T: Pack, const N: usize> Pack for [T; N] {
+impl<T: Pack + Default, const N: usize> Pack for [T; N] {
     fn pack(&self, out: &mut Vec<u8>) {
         for one in self {
             one.pack(out);
@@ -74,11 +74,13 @@ impl<T: Pack, const N: usize> Pack for [T; N] {
     }
 
     fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
-        let mut all = Vec::with_capacity(N);
-        for _ in 0..N {
-            all.push(T::unpack(input)?);
-        }
-        all.try_into().ok()
+        let mut is_whole = true;
+        let all = std::array::from_fn(|_| {
+            let one = T::unpack(input);
+            is_whole &= one.is_some();
+            one.unwrap_or_default()
+        });
+        is_whole.then_some(all)
     }
 }
 

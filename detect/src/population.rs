@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 
-use crate::class::{Additive, Class, ClassDelta};
+use crate::class::{Additive, Class, ClassDelta, keep_most};
+use crate::fleet::Fleets;
 use crate::hash::KeyMap;
 use crate::pack::{Pack, Unpacker, pack_struct};
+use crate::sums::Voters;
 
 /// Classes remembered. Events of further ones are judged by what all agents do.
 const CLASSES_MAX: usize = 4_096;
+/// Credentials remembered: just under what a table of 65,536 places holds.
+const CREDENTIALS_MAX: usize = 57_000;
 /// Without an event for so many days everything has faded.
 const DAYS_MAX: u32 = 1_000;
 
@@ -25,19 +29,32 @@ pub(crate) struct Population {
     /// What is assumed of a class not known yet: all agents, of whom none vouches for anything.
     unknown: Arc<Class>,
     classes: KeyMap<Arc<Class>>,
+    /// Who uses which credential.
+    credentials: Arc<KeyMap<Holders>>,
+    /// What happens to whole fleets.
+    pub fleets: Arc<Fleets>,
 }
 
-impl Pack for Arc<Class> {
+/// Who uses a credential.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Holders {
+    who: Voters,
+    last_day: u32,
+}
+
+pack_struct!(Holders { who, last_day });
+
+impl<T: Pack> Pack for Arc<T> {
     fn pack(&self, out: &mut Vec<u8>) {
-        Class::pack(self, out);
+        T::pack(self, out);
     }
 
     fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
-        Some(Self::new(Class::unpack(input)?))
+        Some(Self::new(T::unpack(input)?))
     }
 }
 
-pack_struct!(Population { sealed, events, all, unknown, classes });
+pack_struct!(Population { sealed, events, all, unknown, classes, credentials, fleets });
 
 impl Population {
     /// The class, or all agents if it is not known yet.
@@ -54,6 +71,11 @@ impl Population {
         self.classes.len()
     }
 
+    /// Whether an agent other than this one uses a credential.
+    pub(crate) fn is_held_by_another(&self, credential: u64, agent: u64) -> bool {
+        self.credentials.get(&credential).is_some_and(|held| held.who.has_another(agent))
+    }
+
     /// Goes back to `epoch`: the time after it was a wrong clock's.
     pub(crate) fn rewind(&mut self, epoch: u32) {
         self.sealed = self.sealed.min(epoch);
@@ -62,6 +84,7 @@ impl Population {
         for class in self.classes.values_mut() {
             Arc::make_mut(class).rewind(epoch / 24);
         }
+        Arc::make_mut(&mut self.fleets).rewind(epoch);
     }
 
     /// Adds everything that was learned in `epoch`, by class.
@@ -75,6 +98,7 @@ impl Population {
             for class in self.classes.values_mut() {
                 Arc::make_mut(class).age_by_a_day();
             }
+            Arc::make_mut(&mut self.fleets).age_by_a_day();
         }
         if deltas.is_empty() {
             return;
@@ -86,6 +110,12 @@ impl Population {
             of_all.sums.add(&delta.sums);
             of_all.heads.add(&delta.heads);
             of_all.peers.add(&delta.peers);
+            of_all.credentials.add(&delta.credentials);
+            of_all.fleets.add(&delta.fleets);
+        }
+        Arc::make_mut(&mut self.fleets).seal(epoch, &of_all.fleets);
+        if !of_all.credentials.is_empty() {
+            self.add_credentials(&of_all.credentials, epoch / 24);
         }
         self.events += whole(of_all.sums.events);
         let all = Arc::make_mut(&mut self.all);
@@ -100,6 +130,21 @@ impl Population {
             let class = Arc::make_mut(self.classes.entry(*key).or_default());
             class.add(delta, epoch / 24);
             class.derive(Some(&all));
+        }
+    }
+}
+
+impl Population {
+    /// Of more credentials than there is room for, those are kept that somebody began to use last.
+    fn add_credentials(&mut self, delta: &KeyMap<Voters>, day: u32) {
+        let credentials = Arc::make_mut(&mut self.credentials);
+        for (key, who) in delta {
+            let held = credentials.entry(*key).or_default();
+            held.who.add(who);
+            held.last_day = day;
+        }
+        if CREDENTIALS_MAX < credentials.len() {
+            keep_most(credentials, CREDENTIALS_MAX * 3 / 4, |held| (0.0, held.last_day));
         }
     }
 }

@@ -12,12 +12,13 @@ use crate::pack::{Pack, Unpacker};
 pub(crate) struct Purse<const N: usize> {
     /// 16 bits of the currency, 16 of the action; 0 is an empty place.
     kinds: [u32; N],
-    cents: [i64; N],
+    /// Upper and lower half: eight bytes in one would not lie on any place of four.
+    cents: [[u32; 2]; N],
 }
 
 impl<const N: usize> Default for Purse<N> {
     fn default() -> Self {
-        Self { kinds: [0; N], cents: [0; N] }
+        Self { kinds: [0; N], cents: [[0; 2]; N] }
     }
 }
 
@@ -37,22 +38,27 @@ impl<const N: usize> Purse<N> {
     pub(crate) fn add(&mut self, money: &Money) {
         let kind = kind_of(money);
         let at = self.kinds.iter().position(|found| *found == kind).unwrap_or_else(|| {
-            let least = (0..N).min_by_key(|at| self.cents[*at]);
+            let least = (0..N).min_by_key(|at| self.cents(*at));
             least.expect("there is a place")
         });
-        if self.kinds[at] != kind {
-            (self.kinds[at], self.cents[at]) = (kind, 0);
-        }
-        self.cents[at] = self.cents[at].saturating_add(money.cents);
+        let before = if self.kinds[at] == kind { self.cents(at) } else { 0 };
+        let cents = before.saturating_add(money.cents).cast_unsigned();
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are kept")]
+        let halves = [(cents >> 32) as u32, cents as u32];
+        (self.kinds[at], self.cents[at]) = (kind, halves);
+    }
+
+    fn cents(&self, at: usize) -> i64 {
+        let [upper, lower] = self.cents[at].map(u64::from);
+        ((upper << 32) | lower).cast_signed()
     }
 
     /// What was paid in the currency of `money`: by the action that paid most. An order that is
     /// created, approved and paid goes through three actions and costs once.
     pub(crate) fn paid(&self, money: &Money) -> i64 {
         let currency = currency_of(kind_of(money));
-        let of_currency = self.kinds.iter().zip(&self.cents);
-        let of_currency = of_currency.filter(|(kind, _)| currency_of(**kind) == currency);
-        of_currency.map(|(_, cents)| *cents).max().unwrap_or(0)
+        let of_currency = (0..N).filter(|at| currency_of(self.kinds[*at]) == currency);
+        of_currency.map(|at| self.cents(at)).max().unwrap_or(0)
     }
 }
 

@@ -28,8 +28,9 @@ const ACTION_FACTOR: f64 = 0.7;
 const SECOND_FACTOR: f64 = 0.3;
 /// What novelty counts beside the other groups: it is what tells attacks, see docs/detection.md.
 const NOVELTY_FACTOR: f64 = 2.0;
-/// The calibrated surprise that one in 1,000 agent-hours has; what is more usual is noise.
-const USUAL: f64 = 3.0;
+/// The calibrated surprise of a group that one in 250 agent-hours has; what is more usual is noise.
+/// Source: measured, docs/detection.md.
+const USUAL: f64 = 2.4;
 /// What the rarity of an action among those of its class counts where events are ranked.
 /// Source: detection.md section 6: + 0.1 x rarity of (t, share of c).
 const RARITY_FACTOR: f64 = 0.1;
@@ -43,6 +44,9 @@ const BROAD: usize = Feature::Action as usize;
 /// are new, but a burst at night need not be.
 const TOTAL_SHARE: f64 = 0.75;
 const BROAD_SHARE: f64 = 0.25;
+/// What makes one false finding comes back in so many agent-hours on average, and is told once.
+/// Source: measured on the streams and on the simulated company, docs/detection.md.
+const REPEATS: f64 = 1.25;
 /// What the class's hours per day are worth, in days of the agent.
 const HOURS_WORTH: f64 = 3.0;
 
@@ -82,23 +86,26 @@ pub struct Score {
     /// How unlikely the volume is, before any calibration: the largest minus decimal logarithm of
     /// calls, writes, failures, money and dealings with one counterparty.
     pub volume: f64,
+    /// How unlikely the amount is, before any calibration.
+    pub amount: f64,
 }
 
 impl Default for Score {
     /// Of an event that has nothing unusual.
     fn default() -> Self {
-        Self { score: 0.0, false_per_agent_day: 24.0, volume: 0.0 }
+        Self { score: 0.0, false_per_agent_day: 24.0, volume: 0.0, amount: 0.0 }
     }
 }
 
 impl Score {
     pub(crate) fn of(verdict: Option<&Verdict>, signs: &Signs, rarity: f64) -> Self {
         let usual = RARITY_FACTOR * rarity * signs.weight;
-        let volume = signs.volume();
-        verdict.map_or(Self { score: usual, volume, ..Self::default() }, |verdict| Self {
+        let (volume, amount) = (signs.volume(), signs.amount.surprise);
+        verdict.map_or(Self { score: usual, volume, amount, ..Self::default() }, |verdict| Self {
             score: verdict.score + usual,
             false_per_agent_day: verdict.false_per_agent_day,
             volume,
+            amount,
         })
     }
 }
@@ -120,6 +127,10 @@ impl Verdict {
         delta: &mut ClassDelta,
         config: &Config,
     ) -> Option<Self> {
+        // Most events have nothing unusual, and are done with here.
+        if Feature::ALL.iter().all(|feature| signs.surprise(*feature) <= 0.0) {
+            return None;
+        }
         let mut parts = Feature::ALL.map(Part::of);
         let novelty = Novelty::of(signs, config, agent.novel_surprise_at());
         let mut novelty_calibrated = 0.0;
@@ -174,7 +185,7 @@ impl Verdict {
     }
 
     fn new(parts: &[Part; FEATURES], score: f64, surprise: f64, hours: f64) -> Self {
-        let false_per_agent_day = 10_f64.powf(-surprise) * hours;
+        let false_per_agent_day = 10_f64.powf(-surprise) * hours / REPEATS;
         Self { parts: *parts, score, surprise, false_per_agent_day }
     }
 
@@ -259,7 +270,7 @@ fn add_up(parts: &mut [Part; FEATURES], sum: Sum) -> f64 {
             part.added = part.surprise * sum.novelty;
             novelty += part.added;
         } else {
-            let excess = part.surprise - sum.usual;
+            let excess = part.surprise - sum.usual - group.handicap();
             let best = &mut strongest[group as usize];
             if best.0 < excess {
                 *best = (excess, at);

@@ -3,8 +3,8 @@
 //! Invariant: folding an event reads the agent, the snapshots of its class and nothing else, and
 //! writes the agent and the open epochs' deltas and nothing else. So shards fold in parallel.
 //!
-//! Agents lie in a slab of records of one size, found through an index of 4-byte numbers: state
-//! inline in a hash map costs twice the memory and three times the time (performance.md section 2).
+//! Agents lie in a slab of records of one size (`slab.rs`), found through an index of 4-byte numbers:
+//! state inline in a hash map costs twice the memory and three times the time (performance.md section 2).
 
 use hashbrown::HashTable;
 use schemas::{DetectorKind, Finding, Severity, StampedEvent};
@@ -13,7 +13,7 @@ use crate::agent::Agent;
 use crate::class::{ClassDelta, Peers};
 use crate::clock::Slot;
 use crate::config::Config;
-use crate::counterparty;
+use crate::counterparty::{self, Touched};
 use crate::explain::{Case, cents_at_risk};
 use crate::facts::{Facts, realm};
 use crate::gone::Gone;
@@ -22,10 +22,15 @@ use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
 use crate::score::{Assessment, Score, Verdict};
 use crate::signs::Signs;
+use crate::slab::{Image, Slab};
 use crate::volume::Increment;
 
 /// An agent further ahead of the clock than this is taken back as soon as it names an earlier time.
 const AHEAD_SECONDS: u32 = 7_200;
+/// Events whose agents are looked for together.
+const GROUP: usize = 16;
+/// Events whose agents are on their way into the cache. Source: as many lines as a core has in flight.
+const AHEAD: usize = 2;
 /// Agents looked at to find one to forget.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -46,6 +51,16 @@ pub(crate) struct View<'a> {
     pub current: &'a Population,
     /// The current one, while these events are folded.
     pub epoch: u32,
+    /// Whether somebody wants to know the score of each event.
+    pub is_scored: bool,
+}
+
+/// Events of which each shard folds its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    pub events: &'a [StampedEvent],
+    pub prepared: &'a [Prepared],
+    pub view: &'a View<'a>,
 }
 
 impl View<'_> {
@@ -57,10 +72,12 @@ impl View<'_> {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Shard {
-    agents: Vec<Agent>,
-    /// Numbers in `agents`, by key.
+    agents: Slab,
+    /// Of each agent, by its number.
+    keys: Vec<u64>,
+    /// Numbers of agents, by key.
     index: HashTable<u32>,
     /// Where the search for an agent to forget goes on.
     hand: u32,
@@ -72,7 +89,7 @@ pub(crate) struct Shard {
 }
 
 impl PartialEq for Shard {
-    /// The index follows from the agents.
+    /// Keys and index follow from the agents.
     fn eq(&self, other: &Self) -> bool {
         self.agents == other.agents
             && self.hand == other.hand
@@ -83,9 +100,21 @@ impl PartialEq for Shard {
     }
 }
 
-impl Pack for Shard {
-    fn pack(&self, out: &mut Vec<u8>) {
-        let Self { agents, index: _, hand, gone, open, findings, evicted } = self;
+/// A shard as it was.
+#[derive(Debug)]
+pub(crate) struct ShardImage {
+    agents: Image,
+    hand: u32,
+    gone: Gone,
+    open: [KeyMap<ClassDelta>; 2],
+    findings: u64,
+    evicted: u64,
+}
+
+impl ShardImage {
+    /// Writes it as [`Shard::unpack`] reads it.
+    pub(crate) fn pack(self, out: &mut Vec<u8>) {
+        let Self { agents, hand, gone, open, findings, evicted } = self;
         agents.pack(out);
         hand.pack(out);
         gone.pack(out);
@@ -93,15 +122,32 @@ impl Pack for Shard {
         findings.pack(out);
         evicted.pack(out);
     }
+}
 
-    fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
-        let agents = Vec::<Agent>::unpack(input)?;
-        let mut index = HashTable::with_capacity(agents.len());
-        for (at, agent) in agents.iter().enumerate() {
-            index.insert_unique(agent.key, u32::try_from(at).ok()?, |at| agents[*at as usize].key);
+impl Shard {
+    /// The shard as it is now.
+    pub(crate) fn image(&mut self) -> ShardImage {
+        ShardImage {
+            agents: self.agents.image(),
+            hand: self.hand,
+            gone: self.gone.clone(),
+            open: self.open.clone(),
+            findings: self.findings,
+            evicted: self.evicted,
+        }
+    }
+
+    /// `None` if the bytes are no shard.
+    pub(crate) fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
+        let agents = Slab::unpack(input)?;
+        let keys = agents.keys();
+        let mut index = HashTable::with_capacity(keys.len());
+        for (at, key) in keys.iter().enumerate() {
+            index.insert_unique(*key, u32::try_from(at).ok()?, |at| keys[*at as usize]);
         }
         Some(Self {
             index,
+            keys,
             agents,
             hand: Pack::unpack(input)?,
             gone: Pack::unpack(input)?,
@@ -110,16 +156,14 @@ impl Pack for Shard {
             evicted: Pack::unpack(input)?,
         })
     }
-}
 
-impl Shard {
     pub(crate) fn agents(&self) -> usize {
         self.agents.len()
     }
 
-    /// Bytes of the agents' records and of the index.
+    /// Bytes of the agents' records, keys and index.
     pub(crate) fn bytes(&self) -> usize {
-        self.agents.capacity() * size_of::<Agent>() + self.index.allocation_size()
+        self.agents.bytes() + self.keys.capacity() * size_of::<u64>() + self.index.allocation_size()
     }
 
     /// The deltas of the previous epoch; the current one becomes the previous.
@@ -128,16 +172,44 @@ impl Shard {
         std::mem::replace(&mut self.open[0], current)
     }
 
-    /// Judges an event, and learns it.
-    pub(crate) fn fold(
+    /// Judges and learns the events with these numbers.
+    ///
+    /// The agents of the next few are fetched into the cache while one is folded.
+    pub(crate) fn fold_batch(&mut self, numbers: &[u32], batch: &Batch<'_>) -> Folded {
+        let mut folded = Folded::default();
+        let mut found = [None; GROUP];
+        for group in numbers.chunks(GROUP) {
+            // One after the other, so that the processor looks for several at once.
+            for (found, number) in found.iter_mut().zip(group) {
+                *found = self.find(batch.prepared[*number as usize].agent);
+            }
+            for at in found.iter().take(AHEAD).flatten() {
+                self.agents.prefetch(*at);
+            }
+            for (at, number) in group.iter().enumerate() {
+                if let Some(Some(next)) = found.get(at + AHEAD) {
+                    self.agents.prefetch(*next);
+                }
+                let of = *number as usize;
+                let prepared = &batch.prepared[of];
+                let place = self.place(prepared, found[at], batch.view);
+                let (finding, score) = self.fold(&batch.events[of], prepared, place, batch.view);
+                folded.findings.extend(finding.map(|finding| (*number, finding)));
+                folded.scores.extend(score.map(|score| (*number, score)));
+            }
+        }
+        folded
+    }
+
+    /// Judges an event, and learns it. Its agent is at `place`, and may be new.
+    fn fold(
         &mut self,
         stamped: &StampedEvent,
         prepared: &Prepared,
+        (at, is_new): (usize, bool),
         view: &View<'_>,
-    ) -> Folded {
+    ) -> (Option<Finding>, Option<Score>) {
         let class_key = class_key_of(stamped);
-        let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
-        let (at, is_new) = self.place(prepared, capacity);
         let population = view.of(prepared.slot);
         let class = population.class(class_key);
         let open = match prepared.slot {
@@ -145,9 +217,10 @@ impl Shard {
             Slot::Current => &mut self.open[1],
         };
         let delta = open.entry(class_key).or_default();
-        let agent = &mut self.agents[at];
+        let mut held = self.agents.hold(at);
+        let agent = held.agent_mut();
         delta.heads.seen += f64::from(u8::from(is_new));
-        let peers = Peers { class, company: population.all(), config: view.config };
+        let peers = Peers { class, population, config: view.config };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(Pending { stamped, second: prepared.second, view }, agent, peers, delta);
         let is_ready = view.config.warmup_events() <= population.events;
@@ -165,8 +238,8 @@ impl Shard {
             self.findings += 1;
             agent.note_finding(verdict, &facts);
         }
-        let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
-        Folded { finding, score }
+        let of_event = || Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
+        (finding, view.is_scored.then(of_event))
     }
 
     /// Judges an event as [`Self::fold`] would, on copies.
@@ -179,11 +252,11 @@ impl Shard {
         let population = view.of(prepared.slot);
         let class = population.class(class_key_of(stamped));
         let mut agent = match self.find(prepared.agent) {
-            Some(at) => self.agents[at].clone(),
+            Some(at) => self.agents.hold(at).agent().clone(),
             None => Agent::new(prepared.agent, prepared.second),
         };
         let mut delta = ClassDelta::default();
-        let peers = Peers { class, company: population.all(), config: view.config };
+        let peers = Peers { class, population, config: view.config };
         let pending = Pending { stamped, second: prepared.second, view };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(pending, &mut agent, peers, &mut delta);
@@ -198,36 +271,46 @@ impl Shard {
     }
 
     #[cfg(test)]
-    pub(crate) fn agent(&self, key: u64) -> Option<&Agent> {
-        self.find(key).map(|at| &self.agents[at])
+    pub(crate) fn agent(&self, key: u64) -> Option<Agent> {
+        self.find(key).map(|at| self.agents.hold(at).agent().clone())
     }
 
     /// The number of an agent.
     fn find(&self, key: u64) -> Option<usize> {
-        let agents = &self.agents;
-        self.index.find(key, |at| agents[*at as usize].key == key).map(|at| *at as usize)
+        let keys = &self.keys;
+        self.index.find(key, |at| keys[*at as usize] == key).map(|at| *at as usize)
     }
 
-    /// The place of the event's agent, and whether it is new.
-    fn place(&mut self, prepared: &Prepared, capacity: usize) -> (usize, bool) {
+    /// The place of the event's agent, and whether it is new. It may have been `found` before others
+    /// came and went.
+    fn place(
+        &mut self,
+        prepared: &Prepared,
+        found: Option<usize>,
+        view: &View<'_>,
+    ) -> (usize, bool) {
         let key = prepared.agent;
-        if let Some(at) = self.find(key) {
+        let is_there = |at: &usize| self.keys[*at] == key;
+        if let Some(at) = found.filter(is_there).or_else(|| self.find(key)) {
             return (at, false);
         }
+        let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
         let mut agent = Agent::new(key, prepared.second);
         let is_back = self.gone.may_hold(key);
         agent.was_regular = u8::from(self.gone.may_hold(as_regular(key)));
         let at = if self.agents.len() < capacity {
             self.agents.push(agent);
+            self.keys.push(key);
             self.agents.len() - 1
         } else {
             let at = self.evict(prepared.second, capacity);
-            self.agents[at] = agent;
+            *self.agents.hold(at).agent_mut() = agent;
+            self.keys[at] = key;
             at
         };
         let number = u32::try_from(at).expect("100,000,000 agents at most");
-        let agents = &self.agents;
-        self.index.insert_unique(key, number, |at| agents[*at as usize].key);
+        let keys = &self.keys;
+        self.index.insert_unique(key, number, |at| keys[*at as usize]);
         (at, !is_back)
     }
 
@@ -237,16 +320,18 @@ impl Shard {
         let start = self.hand as usize % agents;
         let stalest = (0..EVICTION_SAMPLE.min(agents))
             .map(|step| (start + step) % agents)
-            .max_by_key(|at| (self.agents[*at].staleness(second), std::cmp::Reverse(*at)))
+            .max_by_key(|at| {
+                (self.agents.hold(*at).agent().staleness(second), std::cmp::Reverse(*at))
+            })
             .expect("there is room for an agent at least");
         self.hand = u32::try_from((start + EVICTION_SAMPLE) % agents).expect("as above");
-        let key = self.agents[stalest].key;
+        let key = self.keys[stalest];
         self.gone.insert(key, room);
-        if Agent::REGULAR_DAY <= self.agents[stalest].days {
+        if Agent::REGULAR_DAY <= self.agents.hold(stalest).agent().days {
             self.gone.insert(as_regular(key), room);
         }
-        let agents = &self.agents;
-        if let Ok(entry) = self.index.find_entry(key, |at| agents[*at as usize].key == key) {
+        let keys = &self.keys;
+        if let Ok(entry) = self.index.find_entry(key, |at| keys[*at as usize] == key) {
             entry.remove();
         }
         self.evicted += 1;
@@ -254,11 +339,11 @@ impl Shard {
     }
 }
 
-/// What came of an event.
-#[derive(Debug)]
+/// What came of a shard's events, by their numbers.
+#[derive(Debug, Default)]
 pub(crate) struct Folded {
-    pub finding: Option<Finding>,
-    pub score: Score,
+    pub findings: Vec<(u32, Finding)>,
+    pub scores: Vec<(u32, Score)>,
 }
 
 fn class_key_of(stamped: &StampedEvent) -> u64 {
@@ -275,18 +360,18 @@ struct Pending<'a> {
 }
 
 /// An event with everything that is thought of it.
-struct Judged {
-    facts: Facts,
+struct Judged<'a> {
+    facts: Facts<'a>,
     signs: Signs,
     verdict: Option<Verdict>,
     /// What went to its counterparty, or its own money if it has none.
     cents: i64,
 }
 
-impl Judged {
+impl<'a> Judged<'a> {
     /// Counts the event in the open windows and judges it.
     fn of(
-        pending: Pending<'_>,
+        pending: Pending<'a>,
         agent: &mut Agent,
         peers: Peers<'_>,
         delta: &mut ClassDelta,
@@ -298,21 +383,25 @@ impl Judged {
         {
             agent.rewind(second);
         }
-        let second = second.max(agent.last_second);
+        let before = agent.last_second;
+        let second = second.max(before);
         agent.last_second = second;
-        let facts = Facts::of(&stamped.event, second);
+        let facts = Facts::of(&stamped.event, second, view.config.limits());
         delta.sums.events += 1.0;
         if let Some(model) = facts.model {
             agent.meet_model(model);
         }
-        agent.open_windows(&facts, peers.class, delta);
+        let silence = agent.open_windows(&facts, before, peers.class, delta);
         agent.volume.add(Increment::of(&facts));
         agent.spend(&facts);
-        let (dealings, cents) = match &facts.counterparty {
-            Some(other) => counterparty::touch_recent(agent, delta, &facts, other),
-            None => (0, facts.paid().map_or(0, |money| money.cents)),
+        let touched = if let Some(other) = &facts.counterparty {
+            counterparty::touch_recent(agent, delta, &facts, other)
+        } else {
+            let cents = facts.paid().map_or(0, |money| money.cents);
+            Touched { cents, ..Touched::default() }
         };
-        let signs = Signs::read(agent, peers, &facts, dealings);
+        let cents = touched.cents;
+        let signs = Signs::read(agent, peers, &facts, &touched, silence);
         let verdict = Verdict::weigh(&signs, agent, peers.class, delta, view.config);
         Self { facts, signs, verdict, cents }
     }
@@ -324,12 +413,19 @@ fn as_regular(key: u64) -> u64 {
 }
 
 /// What repetitions of a finding have in common.
-fn subject_of(verdict: &Verdict, facts: &Facts) -> u64 {
+fn subject_of(verdict: &Verdict, facts: &Facts<'_>) -> u64 {
     let about = match verdict.detector() {
         DetectorKind::NewAction => facts.action,
-        DetectorKind::UnusualVolume => 0,
+        DetectorKind::UnusualVolume
+        | DetectorKind::FanOut
+        | DetectorKind::FailureBurst
+        | DetectorKind::UnusualTime
+        | DetectorKind::NewExposure => 0,
         DetectorKind::StolenCredential => facts.network.unwrap_or(0),
-        DetectorKind::UnusualAmount
+        DetectorKind::SharedCredential => facts.credential,
+        DetectorKind::FleetShift => facts.model.unwrap_or(0).into(),
+        DetectorKind::Structuring
+        | DetectorKind::UnusualAmount
         | DetectorKind::NewCounterparty
         | DetectorKind::CounterpartyBurst => facts.counterparty.map_or(0, |other| other.key),
     };

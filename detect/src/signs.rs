@@ -7,10 +7,13 @@ use schemas::DetectorKind;
 
 use crate::agent::Agent;
 use crate::amount::{NearLimit, UnusualAmount};
-use crate::class::{Peers, Prior, SCALES};
-use crate::counterparty::{self, BurstSign, CounterpartySign};
+use crate::class::{Peers, SCALES};
+use crate::counterparty::{self, CounterpartySign, Touched};
 use crate::facts::Facts;
+use crate::fleet::{Change, Fleets, Shift};
 use crate::novelty::{self, Strangeness};
+use crate::origin;
+use crate::tails::Deviation;
 use crate::volume::Unusual;
 
 /// Looking at something new is less than doing something to it. Source: detection.md section 6.
@@ -35,6 +38,13 @@ pub(crate) enum Feature {
     Burst,
     Action,
     Origin,
+    Parts,
+    Fan,
+    Silence,
+    Sharing,
+    Switch,
+    Exposure,
+    Fleet,
 }
 
 /// Features that tell of the same thing: only the strongest of a group counts.
@@ -48,12 +58,26 @@ pub(crate) enum Group {
     Amount,
     /// With whom and what.
     Novelty,
-    /// From where.
+    /// From where, and with whose credential.
     Origin,
+    /// Together with others of its model.
+    Fleet,
 }
 
 impl Group {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
+
+    /// The strongest of several features is as rare as it looks only once for each of them: the decimal
+    /// logarithm of how many there are. Source: Bonferroni's inequality.
+    pub(crate) fn handicap(self) -> f64 {
+        match self {
+            Self::Volume => 0.845,
+            Self::Amount => 0.602,
+            Self::Origin => 0.477,
+            Self::Hour => 0.301,
+            Self::Novelty | Self::Fleet => 0.0,
+        }
+    }
 }
 
 impl Feature {
@@ -70,6 +94,13 @@ impl Feature {
         Self::Burst,
         Self::Action,
         Self::Origin,
+        Self::Parts,
+        Self::Fan,
+        Self::Silence,
+        Self::Sharing,
+        Self::Switch,
+        Self::Exposure,
+        Self::Fleet,
     ];
 
     pub(crate) fn group(self) -> Group {
@@ -79,134 +110,187 @@ impl Feature {
             | Self::Failures
             | Self::Money
             | Self::Drift
-            | Self::Burst => Group::Volume,
-            Self::Hour => Group::Hour,
-            Self::Amount | Self::NearLimit => Group::Amount,
+            | Self::Burst
+            | Self::Fan => Group::Volume,
+            Self::Hour | Self::Silence => Group::Hour,
+            Self::Amount | Self::NearLimit | Self::Parts | Self::Exposure => Group::Amount,
             Self::Counterparty | Self::Action => Group::Novelty,
-            Self::Origin => Group::Origin,
+            Self::Origin | Self::Sharing | Self::Switch => Group::Origin,
+            Self::Fleet => Group::Fleet,
         }
     }
 
     pub(crate) fn detector(self) -> DetectorKind {
         match self {
-            Self::Calls
-            | Self::Writes
-            | Self::Failures
-            | Self::Money
-            | Self::Drift
-            | Self::Hour => DetectorKind::UnusualVolume,
-            Self::Amount | Self::NearLimit => DetectorKind::UnusualAmount,
+            Self::Calls | Self::Writes | Self::Money | Self::Drift => DetectorKind::UnusualVolume,
+            Self::Failures => DetectorKind::FailureBurst,
+            Self::Hour | Self::Silence => DetectorKind::UnusualTime,
+            Self::Amount => DetectorKind::UnusualAmount,
+            Self::NearLimit | Self::Parts => DetectorKind::Structuring,
+            Self::Fan => DetectorKind::FanOut,
+            Self::Sharing => DetectorKind::SharedCredential,
+            Self::Exposure => DetectorKind::NewExposure,
+            Self::Fleet => DetectorKind::FleetShift,
             Self::Counterparty => DetectorKind::NewCounterparty,
             Self::Burst => DetectorKind::CounterpartyBurst,
             Self::Action => DetectorKind::NewAction,
-            Self::Origin => DetectorKind::StolenCredential,
+            Self::Origin | Self::Switch => DetectorKind::StolenCredential,
         }
     }
 }
 
-/// An hour of the week in which nobody works.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct UnusualHour {
-    pub surprise: f64,
-    /// Share of such hours that are active.
-    pub expected: f64,
-}
-
-impl UnusualHour {
-    /// By the class's week.
-    fn of(prior: &Prior, facts: &Facts) -> Self {
-        let expected = prior.activity[facts.hour_of_week];
-        if ODD_HOUR <= expected {
-            return Self::default();
-        }
-        Self { surprise: crate::tails::surprise(expected), expected }
-    }
-}
-
-/// An hour is odd if fewer than one in ten is active.
-const ODD_HOUR: f64 = 0.1;
-
-/// Calls, writes and failures, then money.
+/// Everything that may be unusual about an event.
+#[expect(clippy::struct_excessive_bools, reason = "independent circumstances")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signs {
     /// A finding named its counterparty or action already, and it is not trusted since.
     pub is_told: bool,
     /// What novelty counts: less for reads, and for what failed of itself.
     pub weight: f64,
+    /// Calls, writes and failures.
     pub counts: [Unusual; 3],
     pub money: Unusual,
     pub drift: Unusual,
-    pub hour: UnusualHour,
+    pub hour: Deviation,
+    /// Hours without an event.
+    pub silence: Deviation,
     pub amount: UnusualAmount,
     pub near_limit: NearLimit,
     pub counterparty: CounterpartySign,
-    pub burst: BurstSign,
+    pub burst: Deviation,
+    pub fan: Deviation,
+    /// Payments of a day to one counterparty, taken as one.
+    pub parts: UnusualAmount,
+    /// Money goes to somebody who is not trusted yet; and the sum of such money.
+    pub is_exposed: bool,
+    pub exposure: Deviation,
     pub action: Strangeness,
     pub network: Strangeness,
     pub device: Strangeness,
+    pub credential: Strangeness,
+    pub switch: Strangeness,
+    /// The strongest shift of its fleet that the event is part of.
+    pub fleet: Option<(Change, Shift)>,
+    /// It failed or was refused.
+    pub is_failure: bool,
+    /// See [`crate::class::Class::counts_days`].
+    pub counts_days: bool,
 }
 
 impl Signs {
     /// Reads the signs of an event whose counterparty has had `dealings` in this hour.
-    pub(crate) fn read(agent: &Agent, peers: Peers<'_>, facts: &Facts, dealings: u32) -> Self {
+    pub(crate) fn read(
+        agent: &mut Agent,
+        peers: Peers<'_>,
+        facts: &Facts<'_>,
+        touched: &Touched,
+        silence: Deviation,
+    ) -> Self {
         let class = peers.class;
         let prior = &class.prior;
         let at = facts.second;
         let mut signs = Self {
             counts: [0, 1, 2].map(|count| agent.volume.unusual(count, at, prior)),
-            hour: UnusualHour::of(prior, facts),
+            hour: agent.rhythm.judge_hour(facts.hour_of_week, prior),
+            silence,
+            fan: agent.fan.judge(prior),
+            is_failure: !facts.is_success,
+            counts_days: class.counts_days(),
             drift: agent.volume.unusual_drift(),
             ..Self::default()
         };
-        if let Some(money) = &facts.money {
-            let of_class = class.sums.actions.get(&money.key);
-            signs.money = agent.volume.unusual_money(money.units, at, prior);
-            signs.amount = agent.amounts.unusual(money, of_class);
-            signs.near_limit = agent.amounts.near_limit(money, facts.hour(), of_class);
-        }
+        signs.read_money(agent, peers, facts, touched);
         if let Some(other) = &facts.counterparty {
             signs.counterparty = counterparty::judge(agent, peers, facts, other);
             let place = signs.counterparty.place;
-            signs.burst = counterparty::judge_burst(agent, class, place, dealings);
+            signs.burst = counterparty::judge_burst(agent, class, place, touched.dealings);
+            if let Some(money) = facts.paid() {
+                signs.is_exposed = 0.0 < signs.counterparty.strangeness.surprise;
+                if signs.is_exposed {
+                    signs.exposure = agent.exposure.judge(money.units, facts.hour(), &class.sums);
+                }
+            }
         }
+        let place = agent.actions.find(facts.action);
         signs.action = novelty::judge(
-            agent.actions.find(facts.action).map(|place| agent.actions.trust(place)),
+            place.map(|place| agent.actions.trust(place)),
             agent.action_novelty,
             &class.sums.action_novelty,
             peers,
             facts.action,
         );
-        if let Some(network) = facts.network {
-            signs.network = novelty::judge(
-                agent.networks.find(network).map(|place| agent.networks.trust(place)),
-                agent.network_novelty,
-                &class.sums.network_novelty,
-                peers,
-                network,
-            );
-        }
-        if let Some(device) = facts.device {
-            signs.device = novelty::judge(
-                agent.devices.find(device).map(|place| agent.devices.trust(place)),
-                agent.device_novelty,
-                &class.sums.device_novelty,
-                peers,
-                device,
-            );
-        }
-        // A key has no usual place before it has a history.
-        signs.network.surprise *= agent.network_novelty.maturity();
-        signs.device.surprise *= agent.device_novelty.maturity();
+        signs.read_origin(agent, peers, facts);
         let weight = if facts.is_write { 1.0 } else { READ_WEIGHT };
         let weight = if facts.is_error { weight * ERROR_WEIGHT } else { weight };
         signs.counterparty.strangeness.surprise *= weight;
         signs.action.surprise *= weight;
         signs.weight = weight;
-        let place = agent.actions.find(facts.action);
         signs.is_told = signs.counterparty.place.is_some_and(|at| agent.edges.is_alerted(at))
             || (0.0 < signs.action.surprise
                 && place.is_some_and(|at| agent.actions.is_alerted(at)));
+        signs.fleet = facts.model.and_then(|model| signs.shift_of(model, &peers.population.fleets));
         signs
+    }
+
+    /// What is unusual about the amount.
+    fn read_money(
+        &mut self,
+        agent: &Agent,
+        peers: Peers<'_>,
+        facts: &Facts<'_>,
+        touched: &Touched,
+    ) {
+        let Some(money) = &facts.money else { return };
+        let of_class = peers.class.sums.actions.get(&money.key);
+        self.money = agent.volume.unusual_money(money.units, facts.second, &peers.class.prior);
+        self.amount = agent.amounts.unusual(money, of_class);
+        self.near_limit = agent.amounts.near_limit(money, facts.hour(), of_class);
+        let Touched { payments, parts, .. } = *touched;
+        self.parts = agent.amounts.unusual_in_parts(money, payments, parts, of_class);
+    }
+
+    /// From where the credential is used, and whose it is.
+    fn read_origin(&mut self, agent: &Agent, peers: Peers<'_>, facts: &Facts<'_>) {
+        let sums = &peers.class.sums;
+        self.credential = origin::judge_credential(agent, peers, facts);
+        self.switch = agent.whereabouts.judge(facts, &sums.switches);
+        if let Some(network) = facts.network {
+            self.network = novelty::judge(
+                agent.networks.find(network).map(|place| agent.networks.trust(place)),
+                agent.network_novelty,
+                &sums.network_novelty,
+                peers,
+                network,
+            );
+        }
+        if let Some(device) = facts.device {
+            self.device = novelty::judge(
+                agent.devices.find(device).map(|place| agent.devices.trust(place)),
+                agent.device_novelty,
+                &sums.device_novelty,
+                peers,
+                device,
+            );
+        }
+        // A key has no usual place before it has a history.
+        self.network.surprise *= agent.network_novelty.maturity();
+        self.device.surprise *= agent.device_novelty.maturity();
+    }
+
+    /// Whether the event is a change that fleets are watched for.
+    pub(crate) fn has_changed(&self, change: Change) -> bool {
+        match change {
+            Change::Action => 0.0 < self.action.surprise,
+            Change::Counterparty => self.counterparty.is_strange(),
+            Change::Failure => self.is_failure,
+        }
+    }
+
+    fn shift_of(&self, model: u32, fleets: &Fleets) -> Option<(Change, Shift)> {
+        let shifts = Change::ALL.into_iter().filter(|change| self.has_changed(*change));
+        let shifts = shifts.map(|change| (change, fleets.shift(model, change)));
+        let strongest = shifts.max_by(|(_, a), (_, b)| a.surprise.total_cmp(&b.surprise));
+        strongest.filter(|(_, shift)| 0.0 < shift.surprise)
     }
 
     /// The largest surprise of calls and of dealings with one counterparty; where a tail is too small
@@ -214,7 +298,7 @@ impl Signs {
     pub(crate) fn volume(&self) -> f64 {
         let Unusual { surprise, seen, .. } = self.counts[0];
         let calls = surprise + seen.max(1.0).log10();
-        let BurstSign { surprise, seen, .. } = self.burst;
+        let Deviation { surprise, seen, .. } = self.burst;
         calls.max(surprise + seen.max(1.0).log10())
     }
 
@@ -232,6 +316,13 @@ impl Signs {
             Feature::Counterparty => self.counterparty.strangeness.surprise,
             Feature::Burst => self.burst.surprise,
             Feature::Action => self.action.surprise,
+            Feature::Parts => self.parts.surprise,
+            Feature::Fan => self.fan.surprise,
+            Feature::Silence => self.silence.surprise,
+            Feature::Sharing => self.credential.surprise,
+            Feature::Switch => self.switch.surprise,
+            Feature::Exposure => self.exposure.surprise,
+            Feature::Fleet => self.fleet.map_or(0.0, |(_, shift)| shift.surprise),
             Feature::Origin => {
                 let [network, device] = [self.network.surprise, self.device.surprise];
                 if network <= 0.0 || device <= 0.0 {

@@ -4,8 +4,9 @@
 //! 2^53 in floats, or bits that are set: such sums are exact, so neither the order of events nor that
 //! of shards can change them.
 
+use crate::fleet::FleetSums;
 use crate::hash::KeyMap;
-use crate::pack::{Pack, Unpacker, pack_struct};
+use crate::pack::{Pack, Unpacker};
 use crate::volume::COUNTS;
 
 /// Agents that must trust a thing, or days on which as many newcomers used it, before peers vouch
@@ -31,6 +32,15 @@ impl Additive for f64 {
     fn scale(&mut self, factor: f64) {
         *self *= factor;
     }
+}
+
+/// A count that is never scaled.
+impl Additive for u32 {
+    fn add(&mut self, other: &Self) {
+        *self = self.saturating_add(*other);
+    }
+
+    fn scale(&mut self, _factor: f64) {}
 }
 
 impl<T: Additive, const N: usize> Additive for [T; N] {
@@ -61,25 +71,27 @@ impl<T: Additive + Default + Clone> Additive for KeyMap<T> {
     }
 }
 
+/// A struct of sums that are added field by field.
 macro_rules! additive {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(crate) struct $name { $($(#[$field_doc])* pub $field: $type),+ }
 
-        impl Additive for $name {
+        impl $crate::sums::Additive for $name {
             fn add(&mut self, other: &Self) {
-                $(self.$field.add(&other.$field);)+
+                $($crate::sums::Additive::add(&mut self.$field, &other.$field);)+
             }
 
             fn scale(&mut self, factor: f64) {
-                $(self.$field.scale(factor);)+
+                $($crate::sums::Additive::scale(&mut self.$field, factor);)+
             }
         }
 
-        pack_struct!($name { $($field),+ });
+        $crate::pack::pack_struct!($name { $($field),+ });
     };
 }
+pub(crate) use additive;
 
 additive! {
     /// Closed active windows of one length.
@@ -147,10 +159,21 @@ additive! {
         windows: [WindowSums; 3],
         /// Dealings with one counterparty in an hour: hours, sum, sum of squares.
         bursts: [f64; 3],
+        /// Counterparties in an hour with dealings: the same.
+        fans: [f64; 3],
+        /// Pauses of an hour and more: count, sum and sum of squares of ln(hours).
+        pauses: [f64; 3],
+        /// Money to counterparties not trusted yet, summed up as of each payment: count, sum and sum of
+        /// squares of ln(units).
+        exposures: [f64; 3],
         actions: KeyMap<ActionSums>,
         action_novelty: NoveltySums,
         network_novelty: NoveltySums,
         device_novelty: NoveltySums,
+        /// Credentials; strange is one that another agent holds.
+        credential_novelty: NoveltySums,
+        /// Events with a network; new is one that comes at once after another.
+        switches: NoveltySums,
         /// Agent-hours whose largest surprises are in `surprises`.
         blocks: f64,
         /// Agent-hours by scale and bin: key `scale * BINS + bin`; bin 0 is not written.
@@ -205,8 +228,8 @@ impl Pack for Voters {
 additive! {
     /// Agents that came to know, and to trust, a thing.
     PeerSums {
-        holders: f64,
-        trusting: f64,
+        holders: u32,
+        trusting: u32,
         who_holds: Voters,
         who_trusts: Voters,
     }
@@ -214,12 +237,12 @@ additive! {
 
 impl PeerSums {
     pub(crate) fn hold(&mut self, agent: u64) {
-        self.holders += 1.0;
+        self.holders = self.holders.saturating_add(1);
         self.who_holds.insert(agent);
     }
 
     pub(crate) fn trust(&mut self, agent: u64) {
-        self.trusting += 1.0;
+        self.trusting = self.trusting.saturating_add(1);
         self.who_trusts.insert(agent);
     }
 }
@@ -237,6 +260,10 @@ additive! {
     ClassDelta {
         sums: ClassSums,
         peers: KeyMap<PeerSums>,
+        /// Who began to use which credential.
+        credentials: KeyMap<Voters>,
+        /// What agents did, by model.
+        fleets: KeyMap<FleetSums>,
         heads: HeadCount,
     }
 }

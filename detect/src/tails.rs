@@ -6,6 +6,15 @@
 
 use statrs::function::beta::checked_beta_reg;
 
+/// Something with how unlikely it is: 0 if it is not unusual at all, and then nothing else is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Deviation {
+    /// Minus the decimal logarithm of its probability.
+    pub surprise: f64,
+    pub expected: f64,
+    pub seen: f64,
+}
+
 /// The smallest probability told. Smaller ones cannot be checked against anything.
 pub(crate) const LEAST: f64 = 1e-16;
 
@@ -62,6 +71,11 @@ pub(crate) fn binomial_upper(hits: f64, trials: f64, p: f64) -> f64 {
     let share = (hits / trials).min(1.0);
     let misses = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - p)).ln() } else { 0.0 };
     sane((-trials * (share * (share / p).ln() + misses)).exp())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+pub(crate) fn as_float(count: u64) -> f64 {
+    count as f64
 }
 
 /// Minus the decimal logarithm of a probability: 0 for certain, at most 16.

@@ -11,12 +11,17 @@
 
 use crate::class::{ClassSums, Prior, quantised};
 use crate::pack::pack_struct;
-use crate::tails::{negative_binomial_upper, student_upper, surprise};
+use crate::rough::Rough;
+use crate::tails::{as_float, negative_binomial_upper, student_upper, surprise};
 
 /// Lengths of the windows in seconds.
 pub(crate) const WINDOW_SECONDS: [u32; 3] = [300, 3_600, 86_400];
 /// Calls, writes, failures.
 pub(crate) const COUNTS: usize = 3;
+/// The windows over which money is added up: five minutes say no more than an hour.
+const MONEY_WINDOWS: [usize; 2] = [HOUR, DAY];
+const HOUR: usize = 1;
+const DAY: usize = 2;
 
 /// Baselines halve their memory in this many days.
 /// Source: between the 7 and 60 days of detection.md section 6, which a single memory replaces; the
@@ -35,7 +40,7 @@ const ANCHOR_HOURS_MIN: f32 = 28.0;
 /// Kept of what was learned when model or version change. Source: detection.md section 6.
 const SOFTENED: f32 = 0.25;
 /// A window is learned as at most so many times what is not yet unusual.
-const BUSY: u32 = 2;
+const BUSY: u64 = 2;
 /// Days with money before their sum has an anchor.
 const MONEY_DAYS_MIN: f64 = 5.0;
 
@@ -48,22 +53,24 @@ pub(crate) struct Increment {
     pub money: f32,
 }
 
+/// 220 bytes. Which windows are open follows from the time of the agent's latest event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Volume {
-    /// Number of the open window of each length, since 1970.
-    open: [u32; 3],
-    /// By window and count: in the open window and in the one before.
-    counts: [[[u32; 2]; COUNTS]; 3],
-    money: [[f32; 2]; 3],
-    /// By window and count: up to here nothing can be unusual.
-    quiet: [[u32; COUNTS]; 3],
+    /// By window and count, in the open window.
+    counts: [[u32; COUNTS]; 3],
+    /// And in the one before.
+    before: [[Rough; COUNTS]; 3],
+    /// Up to here nothing can be unusual; 0 before anybody asked.
+    quiet: [[Rough; COUNTS]; 3],
     /// Closed active windows, decayed.
     windows: [f32; 3],
-    money_windows: [f32; 3],
     /// Sums and sums of squares over closed active windows.
     sums: [[[f32; 2]; COUNTS]; 3],
-    /// The same of ln(money), over windows with money.
-    money_sums: [[f32; 2]; 3],
+    /// Money in the open hour and day, and in the one before: [`MONEY_WINDOWS`].
+    money: [[f32; 2]; 2],
+    money_windows: [f32; 2],
+    /// Sums and sums of squares of ln(money), over windows with money.
+    money_sums: [[f32; 2]; 2],
     /// Calls and writes in an active hour, and ln(money) of a day with money, moving 1 % a day.
     anchor: [f32; 3],
     /// Evidence that the agent does `DRIFT_RATIO` times its anchor, in nats.
@@ -71,13 +78,13 @@ pub(crate) struct Volume {
 }
 
 pack_struct!(Volume {
-    open,
     counts,
-    money,
+    before,
     quiet,
     windows,
-    money_windows,
     sums,
+    money,
+    money_windows,
     money_sums,
     anchor,
     drift,
@@ -104,61 +111,80 @@ pub(crate) struct Unusual {
 }
 
 impl Volume {
-    /// Closes the windows that `second` (since 1970) lies behind.
+    /// Closes the windows that `second` (since 1970) lies behind, where the event before was at
+    /// `last`, if there was one.
     ///
     /// Returns whether an hour and a day were opened by it.
-    pub(crate) fn roll(&mut self, second: u32, prior: &Prior, class: &mut ClassSums) -> [bool; 2] {
+    pub(crate) fn roll(
+        &mut self,
+        last: Option<u32>,
+        second: u32,
+        class: &mut ClassSums,
+    ) -> [bool; 2] {
+        let Some(last) = last else { return [true; 2] };
         let mut opened = [false; 3];
         for (window, length) in WINDOW_SECONDS.iter().enumerate() {
-            let now = second / length;
-            if now == self.open[window] {
-                continue;
+            let (open, now) = (last / length, second / length);
+            if now == open {
+                // Every longer window is open as well.
+                break;
             }
             opened[window] = true;
             self.close(window, class);
-            if window == 2 {
-                self.age(f64::from(now - self.open[window]));
+            if window == DAY {
+                self.age(f64::from(now - open));
             }
-            let is_next = now == self.open[window] + 1;
-            for count in &mut self.counts[window] {
-                *count = [0, if is_next { count[0] } else { 0 }];
+            let is_next = now == open + 1;
+            for count in 0..COUNTS {
+                let closed = std::mem::take(&mut self.counts[window][count]);
+                let closed = Rough::of(u64::from(closed));
+                self.before[window][count] = if is_next { closed } else { Rough::default() };
             }
-            self.money[window] = [0.0, if is_next { self.money[window][0] } else { 0.0 }];
-            self.open[window] = now;
-            self.set_quiet(window, prior);
+            self.quiet[window] = Default::default();
+            if let Some(at) = MONEY_WINDOWS.iter().position(|of| *of == window) {
+                let [closed, _] = self.money[at];
+                self.money[at] = [0.0, if is_next { closed } else { 0.0 }];
+            }
         }
-        [opened[1], opened[2]]
+        [opened[HOUR], opened[DAY]]
     }
 
-    /// Learns from an open window, if anything was in it.
+    /// Learns from an open window.
     #[expect(clippy::cast_possible_truncation, reason = "baselines are kept in single precision")]
     fn close(&mut self, window: usize, class: &mut ClassSums) {
-        if self.counts[window][0][0] == 0 {
+        if self.counts[window][0] == 0 {
             return;
         }
-        if window == 1 {
+        if window == HOUR {
             self.accumulate_drift();
         }
         let sums = &mut class.windows[window];
         self.windows[window] += 1.0;
         sums.windows += 1.0;
         for count in 0..COUNTS {
-            // One wild window is learned as a busy one, or the next flood would be usual.
-            let busy = self.quiet[window][count].saturating_mul(BUSY);
-            let x = f64::from(self.counts[window][count][0].min(busy));
+            // One wild window is learned as a busy one, or the next flood would be usual. If nobody
+            // asked what is quiet there, it was no wild one.
+            let seen = u64::from(self.counts[window][count]);
+            let quiet = self.quiet[window][count].get();
+            let learned = if quiet == 0 { seen } else { seen.min(BUSY * quiet) };
+            if learned == 0 {
+                continue;
+            }
+            let x = as_float(learned);
             self.sums[window][count][0] += x as f32;
             self.sums[window][count][1] += (x * x) as f32;
             sums.counts[count][0] += x;
             sums.counts[count][1] += x * x;
         }
-        if 0.0 < self.money[window][0] {
-            if window == 2 {
+        let Some(at) = MONEY_WINDOWS.iter().position(|of| *of == window) else { return };
+        if 0.0 < self.money[at][0] {
+            if window == DAY {
                 self.accumulate_money_drift();
             }
-            let y = quantised(f64::from(self.money[window][0]).ln());
-            self.money_windows[window] += 1.0;
-            self.money_sums[window][0] += y as f32;
-            self.money_sums[window][1] += (y * y) as f32;
+            let y = quantised(f64::from(self.money[at][0]).ln());
+            self.money_windows[at] += 1.0;
+            self.money_sums[at][0] += y as f32;
+            self.money_sums[at][1] += (y * y) as f32;
             sums.money_windows += 1.0;
             sums.money[0] += y;
             sums.money[1] += quantised(y * y);
@@ -173,8 +199,8 @@ impl Volume {
             return;
         }
         let step = (1.0 + ANCHOR_STEP).powf(days.min(30.0)) as f32;
-        if MONEY_DAYS_MIN <= f64::from(self.money_windows[2]) {
-            let mean = self.money_sums[2][0] / self.money_windows[2];
+        if MONEY_DAYS_MIN <= f64::from(self.money_windows[1]) {
+            let mean = self.money_sums[1][0] / self.money_windows[1];
             let anchor = self.anchor[2];
             self.anchor[2] = if anchor == 0.0 {
                 mean
@@ -218,7 +244,7 @@ impl Volume {
             }
             let k = self.own(1, count).dispersion;
             // One wild hour is a burst, not a drift: it counts as four times the mean at most.
-            let x = f64::from(self.counts[1][count][0]).min(4.0 * mean + 4.0);
+            let x = f64::from(self.counts[HOUR][count]).min(4.0 * mean + 4.0);
             let gain =
                 x * DRIFT_RATIO.ln() - (x + k) * ((k + DRIFT_RATIO * mean) / (k + mean)).ln();
             let drift = (f64::from(self.drift[count]) + gain).clamp(0.0, DRIFT_MAX);
@@ -229,14 +255,14 @@ impl Volume {
     /// The same for the money of the closing day, whose logarithm is taken as normal.
     #[expect(clippy::cast_possible_truncation, reason = "baselines are kept in single precision")]
     fn accumulate_money_drift(&mut self) {
-        let days = f64::from(self.money_windows[2]);
+        let days = f64::from(self.money_windows[1]);
         let mean = f64::from(self.anchor[2]);
         if mean == 0.0 || days < MONEY_DAYS_MIN {
             return;
         }
-        let [sum, squares] = self.money_sums[2].map(f64::from);
+        let [sum, squares] = self.money_sums[1].map(f64::from);
         let variance = (squares / days - (sum / days) * (sum / days)).max(0.05);
-        let apart = (f64::from(self.money[2][0]).ln() - mean).clamp(-2.0, 1.5);
+        let apart = (f64::from(self.money[1][0]).ln() - mean).clamp(-2.0, 1.5);
         let step = DRIFT_RATIO.ln();
         let gain = step / variance * (apart - step / 2.0);
         self.drift[2] = (f64::from(self.drift[2]) + gain).clamp(0.0, DRIFT_MAX) as f32;
@@ -259,25 +285,32 @@ impl Volume {
         Some(Expected::of(weight, sum, squares + class.counts[count][1]))
     }
 
-    /// Sets the counts up to which a tail cannot be under about 3 %.
+    /// Up to which count a tail cannot be under about 3 %; by the prior of the first who asks in the
+    /// window.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    fn set_quiet(&mut self, window: usize, prior: &Prior) {
-        for count in 0..COUNTS {
-            let quiet = self
-                .expected(window, count, prior)
-                .map_or(f64::from(u32::MAX), |expected| expected.mean + 2.0 * expected.spread);
-            self.quiet[window][count] = quiet.clamp(1.0, f64::from(u32::MAX)) as u32;
+    fn quiet(&mut self, window: usize, count: usize, prior: &Prior) -> u64 {
+        let known = self.quiet[window][count].get();
+        if known != 0 {
+            return known;
         }
+        let quiet = self
+            .expected(window, count, prior)
+            .map_or(f64::from(u32::MAX), |expected| expected.mean + 2.0 * expected.spread);
+        let quiet = Rough::of(quiet.clamp(1.0, f64::from(u32::MAX)) as u64);
+        self.quiet[window][count] = quiet;
+        quiet.get()
     }
 
     /// Counts the event in the open windows.
     pub(crate) fn add(&mut self, increment: Increment) {
         let steps = [1, u32::from(increment.is_write), u32::from(increment.is_failure)];
-        for window in 0..3 {
-            for (count, step) in self.counts[window].iter_mut().zip(steps) {
-                count[0] = count[0].saturating_add(step);
+        for counts in &mut self.counts {
+            for (count, step) in counts.iter_mut().zip(steps) {
+                *count = count.saturating_add(step);
             }
-            self.money[window][0] += increment.money;
+        }
+        for [money, _] in &mut self.money {
+            *money += increment.money;
         }
     }
 
@@ -288,17 +321,21 @@ impl Volume {
     }
 
     /// The most unusual of the windows for one count.
-    pub(crate) fn unusual(&self, count: usize, second: u32, prior: &Prior) -> Unusual {
+    pub(crate) fn unusual(&mut self, count: usize, second: u32, prior: &Prior) -> Unusual {
         let mut most = Unusual::default();
         for window in 0..3 {
-            let [now, before] = self.counts[window][count];
-            let at_most = now.saturating_add(before);
-            if at_most <= self.quiet[window][count] {
+            let now = u64::from(self.counts[window][count]);
+            let before = self.before[window][count].get();
+            if now + before <= 1 {
                 continue;
             }
-            let before = f64::from(before) * Self::share_before(window, second);
-            let seen = (f64::from(now) + before).round();
-            if seen <= f64::from(self.quiet[window][count]) {
+            let quiet = self.quiet(window, count, prior);
+            if now + before <= quiet {
+                continue;
+            }
+            let before = as_float(before) * Self::share_before(window, second);
+            let seen = (as_float(now) + before).round();
+            if seen <= as_float(quiet) {
                 continue;
             }
             let Some(expected) = self.expected(window, count, prior) else { continue };
@@ -314,19 +351,19 @@ impl Volume {
     /// The same for money, at a payment of `amount` units.
     pub(crate) fn unusual_money(&self, amount: f64, second: u32, prior: &Prior) -> Unusual {
         let mut most = Unusual::default();
-        for window in 0..3 {
+        for (at, window) in MONEY_WINDOWS.into_iter().enumerate() {
             let class = &prior.windows[window];
-            let weight = f64::from(self.money_windows[window]) + class.money_windows;
+            let weight = f64::from(self.money_windows[at]) + class.money_windows;
             if weight < 3.0 {
                 continue;
             }
-            let [now, before] = self.money[window].map(f64::from);
+            let [now, before] = self.money[at].map(f64::from);
             let seen = now + before * Self::share_before(window, second);
             // One payment alone is judged as an amount.
             if seen < 1.5 * amount {
                 continue;
             }
-            let [sum, squares] = self.money_sums[window].map(f64::from);
+            let [sum, squares] = self.money_sums[at].map(f64::from);
             let mean = (sum + class.money[0]) / weight;
             let variance = (squares + class.money[1]) / weight - mean * mean;
             let scale = (variance.max(0.04) * (1.0 + 1.0 / weight)).sqrt();
@@ -357,8 +394,8 @@ impl Volume {
         }
         let anchor = f64::from(self.anchor[strongest]);
         if strongest == 2 {
-            let mean = f64::from(self.money_sums[2][0] / self.money_windows[2].max(1.0));
-            return Unusual { surprise, expected: anchor.exp(), seen: mean.exp(), window: 2 };
+            let mean = f64::from(self.money_sums[1][0] / self.money_windows[1].max(1.0));
+            return Unusual { surprise, expected: anchor.exp(), seen: mean.exp(), window: DAY };
         }
         let seen = self.own(1, strongest).mean;
         Unusual { surprise, expected: anchor, seen, window: 1 }
@@ -375,10 +412,11 @@ impl Volume {
         self.drift = [0.0; 3];
     }
 
-    /// Opens new windows at `second` and forgets the open ones unlearned: the clock was wrong.
-    pub(crate) fn rewind(&mut self, second: u32) {
-        self.open = WINDOW_SECONDS.map(|length| second / length);
+    /// Forgets the open windows unlearned: the clock was wrong.
+    pub(crate) fn rewind(&mut self) {
         self.counts = Default::default();
+        self.before = Default::default();
+        self.quiet = Default::default();
         self.money = Default::default();
     }
 

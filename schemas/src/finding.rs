@@ -26,8 +26,23 @@ spelled! {
         CounterpartyBurst = "counterparty_burst",
         /// An action that the agent never did.
         NewAction = "new_action",
-        /// A credential used from a network and device that it never was used from.
+        /// A credential used from a network and device that it never was used from, or from two networks
+        /// at once.
         StolenCredential = "stolen_credential",
+        /// Amounts kept just below a limit, or one sum paid in parts.
+        Structuring = "structuring",
+        /// Many different counterparties in a short time.
+        FanOut = "fan_out",
+        /// Many errors or refusals in a short time.
+        FailureBurst = "failure_burst",
+        /// An hour at which this agent does not work, or the end of a long silence.
+        UnusualTime = "unusual_time",
+        /// A credential that another agent holds.
+        SharedCredential = "shared_credential",
+        /// The same change over many agents of one model.
+        FleetShift = "fleet_shift",
+        /// Much money to counterparties that are not trusted yet, added up over days.
+        NewExposure = "new_exposure",
     }
 }
 

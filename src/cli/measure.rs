@@ -17,11 +17,14 @@ use super::{LakeArg, ReportFormat};
   surety evaluate --kind agent-stream streams/*.jsonl.gz --format json
   surety evaluate --kind agent-stream stream.jsonl --scores scores.csv
   surety evaluate --kind agent-stream stream.jsonl --without peers
+  surety evaluate --kind agent-stream streams/*.jsonl.gz --poisoned small-sessions
   unzip -p darpa_original.zip | surety evaluate --kind edges /dev/stdin
+  surety evaluate --kind series NAB/data/*/*.csv --windows NAB/labels/combined_windows.json --results NAB/results
 
 Rows of agent-stream: [seconds, agent, purpose, model, session, \"b\"|\"a\", tool, is_write,
 [counterparties], amount|null, error, label]; label 1 malicious, 0 benign, else not scored.
-Rows of edges: source,target,MM/DD/YYYY-HH:MM,label with - for benign; or source target weight seconds.")]
+Rows of edges: source,target,MM/DD/YYYY-HH:MM,label with - for benign; or source target weight seconds.
+Rows of series: YYYY-MM-DD HH:MM:SS,value after the header timestamp,value (as in NAB).")]
 pub(crate) struct Evaluate {
     /// What the rows are.
     #[arg(long, value_enum)]
@@ -34,8 +37,26 @@ pub(crate) struct Evaluate {
     /// Leave a part of the detector out, to measure what it is worth.
     #[arg(long, value_enum, value_name = "PART")]
     pub(crate) without: Option<Part>,
+    /// Let the attackers of agent streams prepare the baseline before they strike.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) poisoned: Option<Poisoning>,
+    /// Where series are anomalous: NAB's JSON of windows by folder/file.
+    #[arg(long, value_name = "WINDOWS.json")]
+    pub(crate) windows: Option<PathBuf>,
+    /// Write NAB's result files of series below this folder, for NAB's own scorer.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) results: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
+}
+
+/// How attackers prepare the baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Poisoning {
+    /// Five small dealings with the counterparty, one a day, before the first attack.
+    SmallSessions,
+    /// Twelve new agents of the class deal with the counterparty for four days.
+    FakePeers,
 }
 
 /// Kinds of labelled streams.
@@ -45,6 +66,8 @@ pub(crate) enum StreamKind {
     AgentStream,
     /// Edges of a network.
     Edges,
+    /// Values at times.
+    Series,
 }
 
 /// Parts that an evaluation can leave out.
@@ -67,6 +90,24 @@ pub(crate) enum Bench {
   surety bench pipeline --input cloudtrail
   surety bench pipeline --bootstrap-servers localhost:9092     a real broker instead of the embedded one")]
     Pipeline(BenchPipeline),
+    /// Give N agents a baseline, then measure the detector alone: memory, time of an event and of a
+    /// score, checkpoint and restore.
+    #[command(after_help = "Examples:
+  surety bench detector --agents 1000000 --format json")]
+    Detector(BenchDetector),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchDetector {
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=50_000_000))]
+    pub(crate) agents: u32,
+    /// Events that are timed, after 16 of each agent that are not.
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
+    pub(crate) events: u64,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
 }
 
 /// Formats of the records of a bench.

@@ -3,17 +3,21 @@
 //! Invariant: each file is a stream of its own, judged by a detector that knows nothing yet and by
 //! the default configuration; `--scores` has one line per row that was read, in order.
 
+mod series;
+
 use std::fs::File;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use detect::evaluate::{Evaluation, Report};
+use detect::evaluate::{Evaluation, Poison, Report};
 use detect::{Ablation, Config};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use self::series::Windows;
 use super::typed;
+use crate::cli::measure::Poisoning;
 use crate::cli::{Evaluate, Part, ReportFormat, StreamKind};
 use crate::exit::{Exit, Failure};
 use crate::terminal;
@@ -26,13 +30,15 @@ const ROWS_PER_LOOK: u64 = 8_192;
 ///
 /// # Errors
 ///
-/// [`Exit::Data`] with path and line of what is no row; [`Exit::Unavailable`] for what cannot be
-/// read or written.
+/// [`Exit::Usage`] for what does not go together; [`Exit::Data`] with path and line of what is no row;
+/// [`Exit::Unavailable`] for what cannot be read or written.
 pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit, Failure> {
+    check(args)?;
+    let windows = args.windows.as_deref().map(Windows::read).transpose()?.unwrap_or_default();
     let mut scores = args.scores.as_deref().map(Scores::create).transpose()?;
     let mut reports = Vec::with_capacity(args.files.len());
     for path in &args.files {
-        let (of_file, report) = evaluate(args, path, shutdown)?;
+        let (of_file, report) = evaluate(args, path, &windows, shutdown)?;
         if let Some(scores) = &mut scores {
             scores.write(&of_file)?;
         }
@@ -50,10 +56,29 @@ pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
+/// Options that are of one kind of streams only.
+fn check(args: &Evaluate) -> Result<(), Failure> {
+    let only = |option: &str, kind: StreamKind| {
+        let text = format!("{option}: wanted --kind {}, found {}", typed(&kind), typed(&args.kind));
+        Failure::told(Exit::Usage, text)
+    };
+    if args.poisoned.is_some() && args.kind != StreamKind::AgentStream {
+        return Err(only("--poisoned", StreamKind::AgentStream));
+    }
+    if args.windows.is_some() && args.kind != StreamKind::Series {
+        return Err(only("--windows", StreamKind::Series));
+    }
+    if args.results.is_some() && args.kind != StreamKind::Series {
+        return Err(only("--results", StreamKind::Series));
+    }
+    Ok(())
+}
+
 /// One file through a new detector.
 fn evaluate(
     args: &Evaluate,
     path: &Path,
+    windows: &Windows,
     shutdown: &CancellationToken,
 ) -> Result<(Vec<f64>, Report), Failure> {
     let config = args.without.map_or_else(Config::default, |part| {
@@ -66,12 +91,53 @@ fn evaluate(
     let kind = match args.kind {
         StreamKind::AgentStream => detect::evaluate::Kind::AgentStream,
         StreamKind::Edges => detect::evaluate::Kind::Edges,
+        StreamKind::Series => detect::evaluate::Kind::Series,
     };
+    let windows = windows.of(path);
+    let mut evaluation = Evaluation::new(kind, config).with_windows(windows.clone());
+    let no_row = |number: u64, error| {
+        Failure::new(Exit::Data, error).while_doing(format!("{}:{number}", path.display()))
+    };
+    if args.poisoned.is_none() && args.results.is_none() {
+        each_line(path, shutdown, |number, line| {
+            evaluation.push(line).map_err(|error| no_row(number, error))
+        })?;
+        return Ok(evaluation.finish());
+    }
+    let mut lines = Vec::new();
+    each_line(path, shutdown, |_, line| {
+        lines.push(line.to_owned());
+        Ok(())
+    })?;
+    if let Some(how) = args.poisoned {
+        let poison = match how {
+            Poisoning::SmallSessions => Poison::SmallSessions,
+            Poisoning::FakePeers => Poison::FakePeers,
+        };
+        let poisoned = poison.add_to(&lines);
+        lines = poisoned.map_err(|(number, error)| no_row(number as u64, error))?;
+    }
+    for (number, line) in (1..).zip(&lines) {
+        evaluation.push(line).map_err(|error| no_row(number, error))?;
+    }
+    let (scores, report) = evaluation.finish();
+    if let Some(below) = &args.results {
+        lines.retain(|line| !line.trim().is_empty() && !line.starts_with("timestamp"));
+        series::write_results(below, path, &lines, &scores, &windows)?;
+    }
+    Ok((scores, report))
+}
+
+/// Gives `sink` each line of the file with its number, from 1.
+fn each_line(
+    path: &Path,
+    shutdown: &CancellationToken,
+    mut sink: impl FnMut(u64, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let unreadable = |error: io::Error| {
         Failure::new(Exit::Data, error).while_doing(format!("read {}", path.display()))
     };
     let mut input = ingest::open_plain_or_gzip(path).map_err(unreadable)?;
-    let mut evaluation = Evaluation::new(kind, config);
     let bar = bar(path);
     let (mut line, mut number) = (String::new(), 0_u64);
     loop {
@@ -80,9 +146,7 @@ fn evaluate(
             break;
         }
         number += 1;
-        evaluation.push(line.trim_end()).map_err(|error| {
-            Failure::new(Exit::Data, error).while_doing(format!("{}:{number}", path.display()))
-        })?;
+        sink(number, line.trim_end())?;
         if number.is_multiple_of(ROWS_PER_LOOK) {
             bar.set_position(number);
             if shutdown.is_cancelled() {
@@ -92,7 +156,7 @@ fn evaluate(
         }
     }
     bar.finish_and_clear();
-    Ok(evaluation.finish())
+    Ok(())
 }
 
 /// How many rows were read, for a person who watches.
@@ -147,6 +211,7 @@ fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)]) -> Value {
     };
     answer["kind"] = json!(typed(&args.kind));
     answer["without"] = json!(args.without.as_ref().map(typed));
+    answer["poisoned"] = json!(args.poisoned.as_ref().map(typed));
     answer["files"] = reports
         .iter()
         .zip(values)
@@ -250,6 +315,9 @@ mod tests {
             files: vec![file],
             scores: None,
             without: None,
+            poisoned: None,
+            windows: None,
+            results: None,
             format: ReportFormat::Json,
         };
 
@@ -258,5 +326,23 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Data);
         let text = format!("{failure:#}");
         assert!(text.contains("rows.jsonl:2: wanted an array of twelve values"), "{text}");
+    }
+
+    #[test]
+    fn options_of_another_kind_are_refused() {
+        let args = Evaluate {
+            kind: StreamKind::Edges,
+            files: vec!["edges".into()],
+            scores: None,
+            without: None,
+            poisoned: Some(Poisoning::FakePeers),
+            windows: None,
+            results: None,
+            format: ReportFormat::Json,
+        };
+
+        let failure = run(&args, &CancellationToken::new()).unwrap_err();
+
+        assert_eq!(failure.exit(), Exit::Usage);
     }
 }

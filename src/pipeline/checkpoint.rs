@@ -3,16 +3,17 @@
 //! Invariant: a checkpoint is written after the rows it rests on are committed, so it is never ahead
 //! of its lake; if one is found ahead all the same (the lake was restored from a backup) it is not
 //! used, and neither is one of another lake: the lake's id is part of the name. A file appears whole or
-//! not at all: written beside, synced, renamed. One that cannot be read is passed over with a warning;
-//! the older one, or the lake's events, take its place.
+//! not at all: written beside, synced, renamed. One that cannot be read is passed over with a warning
+//! that says why; the older one, or the lake's events, take its place.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use detect::Detector;
+use detect::{CheckpointError, Detector, Snapshot};
 use schemas::Offsets;
+use tokio::task::JoinHandle;
 
 use crate::exit::{Exit, Failure};
 
@@ -31,17 +32,17 @@ pub(crate) struct Checkpoints {
     dir: PathBuf,
 }
 
-/// A checkpoint in memory, to be kept once its rows are committed.
+/// The state at a cut, to be kept once the cut's rows are committed.
 #[derive(Debug)]
-pub(crate) struct Image(Vec<u8>);
+pub(crate) struct Image {
+    snapshot: Snapshot,
+    offsets: Offsets,
+}
 
 impl Image {
-    /// The detector's state after the records below `offsets`.
-    pub(crate) fn of(detector: &Detector, offsets: &Offsets) -> Result<Self, Failure> {
-        let mut bytes = Vec::new();
-        let written = detector.write_checkpoint(offsets, &mut bytes);
-        written.map_err(|error| Failure::new(Exit::Software, error))?;
-        Ok(Self(bytes))
+    /// The detector's state after the records below `offsets`. It can go on at once.
+    pub(crate) fn of(detector: &mut Detector, offsets: &Offsets) -> Self {
+        Self { snapshot: detector.snapshot(), offsets: offsets.clone() }
     }
 }
 
@@ -55,19 +56,30 @@ impl Checkpoints {
         Ok(Self { dir })
     }
 
+    /// Puts the image of `lake` on disk, on a thread that may block.
+    pub(crate) fn keep_in_background(
+        &self,
+        lake: &str,
+        image: Image,
+    ) -> JoinHandle<io::Result<()>> {
+        let (checkpoints, lake) = (self.clone(), lake.to_owned());
+        tokio::task::spawn_blocking(move || checkpoints.keep(&lake, image))
+    }
+
     /// Puts the image of `lake` on disk and removes its older generations.
     ///
     /// # Errors
     ///
     /// What the file system said. The older generations are there then.
-    pub(crate) fn keep(&self, lake: &str, image: &Image) -> io::Result<()> {
+    fn keep(&self, lake: &str, image: Image) -> io::Result<()> {
         let files = self.files(lake)?;
         let number = files.first().map_or(0, |(number, _)| number + 1);
         let whole = self.dir.join(format!("{}.{number:012}.{WHOLE}", named(lake)));
         self.remove_abandoned()?;
         let partial = self.dir.join(partial_name());
-        let mut file = fs::File::create_new(&partial)?;
-        let written = file.write_all(&image.0).and_then(|()| file.sync_all());
+        let mut file = BufWriter::new(fs::File::create_new(&partial)?);
+        let written = image.snapshot.write(&image.offsets, &mut file);
+        let written = written.and_then(|()| file.flush()).and_then(|()| file.get_ref().sync_all());
         if let Err(error) = written.and_then(|()| fs::rename(&partial, &whole)) {
             remove(&partial)?;
             return Err(error);
@@ -126,16 +138,11 @@ impl Checkpoints {
             Vec::new()
         });
         for (_, path) in files {
-            let read = fs::read(&path);
+            let opened = fs::File::open(&path).map_err(CheckpointError::Io);
+            let read = opened
+                .and_then(|file| Detector::read_checkpoint(config.clone(), BufReader::new(file)));
             let path = path.display();
-            let bytes = match read {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    tracing::warn!(%path, %error, "a checkpoint cannot be read, trying the one before");
-                    continue;
-                }
-            };
-            match Detector::read_checkpoint(config.clone(), bytes.as_slice()) {
+            match read {
                 Ok((detector, at)) if is_within(&at, offsets) => {
                     tracing::info!(%path, agents = detector.stats().agents, "state restored");
                     return Some((detector, at));
@@ -144,7 +151,8 @@ impl Checkpoints {
                     tracing::warn!(%path, "a checkpoint is ahead of the lake, trying the one before");
                 }
                 Err(error) => {
-                    tracing::warn!(%path, %error, "a checkpoint is broken, trying the one before");
+                    let error = &error as &(dyn std::error::Error + 'static);
+                    tracing::warn!(%path, error, "a checkpoint is not used, trying the one before");
                 }
             }
         }
@@ -191,7 +199,7 @@ mod tests {
     }
 
     fn image(next: i64) -> Image {
-        Image::of(&Detector::new(detect::Config::default()), &offsets(next)).unwrap()
+        Image::of(&mut Detector::new(detect::Config::default()), &offsets(next))
     }
 
     fn newest(checkpoints: &Checkpoints, lake: &str, next: i64) -> Option<Offsets> {
@@ -204,14 +212,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(folder.path()).unwrap();
         for next in [10, 20, 30] {
-            checkpoints.keep("lake-a", &image(next)).unwrap();
+            checkpoints.keep("lake-a", image(next)).unwrap();
         }
 
         assert_eq!(newest(&checkpoints, "lake-a", 30), Some(offsets(30)));
         assert_eq!(newest(&checkpoints, "lake-a", 29), Some(offsets(20)));
         assert_eq!(newest(&checkpoints, "lake-a", 19), None, "two generations are kept");
         assert_eq!(newest(&checkpoints, "lake-b", 99), None);
-        checkpoints.keep("lake-b", &image(5)).unwrap();
+        checkpoints.keep("lake-b", image(5)).unwrap();
         assert_eq!(newest(&checkpoints, "lake-a", 99), Some(offsets(30)));
     }
 
@@ -222,10 +230,34 @@ mod tests {
         let half = folder.path().join("checkpoints/1.0.partial");
         fs::write(&half, "half").unwrap();
 
-        checkpoints.keep("lake", &image(1)).unwrap();
+        checkpoints.keep("lake", image(1)).unwrap();
         fs::write(folder.path().join("checkpoints/lake.000000000009.state"), "broken").unwrap();
 
         assert!(!half.exists());
         assert_eq!(newest(&checkpoints, "lake", 1), Some(offsets(1)));
+    }
+
+    #[test]
+    fn a_damaged_a_shortened_and_an_older_checkpoint_give_way_to_the_one_before_or_to_none() {
+        let damage: [fn(&mut Vec<u8>); 3] = [
+            |bytes| bytes[60] ^= 1,
+            |bytes| bytes.truncate(bytes.len() / 2),
+            // The version stands after sixteen letters.
+            |bytes| bytes[16] -= 1,
+        ];
+        for damage in damage {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(folder.path()).unwrap();
+            checkpoints.keep("lake", image(1)).unwrap();
+            checkpoints.keep("lake", image(2)).unwrap();
+            for (number, left) in [(1, Some(offsets(1))), (0, None)] {
+                let path = folder.path().join(format!("checkpoints/lake.{number:012}.state"));
+                let mut bytes = fs::read(&path).unwrap();
+                damage(&mut bytes);
+                fs::write(&path, bytes).unwrap();
+
+                assert_eq!(newest(&checkpoints, "lake", 2), left);
+            }
+        }
     }
 }

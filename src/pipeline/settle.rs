@@ -3,6 +3,7 @@
 //! Invariant: a cut is either with the writer's task, or stalled, or noted as landed, or thrown away
 //! together with everything that was read after it.
 
+use std::io;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -53,9 +54,9 @@ impl<S: Source> Pipeline<S> {
         let now = Instant::now();
         let mut cut = Box::new(Cut::of(&mut self.buffer, self.parts.routes.attempts()?));
         self.attempts_due = now + self.parts.limits.age_max;
-        if is_last || self.checkpoint_due <= now {
+        if is_last || (self.checkpoint_due <= now && self.keeping.is_none()) {
             self.checkpoint_due = now + self.parts.limits.checkpoint_age_max;
-            cut.checkpoint = Some(Image::of(&self.detector, self.buffer.offsets())?);
+            cut.checkpoint = Some(Image::of(&mut self.detector, self.buffer.offsets()));
         }
         self.in_flight = InFlight { events: cut.events.clone(), counts: cut.counts };
         let writer = self.writer.take().expect("a commit begins when the writer is idle");
@@ -72,11 +73,11 @@ impl<S: Source> Pipeline<S> {
 
     /// Deals with the end of a commit.
     pub(super) async fn settle(&mut self, written: Written) -> Result<Settled, Failure> {
-        let Written { writer, cut, outcome } = written;
+        let Written { writer, mut cut, outcome } = written;
         match outcome {
             Ok(done) => {
                 self.writer = Some(writer);
-                self.note(&cut, &done)?;
+                self.note(&mut cut, &done)?;
                 Ok(Settled::Landed)
             }
             Err(CommitError::Superseded { .. }) => {
@@ -98,7 +99,7 @@ impl<S: Source> Pipeline<S> {
     }
 
     /// Notes what a commit did that landed.
-    fn note(&mut self, cut: &Cut, done: &Done) -> Result<(), Failure> {
+    fn note(&mut self, cut: &mut Cut, done: &Done) -> Result<(), Failure> {
         self.stages.record(Stage::Encode, done.encoding, 1);
         self.stages.record(Stage::Commit, done.committing, 1);
         self.stages.record(Stage::Seal, done.sealing, 1);
@@ -108,10 +109,8 @@ impl<S: Source> Pipeline<S> {
         metrics::counter!("surety_commits_total").increment(1);
         let lake_id = self.writer.as_ref().and_then(|writer| writer.lake_id());
         self.has_seen_events |= lake_id.is_some();
-        if let (Some(image), Some(lake_id)) = (&cut.checkpoint, lake_id)
-            && let Err(error) = self.parts.checkpoints.keep(lake_id, image)
-        {
-            tracing::warn!(%error, "a checkpoint was not written: a start now would fold more events");
+        if let (Some(image), Some(lake_id)) = (cut.checkpoint.take(), lake_id) {
+            self.keeping = Some(self.parts.checkpoints.keep_in_background(lake_id, image));
         }
         self.parts.routes.forget_attempts(done.attempts_below)?;
         self.parts.source.committed(&done.offsets);
@@ -173,8 +172,19 @@ impl<S: Source> Pipeline<S> {
         if !self.settle_all().await? {
             return Ok(false);
         }
+        // The last checkpoint comes after the one before, or that one would be the newest.
+        self.settle_keeping().await;
         self.commit(true)?;
-        self.settle_all().await
+        let has_landed = self.settle_all().await?;
+        self.settle_keeping().await;
+        Ok(has_landed)
+    }
+
+    /// Waits until no checkpoint is being written.
+    async fn settle_keeping(&mut self) {
+        if self.keeping.is_some() {
+            note_kept(kept(&mut self.keeping).await);
+        }
     }
 
     /// Waits until nothing is being committed. `false` if another worker has moved the table on.
@@ -204,5 +214,20 @@ pub(super) async fn committed(committing: &mut Option<JoinHandle<Written>>) -> W
         Ok(written) => written,
         // A panic in the writer is a bug of ours: the process stops with it.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The end of writing a checkpoint; never, while none is being written.
+pub(super) async fn kept(keeping: &mut Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
+    let Some(task) = keeping else { return std::future::pending().await };
+    let joined = task.await;
+    *keeping = None;
+    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Notes the end of writing a checkpoint.
+pub(super) fn note_kept(kept: io::Result<()>) {
+    if let Err(error) = kept {
+        tracing::warn!(%error, "a checkpoint was not written: a start now would fold more events");
     }
 }

@@ -14,15 +14,15 @@ use super::*;
 use crate::sample::{DAY, Dice, START, company, event, numbered, paying, with};
 
 impl Detector {
-    fn agent(&self, name: &str) -> &crate::agent::Agent {
+    fn agent(&self, name: &str) -> crate::agent::Agent {
         let shard = ShardOf::of(&name.try_into().unwrap()).index();
         self.state.shards[shard].agent(key_of(name)).expect("it is remembered")
     }
 }
 
-fn checkpoint_of(detector: &Detector) -> Vec<u8> {
+fn checkpoint_of(detector: &mut Detector) -> Vec<u8> {
     let mut bytes = Vec::new();
-    detector.write_checkpoint(&Offsets::default(), &mut bytes).unwrap();
+    detector.snapshot().write(&Offsets::default(), &mut bytes).unwrap();
     bytes
 }
 
@@ -74,12 +74,15 @@ fn however_the_input_is_cut_the_findings_and_the_state_are_the_same() {
                 found.extend(detector.fold(now));
                 rest = later;
                 if dice.below([400, 5, 3, 30][cut as usize]) == 0 {
-                    detector = restored(&checkpoint_of(&detector));
+                    detector = restored(&checkpoint_of(&mut detector));
                 }
             }
             assert_eq!(found, findings, "replay with seed {seed}, cut {cut}");
             assert_eq!(detector.state, whole.state, "replay with seed {seed}, cut {cut}");
-            assert!(checkpoint_of(&detector) == checkpoint_of(&whole), "seed {seed}, cut {cut}");
+            assert!(
+                checkpoint_of(&mut detector) == checkpoint_of(&mut whole),
+                "seed {seed}, cut {cut}"
+            );
         }
     }
 }
@@ -135,7 +138,7 @@ fn a_checkpoint_carries_its_offsets_and_any_damage_is_an_error() {
     let mut offsets = Offsets::default();
     offsets.raise(&Topic::new("events"), schemas::KafkaPartition(2), Offset(77));
     let mut bytes = Vec::new();
-    detector.write_checkpoint(&offsets, &mut bytes).unwrap();
+    detector.snapshot().write(&offsets, &mut bytes).unwrap();
 
     let (back, read) = Detector::read_checkpoint(Config::default(), &bytes[..]).unwrap();
     assert_eq!(read, offsets);
@@ -328,9 +331,9 @@ fn what_would_be_thought_of_an_event_is_what_is_thought_of_it_and_changes_nothin
     detector.fold(past);
     let mut judged = 0;
     for stamped in rest {
-        let before = checkpoint_of(&detector);
+        let before = checkpoint_of(&mut detector);
         let assessment = detector.score(stamped);
-        assert!(checkpoint_of(&detector) == before);
+        assert!(checkpoint_of(&mut detector) == before);
 
         let (findings, scores) = detector.fold_scored(std::slice::from_ref(stamped));
 

@@ -22,6 +22,8 @@ pub enum RowError {
     Json(#[source] serde_json::Error),
     #[error("wanted source, target and time of an edge")]
     Edge,
+    #[error("wanted a time YYYY-MM-DD HH:MM:SS and a value")]
+    Value,
     #[error("wanted names of agent, purpose and counterparties that can be ids")]
     Name,
 }
@@ -53,13 +55,55 @@ pub struct Row {
     pub counterparties: Vec<String>,
     pub amount: Option<f64>,
     is_error: bool,
-    /// An edge of a network: its target deals with its source as well.
-    is_edge: bool,
+    shape: Shape,
     /// 1 malicious, 0 benign, anything else unlabelled.
     pub label: i32,
 }
 
+/// What stands for a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// One event for each counterparty.
+    Call,
+    /// An edge of a network: its target deals with its source as well.
+    Edge,
+    /// A value: a twin pays its reciprocal.
+    Value,
+}
+
+/// Whether a line of a series names its columns.
+pub(crate) fn is_header(line: &str) -> bool {
+    line.trim().eq_ignore_ascii_case("timestamp,value")
+}
+
 impl Row {
+    /// Reads a value of a series; see [`super::Kind::Series`].
+    pub(crate) fn read_value(line: &str, windows: &[(f64, f64)]) -> Result<Self, RowError> {
+        let (time, value) = line.trim().split_once(',').ok_or(RowError::Value)?;
+        let value: f64 = value.trim().parse().map_err(|_| RowError::Value)?;
+        let time = Timestamp::parse(&format!("{}Z", time.trim().replacen(' ', "T", 1)));
+        let micros = time.map_err(|_| RowError::Value)?.as_micros();
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of this century")]
+        let second = micros as f64 / 1e6;
+        let is_anomalous = windows.iter().any(|(from, to)| (*from..=*to).contains(&second));
+        // Amounts are compared by their logarithm, so values around 0 and below are moved above it.
+        let amount = if 0.0 <= value { value + 1.0 } else { 1.0 / (1.0 - value) };
+        let row = Self {
+            second: second - START,
+            agent: "series".to_owned(),
+            purpose: "series".to_owned(),
+            model: String::new(),
+            session: String::new(),
+            tool: "value.report".to_owned(),
+            counterparties: Vec::new(),
+            amount: Some(100.0 * amount),
+            is_error: false,
+            shape: Shape::Value,
+            label: i32::from(is_anomalous),
+        };
+        row.event(0, 0).map(|_| row)
+    }
+
     pub(crate) fn read(line: &str) -> Result<Self, RowError> {
         let fields: Fields = serde_json::from_str(line).map_err(RowError::Json)?;
         let (second, agent, purpose, model, session, _, tool, _, counterparties, amount, err, y) =
@@ -74,7 +118,7 @@ impl Row {
             counterparties,
             amount,
             is_error: err,
-            is_edge: false,
+            shape: Shape::Call,
             label: y,
         };
         row.event(0, 0).map(|_| row)
@@ -104,14 +148,27 @@ impl Row {
             counterparties: vec![(*target).to_owned()],
             amount: None,
             is_error: false,
-            is_edge: true,
+            shape: Shape::Edge,
             label,
         };
         row.event(0, 0).map(|_| row)
     }
 
-    /// The same edge from its other end.
-    fn reversed(&self) -> Self {
+    /// The same edge from its other end, the same value upside down.
+    fn reversed(&self) -> Option<Self> {
+        Some(match self.shape {
+            Shape::Call => return None,
+            Shape::Value => Self {
+                agent: format!("twin-{}", self.agent),
+                // In a range where a hundredth still tells values apart.
+                amount: self.amount.map(|amount| 1e12 / amount),
+                ..self.clone()
+            },
+            Shape::Edge => self.other_end(),
+        })
+    }
+
+    fn other_end(&self) -> Self {
         Self {
             agent: format!("to-{}", self.counterparties[0]),
             purpose: "edge-target".to_owned(),
@@ -125,8 +182,8 @@ impl Row {
     /// end of an edge.
     pub(crate) fn events(&self, at: usize) -> impl Iterator<Item = StampedEvent> {
         let parts = self.counterparties.len().max(1);
-        let other_end = self.is_edge.then(|| self.reversed());
-        let other_end = other_end.map(|row| row.event(at, 1).expect("its names are the same"));
+        let other_end =
+            self.reversed().map(|row| row.event(at, 1).expect("its names are the same"));
         (0..parts)
             .map(move |part| self.event(at, part).expect("it was made once already"))
             .chain(other_end)
@@ -233,6 +290,21 @@ mod tests {
         assert_eq!((row.label, events[0].event.outcome), (0, Outcome::Error));
         assert_eq!((edge.label, edge.events(0).count()), (1, 2));
         assert!((edge.second + START - 901_929_660.0).abs() < 1e-6, "{}", edge.second + START);
+    }
+
+    #[test]
+    fn a_value_of_a_series_is_paid_and_its_reciprocal_by_a_twin() {
+        let windows = [(1_396_310_400.0, 1_396_396_800.0)];
+        let row = Row::read_value("2014-04-01 05:00:00,19.5", &windows).unwrap();
+        let amounts: Vec<i64> =
+            row.events(0).map(|one| one.event.amount.unwrap().as_cents()).collect();
+
+        assert_eq!((row.label, &amounts[..]), (1, &[205_000, 48_780_487_805][..]));
+        assert_eq!(Row::read_value("2014-04-03 05:00:00,-3", &windows).unwrap().label, 0);
+        assert!(is_header("timestamp,value") && !is_header("2014-04-01 05:00:00,19.5"));
+        for line in ["", "2014-04-01 05:00:00", "2014-04-01 05:00:00,x", "later,1"] {
+            assert!(Row::read_value(line, &[]).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(super) const FINDINGS: &[Column] = &[
     one(
         "detector",
         Utf8,
-        "`unusual_volume`, `unusual_amount`, `new_counterparty`, `counterparty_burst`, `new_action` or `stolen_credential`.",
+        "`unusual_volume`, `unusual_amount`, `new_counterparty`, `counterparty_burst`, `new_action`, `stolen_credential`, `structuring`, `fan_out`, `failure_burst`, `unusual_time`, `shared_credential`, `fleet_shift` or `new_exposure`.",
     ),
     one(
         "severity",
