@@ -212,11 +212,11 @@ mod tests {
         let lake = local(folder.path());
         let one = ReplayPlan { rejects: vec![planned(3), planned(5)] };
         let other = ReplayPlan { rejects: vec![planned(9)] };
-        assert_eq!(lake.replay_plan(Offset(4)).await.unwrap(), None);
+        assert_eq!(lake.replay_plan(Offset::START).await.unwrap(), None);
 
-        assert_eq!(lake.keep_replay_plan(Offset(4), &one).await.unwrap(), one);
-        assert_eq!(lake.keep_replay_plan(Offset(4), &other).await.unwrap(), one);
+        assert_eq!(lake.keep_replay_plan(Offset::START, &one).await.unwrap(), one);
+        assert_eq!(lake.keep_replay_plan(Offset::START, &other).await.unwrap(), one);
         assert_eq!(lake.keep_replay_plan(Offset(6), &other).await.unwrap(), other);
-        assert_eq!(lake.replay_plan(Offset(4)).await.unwrap(), Some(one));
+        assert_eq!(lake.replay_plan(Offset::START).await.unwrap(), Some(one));
     }
 }
