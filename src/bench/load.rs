@@ -7,8 +7,7 @@
 //! that it is the same on a busy machine; all other times are those of the clock.
 //!
 //! The load is the worst case for memory: the next event is one of any agent, so that nothing of it is
-//! in a cache. It names nothing but the standard library, the detector and its words, so that
-//! `detect`'s example `load` runs the same code without the rest of the binary.
+//! in a cache.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write as _};
