@@ -123,6 +123,9 @@ fn a_replay_of_rejects_that_is_killed_again_and_again_makes_each_event_once() {
         assert_eq!(row[name], REJECTS, "{name}: {row}");
     }
     assert_eq!(row["open"], 0);
+    // A kill between the last commit and its seal leaves nothing to replay and a seal to make.
+    let sealed = surety(folder.path(), &["seal", "catch-up"]);
+    assert!(sealed.status.success(), "{}", text(&sealed.stderr));
     let verified = surety(folder.path(), &["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
