@@ -15,6 +15,7 @@ mod pipeline;
 mod telemetry;
 mod terminal;
 mod witness;
+mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

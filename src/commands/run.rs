@@ -1,5 +1,6 @@
 //! `surety run`: ingest, detect, webhooks, the door for questions and the operator's in one process.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use ingest::{KafkaConfig, KafkaSource};
@@ -14,6 +15,7 @@ use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
 use crate::http::{self, Admission, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
+use crate::worker::Worker;
 use crate::{telemetry, witness};
 
 /// Runs until `shutdown`.
@@ -51,7 +53,8 @@ pub(super) async fn run(
         tasks.spawn(end);
     }
     publish_heads(&mut tasks, config, &locations, &lake, &stop)?;
-    let source = connect(config).await?;
+    let worker = worker(&locations.state);
+    let source = connect(config, worker.as_ref()).await?;
     let (routes, deliverer) = wiring::routes_and_deliverer(&config.endpoints(), &locations.state)?;
     if let Some(deliverer) = deliverer {
         let stop = stop.clone();
@@ -111,8 +114,21 @@ fn publish_heads(
     Ok(())
 }
 
-async fn connect(config: &Config) -> Result<KafkaSource, Failure> {
-    KafkaSource::connect(kafka(config)).await.map_err(of_source)
+/// What this process is called in the consumer group. Without a name it is a new member, as it is where
+/// the state's folder is not kept.
+fn worker(state: &Path) -> Option<Worker> {
+    let worker = Worker::of(state);
+    worker
+        .inspect_err(|error| {
+            let path = state.display();
+            tracing::warn!(%path, %error, "no name in the consumer group can be kept");
+        })
+        .ok()
+}
+
+async fn connect(config: &Config, worker: Option<&Worker>) -> Result<KafkaSource, Failure> {
+    let member = worker.map(|worker| worker.name.clone());
+    KafkaSource::connect(KafkaConfig { member, ..kafka(config) }).await.map_err(of_source)
 }
 
 /// What the configuration says of Kafka.

@@ -218,3 +218,31 @@ fn a_group_offset_from_elsewhere_decides_nothing() {
 
     assert_exactly_once(folder.path(), 100);
 }
+
+#[test]
+fn a_worker_killed_while_it_joins_leaves_nobody_behind_who_shares_its_partitions() {
+    let kafka = Kafka::start();
+    let topic = kafka.topic("uses", PARTITIONS);
+    let folder = worker(&kafka, &topic);
+    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
+    let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
+    for number in 0..PARTITIONS {
+        producer.send(&Topic::new(&topic), KafkaPartition(number), time, b"not json").unwrap();
+    }
+    producer.flush().unwrap();
+    let assigned = || log(folder.path()).matches("partitions were assigned").count();
+
+    for pause_ms in [0, 300, 600] {
+        let mut running = start(folder.path());
+        if pause_ms == 0 {
+            wait_for(folder.path(), &mut running, "an assignment", || 0 < assigned());
+        }
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        running.kill();
+    }
+    run_to_the_end(folder.path(), 8);
+
+    let log = log(folder.path());
+    let all = log.matches(&format!("partitions were assigned partitions={PARTITIONS}")).count();
+    assert_eq!(all, assigned(), "{log}");
+}

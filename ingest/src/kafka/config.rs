@@ -27,6 +27,9 @@ pub struct KafkaConfig {
     pub bootstrap_servers: String,
     /// The consumer group. It spreads partitions over workers and decides nothing else.
     pub group: String,
+    /// The member's name in the group, which a process keeps over restarts: it is then given the
+    /// partitions of its predecessor at once (KIP-345). Without one it is a new member each time.
+    pub member: Option<String>,
     pub topics: Vec<Topic>,
     pub start: StartAt,
     /// Those of `topics` that are read from their first record whatever `start` says.
@@ -52,6 +55,7 @@ impl Default for KafkaConfig {
         Self {
             bootstrap_servers: "localhost:9092".to_owned(),
             group: "surety".to_owned(),
+            member: None,
             topics: Vec::new(),
             start: StartAt::Earliest,
             topics_from_earliest: Vec::new(),
@@ -106,7 +110,8 @@ const FIXED: &[(&str, &str)] = &[
 ///
 /// - A partition's queue is bounded by bytes, and looked at again after 5 ms when it was full: the
 ///   default of 1 s would leave a quick reader idle.
-/// - A killed worker's partitions are free after 6 s, the least that Kafka allows by default.
+/// - The partitions of a worker that ends and is not started again are free after 6 s, the least that
+///   Kafka allows by default.
 const DEFAULTS: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
     ("client.id", "surety"),
@@ -129,6 +134,9 @@ pub(super) fn consumer(config: &KafkaConfig) -> Result<ClientConfig, SourceError
     }
     if config.is_embedded {
         client.set("isolation.level", "read_uncommitted").set("fetch.wait.max.ms", "10");
+    }
+    if let Some(member) = &config.member {
+        client.set("group.instance.id", member);
     }
     for (property, value) in &config.properties {
         let is_fixed = FIXED.iter().any(|(fixed, _)| fixed == property);
