@@ -208,7 +208,7 @@ pub(crate) struct Verify {
     /// A seal that was kept elsewhere, as `surety seal head` prints it: it must be in the chain.
     #[arg(long, value_name = "FILE")]
     pub(crate) head: Option<PathBuf>,
-    /// A witness, by its name in the configuration or its folder or URL: all it keeps must be in the chain.
+    /// A witness, by its name in the configuration or its folder, URL or kafka://HOST:PORT/TOPIC: all it keeps must be in the chain.
     #[arg(long, value_name = "NAME-OR-URL")]
     pub(crate) witness: Vec<String>,
     /// Hash only the records of these seals again; the chain is always verified whole.

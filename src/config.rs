@@ -83,6 +83,14 @@ pub(crate) struct Kafka {
     pub(crate) properties: BTreeMap<String, Spanned<String>>,
 }
 
+impl Kafka {
+    /// librdkafka's properties.
+    pub(crate) fn properties(&self) -> BTreeMap<String, String> {
+        let properties = self.properties.iter();
+        properties.map(|(name, value)| (name.clone(), value.get_ref().clone())).collect()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Start {
@@ -248,7 +256,7 @@ pub(crate) struct Seal {
 pub(crate) struct Witness {
     pub(crate) name: String,
     pub(crate) url: String,
-    /// Of an object store.
+    /// Of an object store, or librdkafka's.
     #[serde(default)]
     pub(crate) options: BTreeMap<String, String>,
     /// Of an endpoint, as for webhooks.
@@ -264,6 +272,11 @@ impl Witness {
     /// Whether it is told by a signed request, and not by a file.
     pub(crate) fn is_endpoint(&self) -> bool {
         self.url.starts_with("https://") || self.url.starts_with("http://")
+    }
+
+    /// Whether it is a topic of Kafka.
+    pub(crate) fn is_topic(&self) -> bool {
+        self.url.starts_with(ingest::NoticeBoard::SCHEME)
     }
 }
 

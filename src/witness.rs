@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use detect::webhook::{InvalidMessage, Message, NotTold, Teller};
+use ingest::{NoticeBoard, ProduceError};
 use lake::seal::{Witness, WitnessError};
 use lake::{Lake, SealRow};
 use serde_json::json;
@@ -22,6 +23,8 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 pub(crate) enum Place {
     /// A file for each head.
     Files(Witness),
+    /// A record for each head, in a topic from which nobody deletes.
+    Topic(NoticeBoard),
     /// A receiver of signed requests. What it keeps is for it to show.
     Endpoint(Box<Teller>),
 }
@@ -45,6 +48,8 @@ impl Published {
 enum NotKept {
     #[error(transparent)]
     Files(#[from] WitnessError),
+    #[error(transparent)]
+    Topic(#[from] ProduceError),
     #[error(transparent)]
     Endpoint(#[from] NotTold),
     /// A seal of very many files or partitions: the next one is smaller.
@@ -111,10 +116,33 @@ async fn keep(name: &str, place: &Place, newest: &SealRow) -> Result<(), NotKept
     let keeping = async {
         match place {
             Place::Files(witness) => Ok(witness.keep(&newest.note).await?),
+            Place::Topic(board) => {
+                let (board, note) = (board.clone(), newest.note.clone());
+                Ok(blocking(move || board.append(clock::now(), note.as_bytes())).await?)
+            }
             Place::Endpoint(teller) => Ok(teller.tell(told(name, newest)?, clock::now()).await?),
         }
     };
     tokio::time::timeout(TIME_MAX, keeping).await.unwrap_or(Err(NotKept::Late))
+}
+
+/// What a topic keeps, of whatever lake: the notes as they are.
+///
+/// # Errors
+///
+/// [`ProduceError`] if it cannot be read.
+pub(crate) async fn read(board: &NoticeBoard) -> Result<Vec<String>, ProduceError> {
+    let board = board.clone();
+    let notes = blocking(move || board.read()).await?;
+    Ok(notes.iter().map(|note| String::from_utf8_lossy(note).into_owned()).collect())
+}
+
+/// A question to Kafka, which blocks.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// A head as a webhook: the same id for the same head, so that a receiver keeps it once.

@@ -9,6 +9,7 @@
 
 mod admin;
 mod align;
+mod board;
 mod broker;
 mod config;
 mod context;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 
 pub use self::admin::{commit_group_offset, create_topic, delete_topic, record_count};
 use self::align::{Lane, Next};
+pub use self::board::{InvalidBoard, NoticeBoard};
 pub use self::broker::EmbeddedBroker;
 pub use self::config::{KafkaConfig, StartAt};
 use self::context::{Change, Context, Partitions};

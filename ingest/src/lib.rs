@@ -9,7 +9,7 @@
 //! - [`Mapping`] (`format/mapped.rs`): a format that the configuration describes;
 //! - [`Redactor`] (`redact.rs`): no secret gets further than here;
 //! - [`RegistryReader`] (`registry.rs`): registry changes, from their topic and from files;
-//! - [`Producer`], [`EmbeddedBroker`] (`kafka/`): records into Kafka, and a Kafka for tests and demo.
+//! - [`Producer`], [`NoticeBoard`], [`EmbeddedBroker`] (`kafka/`): records into Kafka, a topic read whole, and a Kafka for tests and demo.
 
 mod format;
 mod kafka;
@@ -24,8 +24,8 @@ pub use format::{
     Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase, Normaliser,
 };
 pub use kafka::{
-    EmbeddedBroker, KafkaConfig, KafkaSource, ProduceError, Producer, StartAt, commit_group_offset,
-    create_topic, delete_topic, record_count,
+    EmbeddedBroker, InvalidBoard, KafkaConfig, KafkaSource, NoticeBoard, ProduceError, Producer,
+    StartAt, commit_group_offset, create_topic, delete_topic, record_count,
 };
 pub use record::{RawBatch, RawRecord};
 pub use redact::Redactor;

@@ -137,7 +137,6 @@ pub(super) fn kafka(config: &Config) -> KafkaConfig {
     let uses = kafka.topics.iter().map(|topic| &topic.name);
     let topics = uses.chain(&kafka.registry_topic).map(|name| name.get_ref().clone()).collect();
     let registry = kafka.registry_topic.iter().map(|name| name.get_ref().clone());
-    let properties = kafka.properties.iter();
     KafkaConfig {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         group: kafka.group.clone(),
@@ -147,9 +146,7 @@ pub(super) fn kafka(config: &Config) -> KafkaConfig {
             Start::Latest => ingest::StartAt::Latest,
         },
         topics_from_earliest: registry.collect(),
-        properties: properties
-            .map(|(name, value)| (name.clone(), value.get_ref().clone()))
-            .collect(),
+        properties: kafka.properties(),
         now: clock::now,
         ..KafkaConfig::default()
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ingest::NoticeBoard;
 use lake::Location;
 use lake::seal::{Flaw, Kept, PublicKey, Scope, Sealer, Verified, Witness};
 use serde_json::json;
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::{of_commit, of_lake};
 use crate::terminal;
-use crate::witness::{self, Place, Published};
+use crate::witness::{self, Place};
 
 /// How often a lake is verified again that grows meanwhile, and how long a commit may wait for its seal.
 const TRIES_MAX: u32 = 3;
@@ -110,23 +111,37 @@ pub(super) fn read_head(path: &Path) -> Result<String, Failure> {
 /// What a witness keeps that is named as in the configuration, or by its place.
 async fn kept_by(named: &str, config: &Config, locations: &Locations) -> Result<Kept, Failure> {
     let configured = wiring::witnesses(config, &locations.lake)?;
-    let witness = match configured.into_iter().find(|one| one.name == named) {
-        Some(Published { place: Place::Files(witness), .. }) => witness,
-        Some(Published { place: Place::Endpoint(_), .. }) => {
+    let place = match configured.into_iter().find(|one| one.name == named) {
+        Some(found) => found.place,
+        None => place_of(named, config)
+            .map_err(|failure| failure.while_doing("read --witness".to_owned()))?,
+    };
+    let notes = match place {
+        Place::Files(witness) => {
+            witness.heads().await.map_err(|error| Failure::new(Exit::Unavailable, error))?
+        }
+        Place::Topic(board) => {
+            let notes = witness::read(&board).await;
+            notes.map_err(|error| Failure::new(Exit::Unavailable, error))?
+        }
+        Place::Endpoint(_) => {
             let text =
                 format!("the witness {named} keeps heads for itself: ask it, and use --head");
             return Err(Failure::told(Exit::Usage, text));
         }
-        None => {
-            let wrong = |failure: Failure| failure.while_doing("read --witness".to_owned());
-            let location =
-                Location::parse(named).map_err(|error| wrong(Failure::new(Exit::Usage, error)))?;
-            let options = wiring::store_options(&config.lake.options, config);
-            Witness::open(&location, &options).map_err(of_lake)?
-        }
     };
-    let notes = witness.heads().await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
     Ok(Kept { witness: named.to_owned(), notes })
+}
+
+/// A place that is not in the configuration.
+fn place_of(named: &str, config: &Config) -> Result<Place, Failure> {
+    if named.starts_with(NoticeBoard::SCHEME) {
+        let board = NoticeBoard::parse(named, config.kafka.properties());
+        return Ok(Place::Topic(board.map_err(|error| Failure::new(Exit::Usage, error))?));
+    }
+    let location = Location::parse(named).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let options = wiring::store_options(&config.lake.options, config);
+    Ok(Place::Files(Witness::open(&location, &options).map_err(of_lake)?))
 }
 
 fn as_json(verified: &Verified, key: &PublicKey) -> serde_json::Value {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use detect::webhook::{
     Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target, Teller,
 };
-use ingest::{Normaliser, Redactor, RegistryReader, SourceError};
+use ingest::{Normaliser, NoticeBoard, Redactor, RegistryReader, SourceError};
 use lake::seal::{SealKey, Witness};
 use lake::{Lake, Location, StoreOptions};
 use schemas::Format;
@@ -173,6 +173,9 @@ pub(crate) fn witnesses(config: &Config, lake: &Location) -> Result<Vec<Publishe
         }
         let place = if witness.is_endpoint() {
             Place::Endpoint(Box::new(teller(witness).map_err(wrong)?))
+        } else if witness.is_topic() {
+            let board = NoticeBoard::parse(&witness.url, witness.options.clone());
+            Place::Topic(board.map_err(|error| wrong(Failure::new(Exit::Config, error)))?)
         } else {
             Place::Files(kept_in_files(witness, config, lake).map_err(wrong)?)
         };

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::kafka::Kafka;
 use crate::process::{not_run, root, surety, surety_json, text};
 use crate::receiver::Receiver;
 
@@ -177,6 +178,38 @@ fn a_witness_is_told_of_a_head_by_a_signed_request_until_it_has_it() {
     assert!(tries[0].0.starts_with("seal_"), "{tries:?}");
     let read = surety(folder.path(), &["verify", "--witness", "notary"]);
     assert_eq!(read.status.code(), Some(64), "{}", text(&read.stderr));
+}
+
+#[test]
+fn a_topic_of_another_kafka_keeps_heads_and_knows_of_a_history_that_was_written_anew() {
+    let (folder, _) = sealed_lake();
+    let kafka = Kafka::start();
+    let topic = kafka.topic("heads", 2);
+    let address = format!("kafka://{}/{topic}", kafka.bootstrap());
+    let configuration = format!("[[seal.witnesses]]\nname = 'ledger'\nurl = '{address}'\n");
+    fs::write(folder.path().join("surety.toml"), configuration).unwrap();
+    for _ in 0..2 {
+        let published = surety(folder.path(), &["seal", "publish"]);
+        assert!(published.status.success(), "{}", text(&published.stderr));
+    }
+    for named in ["ledger", address.as_str()] {
+        let verified = surety(folder.path(), &["verify", "--witness", named]);
+        assert!(verified.status.success(), "{}", text(&verified.stdout));
+    }
+    let lake = folder.path().join("surety-data");
+    for table in ["events", "rejects", "seals"] {
+        let newest = format!("/{table}/_delta_log/");
+        fs::remove_file(files_of(&lake, &newest).pop().unwrap()).unwrap();
+    }
+
+    let witnessed = surety(folder.path(), &["verify", "--witness", "ledger"]);
+
+    assert_eq!(witnessed.status.code(), Some(1), "{}", text(&witnessed.stdout));
+    assert!(text(&witnessed.stdout).contains("witness ledger"), "{}", text(&witnessed.stdout));
+    let absent = address.replace("heads", "absent");
+    let absent = surety(folder.path(), &["verify", "--witness", &absent]);
+    assert_eq!(absent.status.code(), Some(69), "{}", text(&absent.stderr));
+    assert!(text(&absent.stderr).contains("there is no topic"), "{}", text(&absent.stderr));
 }
 
 #[test]
