@@ -213,13 +213,14 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
             (
                 stage.name().to_owned(),
                 json!({
-                    "wall_seconds": total.as_secs_f64(),
-                    "wall_ns_per_event": total.as_secs_f64() * 1e9 / events,
+                    "seconds": total.as_secs_f64(),
+                    "ns_per_event": total.as_secs_f64() * 1e9 / events,
                     "p99_ms": summary.stages.micros(*stage, 0.99) as f64 / 1e3,
                 }),
             )
         })
         .collect();
+    let sealing = summary.stages.total(Stage::Hash) + summary.stages.total(Stage::Seal);
     let latency = |quantile| summary.stages.micros(Stage::ArrivalToOutbox, quantile) as f64 / 1e3;
     json!({
         "events": args.events,
@@ -229,6 +230,7 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
         "seconds": measured.elapsed.as_secs_f64(),
         "events_per_second": events / measured.elapsed.as_secs_f64(),
         "cpu_us_per_event": measured.used.cpu.as_secs_f64() * 1e6 / events,
+        "sealing_cpu_share": sealing.as_secs_f64() / measured.used.cpu.as_secs_f64(),
         "stages": stages,
         "bytes_per_event": measured.disk as f64 / events,
         "json_bytes_per_event": measured.filled_bytes as f64 / events,

@@ -3,7 +3,8 @@
 //! Invariant: logs go to stderr, one line an event, JSON when asked for; stage latencies are kept in
 //! histograms of microseconds with three significant digits and published as quantiles.
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -24,11 +25,9 @@ const QUIET: &str = "buoyant_kernel=warn,deltalake_core=warn,datafusion=warn,obj
 pub(crate) fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), Failure> {
     let parsed = EnvFilter::try_new(format!("{QUIET},{filter}"))
         .map_err(|error| Failure::new(Exit::Software, error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
     let started = match format {
-        LogFormat::Text => {
-            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
-        }
+        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| {
@@ -58,24 +57,27 @@ pub(crate) enum Stage {
     Outbox,
     /// Events to columns.
     Rows,
-    /// Columns to Parquet.
+    /// Columns to Parquet. As processor time of its thread, like the next.
     Encode,
+    /// Records to the root of a commit's tree, for its seal.
+    Hash,
     /// Files and log entries to the lake.
     Commit,
-    /// Signing the root of a commit and writing it down; hashing is part of encoding.
+    /// Signing the root of a commit and writing it down.
     Seal,
     /// Arrival of a record to its findings being in the outbox.
     ArrivalToOutbox,
 }
 
 impl Stage {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Poll,
         Self::Normalise,
         Self::Detect,
         Self::Outbox,
         Self::Rows,
         Self::Encode,
+        Self::Hash,
         Self::Commit,
         Self::Seal,
         Self::ArrivalToOutbox,
@@ -89,11 +91,46 @@ impl Stage {
             Self::Outbox => "outbox",
             Self::Rows => "rows",
             Self::Encode => "encode",
+            Self::Hash => "hash",
             Self::Commit => "commit",
             Self::Seal => "seal",
             Self::ArrivalToOutbox => "arrival_to_outbox",
         }
     }
+}
+
+/// When a piece of work began that one thread does without waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy {
+    /// What the thread had used of a processor.
+    used: Option<Duration>,
+    began: Instant,
+}
+
+impl Busy {
+    pub(crate) fn now() -> Self {
+        Self { used: processor_time().ok(), began: Instant::now() }
+    }
+
+    /// The processor time since then, so that it is the same on a busy machine; where the system does
+    /// not tell it, the time that went by.
+    pub(crate) fn elapsed(self) -> Duration {
+        match (self.used, processor_time()) {
+            (Some(before), Ok(after)) => after.saturating_sub(before),
+            (None, _) | (_, Err(_)) => self.began.elapsed(),
+        }
+    }
+}
+
+/// What the calling thread has used of a processor.
+///
+/// Source: the kernel's `Documentation/scheduler/sched-stats.rst`, `/proc/<pid>/schedstat`.
+fn processor_time() -> io::Result<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    nanos.map(Duration::from_nanos).ok_or_else(|| {
+        io::Error::other("wanted nanoseconds in /proc/thread-self/schedstat, found none")
+    })
 }
 
 /// How long each stage took, and in sum.

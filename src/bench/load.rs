@@ -20,6 +20,8 @@ use schemas::{
     Offsets, Outcome, Position, StampedEvent, Timestamp, Topic, TraceStatus,
 };
 
+use crate::telemetry::Busy;
+
 /// Events of a micro-batch, as in the pipeline.
 const BATCH: usize = 4_096;
 /// Each agent's baseline: so many working days with so many events, before anything is timed. A class
@@ -72,20 +74,14 @@ pub(crate) fn measure(load: Load, path: &Path) -> io::Result<Figures> {
     let agents = detector.stats().agents;
 
     let (mut spent, mut folded) = (Vec::new(), Duration::ZERO);
-    let (mut findings, mut failed) = (0, None);
+    let mut findings = 0;
     source.any(&mut batch, load.events, |events| {
-        let began = processor_time();
+        let busy = Busy::now();
         let (found, taken) = timed(|| detector.fold(events));
+        folded += busy.elapsed();
         findings += found.len();
         spent.push(taken);
-        match (began, processor_time()) {
-            (Ok(began), Ok(ended)) => folded += ended.saturating_sub(began),
-            (Err(error), _) | (_, Err(error)) => failed = Some(error),
-        }
     });
-    if let Some(error) = failed {
-        return Err(error);
-    }
     spent.sort_unstable();
     let slow = spent[spent.len() * 99 / 100];
 
@@ -151,17 +147,6 @@ fn resident_bytes() -> io::Result<u64> {
     let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());
     kib.map(|kib: u64| kib * 1_024)
         .ok_or_else(|| io::Error::other("wanted VmRSS in /proc/self/status, found none"))
-}
-
-/// What the calling thread has used of a processor.
-///
-/// Source: the kernel's `Documentation/scheduler/sched-stats.rst`, `/proc/<pid>/schedstat`.
-fn processor_time() -> io::Result<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
-    nanos.map(Duration::from_nanos).ok_or_else(|| {
-        io::Error::other("wanted nanoseconds in /proc/thread-self/schedstat, found none")
-    })
 }
 
 /// Makes events, in the order of time.

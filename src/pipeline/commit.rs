@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::checkpoint::Image;
 use super::micro_batch::{Buffer, Counts};
 use crate::clock;
+use crate::telemetry::Busy;
 
 /// How often the attempts of one cut are numbered anew because another process added some of its own.
 const RENUMBERINGS_MAX: u32 = 5;
@@ -82,6 +83,7 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) encoding: Duration,
+    pub(super) hashing: Duration,
     pub(super) committing: Duration,
     pub(super) sealing: Duration,
     /// How far the lake is now.
@@ -170,8 +172,8 @@ impl Writer {
 
     /// May be called again with the same cut after it failed: what has landed is passed over.
     async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
-        let (now, started) = (clock::now(), Instant::now());
-        let encoding = encoded(cut, started);
+        let now = clock::now();
+        let encoding = encoded(cut);
         let all = cut.uses.with(&cut.registry);
         // Rejects that came to the lake before a crash are not those that are in memory now.
         let has_new_rejects = all.after(self.rejects.offsets()) == all;
@@ -182,7 +184,8 @@ impl Writer {
             append_attempts(&mut self.deliveries, &cut.attempts, now),
             encoding,
         );
-        let (rejects, findings, changes, attempts_below, (encoded, encoding)) = outcomes;
+        let (rejects, findings, changes, attempts_below, encoded) = outcomes;
+        let Timed { encoded, encoding, hashing } = encoded;
         if let Some(below) = attempts_below {
             cut.attempts.clear();
             cut.attempts_below = below;
@@ -213,6 +216,7 @@ impl Writer {
         }
         let done = Done {
             encoding,
+            hashing,
             committing: committing.elapsed().saturating_sub(sealing),
             sealing,
             offsets: cut.offsets.clone(),
@@ -269,26 +273,33 @@ fn tell_unsealed(error: &CommitError) {
     );
 }
 
-/// The cut's events encoded, and how long that took.
-fn encoded(
-    cut: &Cut,
-    started: Instant,
-) -> impl Future<Output = (Result<Encoded, EncodeError>, Duration)> + use<> {
+/// A cut's events encoded, and how long that took.
+struct Timed {
+    encoded: Result<Encoded, EncodeError>,
+    encoding: Duration,
+    hashing: Duration,
+}
+
+fn encoded(cut: &Cut) -> impl Future<Output = Timed> + use<> {
     let known = cut.encoded.clone();
     let (events, uses, rejects) = (cut.events.clone(), cut.uses.clone(), cut.rejects.clone());
     async move {
         if let Some(known) = known {
-            return (Ok(known), Duration::ZERO);
+            let encoded = Ok(known);
+            return Timed { encoded, encoding: Duration::ZERO, hashing: Duration::ZERO };
         }
         let encoding = tokio::task::spawn_blocking(move || {
             // One after the other, here: rayon's threads are those of the micro-batches, which must
             // not wait for a commit.
-            let encoded = lake::encode_events(&events, &uses).map(|(files, edges)| {
+            let busy = Busy::now();
+            let encoded = lake::encode_events(&events, &uses);
+            let (encoding, busy) = (busy.elapsed(), Busy::now());
+            let encoded = encoded.map(|(files, edges)| {
                 let tree = Tree::of(&events, std::slice::from_ref(&rejects), &uses)
                     .expect("built with the columns of their tables");
                 Encoded { files, edges, tree }
             });
-            (encoded, started.elapsed())
+            Timed { encoded, encoding, hashing: busy.elapsed() }
         });
         encoding.await.expect("encoding does not panic")
     }

@@ -101,6 +101,7 @@ impl<S: Source> Pipeline<S> {
     /// Notes what a commit did that landed.
     fn note(&mut self, cut: &mut Cut, done: &Done) -> Result<(), Failure> {
         self.stages.record(Stage::Encode, done.encoding, 1);
+        self.stages.record(Stage::Hash, done.hashing, 1);
         self.stages.record(Stage::Commit, done.committing, 1);
         self.stages.record(Stage::Seal, done.sealing, 1);
         (self.tries, self.in_flight) = (0, InFlight::default());
