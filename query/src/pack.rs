@@ -31,6 +31,7 @@ pub(crate) mod name {
     pub(crate) const QUERIES: &str = "queries.sql";
     pub(crate) const README: &str = "README.txt";
     pub(crate) const REPORT: &str = "report.html";
+    pub(crate) const REPORT_PDF: &str = "report.pdf";
     /// The files of the events, without what they end in.
     pub(crate) const EVENTS: &str = "rows/events";
 }

@@ -7,11 +7,12 @@
 //!
 //! - [`build`]: from the lake to a pack;
 //! - [`facts`]: everything that the report for people says;
-//! - [`html`] and [`plots`]: the report for people.
+//! - [`html`] and [`plots`]: the report for people; [`pdf`]: the same as pages.
 
 mod build;
 pub(crate) mod facts;
 pub(crate) mod html;
+pub(crate) mod pdf;
 mod plots;
 mod rows;
 mod statements;

@@ -256,8 +256,17 @@ impl Pack {
         Ok(hex(&hash.finalize().into()))
     }
 
-    /// The content of a small file; `None`, and a flaw, where there is none.
+    /// The text of a small file; `None`, and a flaw, where there is none.
     fn text(&mut self, name: &str) -> Option<String> {
+        let text = String::from_utf8(self.content(name)?);
+        text.inspect_err(|error| {
+            self.tell(PackFlaw::in_file(name, format!("it cannot be read: {error}")));
+        })
+        .ok()
+    }
+
+    /// The content of a small file; `None`, and a flaw, where there is none.
+    fn content(&mut self, name: &str) -> Option<Vec<u8>> {
         let Some(entry) = self.archive.entry(name) else {
             self.tell(PackFlaw::in_file(name, "wanted this file, found none"));
             return None;
@@ -267,9 +276,9 @@ impl Pack {
             self.tell(PackFlaw::in_file(name, what));
             return None;
         }
-        let mut text = String::new();
-        match self.archive.read(entry).read_to_string(&mut text) {
-            Ok(_) => Some(text),
+        let mut content = Vec::new();
+        match self.archive.read(entry).read_to_end(&mut content) {
+            Ok(_) => Some(content),
             Err(error) => {
                 self.tell(PackFlaw::in_file(name, format!("it cannot be read: {error}")));
                 None

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::facts::{Facts, HopOfTrace, TraceOfAgent};
 use super::html;
+use super::pdf::pdf;
 use super::rows::RowFiles;
 use super::statements::{Statement, Statements};
 use super::tally::Tally;
@@ -252,9 +253,11 @@ impl Building {
             let text = serde_json::to_string_pretty(value);
             text.map(|text| text + "\n").map_err(std::io::Error::other)
         };
+        let page = html::page(facts);
         self.members.extend([
             Member::of(name::README, html::readme(facts).as_bytes())?,
-            Member::of(name::REPORT, html::page(facts).as_bytes())?,
+            Member::of(name::REPORT, page.as_bytes())?,
+            Member::of(name::REPORT_PDF, &pdf(&page))?,
             Member::of(name::FACTS, json(facts)?.as_bytes())?,
             Member::of(name::KEY, format!("{}\n", facts.key).as_bytes())?,
             Member::of(name::QUERIES, self.statements.text().as_bytes())?,

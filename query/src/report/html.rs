@@ -1,7 +1,7 @@
 //! [`page`]: the report for people, as one file of HTML.
 //!
 //! Invariant: a function of the [`Facts`]; self-contained: no script, no font, no picture from elsewhere.
-//! It prints on A4, which is how it becomes a PDF.
+//! [`pdf`](super::pdf) makes pages of it, and knows the elements that are used here.
 
 mod coverage;
 mod frameworks;

@@ -12,6 +12,7 @@ use lake::seal::{PublicKey, SealKey};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::facts::Facts;
+use super::pdf;
 use super::rows::RowFiles;
 use super::tally::{Cents, Tally};
 use super::*;
@@ -136,7 +137,9 @@ fn put_events(files: &mut Files, rows: &RecordBatch) {
     facts.tally = Tally::default();
     facts.tally.fold(rows);
     *file(files, name::FACTS) = (serde_json::to_string_pretty(&facts).unwrap() + "\n").into_bytes();
-    *file(files, name::REPORT) = html::page(&facts).into_bytes();
+    let page = html::page(&facts);
+    *file(files, name::REPORT_PDF) = super::pdf::pdf(&page);
+    *file(files, name::REPORT) = page.into_bytes();
 }
 
 fn proofs_of(files: &mut Files) -> Vec<SealProof> {
@@ -306,6 +309,13 @@ async fn each_file_that_is_changed_is_named_also_with_its_hash_made_right() {
 
     replace("report.html", "s.meyer", "a.khan");
     replace("README.txt", "s.meyer", "a.khan");
+    let pdf = changed(&pack, |files| {
+        let other = pdf::pdf("<title>Another</title><body><p>Nothing was done.</p></body>");
+        *file(files, name::REPORT_PDF) = other;
+    });
+    let verified = verify(&pdf, Some(made.key.public()));
+    let of_pdf = |flaw: &PackFlaw| flaw.file.as_deref() == Some(name::REPORT_PDF);
+    assert!(names(&verified, of_pdf), "{}", told(&verified));
     replace("queries.sql", "s.meyer", "a.khan");
     replace("facts.json", "\"events\": 5", "\"events\": 4");
     replace("facts.json", "\"0.30\"", "\"0.29\"");

@@ -9,6 +9,7 @@ use super::super::name;
 use super::rows::Counted;
 use super::{Pack, PackFlaw};
 use crate::report::facts::Facts;
+use crate::report::pdf::pdf;
 use crate::report::{RELEASE, html, queries};
 
 impl Pack {
@@ -41,7 +42,12 @@ impl Pack {
         let queries = queries(&manifest.subject, manifest.from, manifest.to);
         self.check_text(name::QUERIES, &queries);
         if manifest.made_by == RELEASE {
-            self.check_text(name::REPORT, &html::page(facts));
+            let page = html::page(facts);
+            self.check_text(name::REPORT, &page);
+            if self.content(name::REPORT_PDF).is_some_and(|found| found != pdf(&page)) {
+                let what = format!("it does not say what {} says", name::REPORT);
+                self.tell(PackFlaw::in_file(name::REPORT_PDF, what));
+            }
             self.check_text(name::README, &html::readme(facts));
         }
     }

@@ -23,7 +23,7 @@ proofs.jsonl     what leads from rows/events to the roots of the seals"
         "Surety evidence pack: {what},
 from {} to {} (not in it).
 
-report.html      for people; print it for a PDF
+report.html      for people; report.pdf has the same as pages
 {rows}
                  rows are there as .csv (safe to open in a spreadsheet), .jsonl and .parquet
 seals.jsonl      the signed seals, each with the hash of the one before
