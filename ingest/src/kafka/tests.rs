@@ -240,7 +240,8 @@ fn a_new_member_takes_partitions_only_after_both_have_looked_at_the_lake() {
         first.seek(&lake).unwrap();
         second.seek(&lake).unwrap();
 
-        let mut found = Read::new();
+        // On a busy machine Kafka may give a member up and take it back: then all go back to the lake.
+        let (mut found, mut again) = (Read::new(), false);
         let mut readers = BTreeSet::new();
         while found.len() < 200 {
             assert!(Instant::now() < deadline, "{}", found.len());
@@ -248,10 +249,16 @@ fn a_new_member_takes_partitions_only_after_both_have_looked_at_the_lake() {
                 match source.poll(100, WAIT).await.unwrap() {
                     Poll::Records(batch) => {
                         readers.insert(name);
-                        keep(&mut found, &batch);
+                        let mut news = Read::new();
+                        keep(&mut news, &batch);
+                        news.retain(|one| !(again && found.contains(one)));
+                        found.extend(news);
                     }
                     Poll::Idle => {}
-                    Poll::Reassigned { .. } => source.seek(&lake).unwrap(),
+                    Poll::Reassigned { .. } => {
+                        again = true;
+                        source.seek(&lake).unwrap();
+                    }
                     Poll::End => panic!("Kafka has no end"),
                 }
             }
