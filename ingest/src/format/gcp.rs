@@ -51,6 +51,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.counterparty = counterparty(payload);
     (draft.outcome, draft.outcome_reason) = outcome(payload);
     keep(record, payload, &mut draft);
+    draft.keep("issued_credential_id", minted(payload));
     Ok(draft)
 }
 
@@ -101,6 +102,14 @@ fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Wor
         "gcp:federated" => (CredentialKind::AccessToken, format!("token:{agent}").into()),
         _ => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
     }
+}
+
+/// The key that the call made, by the name under which its uses have it.
+fn minted<'a>(payload: &'a Json<'_>) -> Option<Word<'a>> {
+    let method = payload.text("methodName")?;
+    let is_minting = method.ends_with("CreateServiceAccountKey");
+    let name = payload.text("response.name").filter(|_| is_minting)?;
+    Some(format!("iam.googleapis.com/{name}").into())
 }
 
 /// Nearest first: Google writes the first to delegate first.

@@ -47,6 +47,14 @@ const AGENTS: &[&str] = &[
     "user",
     "username",
 ];
+/// The actors of a token, the current one first. Source: RFC 8693, section 4.1.
+const ACTORS: &[&str] = &[
+    "jwt.act.sub",
+    "jwt.act.act.sub",
+    "jwt.act.act.act.sub",
+    "jwt.act.act.act.act.sub",
+    "jwt.act.act.act.act.act.sub",
+];
 /// Names of the person behind it.
 const PEOPLE: &[&str] =
     &["jwt.sub", "agentgateway.user", "UserEmail", "UserID", "user.id", "actor.onBehalfOf.id"];
@@ -130,6 +138,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         (None, session) => session.map(|session| format!("session:{session}").into()),
     };
     draft.class = class(record);
+    // The actor, who asked it to act, and so on, to the subject: the draft leaves out the agent itself.
+    let actors = ACTORS.iter().filter_map(|path| record.text(path));
+    draft.delegation.extend(actors.map(Into::into));
     draft.delegation.extend(record.first(PEOPLE).map(Into::into));
     draft.credential = credential(record);
     target(record, &mut draft);

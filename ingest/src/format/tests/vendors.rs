@@ -1,6 +1,8 @@
 //! What the formats other than native and CloudTrail have in common: no secret of a record stays,
 //! whatever field it stands in; and the vendors' samples are events or say what they miss.
 
+use schemas::{AgentId, Fact, RegistryChange};
+
 use super::*;
 
 /// The formats that this file is about.
@@ -378,4 +380,56 @@ fn no_vendors_secret_survives_in_a_value_a_key_or_json_in_a_text_of_any_format()
         }
     }
     assert!(600 < count, "{count}");
+}
+
+#[test]
+fn the_actors_of_a_token_are_the_chain_from_the_agent_to_the_subject() {
+    let call = serde_json::json!({
+        "time": "2026-03-02T10:00:00Z", "mcp.method.name": "tools/call", "gen_ai.tool.name": "x",
+        "jwt": {
+            "sub": "jo@example.com",
+            "act": {"sub": "researcher", "act": {"sub": "planner", "act": {"sub": "front-door"}}},
+        },
+    });
+
+    let event = read(Format::Mcp, Some(call.to_string().as_bytes())).unwrap();
+
+    assert_eq!(event.agent_id.as_str(), "researcher");
+    let chain: Vec<&str> = event.delegation.iter().map(AgentId::as_str).collect();
+    assert_eq!(chain, ["planner", "front-door", "jo@example.com"]);
+}
+
+#[test]
+fn a_key_that_a_service_account_makes_is_joined_with_its_uses() {
+    let key = "projects/p/serviceAccounts/bot@p.iam.gserviceaccount.com/keys/0123abc";
+    let call = |method: &str, authentication: serde_json::Value, response: serde_json::Value| {
+        let record = serde_json::json!({
+            "insertId": "1", "timestamp": "2026-03-02T10:00:00Z",
+            "protoPayload": {
+                "serviceName": "iam.googleapis.com", "methodName": method,
+                "authenticationInfo": authentication, "response": response,
+            },
+        });
+        read(Format::Gcp, Some(record.to_string().as_bytes())).unwrap()
+    };
+    let agent = "minter@p.iam.gserviceaccount.com";
+    let by = serde_json::json!({"principalEmail": agent});
+    let made = call(
+        "google.iam.admin.v1.CreateServiceAccountKey",
+        by.clone(),
+        serde_json::json!({"name": key}),
+    );
+    let with_key = serde_json::json!({
+        "principalEmail": "bot@p.iam.gserviceaccount.com",
+        "serviceAccountKeyName": format!("//iam.googleapis.com/{key}"),
+    });
+    let used = call("storage.objects.get", with_key, serde_json::json!({}));
+
+    let learned = RegistryChange::learned(&made, made.time).unwrap();
+
+    let Fact::Issue { credential_id, agent_id, .. } = learned.fact else { panic!("{learned:?}") };
+    assert_eq!((&credential_id, agent_id.as_str()), (&used.credential_id, agent));
+    let listed =
+        call("google.iam.admin.v1.GetServiceAccountKey", by, serde_json::json!({"name": key}));
+    assert_eq!(RegistryChange::learned(&listed, listed.time), None, "it was made by somebody else");
 }
