@@ -85,6 +85,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Simulate(args) => simulate::run(&args, &shutdown_on_signal()?).await,
         Command::Evaluate(args) => evaluate::run(&args, &shutdown_on_signal()?),
         Command::Bench(cli::Bench::Detector(args)) => bench::run_detector(&args),
+        Command::Bench(cli::Bench::Registry(args)) => bench::run_registry(&args),
         Command::Bench(cli::Bench::Pipeline(args)) => {
             Box::pin(bench::run(args, config, shutdown_on_signal()?)).await
         }

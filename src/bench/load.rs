@@ -140,8 +140,10 @@ fn room_for(agents: u64) -> u32 {
     u32::try_from(agents + agents / 4 + 65_536).expect("100,000,000 agents at most")
 }
 
+/// Bytes of memory that this process has in use.
+///
 /// Source: proc(5), `VmRSS` of `/proc/self/status`.
-fn resident_bytes() -> io::Result<u64> {
+pub(super) fn resident_bytes() -> io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok());

@@ -95,6 +95,20 @@ pub(crate) enum Bench {
     #[command(after_help = "Examples:
   surety bench detector --agents 1000000 --format json")]
     Detector(BenchDetector),
+    /// Build the registry of N agents in memory, then measure it alone: memory, time of a trace.
+    #[command(after_help = "Examples:
+  surety bench registry --agents 1000000 --format json")]
+    Registry(BenchRegistry),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchRegistry {
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=50_000_000))]
+    pub(crate) agents: u32,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Debug, Args)]
