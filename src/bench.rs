@@ -46,13 +46,6 @@ const REAL_PARTITIONS: i32 = 16;
 const RSS_INCLUDES: &str = "the process at its largest: pipeline, detector and registry, the producer that filled the topic, \
      and the embedded broker with all records where it stands in for a real one";
 
-/// Where the records are.
-struct Filled {
-    broker: Broker,
-    topic: Topic,
-    bytes: u64,
-}
-
 /// The broker of a bench. A topic on a real one is removed with it, however the bench ends.
 enum Broker {
     Embedded(EmbeddedBroker),
@@ -95,7 +88,7 @@ impl Drop for Broker {
     }
 }
 
-/// Fills a topic, drains it into a lake and prints the figures.
+/// Fills a topic, drains it into a lake and prints the figures; or does both at once, at a rate.
 ///
 /// # Errors
 ///
@@ -115,19 +108,28 @@ pub(crate) async fn run(
     locations.make_state_folder()?;
     let lake = commands::open_lake(&locations)?;
     import_registry(&args, &lake).await?;
-    let filled = fill(&args, &shutdown)?;
+    let Supply { broker, topic, partitions, mut producer } = Supply::new(&args)?;
+    let produce = {
+        let (args, topic, shutdown) = (args.clone(), topic.clone(), shutdown.clone());
+        move || Supply::produce(&mut producer, (&topic, partitions), &args, &shutdown)
+    };
+    let mut producing = tokio::task::spawn_blocking(produce);
+    let mut bytes = 0;
+    if args.rate.is_none() {
+        bytes = of_thread((&mut producing).await)?;
+    }
     let source = KafkaSource::connect(KafkaConfig {
-        bootstrap_servers: filled.broker.servers(),
+        bootstrap_servers: broker.servers(),
         group: format!("surety-bench-{}", clock::now().as_micros()),
-        topics: vec![filled.topic.clone()],
-        is_embedded: filled.broker.is_embedded(),
+        topics: vec![topic.clone()],
+        is_embedded: broker.is_embedded(),
         ..KafkaConfig::default()
     });
     let parts = Parts {
         source: source.await.map_err(of_source)?,
         readers: Readers {
             uses: BTreeMap::from([(
-                filled.topic.clone(),
+                topic.clone(),
                 Normaliser::new(format(&args), wiring::redactor(config, &locations.state)?),
             )]),
             registry: None,
@@ -149,15 +151,22 @@ pub(crate) async fn run(
     let (elapsed, used) = (began.elapsed(), Usage::now()?.since(&before));
     let summary = summary?;
     check_running(&shutdown)?;
-    let stored = stored(&lake, &filled.topic).await?;
+    if args.rate.is_some() {
+        bytes = of_thread(producing.await)?;
+    }
+    let stored = stored(&lake, &topic).await?;
     if stored != args.events {
         let text = format!("wanted {} events in the lake, found {stored}", args.events);
         return Err(Failure::told(Exit::Software, text));
     }
-    let measured =
-        Measured { elapsed, used, disk: bytes_below(folder)?, filled_bytes: filled.bytes };
+    let measured = Measured { elapsed, used, disk: bytes_below(folder)?, filled_bytes: bytes };
     print(args.format, &figures(&args, &summary, &measured))?;
     Ok(Exit::Ok)
+}
+
+/// What a thread came to; its panic is ours.
+fn of_thread<T>(joined: Result<T, tokio::task::JoinError>) -> T {
+    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// # Errors
@@ -227,6 +236,7 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
     json!({
         "events": args.events,
         "agents": args.agents,
+        "rate": args.rate,
         "input": format(args).as_str(),
         "broker": if args.bootstrap_servers.is_some() { "real" } else { "embedded" },
         "seconds": measured.elapsed.as_secs_f64(),
@@ -263,40 +273,69 @@ fn print(format: ReportFormat, figures: &Value) -> Result<(), Failure> {
     terminal::answer(&lines.concat())
 }
 
-/// Produces all events before anything is measured.
-fn fill(args: &BenchPipeline, shutdown: &CancellationToken) -> Result<Filled, Failure> {
-    let topic = Topic::new(&format!("surety-bench-{}", clock::now().as_micros()));
-    let (broker, partitions) = Broker::with_topic(args, &topic)?;
-    let linger = BTreeMap::from([("linger.ms".to_owned(), LINGER_MS.to_owned())]);
-    let mut producer =
-        Producer::connect(&broker.servers(), &linger).map_err(commands::of_producer)?;
-    let style = ProgressStyle::with_template("producing: {wide_bar} {human_pos}/{human_len}")
-        .expect("a valid template");
-    let bar = ProgressBar::new(args.events).with_style(style);
-    let (mut json, mut bytes) = (Vec::new(), 0);
-    for (number, event) in
-        simulate::bench_events(args.agents as usize, args.events, args.seed).enumerate()
-    {
-        json.clear();
-        match args.input {
-            BenchInput::Native => output::write_json(&event, &mut json),
-            BenchInput::CloudTrail => {
-                cloudtrail::write_cloudtrail(&event, number as u64, &mut json);
+/// A topic that waits for its events, and who brings them.
+struct Supply {
+    broker: Broker,
+    topic: Topic,
+    partitions: i32,
+    producer: Producer,
+}
+
+impl Supply {
+    fn new(args: &BenchPipeline) -> Result<Self, Failure> {
+        let topic = Topic::new(&format!("surety-bench-{}", clock::now().as_micros()));
+        let (broker, partitions) = Broker::with_topic(args, &topic)?;
+        let linger = [("linger.ms".to_owned(), LINGER_MS.to_owned())];
+        // At a rate, records are not kept waiting for others.
+        let properties = linger.into_iter().filter(|_| args.rate.is_none()).collect();
+        let producer =
+            Producer::connect(&broker.servers(), &properties).map_err(commands::of_producer)?;
+        Ok(Self { broker, topic, partitions, producer })
+    }
+
+    /// Produces all events, as fast as can be or at the wanted rate. Returns their bytes.
+    fn produce(
+        producer: &mut Producer,
+        (topic, partitions): (&Topic, i32),
+        args: &BenchPipeline,
+        shutdown: &CancellationToken,
+    ) -> Result<u64, Failure> {
+        let style = ProgressStyle::with_template("producing: {wide_bar} {human_pos}/{human_len}")
+            .expect("a valid template");
+        let bar = ProgressBar::new(args.events).with_style(style);
+        let (mut json, mut bytes, began) = (Vec::new(), 0, Instant::now());
+        for (number, event) in
+            simulate::bench_events(args.agents as usize, args.events, args.seed).enumerate()
+        {
+            json.clear();
+            match args.input {
+                BenchInput::Native => output::write_json(&event, &mut json),
+                BenchInput::CloudTrail => {
+                    cloudtrail::write_cloudtrail(&event, number as u64, &mut json);
+                }
+            }
+            bytes += json.len() as u64;
+            // In turn: keyed by agent, the busiest agent alone would fill what the broker keeps.
+            let turn = i32::try_from(number % partitions.unsigned_abs() as usize);
+            let partition = KafkaPartition(turn.expect("fewer than 2^31 partitions"));
+            if let Some(rate) = args.rate {
+                // By the schedule, whatever came before: a late record makes no other one late.
+                let due = Duration::from_secs(number as u64) / rate;
+                let early = due.saturating_sub(began.elapsed());
+                if Duration::from_millis(1) < early {
+                    std::thread::sleep(early);
+                }
+            }
+            producer.send(topic, partition, event.time, &json).map_err(commands::of_producer)?;
+            if number.is_multiple_of(10_000) {
+                check_running(shutdown)?;
+                bar.set_position(number as u64);
             }
         }
-        bytes += json.len() as u64;
-        // In turn: keyed by agent, the busiest agent alone would fill what the broker keeps.
-        let turn = i32::try_from(number % partitions.unsigned_abs() as usize);
-        let partition = KafkaPartition(turn.expect("fewer than 2^31 partitions"));
-        producer.send(&topic, partition, event.time, &json).map_err(commands::of_producer)?;
-        if number.is_multiple_of(10_000) {
-            check_running(shutdown)?;
-            bar.set_position(number as u64);
-        }
+        producer.flush().map_err(commands::of_producer)?;
+        bar.finish_and_clear();
+        Ok(bytes)
     }
-    producer.flush().map_err(commands::of_producer)?;
-    bar.finish_and_clear();
-    Ok(Filled { broker, topic, bytes })
 }
 
 /// Stops the pipeline when every event was read, or when the person asks for it.

@@ -88,6 +88,7 @@ pub(crate) enum Bench {
     #[command(after_help = "Examples:
   surety bench pipeline --events 1000000 --agents 100000 --format json
   surety bench pipeline --input cloudtrail
+  surety bench pipeline --rate 50000 --bootstrap-servers localhost:9092     latencies below full load
   surety bench pipeline --bootstrap-servers localhost:9092     a real broker instead of the embedded one")]
     Pipeline(BenchPipeline),
     /// Give N agents a baseline, then measure the detector alone: memory, time of an event and of a
@@ -133,7 +134,7 @@ pub(crate) enum BenchInput {
     CloudTrail,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct BenchPipeline {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     pub(crate) events: u64,
@@ -144,6 +145,10 @@ pub(crate) struct BenchPipeline {
     /// What the records are.
     #[arg(long, value_enum, default_value_t = BenchInput::Native)]
     pub(crate) input: BenchInput,
+    /// Produce so many events a second while they are read, instead of all before: for latencies at a
+    /// load that the machine can bear. The figures of CPU are then the producer's as well.
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
     /// A real broker; the topic is made and deleted [default: the embedded broker].
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) bootstrap_servers: Option<String>,
