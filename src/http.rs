@@ -2,6 +2,7 @@
 //!
 //! Invariant: it only reads; what it says of the pipeline's health is what the loop wrote last.
 
+mod connections;
 mod door;
 mod question;
 mod refusal;
@@ -19,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure};
+use connections::Bounds;
 pub(crate) use door::{Admission, Door};
 pub(crate) use token::Token;
 
@@ -81,9 +83,7 @@ pub(crate) async fn serve(
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(Shared { health, metrics });
-    let server = axum::serve(listener, app)
-        .with_graceful_shutdown(async move { shutdown.cancelled().await });
-    Ok((address, server.into_future()))
+    Ok((address, connections::serve(listener, app, Bounds::STANDARD, shutdown)))
 }
 
 /// Alive: the process answers and can still write the lake.

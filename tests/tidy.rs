@@ -47,6 +47,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hdrhistogram", &["surety"]),
     ("hmac", &["detect", "ingest"]),
     ("icu_normalizer", &["ingest"]),
+    ("hyper", &["surety"]),
+    ("hyper-util", &["surety"]),
     ("indicatif", &["query", "surety"]),
     ("jiff", &["schemas", "detect"]),
     ("memchr", &["ingest"]),

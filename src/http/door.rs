@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections::{self, Bounds};
 use super::question::{self, Question};
 use super::refusal::Refusal;
 use super::token::Token;
@@ -165,7 +166,6 @@ struct Desk {
 async fn serve(listener: TcpListener, desk: Desk) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let stop = desk.stop.clone();
-    let stopped = stop.clone();
     let app = Router::new()
         .route("/v1/sql", post(sql))
         .route("/v1/agents", get(agents))
@@ -175,10 +175,8 @@ async fn serve(listener: TcpListener, desk: Desk) -> std::io::Result<()> {
         .layer(middleware::from_fn_with_state(desk.clone(), admit))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(desk);
-    let server =
-        axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await });
     tokio::select! {
-        served = server.into_future() => served,
+        served = connections::serve(listener, app, Bounds::STANDARD, stop.clone()) => served,
         // A reader that does not go away keeps nobody from stopping.
         () = async { stop.cancelled().await; tokio::time::sleep(STOP_WAIT).await } => Ok(()),
     }
