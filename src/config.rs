@@ -81,6 +81,8 @@ pub(crate) struct Kafka {
     #[serde(deserialize_with = "topic_or_empty")]
     pub(crate) registry_topic: Option<Spanned<schemas::Topic>>,
     pub(crate) properties: BTreeMap<String, Spanned<String>>,
+    /// Folder of Avro schemas, each named by its id; empty: none.
+    pub(crate) avro_schemas: Spanned<PathBuf>,
 }
 
 impl Kafka {

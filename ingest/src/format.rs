@@ -6,6 +6,7 @@
 
 mod anthropic;
 mod arguments;
+mod avro;
 mod cloudevents;
 mod cloudtrail;
 mod draft;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use schemas::{CredentialEvent, Format, Reject, RejectReason, Timestamp};
 
+pub use self::avro::{AvroSchemaError, AvroSchemas};
 pub(crate) use self::fault::Fault;
 use self::json::Json;
 pub use self::mapped::{
@@ -56,6 +58,7 @@ pub struct Normaliser {
     format: Format,
     kind: Kind,
     redactor: Redactor,
+    avro: Arc<AvroSchemas>,
 }
 
 /// Who reads the records.
@@ -71,18 +74,28 @@ impl Normaliser {
     /// A normaliser of a built-in format.
     pub fn new(format: Format, redactor: Redactor) -> Self {
         assert!(!matches!(format, Format::Mapped(_)), "a mapping is more than its name");
-        Self { format, kind: Kind::BuiltIn, redactor }
+        Self::of(format, Kind::BuiltIn, redactor)
     }
 
     /// A normaliser of what a mapping describes.
     pub fn mapped(mapping: Arc<Mapping>, redactor: Redactor) -> Self {
-        Self { format: Format::Mapped(mapping.name()), kind: Kind::Mapped(mapping), redactor }
+        Self::of(Format::Mapped(mapping.name()), Kind::Mapped(mapping), redactor)
     }
 
     /// A normaliser of the records of [`Rejected`](crate::Rejected), with one for each of their formats.
     pub fn again(readers: BTreeMap<Format, Self>, redactor: Redactor) -> Self {
         let again = Again::new(readers);
-        Self { format: Format::Native, kind: Kind::Again(Arc::new(again)), redactor }
+        Self::of(Format::Native, Kind::Again(Arc::new(again)), redactor)
+    }
+
+    fn of(format: Format, kind: Kind, redactor: Redactor) -> Self {
+        Self { format, kind, redactor, avro: Arc::default() }
+    }
+
+    /// The same, for records that may be Avro of these schemas.
+    #[must_use]
+    pub fn with_avro(self, avro: Arc<AvroSchemas>) -> Self {
+        Self { avro, ..self }
     }
 
     /// The event that `record` tells of. `now` is stamped on a reject and on nothing else.
@@ -101,7 +114,7 @@ impl Normaliser {
         let payload = record.payload.unwrap_or_default();
         let opened = match payload.first() {
             Some(b'{') => Ok(Cow::Borrowed(payload)),
-            Some(_) | None => frame::opened(payload),
+            Some(_) | None => frame::opened(payload, &self.avro),
         };
         let (read, plain) = match opened {
             Ok(plain) => {

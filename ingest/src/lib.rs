@@ -21,7 +21,8 @@ mod replay;
 mod source;
 
 pub use format::{
-    Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase, Normaliser,
+    AvroSchemaError, AvroSchemas, Expression, ExpressionError, InvalidMapping, MappedField,
+    Mapping, MappingCase, Normaliser,
 };
 pub use kafka::{
     EmbeddedBroker, InvalidBoard, KafkaConfig, KafkaSource, NoticeBoard, ProduceError, Producer,

@@ -3,6 +3,8 @@
 //! Invariant: whatever is wrong with a part is found here, before anything runs, with the exit code
 //! of the configuration.
 
+mod witnesses;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use detect::webhook::{
-    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target, Teller,
+    Concurrency, Deliverer, Endpoint, Outbox, Reach, Report, Secret, Signing, Target,
 };
-use ingest::{Normaliser, NoticeBoard, Redactor, RegistryReader, SourceError};
-use lake::seal::{SealKey, Witness};
+use ingest::{AvroSchemas, Normaliser, Redactor, RegistryReader, SourceError};
+use lake::seal::SealKey;
 use lake::{Lake, Location, StoreOptions};
 use schemas::Format;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -25,7 +27,7 @@ use crate::config::{self, Config, Millis, Webhook};
 use crate::exit::{Exit, Failure};
 use crate::http::Token;
 use crate::pipeline::{Readers, Route, Routes, of_lake, of_source};
-use crate::witness::{Place, Published};
+pub(crate) use witnesses::witnesses;
 
 /// Bytes of a redaction key that we make. Source: RFC 2104, section 3: as long as the hash.
 const KEY_BYTES: usize = 32;
@@ -153,64 +155,6 @@ pub(crate) fn seal_key(config: &Config, state: &Path) -> Result<Arc<SealKey>, Fa
     read_seal_key(&config.seal.name, &path).map(Arc::new)
 }
 
-/// The configured witnesses.
-///
-/// # Errors
-///
-/// [`Exit::Config`] with the place of the setting, also for one within the lake: it would be no witness.
-pub(crate) fn witnesses(config: &Config, lake: &Location) -> Result<Vec<Published>, Failure> {
-    let (mut witnesses, mut names) = (Vec::new(), BTreeSet::new());
-    for spanned in &config.seal.witnesses {
-        let witness = spanned.get_ref();
-        let name = &witness.name;
-        let wrong = |failure: Failure| {
-            let place = config.origin.place(&spanned.span());
-            failure.while_doing(format!("witness `{name}`")).while_doing(place)
-        };
-        if !names.insert(name) {
-            let text = "wanted one witness of this name, found two".to_owned();
-            return Err(wrong(Failure::told(Exit::Config, text)));
-        }
-        let place = if witness.is_endpoint() {
-            Place::Endpoint(Box::new(teller(witness).map_err(wrong)?))
-        } else if witness.is_topic() {
-            let board = NoticeBoard::parse(&witness.url, witness.options.clone());
-            Place::Topic(board.map_err(|error| wrong(Failure::new(Exit::Config, error)))?)
-        } else {
-            Place::Files(kept_in_files(witness, config, lake).map_err(wrong)?)
-        };
-        witnesses.push(Published::nothing(name.clone(), place));
-    }
-    Ok(witnesses)
-}
-
-fn teller(witness: &config::Witness) -> Result<Teller, Failure> {
-    let reach = if witness.allow_private { Reach::Private } else { Reach::Public };
-    let target =
-        Target::parse(&witness.url, reach).map_err(|error| Failure::new(Exit::Config, error))?;
-    let Some(secret) = secret(witness.secret.as_ref(), witness.secret_file.as_deref())? else {
-        let text = "wanted a secret or a secret-file".to_owned();
-        return Err(Failure::told(Exit::Config, text));
-    };
-    Teller::new(&witness.name, target, Signing::By(secret), Endpoint::TIMEOUT_STANDARD)
-        .map_err(|error| Failure::new(Exit::Config, error))
-}
-
-fn kept_in_files(
-    witness: &config::Witness,
-    config: &Config,
-    lake: &Location,
-) -> Result<Witness, Failure> {
-    let location =
-        Location::parse(&witness.url).map_err(|error| Failure::new(Exit::Config, error))?;
-    if location.url().as_str().starts_with(lake.url().as_str()) {
-        let text = "wanted a place outside the lake, found one within".to_owned();
-        return Err(Failure::told(Exit::Config, text));
-    }
-    Witness::open(&location, &store_options(&witness.options, config))
-        .map_err(|error| Failure::new(Exit::Config, error))
-}
-
 /// Options of a storage, and what the environment says besides.
 pub(crate) fn store_options(options: &BTreeMap<String, String>, config: &Config) -> StoreOptions {
     let options = options.clone().into_iter().collect::<StoreOptions>();
@@ -274,14 +218,34 @@ pub(crate) fn normaliser(
     format: Format,
     redactor: &Redactor,
 ) -> Result<Normaliser, Failure> {
+    let avro = avro_schemas(config)?;
     let Format::Mapped(name) = format else {
-        return Ok(Normaliser::new(format, redactor.clone()));
+        return Ok(Normaliser::new(format, redactor.clone()).with_avro(avro));
     };
     match config.mappings.get(&name) {
-        Some(mapping) => Ok(Normaliser::mapped(Arc::clone(mapping), redactor.clone())),
+        Some(mapping) => {
+            Ok(Normaliser::mapped(Arc::clone(mapping), redactor.clone()).with_avro(avro))
+        }
         None => Err(Failure::told(Exit::Usage, config::unknown_format(&config.mappings))
             .while_doing(format!("find the format `{name}`"))),
     }
+}
+
+/// The configured Avro schemas.
+///
+/// # Errors
+///
+/// [`Exit::Config`] with the place of the setting, and the file.
+fn avro_schemas(config: &Config) -> Result<Arc<AvroSchemas>, Failure> {
+    let folder = &config.kafka.avro_schemas;
+    if folder.get_ref().as_os_str().is_empty() {
+        return Ok(Arc::default());
+    }
+    let schemas = AvroSchemas::read(folder.get_ref()).map_err(|error| {
+        let place = config.origin.place(&folder.span());
+        Failure::new(Exit::Config, error).while_doing(place)
+    })?;
+    Ok(Arc::new(schemas))
 }
 
 /// A normaliser for each configured topic, and the reader of the registry's topic.
@@ -465,6 +429,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
             return Err(wrong(Failure::told(Exit::Config, text)));
         }
     }
+    avro_schemas(config)?;
     for key in [&config.redaction.key_file, &config.redaction.old_key_file] {
         if !key.get_ref().as_os_str().is_empty() {
             let place = || config.origin.place(&key.span());

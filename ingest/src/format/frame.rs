@@ -13,6 +13,7 @@ use std::io::{self, Read as _};
 use flate2::read::MultiGzDecoder;
 use schemas::RejectReason;
 
+use super::avro::AvroSchemas;
 use super::{Fault, RECORD_BYTES_MAX};
 
 /// How many layers are taken off: a frame, a compression and a mark.
@@ -49,18 +50,22 @@ pub(super) struct Unopened<'a> {
 }
 
 /// The record's text, as bytes.
-pub(super) fn opened(payload: &[u8]) -> Result<Cow<'_, [u8]>, Unopened<'_>> {
+pub(super) fn opened<'a>(
+    payload: &'a [u8],
+    avro: &AvroSchemas,
+) -> Result<Cow<'a, [u8]>, Unopened<'a>> {
     let mut bytes = Cow::Borrowed(payload);
     for _ in 0..LAYERS_MAX {
         let layer = match &bytes {
-            Cow::Borrowed(bytes) => layer(bytes).map(|inner| inner.map(Cow::Borrowed)),
+            Cow::Borrowed(bytes) => layer(bytes, avro).map(|inner| inner.map(Cow::Borrowed)),
             Cow::Owned(bytes) => {
-                layer(bytes).map(|inner| inner.map(|bytes| Cow::Owned(bytes.to_vec())))
+                layer(bytes, avro).map(|inner| inner.map(|bytes| Cow::Owned(bytes.to_vec())))
             }
         };
         bytes = match layer {
             Ok(Layer::None) => return Ok(bytes),
             Ok(Layer::Plain(inner)) => inner,
+            Ok(Layer::Decoded(json)) => return Ok(Cow::Owned(json)),
             Ok(Layer::Compressed(name, inner)) => Cow::Owned(decompressed(name, &inner)?),
             Err(fault) => return Err(Unopened { fault, shown: bytes }),
         };
@@ -72,6 +77,8 @@ pub(super) fn opened(payload: &[u8]) -> Result<Cow<'_, [u8]>, Unopened<'_>> {
 enum Layer<T> {
     None,
     Plain(T),
+    /// JSON that was made of what stood there.
+    Decoded(Vec<u8>),
     /// By the name of the compression.
     Compressed(&'static str, T),
 }
@@ -81,12 +88,13 @@ impl<T> Layer<T> {
         match self {
             Self::None => Layer::None,
             Self::Plain(inner) => Layer::Plain(change(inner)),
+            Self::Decoded(json) => Layer::Decoded(json),
             Self::Compressed(name, inner) => Layer::Compressed(name, change(inner)),
         }
     }
 }
 
-fn layer(bytes: &[u8]) -> Result<Layer<&[u8]>, Fault> {
+fn layer<'a>(bytes: &'a [u8], avro: &AvroSchemas) -> Result<Layer<&'a [u8]>, Fault> {
     if let Some(rest) = bytes.strip_prefix(BYTE_ORDER_MARK) {
         return Ok(Layer::Plain(rest));
     }
@@ -98,7 +106,7 @@ fn layer(bytes: &[u8]) -> Result<Layer<&[u8]>, Fault> {
     match bytes {
         [0, id @ ..] if FRAME_ID_BYTES < id.len() => {
             let (id, rest) = id.split_at(FRAME_ID_BYTES);
-            return framed(id, rest).map(Layer::Plain);
+            return framed(id, rest, avro);
         }
         [1, id @ ..] if LONG_FRAME_ID_BYTES < id.len() && is_text(&id[LONG_FRAME_ID_BYTES..]) => {
             return Ok(Layer::Plain(&id[LONG_FRAME_ID_BYTES..]));
@@ -111,15 +119,19 @@ fn layer(bytes: &[u8]) -> Result<Layer<&[u8]>, Fault> {
     }
 }
 
-/// JSON behind the id of its schema. Every other encoding needs the schema itself.
-fn framed<'a>(id: &[u8], rest: &'a [u8]) -> Result<&'a [u8], Fault> {
+/// JSON behind the id of its schema, or Avro of a schema that is known.
+fn framed<'a>(id: &[u8], rest: &'a [u8], avro: &AvroSchemas) -> Result<Layer<&'a [u8]>, Fault> {
     if is_text(rest) {
-        return Ok(rest);
+        return Ok(Layer::Plain(rest));
     }
-    let id = id.iter().fold(0_u64, |id, byte| (id << 8) | u64::from(*byte));
-    Err(unsupported(format!(
-        "wanted JSON behind the schema id {id}, found another encoding such as Avro or Protobuf"
-    )))
+    let id = id.iter().fold(0_u32, |id, byte| (id << 8) | u32::from(*byte));
+    match avro.decode(id, rest) {
+        Some(Ok(json)) => Ok(Layer::Decoded(json)),
+        Some(Err(what)) => Err(unsupported(format!("wanted Avro of schema {id}: {what}"))),
+        None => Err(unsupported(format!(
+            "wanted JSON behind the schema id {id}, or Avro and {id}.avsc in `kafka.avro-schemas`; found another encoding"
+        ))),
+    }
 }
 
 /// Whether JSON begins here, or something around it that is opened.

@@ -214,7 +214,7 @@ fn an_encoding_that_is_not_read_is_named() {
         (
             avro,
             RejectReason::UnsupportedEncoding,
-            "wanted JSON behind the schema id 260, found another encoding such as Avro",
+            "wanted JSON behind the schema id 260, or Avro and 260.avsc in `kafka.avro-schemas`",
         ),
         (
             b"Obj\x01rest".to_vec(),
@@ -293,4 +293,52 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn avro_of_a_known_schema_is_an_event_without_its_secret_and_what_is_broken_a_reject_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = json!({"type": "record", "name": "Use", "fields": [
+        {"name": "time", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "schema", "type": "string"},
+        {"name": "agent_id", "type": "string"},
+        {"name": "credential_id", "type": "string"},
+        {"name": "credential_kind", "type": "string"},
+        {"name": "action", "type": "string"},
+        {"name": "outcome", "type": {"type": "enum", "name": "Outcome", "symbols": ["success", "denied"]}},
+        {"name": "attributes", "type": {"type": "map", "values": "string"}},
+    ]});
+    std::fs::write(folder.path().join("260.avsc"), schema.to_string()).unwrap();
+    let avro = Arc::new(AvroSchemas::read(folder.path()).unwrap());
+    let reader = normaliser(Format::Native).with_avro(avro);
+    let secret = ["gh", "p_", "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d"].concat();
+    let mut payload = vec![0x80, 0xa4, 0xec, 0xdf, 0x95, 0x67];
+    let text = |text: &str| [&[u8::try_from(2 * text.len()).unwrap()], text.as_bytes()].concat();
+    for value in
+        ["surety.credential_event.v1", "invoice-bot", "key-1", "static_key", "order.approve"]
+    {
+        payload.extend(text(value));
+    }
+    // The first symbol; one entry of the map, and its end.
+    payload.extend([&[0, 2][..], &text("note"), &text(&secret), &[0]].concat());
+    let read = |payload: &[u8]| {
+        let record = RawRecord {
+            topic: &Topic::new("uses"),
+            partition: KafkaPartition(2),
+            offset: Offset(40),
+            record_time: None,
+            payload: Some(payload),
+        };
+        reader.normalise(&record, Timestamp::EPOCH)
+    };
+
+    let event = read(&framed(260, &payload)).unwrap();
+
+    assert_eq!(event.agent_id.as_str(), "invoice-bot");
+    assert_eq!(event.time.to_string(), "2026-03-02T10:00:00.000000Z");
+    assert!(!format!("{event:?}").contains(&secret));
+    let broken = read(&framed(260, &payload[..payload.len() - 1])).unwrap_err();
+    assert_eq!(broken.reason, RejectReason::UnsupportedEncoding);
+    assert!(broken.detail.contains("schema 260"), "{}", broken.detail);
+    assert!(!format!("{broken:?}").contains(&secret));
 }
