@@ -23,10 +23,10 @@ use crate::clock;
 use crate::config::{self, HorizonHours};
 
 /// How long the lease of one process lasts: longer than merging one group takes.
-pub(crate) const LEASE: Duration = Duration::from_secs(600);
+pub(crate) const LEASE: Duration = Duration::from_mins(10);
 
 /// How often old files are looked for.
-const VACUUM_EVERY: Duration = Duration::from_secs(86_400);
+const VACUUM_EVERY: Duration = Duration::from_hours(24);
 
 /// The longest pause between two steps.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -66,12 +66,14 @@ pub(crate) async fn keep(
     (owner, interval): (String, Duration),
     stop: CancellationToken,
 ) {
+    let upkeep = Upkeep::new(&lake, key);
+    let keeper = Keeper { lake, upkeep, plan, owner, stop };
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = keeper.stop.clone().cancelled_owned() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        if let Err(error) = round(&lake, &key, &plan, (&owner, &stop)).await {
+        if let Err(error) = keeper.round().await {
             metrics::counter!("surety_upkeep_failures_total").increment(1);
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -81,47 +83,43 @@ pub(crate) async fn keep(
     }
 }
 
-/// One round over all tables, unless another process is at it.
-async fn round(
-    lake: &Lake,
-    key: &Arc<SealKey>,
-    plan: &Plan,
-    (owner, stop): (&str, &CancellationToken),
-) -> Result<(), RoundError> {
-    let standing = Upkeep::status(lake, &plan.sizes[&Table::Events], None).await?;
-    standing.iter().for_each(publish);
-    if standing.is_empty() {
-        return Ok(());
-    }
-    let Taken::Ours(mut lease) = Lease::take(lake, owner, clock::now(), LEASE).await? else {
-        return Ok(());
-    };
-    let keeping = Keeping { upkeep: Upkeep::new(lake, Arc::clone(key)), plan, stop };
-    let mut outcome = Ok(());
-    for TableStatus { table, .. } in standing {
-        outcome = keeping.table(table, &mut lease).await;
-        if outcome.is_err() || stop.is_cancelled() || !lease.renew(clock::now()).await? {
-            break;
-        }
-    }
-    lease.release(clock::now()).await?;
-    outcome
-}
-
-struct Keeping<'a> {
+struct Keeper {
+    lake: Lake,
     upkeep: Upkeep,
-    plan: &'a Plan,
-    stop: &'a CancellationToken,
+    plan: Plan,
+    owner: String,
+    stop: CancellationToken,
 }
 
-impl Keeping<'_> {
+impl Keeper {
+    /// One round over all tables, unless another process is at it.
+    async fn round(&self) -> Result<(), RoundError> {
+        let standing = Upkeep::status(&self.lake, self.plan.sizes[&Table::Events], None).await?;
+        standing.iter().for_each(publish);
+        if standing.is_empty() {
+            return Ok(());
+        }
+        let taken = Lease::take(&self.lake, &self.owner, clock::now(), LEASE).await?;
+        let Taken::Ours(mut lease) = taken else { return Ok(()) };
+        let mut outcome = Ok(());
+        for TableStatus { table, .. } in standing {
+            outcome = self.table(table, &mut lease).await;
+            let is_over = outcome.is_err() || self.stop.is_cancelled();
+            if is_over || !lease.renew(clock::now()).await? {
+                break;
+            }
+        }
+        lease.release(clock::now()).await?;
+        outcome
+    }
+
     async fn table(&self, table: Table, lease: &mut Lease) -> Result<(), RoundError> {
         let mut done = lease.done(table);
-        if let Some(days) = self.plan.days.get(&table) {
-            let retained = self.upkeep.retain(table, *days, clock::now(), false).await?;
+        if let Some(days) = self.plan.days.get(&table).copied() {
+            let retained = self.upkeep.retain(table, days, clock::now(), false).await?;
             tell_retained(table, &retained);
         }
-        for group in self.upkeep.plan(table, &self.plan.sizes[&table]).await? {
+        for group in self.upkeep.plan(table, self.plan.sizes[&table]).await? {
             let pace = leaving_half(self.stop.clone());
             let merged = self.upkeep.compact(&group, clock::now(), pace).await?;
             if let Some(compacted) = merged {

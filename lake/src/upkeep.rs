@@ -103,13 +103,13 @@ impl Upkeep {
     /// # Errors
     ///
     /// [`LakeError`].
-    pub async fn plan(&self, table: Table, sizes: &Sizes) -> Result<Vec<Group>, LakeError> {
+    pub async fn plan(&self, table: Table, sizes: Sizes) -> Result<Vec<Group>, LakeError> {
         let Some(live) = Live::newest(&self.lake, table).await? else { return Ok(Vec::new()) };
-        if plan::groups(&live.files, sizes).is_empty() {
+        if plan::groups(&live.files, &sizes).is_empty() {
             return Ok(Vec::new());
         }
         let Live { version, id, files } = live.sealed(&self.lake, table).await?;
-        let groups = plan::groups(&files, sizes).into_iter();
+        let groups = plan::groups(&files, &sizes).into_iter();
         Ok(groups.map(|files| Group { table, files, version, table_id: id.clone() }).collect())
     }
 
@@ -200,9 +200,11 @@ impl Group {
 }
 
 async fn read_all(log: &TableLog, files: &[LiveFile]) -> Result<Vec<Bytes>, Cause> {
-    let reading = futures::stream::iter(files).map(|file| async move {
-        let found = log.store.get(&Path::from(file.path.as_str())).await?;
-        Ok::<Bytes, Cause>(found.bytes().await?)
+    let paths: Vec<Path> = files.iter().map(|file| Path::from(file.path.as_str())).collect();
+    let store = Arc::clone(&log.store);
+    let reading = futures::stream::iter(paths).map(move |path| {
+        let store = Arc::clone(&store);
+        async move { Ok::<Bytes, Cause>(store.get(&path).await?.bytes().await?) }
     });
     let read: Vec<Result<Bytes, Cause>> = reading.buffered(READ_AT_ONCE).collect().await;
     read.into_iter().collect()

@@ -48,7 +48,7 @@ async fn status(args: &LakeStatus, config: &Config) -> Result<Exit, Failure> {
     let lake = wiring::open_lake(&locations)?;
     let plan = Plan::of(&config.lake);
     let HorizonHours(horizon) = plan.horizon;
-    let sizes = &plan.sizes[&Table::Events];
+    let sizes = plan.sizes[&Table::Events];
     let standing = Upkeep::status(&lake, sizes, Some((horizon, clock::now()))).await;
     let standing = standing.map_err(of_lake)?;
     let done = Lease::done_in(&lake).await.map_err(of_lease)?;
@@ -147,7 +147,7 @@ async fn compact(
         // By hand: whatever there is of small files.
         let sizes = Sizes { files_min: 2, ..plan.sizes[table] };
         let mut sum = Compacted::default();
-        for group in upkeep.plan(*table, &sizes).await.map_err(of_lake)? {
+        for group in upkeep.plan(*table, sizes).await.map_err(of_lake)? {
             if stop.is_cancelled() {
                 break;
             }
@@ -194,7 +194,7 @@ async fn compact(
     };
     answer(
         (args.format, args.dry_run),
-        all.iter().map(json).collect(),
+        &all.iter().map(json).collect::<Vec<_>>(),
         all.iter().filter_map(line),
     )?;
     Ok(Exit::Ok)
@@ -246,7 +246,7 @@ async fn vacuum(
     let lines = all.iter().filter(|(_, swept)| 0 < swept.files);
     let lines =
         lines.map(|(name, swept)| format!("{name}: {} files, {} bytes", swept.files, swept.bytes));
-    answer((args.format, args.dry_run), json.collect(), lines)?;
+    answer((args.format, args.dry_run), &json.collect::<Vec<_>>(), lines)?;
     Ok(Exit::Ok)
 }
 
@@ -271,7 +271,7 @@ async fn retain(
     let lines = all.iter().filter(|(_, gone)| 0 < gone.files);
     let lines =
         lines.map(|(name, gone)| format!("{name}: {} files, {} rows", gone.files, gone.rows));
-    answer((args.format, args.dry_run), json.collect(), lines)?;
+    answer((args.format, args.dry_run), &json.collect::<Vec<_>>(), lines)?;
     Ok(Exit::Ok)
 }
 
@@ -283,7 +283,7 @@ async fn open(
 ) -> Result<(Upkeep, Option<Lease>), Failure> {
     let locations = Locations::of(lake, config)?;
     let lake = wiring::open_lake(&locations)?;
-    let sizes = &Plan::of(&config.lake).sizes[&Table::Events];
+    let sizes = Plan::of(&config.lake).sizes[&Table::Events];
     if Upkeep::status(&lake, sizes, None).await.map_err(of_lake)?.is_empty() {
         let text = format!("wanted a lake at {}, found no table", locations.lake);
         return Err(Failure::told(Exit::Data, text));
@@ -328,7 +328,7 @@ async fn release(lease: Option<Lease>) -> Result<(), Failure> {
 
 fn answer(
     (format, is_dry): (ReportFormat, bool),
-    json: Vec<Value>,
+    json: &[Value],
     lines: impl Iterator<Item = String>,
 ) -> Result<(), Failure> {
     let text = match format {

@@ -26,13 +26,6 @@ pub(crate) fn columns(table: Table) -> impl Iterator<Item = &'static str> {
     table.columns().iter().map(|column| column.name).filter(is_kept)
 }
 
-/// The statistics of `rows` as JSON.
-pub(crate) fn of(table: Table, rows: &RecordBatch) -> String {
-    let mut sum = Sum::new(table);
-    sum.add(rows);
-    sum.finish().to_string()
-}
-
 /// The statistics of rows that come batch by batch: those of all of them at once.
 #[derive(Debug)]
 pub(crate) struct Sum {

@@ -67,6 +67,8 @@ pub struct Lease {
     number: u64,
     claim: Claim,
     length: Duration,
+    /// Whether somebody else has taken it.
+    is_lost: bool,
 }
 
 impl Lease {
@@ -91,7 +93,7 @@ impl Lease {
         }
         owner.clone_into(&mut claim.owner);
         claim.until = now.plus(length).as_micros();
-        let lease = Self { lake: lake.clone(), number, claim, length };
+        let lease = Self { lake: lake.clone(), number, claim, length, is_lost: false };
         if lease.put().await? {
             return Ok(Taken::Ours(lease));
         }
@@ -118,13 +120,16 @@ impl Lease {
     }
 
     async fn next(&mut self, until: Timestamp) -> Result<bool, LeaseError> {
+        if self.is_lost {
+            return Ok(false);
+        }
         self.number += 1;
         self.claim.until = until.as_micros();
-        let is_ours = self.put().await?;
-        if is_ours {
+        self.is_lost = !self.put().await?;
+        if !self.is_lost {
             self.forget_older().await;
         }
-        Ok(is_ours)
+        Ok(!self.is_lost)
     }
 
     /// What was done with a table, as far as a lease told.
@@ -210,7 +215,7 @@ mod tests {
     use super::*;
     use crate::fixtures::local;
 
-    const LENGTH: Duration = Duration::from_secs(60);
+    const LENGTH: Duration = Duration::from_mins(1);
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::parse("2026-03-01T00:00:00Z").unwrap().plus(Duration::from_secs(seconds))

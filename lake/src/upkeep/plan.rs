@@ -159,7 +159,7 @@ mod tests {
 
         let mut days = files(&[1_000; 16]);
         for file in &mut days[8..] {
-            let later = file.written.plus(std::time::Duration::from_secs(86_400));
+            let later = file.written.plus(std::time::Duration::from_hours(24));
             file.times = Some((file.written, later));
         }
         assert_eq!(counts(&groups(&days, &SIZES)), [16]);

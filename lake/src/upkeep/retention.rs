@@ -21,7 +21,7 @@ use super::record::Kind;
 use super::{Group, Upkeep};
 use crate::LakeError;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How many days are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -43,7 +43,7 @@ impl Upkeep {
     /// [`LakeError`].
     pub async fn status(
         lake: &Lake,
-        sizes: &Sizes,
+        sizes: Sizes,
         horizon: Option<(Horizon, Timestamp)>,
     ) -> Result<Vec<TableStatus>, LakeError> {
         let border = horizon.map(|(horizon, now)| horizon.before(now));
@@ -61,7 +61,7 @@ async fn status_of(
     lake: &Lake,
     table: Table,
     live: Live,
-    (sizes, border): (&Sizes, Option<Timestamp>),
+    (sizes, border): (Sizes, Option<Timestamp>),
 ) -> Result<TableStatus, LakeError> {
     let state = lake.reading_log(table).newest().await?;
     let (kept, orphans) = match border {
@@ -85,9 +85,10 @@ async fn status_of(
         log_entries: state.map_or(0, |state| state.entries),
         kept,
         orphans,
-        unsealed_commits: match table {
-            Table::Events => unsealed_commits(lake, live.version).await?,
-            _ => 0,
+        unsealed_commits: if table == Table::Events {
+            unsealed_commits(lake, live.version).await?
+        } else {
+            0
         },
     })
 }

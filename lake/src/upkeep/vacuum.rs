@@ -49,7 +49,7 @@ impl Horizon {
     /// [`HorizonTooShort`] under a day.
     pub const fn of_hours(hours: u64) -> Result<Self, HorizonTooShort> {
         match hours {
-            Self::HOURS_MIN..=Self::HOURS_MAX => Ok(Self(Duration::from_secs(hours * 3_600))),
+            Self::HOURS_MIN..=Self::HOURS_MAX => Ok(Self(Duration::from_hours(hours))),
             _ => Err(HorizonTooShort { hours }),
         }
     }
@@ -106,11 +106,10 @@ impl Strays {
             let version = path.strip_prefix(LOG).and_then(|name| name.strip_prefix('/'));
             match version.map(|name| name.strip_suffix(".json").and_then(|v| v.parse().ok())) {
                 Some(Some(version)) if border <= modified => entries.push(version),
-                Some(_) => {}
                 None if file.location.extension() == Some("parquet") => {
                     found.insert(path.to_owned(), Found { bytes: file.size, modified });
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         drop(listing);

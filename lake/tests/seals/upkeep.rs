@@ -22,14 +22,14 @@ fn at_once() -> Arc<Pace> {
 }
 
 fn later(days: u64) -> Timestamp {
-    now().plus(Duration::from_secs(days * 86_400))
+    now().plus(Duration::from_hours(days * 24))
 }
 
 /// Merges what can be merged of a table.
 async fn compact(store: &Arc<Storage>, table: Table) -> Vec<Compacted> {
     let upkeep = Upkeep::new(&open(store), key(7));
     let mut all = Vec::new();
-    for group in upkeep.plan(table, &SIZES).await.unwrap() {
+    for group in upkeep.plan(table, SIZES).await.unwrap() {
         all.extend(upkeep.compact(&group, now(), at_once()).await.unwrap());
     }
     all
@@ -126,7 +126,7 @@ async fn within_the_horizon_nothing_is_deleted_that_an_older_version_had() {
     store.set("lake/events/month=2026-03/part-orphan.parquet", "left behind".into()).await;
     let files = paths(&store, "events").await;
     let written = store.newest().await;
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let week = Horizon::of_hours(168).unwrap();
 
     let within = written.plus(day * 6);
@@ -189,7 +189,7 @@ async fn tampered(signed_by: u8) -> (Arc<Storage>, String) {
     store.set(&path, changed).await;
     let upkeep = Upkeep::new(&open(&store), key(signed_by));
     let mut merged = 0;
-    for group in upkeep.plan(Table::Events, &SIZES).await.unwrap() {
+    for group in upkeep.plan(Table::Events, SIZES).await.unwrap() {
         merged += upkeep
             .compact(&group, now(), at_once())
             .await
@@ -242,7 +242,7 @@ async fn a_rewrite_without_the_key_is_found_whatever_it_holds() {
     let (store, _) = lake_of(6).await;
     let upkeep = Upkeep::new(&open(&store), key(8));
     for table in [Table::Events, Table::Rejects, Table::Seals] {
-        for group in upkeep.plan(table, &SIZES).await.unwrap() {
+        for group in upkeep.plan(table, SIZES).await.unwrap() {
             upkeep.compact(&group, now(), at_once()).await.unwrap();
         }
     }
@@ -285,8 +285,8 @@ async fn every_byte_of_a_rewrite_counts_before_it_is_sealed_and_after() {
 async fn appends_do_not_stop_a_rewrite_and_another_rewrite_does() {
     let (store, mut worker) = lake_of(6).await;
     let upkeep = Upkeep::new(&open(&store), key(7));
-    let planned = upkeep.plan(Table::Events, &SIZES).await.unwrap();
-    let again = upkeep.plan(Table::Events, &SIZES).await.unwrap();
+    let planned = upkeep.plan(Table::Events, SIZES).await.unwrap();
+    let again = upkeep.plan(Table::Events, SIZES).await.unwrap();
     worker.commit(&Batch::of(P0, 21, 28)).await.unwrap();
 
     for group in &planned {
@@ -308,7 +308,7 @@ async fn a_crash_between_the_file_and_its_entry_leaves_an_orphan_and_nothing_els
     let (store, mut worker) = lake_of(6).await;
     let before = rows(&open(&store), &Offsets::default()).await;
     let upkeep = Upkeep::new(&open(&store), key(7));
-    let planned = upkeep.plan(Table::Events, &SIZES).await.unwrap();
+    let planned = upkeep.plan(Table::Events, SIZES).await.unwrap();
     let files = paths(&store, "events").await.len();
     for _ in 0..4 {
         store.plan("events/_delta_log", Fault::NotWritten);
@@ -337,7 +337,7 @@ async fn a_rewrite_that_is_told_to_stop_changes_nothing() {
     let (store, _) = lake_of(6).await;
     let files = store.files().await;
     let upkeep = Upkeep::new(&open(&store), key(7));
-    for group in upkeep.plan(Table::Events, &SIZES).await.unwrap() {
+    for group in upkeep.plan(Table::Events, SIZES).await.unwrap() {
         let stop: Arc<Pace> = Arc::new(|| ControlFlow::Break(()));
         assert_eq!(upkeep.compact(&group, now(), stop).await.unwrap(), None);
     }

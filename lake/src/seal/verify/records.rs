@@ -23,6 +23,9 @@ use crate::upkeep::record::Kind;
 /// How many records of a seal are named that a rewrite changed.
 const RECORDS_NAMED_MAX: usize = 10;
 
+/// What is made of the rows of a file, whose path is told too.
+pub(super) type See<T> = fn(&str, &RecordBatch) -> Result<Vec<T>, Cause>;
+
 /// Rows by their places, as leaves.
 pub(super) type Leaves = Vec<(Place, Hash)>;
 
@@ -31,7 +34,7 @@ pub(super) type Leaves = Vec<(Place, Hash)>;
 pub(super) async fn read_named<T: Send + 'static>(
     history: &History,
     verified: &mut Verified,
-    see: fn(&str, &RecordBatch) -> Result<Vec<T>, Cause>,
+    see: See<T>,
 ) -> Vec<T> {
     let table = history.table();
     let mut all = futures::stream::iter(&history.files)
@@ -58,7 +61,7 @@ pub(super) async fn read_one<T: Send + 'static>(
     history: &History,
     path: &str,
     added: &Added,
-    see: fn(&str, &RecordBatch) -> Result<Vec<T>, Cause>,
+    see: See<T>,
 ) -> Result<(Vec<T>, Vec<String>), String> {
     let bytes = history.get(path).await?;
     if !path.ends_with(&name_of(&bytes, &added.identity)) {
@@ -75,7 +78,7 @@ fn examined<T>(
     table: Table,
     path: &str,
     bytes: Bytes,
-    (told, see): (&Added, fn(&str, &RecordBatch) -> Result<Vec<T>, Cause>),
+    (told, see): (&Added, See<T>),
 ) -> Result<(Vec<T>, Vec<String>), Cause> {
     let mut wrong = Vec::new();
     if told.bytes != bytes.len() as u64 {
@@ -202,12 +205,10 @@ pub(super) async fn remake(events: &History, seal: &Seal, elsewhere: Elsewhere) 
         let flaw =
             |what: String| Flaw::of(Table::Events, what).in_seal(seal.sequence).in_file(&file.path);
         let Some(added) = events.files.get(&file.path) else {
-            match events.removed.contains_key(&file.path) {
-                true => merged.push(file),
-                false => {
-                    let what = "it is not part of the table any more".to_owned();
-                    remade.flaws.push(flaw(what));
-                }
+            if events.removed.contains_key(&file.path) {
+                merged.push(file);
+            } else {
+                remade.flaws.push(flaw("it is not part of the table any more".to_owned()));
             }
             continue;
         };

@@ -162,11 +162,14 @@ impl<'a> Merged<'a> {
                 let seals = made_of.iter().map(|at| &self.seals[*at]);
                 let claimed: usize = seals.map(|seal| of_seal(&leaves, seal).len()).sum();
                 if claimed != leaves.len() {
+                    // Somebody who writes may have sealed and merged since the seals were read.
+                    let newest = self.seals.last().map(|seal| seal.version);
+                    let is_ahead = newest < Some(added.version);
                     let what = format!(
                         "wanted {} records of the seals that it was made of, found {claimed}",
                         leaves.len()
                     );
-                    self.flaws.push(flaw(what));
+                    self.flaws.push(flaw(what).ahead(is_ahead));
                 }
                 leaves
             }
