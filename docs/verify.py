@@ -152,6 +152,7 @@ class Log:
     def __init__(self, lake, table, flaws):
         self.folder, self.table, self.id = lake / table, table, None
         self.entries, self.files, self.commits = {}, {}, set()
+        self.removed, self.changes = {}, []
         for path in sorted((self.folder / "_delta_log").glob("*.json")):
             content = path.read_bytes()
             self.entries[int(path.stem)] = sha256(content)
@@ -165,13 +166,39 @@ class Log:
     def note(self, version, actions):
         told = {name: action for line in actions for name, action in line.items()}
         self.id = told.get("metaData", {}).get("id") or self.id
-        identity = told.get("commitInfo", {}).get("suretyAdvance", "")
+        about = told.get("commitInfo", {})
+        identity, note = about.get("suretyAdvance", ""), about.get("suretyNote", "")
         if identity:
             self.commits.add(version)
-        for add in (line["add"] for line in actions if "add" in line):
-            self.files[add["path"]] = int(add["size"]), identity
-        if "remove" in told:
+        removed = [line["remove"]["path"] for line in actions if "remove" in line]
+        if removed and not note:
             raise ValueError("it removes a file")
+        for path in removed:
+            self.removed[path] = self.files.pop(path)
+        adds = [line["add"] for line in actions if "add" in line]
+        if note:
+            identity = identity or note.partition("added ")[0]
+            is_alone = not (version in self.commits or told.keys() & {"txn", "metaData", "protocol"})
+            self.changes.append((version, note, removed, [add["path"] for add in adds], is_alone))
+        for add in adds:
+            rows = json.loads(add["stats"])["numRecords"]
+            self.files[add["path"]] = int(add["size"]), identity, rows
+
+    def check_changes(self, key, flaws):
+        """Entries that replace files or remove days: each with a note of its own that the key signed."""
+        files = {**self.removed, **self.files}
+        for version, note, removed, added, is_alone in self.changes:
+            about = f"entry {version} of the log"
+            try:
+                text = opened(note, key)
+            except (ValueError, InvalidSignature) as error:
+                flaws.check(False, self.table, about, "no note of this key", repr(error))
+                continue
+            kind, before, after = text.splitlines()[1].split(" ")[0], rows_of(files, removed), rows_of(files, added)
+            wanted = f"surety/{self.id}\n{kind} {self.table}\n{text.splitlines()[2]}\nrows {before}\n"
+            wanted += f"removed {paths_of(removed)}\nadded {paths_of(added)}\n"
+            is_right = before == after if kind == "rewrite" else kind == "retention" and not added
+            flaws.check(text == wanted and is_right and is_alone, self.table, about, "its note is of another change")
 
     def read(self, name):
         try:
@@ -181,12 +208,22 @@ class Log:
 
     def data(self, flaws):
         """Each file's content, if it is what its name says: a hash of it and of the commit's identity."""
-        for path, (size, identity) in sorted(self.files.items()):
+        for path, (size, identity, _) in sorted(self.files.items()):
             content = self.read(path)
             name = "" if content is None else f"part-{sha256(identity.encode(), content).hex()[:32]}.zstd.parquet"
             if flaws.check(name and path.endswith(name), self.table, path, "is missing or not what its name says"):
                 flaws.check(len(content) == size, self.table, path, "its size is not what the log says")
                 yield path, content
+
+
+def rows_of(files, paths):
+    return sum(files[path][2] for path in paths)
+
+
+def paths_of(paths):
+    """A set of files in the words of a note: how many, and a hash of their sorted paths."""
+    paths = sorted(paths, key=str.encode)
+    return f"{len(paths)} {base64.b64encode(sha256(*(path.encode() + bytes([10]) for path in paths))).decode()}"
 
 
 def chain(notes, key, lake, flaws):
@@ -224,11 +261,27 @@ def check_logs(seals, logs, flaws):
         flaws.check(base64.b64encode(sha256(content)).decode() == wanted, about, table, name, "is not as sealed")
 
 
+def lineage(log, seals):
+    """The seals of which each merged file holds records, and those whose records are not all kept."""
+    made_of, retained = {path: {at} for at, seal in enumerate(seals) for path, *_ in seal["file"]}, set()
+    for _, note, removed, added, _ in log.changes:
+        of = set().union(*(made_of.pop(path, set()) for path in removed))
+        if note.splitlines()[1].startswith("retention "):
+            retained |= of
+        made_of.update({path: of for path in added})
+    return made_of, retained
+
+
 def check_records(seals, logs, flaws):
     """Each root is that of the stored rows, and no offset is left out or sealed twice."""
     rejects = [leaf for _, content in logs["rejects"].data(flaws) for leaf in leaves("rejects", content)]
+    are_limited = any("\nretention " in note for _, note, *_ in logs["rejects"].changes)
     events, ends, named = dict(logs["events"].data(flaws)), {}, set()
-    for seal in seals:
+    made_of, retained = lineage(logs["events"], seals)
+    own = {path for seal in seals for path, *_ in seal["file"]}
+    merged = {path: leaves("events", events[path]) for path in made_of.keys() - own if path in events}
+    claimed = dict.fromkeys(merged, 0)
+    for at, seal in enumerate(seals):
         about, ranges = f"seal {seal['seal']}", {}
         for topic, partition, start, end in seal["range"]:
             place = topic, int(partition)
@@ -236,20 +289,32 @@ def check_records(seals, logs, flaws):
             ends[place] = end
             ranges[place] = range(int(start), int(end))
         found = [leaf for leaf in rejects if leaf[0][2] in ranges.get(leaf[0][:2], ())]
-        flaws.check(len(found) == seal["rejects"], about, "rejects", f"wanted {seal['rejects']}, found {len(found)}")
+        is_retained = at in retained or (are_limited and len(found) < seal["rejects"])
+        is_right = len(found) == seal["rejects"] or (is_retained and len(found) < seal["rejects"])
+        flaws.check(is_right, about, "rejects", f"wanted {seal['rejects']}, found {len(found)}")
         for path, size, wanted in seal["file"]:
             named.add(path)
+            if path in logs["events"].removed:
+                continue
             content = events.get(path)
             is_same = content is not None and base64.b64encode(sha256(content)).decode() == wanted
             if flaws.check(is_same, about, "events", path, "its bytes are not those that were sealed"):
                 found += leaves("events", content)
+        for path in [path for path in merged if at in made_of[path]]:
+            moved = [leaf for leaf in merged[path] if leaf[0][2] in ranges.get(leaf[0][:2], ())]
+            claimed[path] += len(moved)
+            found += moved
         hashes = [leaf for _, leaf in sorted(found)]
         is_same = len(hashes) == seal["records"] and root_of(hashes) == seal["root"]
-        flaws.check(is_same, about, "its records are not those that were sealed")
+        is_short = is_retained and len(hashes) < seal["records"]
+        flaws.check(is_same or is_short, about, "its records are not those that were sealed")
     for version in logs["events"].commits - {seal["version"] for seal in seals}:
         flaws.check(False, "events", f"version {version} has no seal")
     for path in logs["events"].files:
-        flaws.check(path in named, "events", path, "is part of the table and in no seal")
+        is_known = path in named or path in merged
+        flaws.check(is_known, "events", path, "is part of the table and in no seal")
+    for path, count in claimed.items():
+        flaws.check(count == len(merged[path]), "events", path, "it holds records of no seal that it was made of")
 
 
 def read(content):
@@ -267,6 +332,8 @@ def check_lake(folder, key, head=None):
     rows.sort(key=lambda row: row["sequence"])
     notes = [row["note"] for row in rows]
     seals = chain(notes, key, logs["events"].id, flaws)
+    for log in logs.values():
+        log.check_changes(key, flaws)
     check_logs(seals, logs, flaws)
     check_records(seals, logs, flaws)
     for table in ("findings", "registry_changes"):

@@ -7,6 +7,7 @@ mod evidence;
 pub(crate) mod measure;
 mod records;
 mod seal;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
 pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
 pub(crate) use records::{Normalize, Rejects, RejectsList, RejectsReplay, RejectsWhich, Replay};
 pub(crate) use seal::Seal;
+pub(crate) use upkeep::{Lake, LakeCompact, LakeRetain, LakeStatus, LakeVacuum};
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
 #[derive(Debug, Parser)]
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Seal(Seal),
+    #[command(subcommand)]
+    Lake(Lake),
     #[command(subcommand)]
     Registry(Registry),
     #[command(subcommand)]

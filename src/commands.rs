@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod seal;
 mod simulate;
+mod upkeep;
 mod webhooks;
 pub(crate) mod wiring;
 
@@ -78,6 +79,9 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Posture(args) => Box::pin(posture::run(args, config)).await,
         Command::Report(command) => Box::pin(report::run(command, config)).await,
         Command::Seal(command) => Box::pin(seal::run(&command, config)).await,
+        Command::Lake(command) => {
+            Box::pin(upkeep::run(command, config, shutdown_on_signal()?)).await
+        }
         Command::Registry(cli::Registry::Import(args)) => {
             Box::pin(registry::import(&args, config)).await
         }

@@ -8,6 +8,7 @@
 mod formats;
 mod overlay;
 mod place;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use toml::de::DeTable;
 use crate::exit::{Exit, Failure};
 pub(crate) use formats::{Mappings, unknown as unknown_format};
 pub(crate) use place::Origin;
+pub(crate) use upkeep::{HorizonHours, Retention, Upkeep};
 
 const DEFAULTS: &str = include_str!("../surety.toml");
 const ENVIRONMENT_PREFIX: &str = "SURETY__";
@@ -62,6 +64,8 @@ pub(crate) struct Config {
 pub(crate) struct Lake {
     pub(crate) url: Spanned<String>,
     pub(crate) options: BTreeMap<String, String>,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) retention: Retention,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -14,6 +14,7 @@ mod http;
 mod pipeline;
 mod telemetry;
 mod terminal;
+mod upkeep;
 mod witness;
 mod worker;
 

@@ -15,7 +15,7 @@ use deltalake::DeltaTable;
 use deltalake::checkpoints::create_checkpoint;
 use object_store::Error as StoreError;
 use schemas::{Offsets, Table, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::advance::{Advance, Verdict};
 use crate::encode::{EncodedFile, encode};
@@ -380,7 +380,7 @@ impl Pending<'_> {
 }
 
 /// Who writes, as entries and files say it.
-const ENGINE: &str = concat!("surety ", env!("CARGO_PKG_VERSION"));
+pub(crate) const ENGINE: &str = concat!("surety ", env!("CARGO_PKG_VERSION"));
 
 /// What an entry of the log tells.
 pub(crate) struct Told<'a> {
@@ -410,24 +410,30 @@ pub(crate) fn entry_of(table: Table, told: &Told<'_>) -> Bytes {
         "engineInfo": told.engine,
         "suretyAdvance": told.advance.identity(),
     }});
-    let adds = told.files.iter().map(|file| {
-        let month = table.month_column().zip(file.month.as_deref());
-        let values: BTreeMap<&str, &str> = month.into_iter().collect();
-        json!({"add": {
-            "path": file.path,
-            "partitionValues": values,
-            "size": file.size(),
-            "modificationTime": now_ms,
-            "dataChange": true,
-            "stats": file.statistics,
-        }})
-    });
+    let adds = told.files.iter().map(|file| add_of(table, file, now_ms, true));
     let marks = told.advance.transactions().into_iter().map(|(app_id, version)| {
         json!({"txn": {"appId": app_id, "version": version, "lastUpdated": now_ms}})
     });
     let lines = std::iter::once(about).chain(adds).chain(marks);
     let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
     lines.join("\n").into()
+}
+
+/// The action that makes a file part of the table.
+pub(crate) fn add_of(table: Table, file: &EncodedFile, now_ms: i64, is_change: bool) -> Value {
+    json!({"add": {
+        "path": file.path,
+        "partitionValues": folder_of(table, file.month.as_deref()),
+        "size": file.size(),
+        "modificationTime": now_ms,
+        "dataChange": is_change,
+        "stats": file.statistics,
+    }})
+}
+
+/// The values of the table's folder for a file of this month.
+pub(crate) fn folder_of(table: Table, month: Option<&str>) -> BTreeMap<&'static str, String> {
+    table.month_column().zip(month.map(str::to_owned)).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{concat, concat_batches, take};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
@@ -54,12 +55,25 @@ pub struct EncodedFile {
 }
 
 impl EncodedFile {
-    /// A stored file as it was when it was encoded; `rows` are all of it.
-    pub(crate) fn again(table: Table, path: String, bytes: Bytes, rows: &RecordBatch) -> Self {
-        let folder = path.split_once('/').map(|(folder, _)| folder);
-        let month = folder.and_then(|folder| folder.strip_prefix("month=")).map(str::to_owned);
-        let statistics = statistics::of(table, rows);
-        Self { path, month, bytes, rows: rows.num_rows(), statistics }
+    /// A stored file as it was when it was encoded; `told` are the statistics of all of its rows.
+    pub(crate) fn again(path: String, bytes: Bytes, told: statistics::Sum) -> Self {
+        let (month, rows) = (month_of(&path), told.rows());
+        Self { path, month, bytes, rows, statistics: told.finish().to_string() }
+    }
+
+    /// A file of these bytes, under the name that `identity` and content give it.
+    pub(crate) fn named(
+        month: Option<String>,
+        bytes: Bytes,
+        identity: &str,
+        told: statistics::Sum,
+    ) -> Self {
+        let name = name_of(&bytes, identity);
+        let path = match &month {
+            Some(month) => format!("month={month}/{name}"),
+            None => name,
+        };
+        Self { path, month, bytes, rows: told.rows(), statistics: told.finish().to_string() }
     }
 
     pub fn rows(&self) -> usize {
@@ -145,15 +159,25 @@ fn encode_each(
         sees(&part);
         let part = without_month(table, &part)?;
         let bytes = write(table, &part)?;
-        let name = name_of(&bytes, &advance.identity());
-        let path = match &month {
-            Some(month) => format!("month={month}/{name}"),
-            None => name,
-        };
-        let statistics = statistics::of(table, &part);
-        files.push(EncodedFile { path, month, bytes, rows: part.num_rows(), statistics });
+        let mut told = statistics::Sum::new(table);
+        told.add(&part);
+        files.push(EncodedFile::named(month, bytes, &advance.identity(), told));
     }
     Ok(files)
+}
+
+/// The month in whose folder a file stands.
+pub(crate) fn month_of(path: &str) -> Option<String> {
+    let (folder, _) = path.split_once('/')?;
+    folder.strip_prefix("month=").map(str::to_owned)
+}
+
+/// The columns of a table as they stand in its files: the month is in the folder's name.
+pub(crate) fn stored_schema(table: Table) -> SchemaRef {
+    let whole = table.arrow_schema();
+    let is_stored = |field: &&FieldRef| Some(field.name().as_str()) != table.month_column();
+    let fields: Vec<FieldRef> = whole.fields().iter().filter(is_stored).cloned().collect();
+    Arc::new(Schema::new(fields))
 }
 
 /// A column of all batches as one.
@@ -225,7 +249,8 @@ fn write(table: Table, rows: &RecordBatch) -> Result<Bytes, ParquetError> {
     Ok(writer.into_inner()?.into())
 }
 
-fn properties(
+/// How a table's files are written: as it was measured best for look-ups, see above.
+pub(crate) fn properties(
     table: Table,
     schema: &SchemaRef,
     rows: usize,

@@ -12,6 +12,7 @@
 //! - `schema.rs`: makes a table and compares one with ours;
 //! - `provider.rs`, `scan.rs`, `records.rs`: reading;
 //! - [`seal`] (`seal.rs`): signed Merkle roots over the records of each commit, and their verification;
+//! - [`upkeep`] (`upkeep.rs`): files merged, old ones deleted, days that are not kept;
 //! - `durable.rs`: what makes a local file survive a power cut.
 
 mod advance;
@@ -31,6 +32,7 @@ mod rows;
 mod scan;
 mod schema;
 pub mod seal;
+pub mod upkeep;
 
 pub use advance::{Advance, SequenceRange, rows_from};
 pub use commit::TableHandle;

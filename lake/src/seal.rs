@@ -41,7 +41,8 @@ pub use self::proof::{Inclusion, Link, SealChain, SealedRecords};
 pub use self::sealer::{Rows, Sealer};
 pub use self::verify::{Flaw, Kept, Scope, Verified, verify};
 pub use self::witness::{Witness, WitnessError};
-use crate::{Advance, RowError, Version};
+use crate::error::Reason;
+use crate::{Advance, LakeError, RowError, SealRow, Version};
 
 /// The tables whose logs are sealed: those that answers about people rest on. Seals come last.
 pub const COVERED: [Table; 5] =
@@ -150,6 +151,14 @@ impl Seal {
     fn sign(&self, key: &SealKey) -> String {
         key.sign(&self.text())
     }
+}
+
+/// The seal in a stored row, whoever signed it.
+pub(crate) fn seal_of_row(row: &SealRow) -> Result<Seal, LakeError> {
+    note::text_of(&row.note).and_then(Seal::parse).map_err(|error| {
+        let text = format!("seal {}: {error}: run `surety verify`", row.sequence);
+        LakeError::unavailable(Table::Seals, Reason(text))
+    })
 }
 
 /// The hash by which the next seal names a note: SHA-256 of its bytes, signature and all.

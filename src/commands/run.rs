@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use ingest::{KafkaConfig, KafkaSource};
 use lake::Lake;
+use lake::seal::SealKey;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use crate::config::{Config, Start};
 use crate::exit::{Exit, Failure};
 use crate::http::{self, Admission, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
+use crate::upkeep::{self, Plan};
 use crate::worker::Worker;
 use crate::{telemetry, witness};
 
@@ -53,6 +55,8 @@ pub(super) async fn run(
         tasks.spawn(end);
     }
     publish_heads(&mut tasks, config, &locations, &lake, &stop)?;
+    let seal_key = wiring::seal_key(config, &locations.state)?;
+    keep_lake(&mut tasks, config, (&lake, &seal_key), &stop)?;
     let worker = worker(&locations.state);
     let source = connect(config, worker.as_ref()).await?;
     let (routes, deliverer) = wiring::routes_and_deliverer(&config.endpoints(), &locations.state)?;
@@ -72,7 +76,7 @@ pub(super) async fn run(
         routes,
         limits: config.into(),
         health,
-        seal_key: wiring::seal_key(config, &locations.state)?,
+        seal_key,
     };
     let pipeline = Box::pin(Pipeline::start(parts)).await?;
     asker.get_or_init(|| pipeline.asker());
@@ -108,6 +112,26 @@ fn publish_heads(
         let heads = witness::publish(lake.clone(), witnesses, interval, stop.clone());
         tasks.spawn(async move {
             heads.await;
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// Keeps the lake while the service runs.
+fn keep_lake(
+    tasks: &mut JoinSet<Result<(), Failure>>,
+    config: &Config,
+    (lake, key): (&Lake, &Arc<SealKey>),
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let settings = &config.lake.upkeep;
+    if settings.in_run {
+        let timing = (wiring::random_hex()?, settings.interval_ms.get());
+        let whose = (lake.clone(), Arc::clone(key));
+        let keeping = upkeep::keep(whose, Plan::of(&config.lake), timing, stop.clone());
+        tasks.spawn(async move {
+            keeping.await;
             Ok(())
         });
     }

@@ -160,6 +160,8 @@ fn as_json(verified: &Verified, key: &PublicKey) -> serde_json::Value {
         "records": verified.records,
         "files": verified.files,
         "unsealed": verified.unsealed,
+        "rewrites": verified.rewrites,
+        "retained": verified.retained,
         "key": key.to_string(),
         "flaws": verified.flaws.iter().map(flaw).collect::<Vec<_>>(),
     })
@@ -170,13 +172,21 @@ fn as_text(verified: &Verified, key: &PublicKey) -> String {
     for flaw in &verified.flaws {
         writeln!(text, "{flaw}").expect("writing to a string");
     }
-    let Verified { seals, records, files, flaws, unsealed, .. } = verified;
+    let Verified { seals, records, files, flaws, unsealed, rewrites, retained, .. } = verified;
     if 0 < *unsealed {
         writeln!(
             text,
             "{unsealed} entries of the logs are not sealed yet: the next seal names them"
         )
         .expect("writing to a string");
+    }
+    if 0 < *rewrites {
+        writeln!(text, "{rewrites} entries merged files or removed days, each signed")
+            .expect("writing to a string");
+    }
+    if 0 < *retained {
+        writeln!(text, "{retained} records were retained away: their days are not kept")
+            .expect("writing to a string");
     }
     let verdict = if flaws.is_empty() {
         "intact: every record is as it was sealed".to_owned()

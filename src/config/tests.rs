@@ -63,10 +63,30 @@ fn a_mistake_is_named_with_line_and_column() {
             "surety.toml:3:10: wanted each topic once",
         ),
         ("\n[detect.budgets]\npage = 5\n", "surety.toml:2:1: wanted 0 < block <= page"),
+        ("[lake.upkeep]\nhorizon-hours = 23\n", "surety.toml:2:17: wanted a horizon of 24 to"),
+        ("[lake.upkeep]\nfile-bytes = 1\n", "surety.toml:2:14: 1 bytes is outside 1048576"),
+        ("[lake.upkeep]\nfiles-min = 1\n", "surety.toml:2:13: 1 files is outside 2..=256"),
+        ("[lake.retention]\nseals-days = 1\n", "surety.toml:2:1: unknown field `seals-days`"),
+        ("[lake.retention]\nevents-days = 40000\n", "surety.toml:2:15: 40000 days is outside"),
     ] {
         let message = parse(text).unwrap_err();
         assert!(message.starts_with(wanted), "{message}");
     }
+}
+
+#[test]
+fn every_day_is_kept_unless_a_number_of_days_is_told() {
+    let config = parse("").unwrap();
+    assert!(config.lake.retention.days().is_empty() && config.lake.upkeep.in_run);
+
+    let config = parse("[lake.retention]\nfindings-days = 90\n").unwrap();
+
+    let days: Vec<_> = config.lake.retention.days().into_iter().collect();
+    assert_eq!(days, [(schemas::Table::Findings, lake::upkeep::Days::new(90).unwrap())]);
+    let sizes = |table| config.lake.upkeep.sizes(table, &config.lake.retention);
+    assert!(sizes(schemas::Table::Findings).is_daily && !sizes(schemas::Table::Events).is_daily);
+    let with = with_variable("SURETY__LAKE__RETENTION__EVENTS_DAYS", "400").unwrap();
+    assert_eq!(with.lake.retention.days().len(), 1);
 }
 
 #[test]

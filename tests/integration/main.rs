@@ -26,3 +26,4 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod upkeep;

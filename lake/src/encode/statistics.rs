@@ -5,6 +5,9 @@
 //! Source: the Delta transaction log protocol, section "Per-file Statistics". Times have
 //! milliseconds there, so a minimum is rounded down and a maximum up.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, AsArray as _, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{
@@ -23,24 +26,72 @@ pub(crate) fn columns(table: Table) -> impl Iterator<Item = &'static str> {
     table.columns().iter().map(|column| column.name).filter(is_kept)
 }
 
-/// The statistics of `rows` as JSON.
-pub(crate) fn of(table: Table, rows: &RecordBatch) -> String {
-    let (mut lowest, mut highest, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for name in columns(table) {
-        let column = &rows[name];
-        if let Some((low, high)) = bounds(column.as_ref()) {
-            lowest.insert(name.to_owned(), low);
-            highest.insert(name.to_owned(), high);
-        }
-        nulls.insert(name.to_owned(), column.null_count().into());
+/// The statistics of rows that come batch by batch: those of all of them at once.
+#[derive(Debug)]
+pub(crate) struct Sum {
+    table: Table,
+    rows: usize,
+    lowest: BTreeMap<&'static str, Value>,
+    highest: BTreeMap<&'static str, Value>,
+    nulls: BTreeMap<&'static str, usize>,
+}
+
+impl Sum {
+    pub(crate) fn new(table: Table) -> Self {
+        let nulls = columns(table).map(|name| (name, 0)).collect();
+        Self { table, rows: 0, lowest: BTreeMap::new(), highest: BTreeMap::new(), nulls }
     }
-    json!({
-        "numRecords": rows.num_rows(),
-        "minValues": lowest,
-        "maxValues": highest,
-        "nullCount": nulls,
-    })
-    .to_string()
+
+    pub(crate) fn add(&mut self, rows: &RecordBatch) {
+        for name in columns(self.table) {
+            let column = &rows[name];
+            if let Some((low, high)) = bounds(column.as_ref()) {
+                keep(&mut self.lowest, name, low, Ordering::Less);
+                keep(&mut self.highest, name, high, Ordering::Greater);
+            }
+            *self.nulls.entry(name).or_default() += column.null_count();
+        }
+        self.rows += rows.num_rows();
+    }
+
+    pub(crate) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn finish(self) -> Value {
+        // In the order of the columns, whatever the batches were.
+        let (mut lowest, mut highest, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for name in columns(self.table) {
+            if let (Some(low), Some(high)) = (self.lowest.get(name), self.highest.get(name)) {
+                lowest.insert(name.to_owned(), low.clone());
+                highest.insert(name.to_owned(), high.clone());
+            }
+            nulls.insert(name.to_owned(), self.nulls[name].into());
+        }
+        json!({
+            "numRecords": self.rows,
+            "minValues": lowest,
+            "maxValues": highest,
+            "nullCount": nulls,
+        })
+    }
+}
+
+/// Keeps `value` if it lies on this side of the one that is there. Texts compare as readers compare
+/// them, and times are written so that their texts do.
+fn keep(
+    bounds: &mut BTreeMap<&'static str, Value>,
+    name: &'static str,
+    value: Value,
+    side: Ordering,
+) {
+    let is_beyond = bounds.get(name).is_none_or(|known| match (&value, known) {
+        (Value::String(value), Value::String(known)) => value.cmp(known) == side,
+        (value, known) => value.as_i64().cmp(&known.as_i64()) == side,
+    });
+    if is_beyond {
+        bounds.insert(name, value);
+    }
 }
 
 /// Smallest and largest value; `None` where all are null or the type has no order here.

@@ -18,7 +18,7 @@ use super::merkle::{self, Hash, Nodes};
 use super::note;
 use super::sealer;
 use crate::error::Reason;
-use crate::{Advance, Lake, LakeError, RowError};
+use crate::{Advance, Cause, Lake, LakeError, RowError};
 
 /// A seal and the signed note that says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,9 +104,16 @@ impl SealedRecords {
     /// [`are_as_sealed`](Self::are_as_sealed) to say.
     pub async fn read(lake: &Lake, seal: &Seal) -> Result<Self, LakeError> {
         let unavailable = |cause| LakeError::unavailable(Table::Events, cause);
-        let paths = seal.files.iter().map(|file| file.path.as_str());
-        let (_, events) = sealer::read_files(lake, paths).await.map_err(unavailable)?;
         let advance = seal.advance();
+        let paths = seal.files.iter().map(|file| file.path.as_str());
+        let events = match sealer::read_files(lake, paths).await {
+            Ok((_, events)) => events,
+            // Its files were merged with others, and deleted since.
+            Err(cause) if is_gone(&cause) => {
+                lake.read(Table::Events, sealer::is_within(&advance)).await?
+            }
+            Err(cause) => return Err(unavailable(cause)),
+        };
         let rejects = lake.read(Table::Rejects, sealer::is_within(&advance)).await?;
         let hashing = move || Self::of(&events, &rejects, &advance);
         let hashed = tokio::task::spawn_blocking(hashing).await;
@@ -152,6 +159,11 @@ impl SealedRecords {
             path: self.nodes.proof(index),
         })
     }
+}
+
+fn is_gone(cause: &Cause) -> bool {
+    let cause = cause.downcast_ref::<object_store::Error>();
+    cause.is_some_and(|cause| matches!(cause, object_store::Error::NotFound { .. }))
 }
 
 /// What proves that a row is in a tree.

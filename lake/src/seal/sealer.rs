@@ -21,7 +21,7 @@ use schemas::{Table, Timestamp};
 
 use super::cover::{Checkpoints, checkpoint_of};
 use super::merkle::sha256;
-use super::{COVERED, Hash, NOTHING, Seal, SealKey, SealedFile, SealedLog, Tree, hash_of, note};
+use super::{COVERED, Hash, NOTHING, Seal, SealKey, SealedFile, SealedLog, Tree, hash_of};
 use crate::error::Reason;
 use crate::rows::{SealRow, seal_row};
 use crate::{
@@ -315,11 +315,7 @@ impl Sealer {
 }
 
 fn end_of(row: &SealRow) -> Result<End, LakeError> {
-    let seal = note::text_of(&row.note).and_then(Seal::parse).map_err(|error| {
-        let text = format!("seal {}: {error}: run `surety verify`", row.sequence);
-        LakeError::unavailable(Table::Seals, Reason(text))
-    })?;
-    Ok(End::of(row.sequence, &seal, &row.note))
+    Ok(End::of(row.sequence, &super::seal_of_row(row)?, &row.note))
 }
 
 /// A seal but for its place in the chain.

@@ -7,6 +7,7 @@
 //! is a flaw, not an end of the verification.
 //!
 //! - `history.rs`: what a log says; `chain.rs`: notes, their order, and that nothing is left out;
+//! - `rewrites.rs`: files that were merged, and days that are not kept;
 //! - `records.rs`: rows, and what the log says of files; `checkpoint.rs`: what repeats the log;
 //! - `unsealed.rs`: entries that no seal names yet.
 
@@ -14,6 +15,7 @@ mod chain;
 mod checkpoint;
 mod history;
 mod records;
+mod rewrites;
 mod unsealed;
 
 use std::collections::BTreeMap;
@@ -22,12 +24,14 @@ use std::ops::RangeInclusive;
 
 use futures::StreamExt as _;
 use schemas::Table;
+use tokio::sync::Mutex;
 
 use self::chain::{Chain, read_seals};
 use self::history::History;
 use self::records::{Rejects, remake};
+use self::rewrites::{Lineage, Merged};
 use super::leaf::Place;
-use super::{COVERED, PublicKey, Seal};
+use super::{COVERED, PublicKey};
 use crate::{Lake, LakeError};
 
 /// Files read ahead; also how many seals are made again at once.
@@ -62,6 +66,10 @@ pub struct Verified {
     /// Entries of logs that no seal names yet, but for the one that holds the newest seal: what was
     /// written after the newest commit, or before a crash. The next seal names them.
     pub unsealed: u64,
+    /// Entries that merged files or removed days, each with a note that the key signed.
+    pub rewrites: u64,
+    /// Records that are not there because their days are not kept, as such entries say.
+    pub retained: u64,
     /// The newest seal's note: keep it where the operator cannot reach it.
     pub head: Option<String>,
 }
@@ -157,29 +165,41 @@ pub async fn verify(
     chain.check_logs(&histories, &mut verified.flaws);
     for history in histories.values() {
         checkpoint::check(history, &chain.seals, &mut verified.flaws).await;
+        verified.rewrites += rewrites::check(history, key, &mut verified.flaws);
         verified.unsealed += unsealed::check(history, &chain, &mut verified.flaws).await;
     }
     for table in [Table::Findings, Table::RegistryChanges] {
-        records::read_named(&histories[&table], &mut verified, |_| Ok(())).await;
+        records::read_named(&histories[&table], &mut verified, |_, _| Ok(Vec::<()>::new())).await;
     }
     let rejects = Rejects::read(&histories[&Table::Rejects], &mut verified).await;
-    chain.check_cover(events, &rejects, &mut verified.flaws);
-    let wanted =
-        |seal: &&Seal| scope.seals.as_ref().is_none_or(|range| range.contains(&seal.sequence));
-    let wanted: Vec<&Seal> = chain.seals.iter().filter(wanted).collect();
+    let lineage = Lineage::of(events, &chain.seals);
+    chain.check_cover((events, &lineage), &rejects, &mut verified.flaws);
+    let wanted = |at: &usize| {
+        let sequence = chain.seals[*at].sequence;
+        scope.seals.as_ref().is_none_or(|range| range.contains(&sequence))
+    };
+    let wanted: Vec<usize> = (0..chain.seals.len()).filter(wanted).collect();
     let total = wanted.len() as u64;
-    let mut remade = futures::stream::iter(&wanted)
-        .map(|seal| remake(events, seal, rejects.of(seal)))
+    let merged = Mutex::new(Merged::new((events, &lineage), &chain.seals, &rejects));
+    let remade = futures::stream::iter(wanted)
+        .then(|at| {
+            let (merged, seal) = (&merged, &chain.seals[at]);
+            async move { (seal, merged.lock().await.of(at).await) }
+        })
+        .map(|(seal, elsewhere)| remake(events, seal, elsewhere))
         .buffered(AHEAD);
+    let mut remade = Box::pin(remade);
     let mut done = 0;
     while let Some(remade) = remade.next().await {
         done += 1;
         verified.records += remade.records;
+        verified.retained += remade.retained;
         verified.files += remade.files;
         verified.flaws.extend(remade.flaws);
         progress(done, total);
     }
     drop(remade);
+    merged.into_inner().finish(&mut verified);
     verified.flaws.sort();
     verified.flaws.dedup();
     Ok(verified)

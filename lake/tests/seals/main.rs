@@ -6,5 +6,6 @@ mod making;
 mod storage;
 mod tampering;
 mod untouched;
+mod upkeep;
 mod witnesses;
 mod world;

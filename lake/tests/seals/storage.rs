@@ -71,6 +71,13 @@ impl Storage {
         files
     }
 
+    /// When the newest file was written, by the storage's clock.
+    pub(crate) async fn newest(&self) -> schemas::Timestamp {
+        let all: Vec<ObjectMeta> = self.inner.list(None).try_collect().await.unwrap();
+        let micros = all.iter().map(|file| file.last_modified.timestamp_micros()).max().unwrap();
+        schemas::Timestamp::from_micros(micros).unwrap()
+    }
+
     pub(crate) async fn set(&self, path: &str, bytes: Bytes) {
         self.inner.put(&Path::from(path), bytes.into()).await.unwrap();
     }

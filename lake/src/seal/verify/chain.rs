@@ -11,6 +11,7 @@ use super::super::note::text_of;
 use super::super::{NOTHING, PublicKey, Seal, SealedLog, hash_of};
 use super::history::{History, path_of};
 use super::records::{Rejects, read_named};
+use super::rewrites::Lineage;
 use super::{Flaw, Kept, Verified};
 use crate::Version;
 use crate::rows::{SealRow, decode_seals, seal_row};
@@ -25,15 +26,14 @@ pub(super) struct Stored {
 
 /// The stored seals by their numbers.
 pub(super) async fn read_seals(history: &History, verified: &mut Verified) -> Vec<Stored> {
-    let mut seals = Vec::new();
-    read_named(history, verified, |read| {
-        for batch in &read.batches {
-            for (at, row) in decode_seals(batch)?.into_iter().enumerate() {
-                let columns = batch.slice(at, 1);
-                seals.push(Stored { row, columns, file: read.path.clone() });
-            }
-        }
-        Ok(())
+    let mut seals = read_named(history, verified, |path, batch| {
+        let rows = decode_seals(batch)?.into_iter().enumerate();
+        let stored = rows.map(|(at, row)| Stored {
+            row,
+            columns: batch.slice(at, 1),
+            file: path.to_owned(),
+        });
+        Ok(stored.collect())
     })
     .await;
     seals.sort_by(|a, b| (a.row.sequence, &a.row.note).cmp(&(b.row.sequence, &b.row.note)));
@@ -155,7 +155,12 @@ impl Chain {
     }
 
     /// Every commit has a seal, every file is in one, and no offset is left out or sealed twice.
-    pub(super) fn check_cover(&self, events: &History, rejects: &Rejects, flaws: &mut Vec<Flaw>) {
+    pub(super) fn check_cover(
+        &self,
+        (events, lineage): (&History, &Lineage),
+        rejects: &Rejects,
+        flaws: &mut Vec<Flaw>,
+    ) {
         let sealed: BTreeSet<Version> = self.seals.iter().map(|seal| seal.version).collect();
         let is_ahead = |version| sealed.last().is_none_or(|newest| *newest < version);
         for version in events.commits.keys().filter(|version| !sealed.contains(version)) {
@@ -167,8 +172,8 @@ impl Chain {
         }
         let named: BTreeSet<&str> =
             self.seals.iter().flat_map(|seal| &seal.files).map(|file| file.path.as_str()).collect();
-        for (path, added) in events.files.iter().filter(|(path, _)| !named.contains(path.as_str()))
-        {
+        let is_known = |path: &str| named.contains(path) || lineage.is_rewritten(path);
+        for (path, added) in events.files.iter().filter(|(path, _)| !is_known(path.as_str())) {
             let flaw = Flaw::of(Table::Events, "it is part of the table and in no seal");
             flaws.push(flaw.in_file(path).ahead(is_ahead(added.version)));
         }

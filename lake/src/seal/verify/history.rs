@@ -1,7 +1,7 @@
 //! [`History`]: what the log of a table says, entry by entry.
 //!
 //! Invariant: an entry is taken as it stands and its hash is kept; an action that could change a
-//! reader's answer in a way that we never write (a removal, a deletion vector) is a flaw.
+//! reader's answer in a way that we never write (a removal without a note, a deletion vector) is a flaw.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 
 use super::super::cover::POINTER;
 use super::super::merkle::{Hash, sha256};
+use super::super::note::text_of;
 use super::Flaw;
 use crate::log::TableLog;
+use crate::upkeep::record::{Paths, Record};
 use crate::{Advance, LakeError, Version};
 
 /// Entries read ahead.
@@ -29,6 +31,10 @@ pub(super) struct History {
     pub(super) end: Version,
     /// The files that are part of the table.
     pub(super) files: BTreeMap<String, Added>,
+    /// The files that were part of it, until an entry with a note removed them.
+    pub(super) removed: BTreeMap<String, Added>,
+    /// The entries with a note; `rewrites.rs` asks whether they may be believed.
+    pub(super) rewrites: BTreeMap<Version, Rewrite>,
     /// The commits of records.
     pub(super) commits: BTreeMap<Version, Advance>,
     /// The names of checkpoints and of their pointer.
@@ -53,7 +59,20 @@ pub(super) struct Actions {
     pub(super) about: Map<String, Value>,
 }
 
+/// Files that were replaced or removed in one entry.
+pub(super) struct Rewrite {
+    pub(super) note: String,
+    /// What the note says.
+    pub(super) record: Record,
+    pub(super) added_paths: Paths,
+    pub(super) removed: Vec<String>,
+    pub(super) added: Vec<String>,
+    /// Whether the entry is of a commit of rows, too, or moves the table's marks.
+    pub(super) is_more: bool,
+}
+
 /// A file that is part of a table, and what the log says of it.
+#[derive(Clone)]
 pub(super) struct Added {
     /// The entry that added it, and the identity of its commit.
     pub(super) version: Version,
@@ -76,6 +95,8 @@ impl History {
             entries: BTreeMap::new(),
             end: versions.last().map_or(0, |newest| newest.saturating_add(1)),
             files: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            rewrites: BTreeMap::new(),
             commits: BTreeMap::new(),
             checkpoints,
         };
@@ -125,12 +146,18 @@ impl History {
 
     fn note(&mut self, version: Version, entry: LogEntry, flaws: &mut Vec<Flaw>) {
         if let Some(actions) = &entry.actions {
+            let rewrite = actions.rewrite();
             for path in &actions.removed {
-                self.files.remove(path);
+                let known = self.files.remove(path);
+                if let (Some(known), Some(_)) = (known, &rewrite) {
+                    self.removed.insert(path.clone(), known);
+                    continue;
+                }
                 let what = format!("entry {version} of the log removed it");
                 flaws.push(Flaw::of(self.log.table, what).in_file(path));
             }
-            let identity = actions.identity().unwrap_or_default();
+            let of_rewrite = rewrite.as_ref().map(|rewrite| rewrite.record.identity());
+            let identity = actions.identity().or(of_rewrite.as_deref()).unwrap_or_default();
             if let Some(advance) = Advance::parse(identity) {
                 self.commits.insert(version, advance);
             }
@@ -145,6 +172,8 @@ impl History {
                 }
             }
         }
+        let rewrite = entry.actions.as_ref().and_then(Actions::rewrite);
+        self.rewrites.extend(rewrite.map(|rewrite| (version, rewrite)));
         self.entries.insert(version, entry);
     }
 
@@ -253,6 +282,24 @@ impl Actions {
             }
         }
         Ok(actions)
+    }
+
+    /// What its note says, if it has one that can be read.
+    fn rewrite(&self) -> Option<Rewrite> {
+        let note = self.about.get("suretyNote")?.as_str()?;
+        let (record, added_paths) = Record::parse(text_of(note).ok()?)?;
+        let path = |add: &Map<String, Value>| Some(add.get("path")?.as_str()?.to_owned());
+        Some(Rewrite {
+            note: note.to_owned(),
+            record,
+            added_paths,
+            removed: self.removed.clone(),
+            added: self.adds.iter().filter_map(path).collect(),
+            is_more: self.identity().is_some()
+                || !self.transactions.is_empty()
+                || self.metadata.is_some()
+                || self.protocol.is_some(),
+        })
     }
 
     /// The identity of the commit, if it is one of ours.

@@ -10,11 +10,13 @@ use schemas::{Table, Timestamp};
 use serde_json::Value;
 
 use super::chain::Chain;
-use super::history::{Actions, History, path_of};
+use super::history::{Actions, History, Rewrite, path_of};
 use super::{Flaw, guarded};
 use crate::commit::{Told, entry_of};
 use crate::encode::EncodedFile;
-use crate::{Advance, Cause, Version};
+use crate::encode::statistics::Sum;
+use crate::upkeep::commit::Change;
+use crate::{Advance, Cause, Version, upkeep};
 
 /// Checks the entries past the newest seal. Returns how many there are that the next seal would name;
 /// the one that holds the newest seal is always there and not counted.
@@ -26,7 +28,10 @@ pub(super) async fn check(history: &History, chain: &Chain, flaws: &mut Vec<Flaw
         let Some(actions) = &entry.actions else { continue };
         let wrong = match (table, actions.identity()) {
             (Table::Events, Some(_)) => None,
-            (_, Some(identity)) => rewritten(history, *version, identity, actions).await.err(),
+            (_, Some(identity)) => written_again(history, *version, identity, actions).await.err(),
+            (_, None) if history.rewrites.contains_key(version) => {
+                changed_again(history, *version, actions).await.err()
+            }
             (_, None) if *version == 0 && makes_a_table(actions) => None,
             (_, None) => Some("wanted an entry that a seal names, or one of ours".to_owned()),
         };
@@ -44,7 +49,7 @@ fn makes_a_table(actions: &Actions) -> bool {
 }
 
 /// Writes the entry again and compares.
-async fn rewritten(
+async fn written_again(
     history: &History,
     version: Version,
     identity: &str,
@@ -55,21 +60,7 @@ async fn rewritten(
     let time = actions.about.get("timestamp").and_then(Value::as_i64);
     let now = time.and_then(|millis| Timestamp::from_millis(millis).ok()).ok_or(wanted)?;
     let told = actions.about.get("engineInfo").and_then(Value::as_str).ok_or(wanted)?.to_owned();
-    let mut files = Vec::new();
-    for add in &actions.adds {
-        let path = add.get("path").and_then(Value::as_str).ok_or(wanted)?.to_owned();
-        let bytes = history.get(&path).await.map_err(|what| format!("{path}: {what}"))?;
-        if !path.ends_with(&crate::encode::name_of(&bytes, identity)) {
-            return Err(format!("{path}: its content is not what its name says"));
-        }
-        let table = history.table();
-        let read = guarded(move || encoded(table, path, bytes)).await?;
-        let (file, engine) = read.map_err(|error| format!("a file cannot be read: {error}"))?;
-        if engine != told {
-            return Err(format!("wanted it written by {engine}, found {told}"));
-        }
-        files.push(file);
-    }
+    let files = encoded_again(history, identity, actions, &told).await?;
     let written = Told { files: &files, advance: &advance, now, engine: &told };
     let found = history.get(&path_of(version)).await?;
     if entry_of(history.table(), &written) == found {
@@ -79,12 +70,66 @@ async fn rewritten(
     }
 }
 
+/// Writes an entry that replaced or removed files again, and compares.
+async fn changed_again(
+    history: &History,
+    version: Version,
+    actions: &Actions,
+) -> Result<(), String> {
+    let wanted = "wanted an entry as we write it";
+    let Rewrite { record, note, removed, .. } = &history.rewrites[&version];
+    let told = actions.about.get("engineInfo").and_then(Value::as_str).ok_or(wanted)?;
+    let files = encoded_again(history, &record.identity(), actions, told).await?;
+    let mut gone = Vec::new();
+    for path in removed {
+        let known = history.removed.get(path).ok_or(wanted)?;
+        gone.push((path.as_str(), known.bytes, known.month.as_deref()));
+    }
+    let change = Change { kind: record.kind, removed: gone, added: &files, note, now: record.time };
+    let found = history.get(&path_of(version)).await?;
+    if upkeep::commit::entry_of(history.table(), &change, told) == found {
+        Ok(())
+    } else {
+        Err("its bytes are not those of an entry with these files".to_owned())
+    }
+}
+
+/// The files that an entry adds, as they were encoded by `engine`.
+async fn encoded_again(
+    history: &History,
+    identity: &str,
+    actions: &Actions,
+    engine: &str,
+) -> Result<Vec<EncodedFile>, String> {
+    let wanted = "wanted an entry as we write it";
+    let mut files = Vec::new();
+    for add in &actions.adds {
+        let path = add.get("path").and_then(Value::as_str).ok_or(wanted)?.to_owned();
+        let bytes = history.get(&path).await.map_err(|what| format!("{path}: {what}"))?;
+        if !path.ends_with(&crate::encode::name_of(&bytes, identity)) {
+            return Err(format!("{path}: its content is not what its name says"));
+        }
+        let table = history.table();
+        let read = guarded(move || encoded(table, path, bytes)).await?;
+        let (file, found) = read.map_err(|error| format!("a file cannot be read: {error}"))?;
+        if engine != found {
+            return Err(format!("wanted it written by {found}, found {engine}"));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
 /// A stored file as it was encoded, and by whom.
 fn encoded(table: Table, path: String, bytes: Bytes) -> Result<(EncodedFile, String), Cause> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
     let engine = reader.metadata().file_metadata().created_by().unwrap_or_default().to_owned();
-    let batches = reader.build()?.collect::<Result<Vec<_>, _>>()?;
-    let first = batches.first().ok_or("wanted rows, found none")?;
-    let rows = arrow::compute::concat_batches(&first.schema(), &batches)?;
-    Ok((EncodedFile::again(table, path, bytes, &rows), engine))
+    let mut told = Sum::new(table);
+    for rows in reader.build()? {
+        told.add(&rows?);
+    }
+    if told.rows() == 0 {
+        return Err("wanted rows, found none".into());
+    }
+    Ok((EncodedFile::again(path, bytes, told), engine))
 }
