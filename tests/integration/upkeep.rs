@@ -121,9 +121,9 @@ fn a_short_horizon_is_refused_and_a_merged_file_that_is_changed_is_found() {
     assert_eq!(surety_json(folder, &retained)["tables"], Value::Array(vec![]));
 
     surety_json(folder, &["lake", "compact", "--format", "json"]);
-    let months = folder.join("surety-data/events");
-    let month = fs::read_dir(months).unwrap().map(Result::unwrap).map(|entry| entry.path());
-    let month = month.into_iter().find(|path| path.to_str().unwrap().contains("month=")).unwrap();
+    let events = fs::read_dir(folder.join("surety-data/events")).unwrap();
+    let mut folders = events.map(|entry| entry.unwrap().path());
+    let month = folders.find(|path| path.to_str().unwrap().contains("month=")).unwrap();
     let files = fs::read_dir(month).unwrap().map(|entry| entry.unwrap().path());
     let newest = files.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     let mut bytes = fs::read(&newest).unwrap();
