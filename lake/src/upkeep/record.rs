@@ -64,6 +64,15 @@ impl Paths {
             paths.iter().flat_map(|path| [path.as_bytes(), b"\n".as_slice()]).collect();
         Self(format!("{} {}", paths.len(), STANDARD.encode(sha256(&parts))))
     }
+
+    /// `None` for what [`Self::of`] does not write.
+    fn parse(text: &str) -> Option<Self> {
+        let (number, hash) = text.split_once(' ')?;
+        let number: u64 = number.parse().ok()?;
+        let hash: [u8; 32] = STANDARD.decode(hash).ok()?.try_into().ok()?;
+        let again = format!("{number} {}", STANDARD.encode(hash));
+        (again == text).then_some(Self(again))
+    }
 }
 
 impl Record {
@@ -95,8 +104,8 @@ impl Record {
         let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
         let time = Timestamp::from_micros(value("time")?.parse().ok()?).ok()?;
         let rows = value("rows")?.parse().ok()?;
-        let removed = Paths(value("removed")?.to_owned());
-        let added = Paths(value("added")?.to_owned());
+        let removed = Paths::parse(value("removed")?)?;
+        let added = Paths::parse(value("added")?)?;
         let record = Self { table_id, table, kind, time, rows, removed };
         (record.text(&added) == text).then_some((record, added))
     }
