@@ -11,6 +11,7 @@
 //!   where (`origin.rs`), what it pays (`amount.rs`, `purse.rs`) and to strangers (`exposure.rs`);
 //! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common, and those of a model
 //!   (`fleet.rs`); `calibration.rs`: how unusual is unusual;
+//! - `guidance.rs`: what people told of findings and of what is to come;
 //! - `slab.rs`: where agents lie; `checkpoint.rs`: [`Snapshot`]; `config.rs`: [`Config`];
 //! - [`evaluate`]: labelled streams through the detector, and how well it does;
 //! - [`webhook`]: findings to the outside.
@@ -31,6 +32,7 @@ mod facts;
 mod fan;
 mod fleet;
 mod gone;
+mod guidance;
 mod hash;
 mod learning;
 mod memory;

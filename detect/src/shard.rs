@@ -17,11 +17,12 @@ use crate::counterparty::{self, Touched};
 use crate::explain::{Case, cents_at_risk};
 use crate::facts::{Facts, realm};
 use crate::gone::Gone;
+use crate::guidance::Guidance;
 use crate::hash::{KeyMap, join};
 use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
 use crate::score::{Assessment, Score, Verdict};
-use crate::signs::Signs;
+use crate::signs::{Open, Signs};
 use crate::slab::{Image, Slab};
 use crate::volume::Increment;
 
@@ -47,6 +48,7 @@ pub(crate) struct Prepared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub config: &'a Config,
+    pub guidance: &'a Guidance,
     pub previous: &'a Population,
     pub current: &'a Population,
     /// The current one, while these events are folded.
@@ -225,7 +227,7 @@ impl Shard {
             Judged::of(Pending { stamped, second: prepared.second, view }, agent, peers, delta);
         let is_ready = view.config.warmup_events() <= population.events;
         let finding = verdict.as_ref().filter(|_| is_ready).and_then(|verdict| {
-            let severity = verdict.severity(view.config)?;
+            let severity = verdict.severity(&signs, view.config)?;
             let cents = cents_at_risk(verdict, agent, &facts, cents);
             if !agent.opens_alert(subject_of(verdict, &facts), rank(severity), cents) {
                 return None;
@@ -263,7 +265,7 @@ impl Shard {
         let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
         let Some(verdict) = verdict else { return Assessment { score, finding: None } };
         let is_ready = view.config.warmup_events() <= population.events;
-        let severity = verdict.severity(view.config).filter(|_| is_ready);
+        let severity = verdict.severity(&signs, view.config).filter(|_| is_ready);
         let cents = cents_at_risk(&verdict, &agent, &facts, cents);
         let case = Case { stamped, agent: &agent, class, facts: &facts, signs: &signs };
         let finding = severity.map(|severity| case.explain(&verdict, severity, cents));
@@ -401,7 +403,9 @@ impl<'a> Judged<'a> {
             Touched { cents, ..Touched::default() }
         };
         let cents = touched.cents;
-        let signs = Signs::read(agent, peers, &facts, &touched, silence);
+        let word = view.guidance.of(stamped, &facts);
+        let open = Open { touched, silence, word };
+        let signs = Signs::read(agent, peers, &facts, &open);
         let verdict = Verdict::weigh(&signs, agent, peers.class, delta, view.config);
         Self { facts, signs, verdict, cents }
     }

@@ -66,6 +66,11 @@ pub(crate) const VIEWS: &[View] = &[
         doc: "One record that could not become an event, and was not made one by reading it again.",
         sql: include_str!("views/open_rejects.sql"),
     },
+    View {
+        name: "dispositions",
+        doc: "What a person said of a finding, with the finding.",
+        sql: include_str!("views/dispositions.sql"),
+    },
 ];
 
 /// The table `counterparty_edges` as SQL sees it: one row for each pair. The lake keeps what each

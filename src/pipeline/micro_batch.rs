@@ -309,6 +309,7 @@ impl<S: Source> Pipeline<S> {
             match reader.read(&record, read_at) {
                 Ok(change) => {
                     apply(&mut self.registry, &change);
+                    self.detector.hear(&change);
                     self.buffer.changes.push(&change, read_at);
                     changes += 1;
                 }
