@@ -171,6 +171,7 @@ pub(crate) fn learn(
     let sign = &signs.counterparty;
     let was_bygone = sign.place.is_none() && agent.bygone.may_hold(other.edge);
     let is_new = sign.strangeness.is_new;
+    let voter = signs.voter;
     // Hours are counted, not dealings: a list of ten vendors is not ten chances to meet a new one.
     let action = agent.actions.find(facts.action).expect("it was learned just now");
     let novelty = &mut agent.novelties[action.index()];
@@ -183,11 +184,15 @@ pub(crate) fn learn(
         novelty.push_new();
         let sums = delta.sums.actions.entry(facts.action).or_default();
         sums.counterparties.novel += 1.0;
-        sums.counterparties.strange += f64::from(u8::from(sign.is_strange()));
-        sums.newcomers.all += 1.0;
-        sums.newcomers.foreign += f64::from(u8::from(sign.is_foreign));
-        sums.newcomers.unknown += f64::from(u8::from(sign.is_unknown));
-        sums.newcomers.unseen += f64::from(u8::from(sign.is_unseen));
+        // A newcomer's strangers say nothing of what its peers may expect, or a flood of newcomers
+        // would make everything usual.
+        if voter.of_dealing().is_some() {
+            sums.counterparties.strange += f64::from(u8::from(sign.is_strange()));
+            sums.newcomers.all += 1.0;
+            sums.newcomers.foreign += f64::from(u8::from(sign.is_foreign));
+            sums.newcomers.unknown += f64::from(u8::from(sign.is_unknown));
+            sums.newcomers.unseen += f64::from(u8::from(sign.is_unseen));
+        }
     }
     let dealing = agent.edges.deal(other.edge, facts.hour());
     if let Some(evicted) = dealing.evicted {
@@ -200,12 +205,14 @@ pub(crate) fn learn(
     let mut vote = |key: u64| {
         let peers = delta.peers.entry(key).or_default();
         if dealing.is_new {
-            peers.hold(agent.key);
+            peers.hold(voter);
         } else if dealing.is_now_trusted {
-            peers.trust(agent.key);
+            peers.trust(voter);
+        } else if voter.is_promoted {
+            peers.affirm(voter, dealing.is_trusted);
         }
     };
-    let is_day = dealing.is_new_day && signs.counts_days;
+    let is_day = dealing.is_new_day && (voter.counts_days || voter.is_promoted);
     if dealing.is_new || dealing.is_now_trusted || is_day {
         vote(other.edge);
         vote(other.key);
@@ -214,7 +221,9 @@ pub(crate) fn learn(
         let parent = facts.parent();
         if !agent.knows_parent(parent) {
             agent.learn_parent(parent);
-            delta.peers.entry(parent).or_default().hold(agent.key);
+            if voter.of_dealing().is_some() {
+                delta.peers.entry(parent).or_default().hold(voter);
+            }
         }
     }
 }

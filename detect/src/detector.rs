@@ -84,6 +84,8 @@ pub struct Stats {
     /// Events more than a day ahead of the others.
     pub ahead: u64,
     pub findings: u64,
+    /// Days on which an agent did anything, over all agents: what budgets of false findings are of.
+    pub agent_days: u64,
 }
 
 impl Detector {
@@ -259,6 +261,7 @@ impl Detector {
             late: head.late,
             ahead: head.ahead,
             findings: sum(|shard| shard.findings),
+            agent_days: sum(|shard| shard.agent_days),
         }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod realm {
     pub(crate) const MONEY: u64 = 7;
     pub(crate) const REGULAR: u64 = 8;
     pub(crate) const CREDENTIAL: u64 = 9;
+    pub(crate) const POOL: u64 = 10;
 }
 
 /// Verbs that only look. Source: the reading verbs of the AWS, Kubernetes and GitHub audit logs.

@@ -16,6 +16,7 @@ use crate::novelty::{self, Strangeness};
 use crate::origin;
 use crate::tails::Deviation;
 use crate::volume::Unusual;
+use crate::voter::Voter;
 
 /// Looking at something new is less than doing something to it. Source: detection.md section 6.
 const READ_WEIGHT: f64 = 0.4;
@@ -178,8 +179,7 @@ pub(crate) struct Signs {
     pub is_failure: bool,
     /// A person confirmed an attack with its counterparty or action.
     pub is_denied: bool,
-    /// See [`crate::class::Class::counts_days`].
-    pub counts_days: bool,
+    pub voter: Voter,
 }
 
 /// What is known of an event beside the baselines.
@@ -191,6 +191,7 @@ pub(crate) struct Open {
     pub silence: Deviation,
     /// What people said of it.
     pub word: Word,
+    pub voter: Voter,
 }
 
 impl Signs {
@@ -201,7 +202,7 @@ impl Signs {
         facts: &Facts<'_>,
         open: &Open,
     ) -> Self {
-        let Open { touched, silence, word } = open;
+        let Open { touched, silence, word, voter } = open;
         let class = peers.class;
         let prior = &class.prior;
         let at = facts.second;
@@ -211,7 +212,7 @@ impl Signs {
             silence: *silence,
             fan: agent.fan.judge(prior),
             is_failure: !facts.is_success,
-            counts_days: class.counts_days(),
+            voter: *voter,
             drift: agent.volume.unusual_drift(),
             ..Self::default()
         };

@@ -213,8 +213,12 @@ impl Redactor {
                 self.replace(&mut of.by);
                 self.replace(&mut of.reason);
                 let (agent, class) = of.ids_mut();
-                agent.into_iter().for_each(|id| self.id(id));
-                class.into_iter().for_each(|id| self.id(id));
+                if let Some(id) = agent {
+                    self.id(id);
+                }
+                if let Some(id) = class {
+                    self.id(id);
+                }
                 texts.push(&mut of.action);
             }
         }

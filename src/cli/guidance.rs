@@ -8,14 +8,14 @@ use super::{LakeArg, ReportFormat};
 /// Say what a finding was, so that the detector learns it.
 ///
 /// A running service takes it in within seconds, and judges by it what it reads from ten seconds after
-/// it was said. Said again of the same finding, the last word counts. The view `dispositions` has all of
-/// them beside their findings.
+/// it was said. Said again of the same finding, the last word counts. `dispositions` has every word, the
+/// view `triage` each finding with the last one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   surety disposition fnd_0a1b2c3d benign --by anna --note 'new supplier, contract 4711'
   surety disposition fnd_0a1b2c3d confirmed --by soc
   surety disposition fnd_0a1b2c3d expected --by anna --until 2026-04-01T00:00:00Z
-  surety sql \"SELECT verdict, count(*) FROM dispositions GROUP BY verdict\"
+  surety sql \"SELECT finding_id, summary FROM triage WHERE verdict IS NULL\"
 
 benign      its counterparty, in that way, and its action are trusted by that agent at once
 confirmed   they are strangers to that agent for ever, and always a finding, one level higher
