@@ -4,6 +4,7 @@
 //! configuration are resolved in `commands.rs`.
 
 mod evidence;
+pub(crate) mod guidance;
 pub(crate) mod measure;
 mod records;
 mod seal;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Lake(Lake),
     #[command(subcommand)]
     Registry(Registry),
+    Disposition(guidance::Disposition),
+    Expect(guidance::Expect),
     #[command(subcommand)]
     Webhooks(Webhooks),
     Simulate(Simulate),
@@ -140,7 +143,7 @@ pub(crate) struct Run {
   surety sql \"SELECT * FROM trace('evt-7f3a91')\"
 
 Views: agents, agent_history, sponsors, credentials, shared_credentials, counterparties,
-trace_coverage, events_traced, open_rejects. Tables: events, rejects, findings, deliveries, registry_changes.")]
+trace_coverage, events_traced, open_rejects, triage. Tables: events, rejects, findings, deliveries, registry_changes.")]
 pub(crate) struct Sql {
     /// The statement. Without it and without --file: the prompt, or standard input when it is piped.
     pub(crate) statement: Option<String>,

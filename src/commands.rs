@@ -4,6 +4,7 @@
 
 mod ask;
 mod evaluate;
+mod guidance;
 mod normalize;
 mod posture;
 mod progress_bar;
@@ -85,6 +86,8 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Registry(cli::Registry::Import(args)) => {
             Box::pin(registry::import(&args, config)).await
         }
+        Command::Disposition(args) => Box::pin(guidance::dispose(args, config)).await,
+        Command::Expect(args) => Box::pin(guidance::expect(args, config)).await,
         Command::Webhooks(command) => webhooks::run(&command, config),
         Command::Simulate(args) => simulate::run(&args, &shutdown_on_signal()?).await,
         Command::Evaluate(args) => evaluate::run(&args, &shutdown_on_signal()?),

@@ -6,8 +6,9 @@
 use crate::amount::Amounts;
 use crate::class::SCALES;
 use crate::exposure::Exposure;
+use crate::facts::realm;
 use crate::fan::Fan;
-use crate::hash::fingerprint;
+use crate::hash::{fingerprint, join};
 use crate::memory::{Bygone, Memory};
 use crate::novelty::{BriefNovelty, Novelty};
 use crate::origin::Whereabouts;
@@ -16,6 +17,7 @@ use crate::purse::Purse;
 use crate::rhythm::Rhythm;
 use crate::rough::Rough;
 use crate::volume::Volume;
+use crate::voter::{Standing, Voter};
 
 /// Counterparties in one way of dealing with them; older trusted ones are in a filter. 64 of them
 /// (detection.md section 6) would cost 192 bytes more; see docs/detection.md.
@@ -50,8 +52,8 @@ pub(crate) struct Agent {
     pub model_day: u16,
     /// The models that drive it.
     pub models: [u32; 2],
-    /// It was a regular of its class once, then forgotten, and is back: 0 or 1.
-    pub was_regular: u8,
+    /// Among its class.
+    pub standing: Standing,
     /// Of the open hour: whether it counts for the calibration, and what [`Change`]s it had.
     pub hour_flags: u8,
     pub action_novelty: Novelty,
@@ -98,7 +100,7 @@ pack_struct!(Agent {
     days,
     model_day,
     models,
-    was_regular,
+    standing,
     hour_flags,
     action_novelty,
     network_novelty,
@@ -268,6 +270,15 @@ impl Agent {
             self.volume.soften();
             self.action_novelty.soften();
         }
+    }
+
+    /// How it votes as an agent of a class; the sponsor's key stands for all newcomers of one sponsor.
+    pub(crate) fn voter(&self, class: u64, sponsor: u64, counts_days: bool) -> Voter {
+        let is_founder = self.standing.is_founder(class);
+        let is_promoted = !is_founder && Standing::TENURE_DAYS <= self.days;
+        let is_established = is_founder || is_promoted || self.standing.is_back();
+        let pool = join(realm::POOL, sponsor);
+        Voter { agent: self.key, pool, is_established, is_promoted, counts_days }
     }
 
     /// How often counterparties were new under an action.

@@ -19,6 +19,7 @@
 use crate::agent::{Agent, Recent};
 use crate::class::{ActionSums, Class, ClassDelta, Peers};
 use crate::facts::{Counterparty, Facts, Money};
+use crate::guidance::Standing;
 use crate::hash::fingerprint;
 use crate::memory::{Note, Place};
 use crate::novelty::{Rates, Strangeness, likelihood_of_new, with_trust};
@@ -71,6 +72,22 @@ pub(crate) fn judge(
     peers: Peers<'_>,
     facts: &Facts<'_>,
     other: &Counterparty,
+    said: Standing,
+) -> CounterpartySign {
+    let mut sign = judge_unsaid(agent, peers, facts, other, said == Standing::Denied);
+    if said.is_known() {
+        (sign.strangeness.surprise, sign.strangeness.vouchers) = (0.0, 1.0);
+    }
+    sign
+}
+
+/// The same by baselines alone; who `is_denied` is trusted by none of them.
+fn judge_unsaid(
+    agent: &Agent,
+    peers: Peers<'_>,
+    facts: &Facts<'_>,
+    other: &Counterparty,
+    is_denied: bool,
 ) -> CounterpartySign {
     let place = agent.edges.find(other.edge);
     let is_bygone = place.is_none() && agent.bygone.may_hold(other.edge);
@@ -79,6 +96,7 @@ pub(crate) fn judge(
         None if is_bygone => TRUST_OF_BYGONE,
         None => 0.0,
     };
+    let trust = if is_denied { 0.0 } else { trust };
     if 1.0 <= trust {
         return CounterpartySign { place, ..CounterpartySign::default() };
     }
@@ -88,9 +106,9 @@ pub(crate) fn judge(
     let rates = Rates::of(&of_action.counterparties, &class.prior.counterparties);
     let novelty = agent.novelty_of(facts.action);
     let rate = novelty.rate_where(rates.new, PRIOR_HOURS);
-    let elsewhere = agent.edges.trust_of_kin(other.edge);
-    let this_way = peers.vouchers(other.edge);
-    let any_way = peers.vouchers(other.key);
+    let elsewhere = agent.edges.trust_of_kin(other.edge).filter(|_| !is_denied);
+    let vouchers = |key: u64| if is_denied { 0.0 } else { peers.vouchers(key) };
+    let (this_way, any_way) = (vouchers(other.edge), vouchers(other.key));
     let parent = facts.parent();
     let mut sign = CounterpartySign {
         place,
@@ -153,6 +171,7 @@ pub(crate) fn learn(
     let sign = &signs.counterparty;
     let was_bygone = sign.place.is_none() && agent.bygone.may_hold(other.edge);
     let is_new = sign.strangeness.is_new;
+    let voter = signs.voter;
     // Hours are counted, not dealings: a list of ten vendors is not ten chances to meet a new one.
     let action = agent.actions.find(facts.action).expect("it was learned just now");
     let novelty = &mut agent.novelties[action.index()];
@@ -165,28 +184,35 @@ pub(crate) fn learn(
         novelty.push_new();
         let sums = delta.sums.actions.entry(facts.action).or_default();
         sums.counterparties.novel += 1.0;
-        sums.counterparties.strange += f64::from(u8::from(sign.is_strange()));
-        sums.newcomers.all += 1.0;
-        sums.newcomers.foreign += f64::from(u8::from(sign.is_foreign));
-        sums.newcomers.unknown += f64::from(u8::from(sign.is_unknown));
-        sums.newcomers.unseen += f64::from(u8::from(sign.is_unseen));
+        // A newcomer's strangers say nothing of what its peers may expect, or a flood of newcomers
+        // would make everything usual.
+        if voter.of_dealing().is_some() {
+            sums.counterparties.strange += f64::from(u8::from(sign.is_strange()));
+            sums.newcomers.all += 1.0;
+            sums.newcomers.foreign += f64::from(u8::from(sign.is_foreign));
+            sums.newcomers.unknown += f64::from(u8::from(sign.is_unknown));
+            sums.newcomers.unseen += f64::from(u8::from(sign.is_unseen));
+        }
     }
     let dealing = agent.edges.deal(other.edge, facts.hour());
     if let Some(evicted) = dealing.evicted {
         agent.bygone.insert(evicted);
     }
-    if was_bygone {
+    // Nobody vouches for what was confirmed as an attack.
+    if was_bygone || signs.is_denied {
         return;
     }
     let mut vote = |key: u64| {
         let peers = delta.peers.entry(key).or_default();
         if dealing.is_new {
-            peers.hold(agent.key);
+            peers.hold(voter);
         } else if dealing.is_now_trusted {
-            peers.trust(agent.key);
+            peers.trust(voter);
+        } else if voter.is_promoted {
+            peers.affirm(voter, dealing.is_trusted);
         }
     };
-    let is_day = dealing.is_new_day && signs.counts_days;
+    let is_day = dealing.is_new_day && (voter.counts_days || voter.is_promoted);
     if dealing.is_new || dealing.is_now_trusted || is_day {
         vote(other.edge);
         vote(other.key);
@@ -195,7 +221,9 @@ pub(crate) fn learn(
         let parent = facts.parent();
         if !agent.knows_parent(parent) {
             agent.learn_parent(parent);
-            delta.peers.entry(parent).or_default().hold(agent.key);
+            if voter.of_dealing().is_some() {
+                delta.peers.entry(parent).or_default().hold(voter);
+            }
         }
     }
 }

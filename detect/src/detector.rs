@@ -10,11 +10,12 @@
 //!   snapshot is sealed from sums that are exact, so that no order can show in them (`class.rs`).
 
 use rayon::prelude::*;
-use schemas::{Finding, SHARDS, Shard as ShardOf, StampedEvent};
+use schemas::{Finding, RegistryChange, SHARDS, Shard as ShardOf, StampedEvent};
 
 use crate::class::{Additive, ClassDelta};
 use crate::clock::{Clock, Turn};
 use crate::config::Config;
+use crate::guidance::Guidance;
 use crate::hash::{KeyMap, key_of};
 use crate::pack::pack_struct;
 use crate::population::Population;
@@ -28,6 +29,8 @@ const PARALLEL_EVENTS_MIN: usize = 512;
 #[derive(Debug)]
 pub struct Detector {
     config: Config,
+    /// What people told; no part of the state, see `guidance.rs`.
+    guidance: Guidance,
     pub(crate) state: State,
     segment: Segment,
 }
@@ -81,6 +84,8 @@ pub struct Stats {
     /// Events more than a day ahead of the others.
     pub ahead: u64,
     pub findings: u64,
+    /// Days on which an agent did anything, over all agents: what budgets of false findings are of.
+    pub agent_days: u64,
 }
 
 impl Detector {
@@ -91,7 +96,19 @@ impl Detector {
 
     pub(crate) fn of(config: Config, state: State) -> Self {
         assert_eq!(state.shards.len(), SHARDS, "each agent has a shard");
-        Self { config, state, segment: Segment::default() }
+        Self { config, guidance: Guidance::default(), state, segment: Segment::default() }
+    }
+
+    /// Takes in what a person told, if the change of the registry is a disposition or an expectation:
+    /// it speaks of events that were read some seconds after it was recorded. A detector that is made
+    /// anew or read from a checkpoint has to be told everything again.
+    pub fn hear(&mut self, change: &RegistryChange) {
+        self.guidance.hear(change);
+    }
+
+    /// How many dispositions and expectations it was told, each counted once.
+    pub fn told(&self) -> usize {
+        self.guidance.told()
     }
 
     /// Judges and learns `events` in their order. The findings are in the order of their events.
@@ -114,7 +131,8 @@ impl Detector {
         let placed = clock.clone().place(second / 3_600, agent);
         let second = if placed.is_ahead { epoch * 3_600 } else { second };
         let prepared = Prepared { agent, second, shard, slot: placed.slot };
-        let view = View { config: &self.config, previous, current, epoch, is_scored: true };
+        let (config, guidance) = (&self.config, &self.guidance);
+        let view = View { config, guidance, previous, current, epoch, is_scored: true };
         self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view)
     }
 
@@ -160,7 +178,8 @@ impl Detector {
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
         let Head { current, previous, .. } = &self.state.head;
         let is_scored = scores.is_some();
-        let view = View { config: &self.config, previous, current, epoch: *epoch, is_scored };
+        let (config, guidance, epoch) = (&self.config, &self.guidance, *epoch);
+        let view = View { config, guidance, previous, current, epoch, is_scored };
         by_shard.resize_with(SHARDS, Vec::new);
         for (at, one) in prepared.iter().enumerate() {
             let number = u32::try_from(at).expect("a batch is far smaller");
@@ -242,6 +261,7 @@ impl Detector {
             late: head.late,
             ahead: head.ahead,
             findings: sum(|shard| shard.findings),
+            agent_days: sum(|shard| shard.agent_days),
         }
     }
 }

@@ -133,8 +133,15 @@ impl Evaluation {
     }
 
     /// Scores what is left, and tells one score per row, in order, and the metrics.
-    pub fn finish(mut self) -> (Vec<f64>, Report) {
+    pub fn finish(self) -> (Vec<f64>, Report) {
+        self.finish_with(<[f64]>::to_vec)
+    }
+
+    /// The same, with other scores in the place of the detector's: to try what would be better.
+    pub fn finish_with(mut self, rescore: impl FnOnce(&[f64]) -> Vec<f64>) -> (Vec<f64>, Report) {
         self.fold();
+        self.scores = rescore(&self.scores);
+        assert_eq!(self.scores.len(), self.rows.len(), "one score per row");
         if self.kind == Kind::Series {
             self.scores = told_once(&self.scores);
             #[expect(clippy::cast_precision_loss, reason = "rows of a file")]

@@ -190,6 +190,9 @@ impl Case<'_> {
             let currency = event.currency.map_or(String::new(), |c| format!(" {}", c.as_str()));
             clauses.push(format!("the amount is {}{currency}", grouped(money)));
         }
+        if self.signs.is_denied {
+            clauses.push("an operator confirmed an attack with it before".to_owned());
+        }
         text.push_str(&clauses.join("; "));
         push(
             &mut text,

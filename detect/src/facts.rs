@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use schemas::{CredentialEvent, Outcome};
+use schemas::{CounterpartyId, CredentialEvent, Outcome};
 
 use crate::hash::{fingerprint, join, key_of, key_of_bytes};
 
@@ -20,6 +20,7 @@ pub(crate) mod realm {
     pub(crate) const MONEY: u64 = 7;
     pub(crate) const REGULAR: u64 = 8;
     pub(crate) const CREDENTIAL: u64 = 9;
+    pub(crate) const POOL: u64 = 10;
 }
 
 /// Verbs that only look. Source: the reading verbs of the AWS, Kubernetes and GitHub audit logs.
@@ -80,12 +81,11 @@ impl<'a> Facts<'a> {
     /// Of an event that is believed to be of this second; amounts are close to one of `limits`, or to
     /// a round number if there are none.
     pub(crate) fn of(event: &'a CredentialEvent, second: u32, limits: &[f64]) -> Self {
-        let action = join(realm::ACTION, key_of(&event.action));
+        let action = key_of_action(&event.action);
         let is_write = !is_read(&event.action);
         let counterparty = event.counterparty_id.as_ref().map(|id| {
-            let key = join(realm::COUNTERPARTY, key_of(id.as_str()));
-            let way = if is_write { action } else { join(realm::READING, 0) };
-            Counterparty { key, edge: edge_of(key, way) }
+            let key = key_of_counterparty(id);
+            Counterparty { key, edge: edge_of(key, way_of(action, is_write)) }
         });
         let money = match (event.amount, &event.currency) {
             (Some(amount), Some(currency)) if 0 < amount.as_cents() => {
@@ -130,6 +130,55 @@ impl<'a> Facts<'a> {
     pub(crate) fn hour(&self) -> u32 {
         self.second / 3_600
     }
+}
+
+/// What somebody may speak of: a dealing with a counterparty in one way, a counterparty in any way, an
+/// action, or nothing in particular.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub edge: Option<u64>,
+    pub counterparty: Option<u64>,
+    pub action: Option<u64>,
+}
+
+impl Subject {
+    pub(crate) fn of_action(action: &str) -> Self {
+        Self { action: Some(key_of_action(action)), ..Self::default() }
+    }
+
+    pub(crate) fn of_counterparty(id: &CounterpartyId) -> Self {
+        Self { counterparty: Some(key_of_counterparty(id)), ..Self::default() }
+    }
+
+    pub(crate) fn of_dealing(id: &CounterpartyId, action: &str) -> Self {
+        let way = way_of(key_of_action(action), !is_read(action));
+        Self { edge: Some(edge_of(key_of_counterparty(id), way)), ..Self::default() }
+    }
+
+    pub(crate) fn has_counterparty(&self) -> bool {
+        self.edge.is_some() || self.counterparty.is_some()
+    }
+
+    /// Whether it is what the event does. Nothing in particular is part of everything.
+    pub(crate) fn is_part_of(&self, facts: &Facts<'_>) -> bool {
+        let other = facts.counterparty;
+        self.edge.is_none_or(|edge| other.is_some_and(|other| other.edge == edge))
+            && self.counterparty.is_none_or(|key| other.is_some_and(|other| other.key == key))
+            && self.action.is_none_or(|action| facts.action == action)
+    }
+}
+
+fn key_of_counterparty(id: &CounterpartyId) -> u64 {
+    join(realm::COUNTERPARTY, key_of(id.as_str()))
+}
+
+fn key_of_action(action: &str) -> u64 {
+    join(realm::ACTION, key_of(action))
+}
+
+/// The way of dealing with a counterparty: each writing action apart, all reads together.
+fn way_of(action: u64, is_write: bool) -> u64 {
+    if is_write { action } else { join(realm::READING, 0) }
 }
 
 /// The key of a counterparty dealt with in one way. Of the 32 bits that memories keep, the upper 20

@@ -20,10 +20,11 @@ use crate::score::Verdict;
 use crate::signs::{Feature, Signs};
 use crate::tails::Deviation;
 use crate::volume::Increment;
+use crate::voter::Standing;
 
 impl Agent {
-    /// On this day of activity an agent counts among its class's regulars, who vouch for things.
-    /// Source: trust takes three days (`memory.rs`).
+    /// On this day of activity a founder counts among its class's regulars, who vouch for things; a
+    /// newcomer once it has a vote of its own (`voter.rs`). Source: trust takes three days (`memory.rs`).
     pub(crate) const REGULAR_DAY: u16 = 3;
 
     /// Counts money that goes out in the hour.
@@ -39,15 +40,15 @@ impl Agent {
     /// Closes what lies behind the event (windows, the hour's block) and counts the hour and day.
     /// Returns how unusual the silence was that it ends.
     ///
-    /// The event before was at `before`; there is none if this is the first.
+    /// The event before was at `before`; there is none if this is the first. The class comes with its
+    /// key.
     pub(crate) fn open_windows(
         &mut self,
         facts: &Facts<'_>,
-        before: u32,
-        class: &Class,
+        before: Option<u32>,
+        (class, class_key): (&Class, u64),
         delta: &mut ClassDelta,
     ) -> Deviation {
-        let before = (0 < self.events).then_some(before);
         let silence = before.map_or_else(Deviation::default, |before| {
             self.rhythm.pause(facts.second - before, &class.sums, &mut delta.sums)
         });
@@ -55,7 +56,10 @@ impl Agent {
         if is_new_hour {
             *delta.sums.week.entry(facts.hour_of_week as u64).or_default() += 1.0;
             self.block = [0; SCALES];
-            self.hour_flags = u8::from(class.is_settled());
+            // A flood of newcomers must not make surprises look usual: they are judged by the curves of
+            // the established and add nothing to them.
+            let voter = self.voter(class_key, 0, class.counts_days());
+            self.hour_flags = u8::from(class.is_settled() && voter.of_dealing().is_some());
             delta.sums.blocks += f64::from(self.hour_flags);
             self.rhythm.learn_hour(facts.hour_of_week % 24);
             self.fan.roll(&mut delta.sums);
@@ -69,7 +73,9 @@ impl Agent {
             if Self::REGULAR_DAY <= self.days {
                 delta.sums.regular_days += 1.0;
             }
-            if self.days == Self::REGULAR_DAY && self.was_regular == 0 {
+            let is_founder = self.standing.is_founder(class_key);
+            let counts_from = if is_founder { Self::REGULAR_DAY } else { Standing::TENURE_DAYS };
+            if self.days == counts_from && !self.standing.is_back() {
                 delta.heads.regular += 1.0;
             }
         }
@@ -133,7 +139,7 @@ impl Agent {
         }
         self.action_novelty.push(dealing.is_new);
         note(&mut delta.sums.action_novelty, &dealing, signs.action.vouchers <= 0.0);
-        vouch(&mut delta.peers, self.key, facts.action, &dealing, signs);
+        vouch(&mut delta.peers, facts.action, &dealing, signs);
         if let Some(other) = &facts.counterparty {
             counterparty::learn(self, delta, facts, other, signs);
         }
@@ -153,13 +159,13 @@ impl Agent {
             let dealing = self.networks.deal(network, hour);
             self.network_novelty.push(dealing.is_new);
             note(&mut delta.sums.network_novelty, &dealing, signs.network.vouchers <= 0.0);
-            vouch(&mut delta.peers, self.key, network, &dealing, signs);
+            vouch(&mut delta.peers, network, &dealing, signs);
         }
         if let Some(device) = facts.device {
             let dealing = self.devices.deal(device, hour);
             self.device_novelty.push(dealing.is_new);
             note(&mut delta.sums.device_novelty, &dealing, signs.device.vouchers <= 0.0);
-            vouch(&mut delta.peers, self.key, device, &dealing, signs);
+            vouch(&mut delta.peers, device, &dealing, signs);
         }
     }
 
@@ -207,12 +213,15 @@ fn note(sums: &mut NoveltySums, dealing: &Dealing, is_strange: bool) {
     }
 }
 
-fn vouch(peers: &mut KeyMap<PeerSums>, agent: u64, key: u64, dealing: &Dealing, signs: &Signs) {
+fn vouch(peers: &mut KeyMap<PeerSums>, key: u64, dealing: &Dealing, signs: &Signs) {
+    let voter = signs.voter;
     if dealing.is_new {
-        peers.entry(key).or_default().hold(agent);
+        peers.entry(key).or_default().hold(voter);
     } else if dealing.is_now_trusted {
-        peers.entry(key).or_default().trust(agent);
-    } else if dealing.is_new_day && signs.counts_days {
+        peers.entry(key).or_default().trust(voter);
+    } else if dealing.is_new_day && voter.is_promoted {
+        peers.entry(key).or_default().affirm(voter, dealing.is_trusted);
+    } else if dealing.is_new_day && voter.counts_days {
         peers.entry(key).or_default();
     }
 }

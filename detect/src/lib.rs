@@ -10,7 +10,8 @@
 //!   `novelty.rs`), with how many (`fan.rs`), how much it does (`volume.rs`), when (`rhythm.rs`), from
 //!   where (`origin.rs`), what it pays (`amount.rs`, `purse.rs`) and to strangers (`exposure.rs`);
 //! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common, and those of a model
-//!   (`fleet.rs`); `calibration.rs`: how unusual is unusual;
+//!   (`fleet.rs`); `voter.rs`: whose word counts there; `calibration.rs`: how unusual is unusual;
+//! - `guidance.rs`: what people told of findings and of what is to come;
 //! - `slab.rs`: where agents lie; `checkpoint.rs`: [`Snapshot`]; `config.rs`: [`Config`];
 //! - [`evaluate`]: labelled streams through the detector, and how well it does;
 //! - [`webhook`]: findings to the outside.
@@ -31,6 +32,7 @@ mod facts;
 mod fan;
 mod fleet;
 mod gone;
+mod guidance;
 mod hash;
 mod learning;
 mod memory;
@@ -51,6 +53,7 @@ mod slab;
 mod sums;
 mod tails;
 mod volume;
+mod voter;
 pub mod webhook;
 
 pub use checkpoint::{CheckpointError, Snapshot};

@@ -67,6 +67,7 @@ pub(crate) struct Dealing {
     pub is_new_day: bool,
     /// It is the one that made the thing trusted.
     pub is_now_trusted: bool,
+    pub is_trusted: bool,
     /// What had to go for it, if that had been seen more than once.
     pub evicted: Option<u32>,
 }
@@ -159,6 +160,7 @@ impl<const N: usize, const P: usize> Memory<N, P> {
                 is_new_hour: true,
                 is_new_day: true,
                 is_now_trusted: false,
+                is_trusted: false,
                 evicted,
             };
         };
@@ -170,11 +172,20 @@ impl<const N: usize, const P: usize> Memory<N, P> {
         let days = ((trust & DAYS_MASK) >> DAYS_SHIFT) + u8::from(is_new_day);
         self.trusts[place.0] = (trust & ALERTED) | hours.min(15) | (days.min(7) << DAYS_SHIFT);
         self.last_hours[place.0] = hour as u16;
-        let is_now_trusted = before < 1.0 && 1.0 <= self.trust(place);
+        let is_trusted = 1.0 <= self.trust(place);
+        let is_now_trusted = before < 1.0 && is_trusted;
         if let Some(pace) = self.paces.get_mut(place.0).filter(|_| is_new_hour) {
             *pace &= PACE_MASK;
         }
-        Dealing { place, is_new: false, is_new_hour, is_new_day, is_now_trusted, evicted: None }
+        Dealing {
+            place,
+            is_new: false,
+            is_new_hour,
+            is_new_day,
+            is_now_trusted,
+            is_trusted,
+            evicted: None,
+        }
     }
 
     /// An empty place, or the place of what is longest unused for how well it is known.

@@ -62,6 +62,11 @@ impl Population {
         self.classes.get(&key).unwrap_or(&self.unknown)
     }
 
+    /// Whether a class has regulars, so that agents join it rather than found it.
+    pub(crate) fn has_regulars(&self, key: u64) -> bool {
+        self.classes.get(&key).is_some_and(|class| !class.counts_days())
+    }
+
     /// All agents of the company as one class.
     pub(crate) fn all(&self) -> &Class {
         &self.all

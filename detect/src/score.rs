@@ -6,7 +6,7 @@
 //! less; and the sum is calibrated once more, as a whole.
 //!
 //! Invariant: an event is a finding only if fewer than the review budget of findings as strong are
-//! expected per agent and day.
+//! expected per agent and day, or if a person confirmed an attack with its counterparty or action.
 
 use schemas::{DetectorKind, Finding, Severity};
 
@@ -178,7 +178,7 @@ impl Verdict {
         if other.false_per_agent_day < verdict.false_per_agent_day {
             verdict = other;
         }
-        if verdict.false_per_agent_day <= config.budgets().review() {
+        if verdict.false_per_agent_day <= config.budgets().review() || signs.is_denied {
             verdict.parts.sort_by(|a, b| b.added.total_cmp(&a.added));
         }
         Some(verdict)
@@ -198,7 +198,19 @@ impl Verdict {
         self.parts.iter().any(|part| part.feature == feature && 0.0 < part.added)
     }
 
-    pub(crate) fn severity(&self, config: &Config) -> Option<Severity> {
+    /// What was denied is one level above what the score says, and worth a page at the least.
+    pub(crate) fn severity(&self, signs: &Signs, config: &Config) -> Option<Severity> {
+        let severity = self.severity_of_score(config);
+        if !signs.is_denied {
+            return severity;
+        }
+        Some(match severity {
+            None | Some(Severity::Review) => Severity::Page,
+            Some(Severity::Page | Severity::Block) => Severity::Block,
+        })
+    }
+
+    fn severity_of_score(&self, config: &Config) -> Option<Severity> {
         let budgets = config.budgets();
         let rate = self.false_per_agent_day;
         if rate <= budgets.block() {

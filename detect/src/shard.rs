@@ -17,13 +17,15 @@ use crate::counterparty::{self, Touched};
 use crate::explain::{Case, cents_at_risk};
 use crate::facts::{Facts, realm};
 use crate::gone::Gone;
-use crate::hash::{KeyMap, join};
+use crate::guidance::Guidance;
+use crate::hash::{KeyMap, join, key_of};
 use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
 use crate::score::{Assessment, Score, Verdict};
-use crate::signs::Signs;
+use crate::signs::{Open, Signs};
 use crate::slab::{Image, Slab};
 use crate::volume::Increment;
+use crate::voter::Standing;
 
 /// An agent further ahead of the clock than this is taken back as soon as it names an earlier time.
 const AHEAD_SECONDS: u32 = 7_200;
@@ -47,6 +49,7 @@ pub(crate) struct Prepared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub config: &'a Config,
+    pub guidance: &'a Guidance,
     pub previous: &'a Population,
     pub current: &'a Population,
     /// The current one, while these events are folded.
@@ -86,6 +89,8 @@ pub(crate) struct Shard {
     open: [KeyMap<ClassDelta>; 2],
     pub findings: u64,
     pub evicted: u64,
+    /// Days on which an agent did anything, over all agents.
+    pub agent_days: u64,
 }
 
 impl PartialEq for Shard {
@@ -97,6 +102,7 @@ impl PartialEq for Shard {
             && self.open == other.open
             && self.findings == other.findings
             && self.evicted == other.evicted
+            && self.agent_days == other.agent_days
     }
 }
 
@@ -109,18 +115,20 @@ pub(crate) struct ShardImage {
     open: [KeyMap<ClassDelta>; 2],
     findings: u64,
     evicted: u64,
+    agent_days: u64,
 }
 
 impl ShardImage {
     /// Writes it as [`Shard::unpack`] reads it.
     pub(crate) fn pack(self, out: &mut Vec<u8>) {
-        let Self { agents, hand, gone, open, findings, evicted } = self;
+        let Self { agents, hand, gone, open, findings, evicted, agent_days } = self;
         agents.pack(out);
         hand.pack(out);
         gone.pack(out);
         open.pack(out);
         findings.pack(out);
         evicted.pack(out);
+        agent_days.pack(out);
     }
 }
 
@@ -134,6 +142,7 @@ impl Shard {
             open: self.open.clone(),
             findings: self.findings,
             evicted: self.evicted,
+            agent_days: self.agent_days,
         }
     }
 
@@ -154,6 +163,7 @@ impl Shard {
             open: Pack::unpack(input)?,
             findings: Pack::unpack(input)?,
             evicted: Pack::unpack(input)?,
+            agent_days: Pack::unpack(input)?,
         })
     }
 
@@ -220,12 +230,17 @@ impl Shard {
         let mut held = self.agents.hold(at);
         let agent = held.agent_mut();
         delta.heads.seen += f64::from(u8::from(is_new));
+        if is_new && !population.has_regulars(class_key) {
+            agent.standing.found(class_key);
+        }
         let peers = Peers { class, population, config: view.config };
+        let days = agent.days;
         let Judged { facts, signs, verdict, cents } =
             Judged::of(Pending { stamped, second: prepared.second, view }, agent, peers, delta);
+        self.agent_days += u64::from(agent.days - days);
         let is_ready = view.config.warmup_events() <= population.events;
         let finding = verdict.as_ref().filter(|_| is_ready).and_then(|verdict| {
-            let severity = verdict.severity(view.config)?;
+            let severity = verdict.severity(&signs, view.config)?;
             let cents = cents_at_risk(verdict, agent, &facts, cents);
             if !agent.opens_alert(subject_of(verdict, &facts), rank(severity), cents) {
                 return None;
@@ -263,7 +278,7 @@ impl Shard {
         let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
         let Some(verdict) = verdict else { return Assessment { score, finding: None } };
         let is_ready = view.config.warmup_events() <= population.events;
-        let severity = verdict.severity(view.config).filter(|_| is_ready);
+        let severity = verdict.severity(&signs, view.config).filter(|_| is_ready);
         let cents = cents_at_risk(&verdict, &agent, &facts, cents);
         let case = Case { stamped, agent: &agent, class, facts: &facts, signs: &signs };
         let finding = severity.map(|severity| case.explain(&verdict, severity, cents));
@@ -297,7 +312,9 @@ impl Shard {
         let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
         let mut agent = Agent::new(key, prepared.second);
         let is_back = self.gone.may_hold(key);
-        agent.was_regular = u8::from(self.gone.may_hold(as_regular(key)));
+        if self.gone.may_hold(as_regular(key)) {
+            agent.standing = Standing::of_returned();
+        }
         let at = if self.agents.len() < capacity {
             self.agents.push(agent);
             self.keys.push(key);
@@ -327,7 +344,9 @@ impl Shard {
         self.hand = u32::try_from((start + EVICTION_SAMPLE) % agents).expect("as above");
         let key = self.keys[stalest];
         self.gone.insert(key, room);
-        if Agent::REGULAR_DAY <= self.agents.hold(stalest).agent().days {
+        let held = self.agents.hold(stalest);
+        let Agent { days, standing, .. } = held.agent();
+        if standing.is_back() || Standing::TENURE_DAYS <= *days {
             self.gone.insert(as_regular(key), room);
         }
         let keys = &self.keys;
@@ -348,7 +367,7 @@ pub(crate) struct Folded {
 
 fn class_key_of(stamped: &StampedEvent) -> u64 {
     let class = &stamped.event.agent_class;
-    class.as_ref().map_or(0, |class| crate::hash::key_of(class.as_str()))
+    class.as_ref().map_or(0, |class| key_of(class.as_str()))
 }
 
 /// An event to be judged, at the second that is believed of it.
@@ -391,7 +410,11 @@ impl<'a> Judged<'a> {
         if let Some(model) = facts.model {
             agent.meet_model(model);
         }
-        let silence = agent.open_windows(&facts, before, peers.class, delta);
+        let class_key = class_key_of(stamped);
+        let sponsor = stamped.sponsor_id.as_ref().map_or(0, |id| key_of(id.as_str()));
+        let voter = agent.voter(class_key, sponsor, peers.class.counts_days());
+        let before = (0 < agent.events).then_some(before);
+        let silence = agent.open_windows(&facts, before, (peers.class, class_key), delta);
         agent.volume.add(Increment::of(&facts));
         agent.spend(&facts);
         let touched = if let Some(other) = &facts.counterparty {
@@ -401,13 +424,15 @@ impl<'a> Judged<'a> {
             Touched { cents, ..Touched::default() }
         };
         let cents = touched.cents;
-        let signs = Signs::read(agent, peers, &facts, &touched, silence);
+        let word = view.guidance.of(stamped, &facts);
+        let open = Open { touched, silence, word, voter };
+        let signs = Signs::read(agent, peers, &facts, &open);
         let verdict = Verdict::weigh(&signs, agent, peers.class, delta, view.config);
         Self { facts, signs, verdict, cents }
     }
 }
 
-/// The key under which a forgotten regular of its class is kept in mind.
+/// The key under which a forgotten agent that was established is kept in mind.
 fn as_regular(key: u64) -> u64 {
     join(realm::REGULAR, key)
 }

@@ -11,10 +11,12 @@ use crate::class::{Peers, SCALES};
 use crate::counterparty::{self, CounterpartySign, Touched};
 use crate::facts::Facts;
 use crate::fleet::{Change, Fleets, Shift};
+use crate::guidance::{Standing, Word};
 use crate::novelty::{self, Strangeness};
 use crate::origin;
 use crate::tails::Deviation;
 use crate::volume::Unusual;
+use crate::voter::Voter;
 
 /// Looking at something new is less than doing something to it. Source: detection.md section 6.
 const READ_WEIGHT: f64 = 0.4;
@@ -22,6 +24,8 @@ const READ_WEIGHT: f64 = 0.4;
 const ERROR_WEIGHT: f64 = 0.5;
 /// A new network with a known device (or the reverse) is a journey; both at once are another place.
 const ONE_OF_TWO_WEIGHT: f64 = 0.5;
+/// What is denied is a surprise however often it is done: at the least one in ten.
+const SURPRISE_OF_DENIED: f64 = 1.0;
 
 /// One thing that can be unusual. Each has a scale of its own in the calibration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,40 +177,55 @@ pub(crate) struct Signs {
     pub fleet: Option<(Change, Shift)>,
     /// It failed or was refused.
     pub is_failure: bool,
-    /// See [`crate::class::Class::counts_days`].
-    pub counts_days: bool,
+    /// A person confirmed an attack with its counterparty or action.
+    pub is_denied: bool,
+    pub voter: Voter,
+}
+
+/// What is known of an event beside the baselines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    /// Late dealings with its counterparty, this one included.
+    pub touched: Touched,
+    /// The silence that it ends.
+    pub silence: Deviation,
+    /// What people said of it.
+    pub word: Word,
+    pub voter: Voter,
 }
 
 impl Signs {
-    /// Reads the signs of an event whose counterparty has had `dealings` in this hour.
+    /// Reads the signs of an event.
     pub(crate) fn read(
         agent: &mut Agent,
         peers: Peers<'_>,
         facts: &Facts<'_>,
-        touched: &Touched,
-        silence: Deviation,
+        open: &Open,
     ) -> Self {
+        let Open { touched, silence, word, voter } = open;
         let class = peers.class;
         let prior = &class.prior;
         let at = facts.second;
         let mut signs = Self {
             counts: [0, 1, 2].map(|count| agent.volume.unusual(count, at, prior)),
             hour: agent.rhythm.judge_hour(facts.hour_of_week, prior),
-            silence,
+            silence: *silence,
             fan: agent.fan.judge(prior),
             is_failure: !facts.is_success,
-            counts_days: class.counts_days(),
+            voter: *voter,
             drift: agent.volume.unusual_drift(),
             ..Self::default()
         };
         signs.read_money(agent, peers, facts, touched);
         if let Some(other) = &facts.counterparty {
-            signs.counterparty = counterparty::judge(agent, peers, facts, other);
+            signs.counterparty = counterparty::judge(agent, peers, facts, other, word.counterparty);
             let place = signs.counterparty.place;
             signs.burst = counterparty::judge_burst(agent, class, place, touched.dealings);
             if let Some(money) = facts.paid() {
-                signs.is_exposed = 0.0 < signs.counterparty.strangeness.surprise;
-                if signs.is_exposed {
+                let is_known = word.counterparty.is_known();
+                signs.is_exposed = 0.0 < signs.counterparty.strangeness.surprise
+                    || word.counterparty == Standing::Expected;
+                if signs.is_exposed && !is_known {
                     signs.exposure = agent.exposure.judge(money.units, facts.hour(), &class.sums);
                 }
             }
@@ -219,17 +238,44 @@ impl Signs {
             peers,
             facts.action,
         );
+        signs.hear(word);
         signs.read_origin(agent, peers, facts);
         let weight = if facts.is_write { 1.0 } else { READ_WEIGHT };
         let weight = if facts.is_error { weight * ERROR_WEIGHT } else { weight };
         signs.counterparty.strangeness.surprise *= weight;
         signs.action.surprise *= weight;
         signs.weight = weight;
-        signs.is_told = signs.counterparty.place.is_some_and(|at| agent.edges.is_alerted(at))
+        signs.is_told = signs.is_denied
+            || signs.counterparty.place.is_some_and(|at| agent.edges.is_alerted(at))
             || (0.0 < signs.action.surprise
                 && place.is_some_and(|at| agent.actions.is_alerted(at)));
         signs.fleet = facts.model.and_then(|model| signs.shift_of(model, &peers.population.fleets));
         signs
+    }
+
+    /// Takes what people said of the action and of volumes; the counterparty has its share already.
+    fn hear(&mut self, word: &Word) {
+        self.is_denied = word.is_denied();
+        match word.action {
+            Standing::Open => {}
+            Standing::Denied => self.action.surprise = self.action.surprise.max(SURPRISE_OF_DENIED),
+            Standing::Expected | Standing::Trusted => {
+                (self.action.surprise, self.action.vouchers) = (0.0, 1.0);
+            }
+        }
+        let Some(times) = word.volume_times else { return };
+        let is_expected = |expected: f64, seen: f64| seen <= times * expected.max(1.0);
+        let [calls, writes, _] = &mut self.counts;
+        for unusual in [calls, writes, &mut self.money, &mut self.drift] {
+            if is_expected(unusual.expected, unusual.seen) {
+                unusual.surprise = 0.0;
+            }
+        }
+        for deviation in [&mut self.burst, &mut self.fan] {
+            if is_expected(deviation.expected, deviation.seen) {
+                deviation.surprise = 0.0;
+            }
+        }
     }
 
     /// What is unusual about the amount.

@@ -8,6 +8,7 @@ use crate::fleet::FleetSums;
 use crate::hash::KeyMap;
 use crate::pack::{Pack, Unpacker};
 use crate::volume::COUNTS;
+use crate::voter::Voter;
 
 /// Agents that must trust a thing, or days on which as many newcomers used it, before peers vouch
 /// for it: one compromised agent cannot. Source: detection.md section 6.
@@ -181,7 +182,7 @@ additive! {
     }
 }
 
-/// Who voted: one bit of 64 per agent. However often an agent forgets and votes again, it stays one
+/// Who voted: one bit of 64 per agent, or per pool of newcomers (`voter.rs`). However often an agent forgets and votes again, it stays one
 /// bit; two agents share one now and then, so [`Voters::count`] tells too few rather than too many.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Voters(u64);
@@ -236,19 +237,30 @@ additive! {
 }
 
 impl PeerSums {
-    pub(crate) fn hold(&mut self, agent: u64) {
+    pub(crate) fn hold(&mut self, voter: Voter) {
         self.holders = self.holders.saturating_add(1);
-        self.who_holds.insert(agent);
+        if let Some(bit) = voter.of_dealing() {
+            self.who_holds.insert(bit);
+        }
     }
 
-    pub(crate) fn trust(&mut self, agent: u64) {
+    pub(crate) fn trust(&mut self, voter: Voter) {
         self.trusting = self.trusting.saturating_add(1);
-        self.who_trusts.insert(agent);
+        self.who_trusts.insert(voter.of_trust());
+    }
+
+    /// Counts the votes of one who has become established as its own. They were counted before.
+    pub(crate) fn affirm(&mut self, voter: Voter, is_trusted: bool) {
+        self.who_holds.insert(voter.agent);
+        if is_trusted {
+            self.who_trusts.insert(voter.agent);
+        }
     }
 }
 
 additive! {
-    /// Agents that appeared, and that became regular (a third day).
+    /// Agents that appeared, and that became regular: founders on their third day, others once they
+    /// have a vote of their own (`voter.rs`).
     HeadCount {
         seen: f64,
         regular: f64,

@@ -155,7 +155,7 @@ impl Redactor {
 
     /// Replaces every secret in every text of `change`: a credential's id as that of an event, so that
     /// the two still join.
-    pub(crate) fn change(&self, change: &mut RegistryChange) {
+    pub fn change(&self, change: &mut RegistryChange) {
         let mut texts = vec![&mut change.evidence];
         match &mut change.fact {
             Fact::Sponsor { sponsor_id, name, unit, active: _, successor_id, manager_id } => {
@@ -200,6 +200,26 @@ impl Redactor {
                 self.id(agent_id);
                 self.optional_id(approved_by);
                 self.replace(scope);
+            }
+            Fact::Disposition(of) => {
+                self.id(&mut of.agent_id);
+                self.optional_id(&mut of.counterparty_id);
+                self.replace(&mut of.action);
+                self.replace(&mut of.by);
+                texts.push(&mut of.note);
+            }
+            Fact::Expectation(of) => {
+                self.optional_id(&mut of.counterparty_id);
+                self.replace(&mut of.by);
+                self.replace(&mut of.reason);
+                let (agent, class) = of.ids_mut();
+                if let Some(id) = agent {
+                    self.id(id);
+                }
+                if let Some(id) = class {
+                    self.id(id);
+                }
+                texts.push(&mut of.action);
             }
         }
         texts.into_iter().flatten().for_each(|text| self.replace(text));

@@ -255,6 +255,9 @@ fn fields(header: &csv::StringRecord, cells: &csv::StringRecord) -> Map<String, 
         let value = match (name, cell) {
             ("active", "true") => Value::Bool(true),
             ("active", "false") => Value::Bool(false),
+            ("volume_times", times) => {
+                times.parse::<u32>().map_or_else(|_| cell.into(), Value::from)
+            }
             ("agent_ids", list) => list.split(LIST_SEPARATOR).map(str::trim).collect(),
             (_, text) => text.into(),
         };
@@ -289,7 +292,7 @@ mod tests {
         let lines = lines.join("\n\n");
         let lines = parse(lines.as_bytes(), "f", now()).unwrap();
 
-        assert_eq!(array.len(), 8);
+        assert_eq!(array.len(), 10);
         let ids = |changes: &[RegistryChange]| {
             changes.iter().map(RegistryChange::change_id).collect::<Vec<_>>()
         };

@@ -30,7 +30,7 @@ use crate::error::{NameKind, Names, QueryError, explain, nearest};
 use crate::json_get::JsonGet;
 use crate::statement::{STACK_BYTES, Source};
 use crate::trace::{Ledger, TraceAnswer, TraceFunction};
-use crate::views::{EDGES, EDGES_OF_EVENTS, KEPT, VIEWS};
+use crate::views::{DISPOSITIONS, EDGES, EDGES_OF_EVENTS, KEPT, VIEWS};
 
 /// Plans that are made at once. Each has a stack of its own.
 const PLANNERS_MAX: usize = 4;
@@ -181,15 +181,18 @@ impl Engine {
                 continue;
             }
             let provider = provider.unwrap_or_else(|| lake::empty_provider(table));
-            context
-                .register_table(table.name(), Arc::clone(&provider))
-                .map_err(|error| bug(&error))?;
+            let registered = if table == Table::Dispositions {
+                keep(&context, table, Arc::clone(&provider))
+            } else {
+                context.register_table(table.name(), Arc::clone(&provider)).map(|_| ())
+            };
+            registered.map_err(|error| bug(&error))?;
             ledger.register(table, provider).map_err(|error| bug(&error))?;
         }
         context.register_udf(ScalarUDF::from(JsonGet::new()));
         context.register_udtf("trace", Arc::new(TraceFunction::new(Arc::clone(&ledger))));
         let context = on_large_stack(async move {
-            for view in std::iter::once(&edges).chain(VIEWS) {
+            for view in [&edges, &DISPOSITIONS].into_iter().chain(VIEWS) {
                 view.register(&context).await?;
             }
             Ok::<_, DataFusionError>(context)
@@ -284,7 +287,9 @@ fn keep(
     let catalog = context
         .catalog(CATALOG)
         .ok_or_else(|| DataFusionError::Internal("no catalog".to_owned()))?;
-    catalog.register_schema(KEPT, Arc::new(MemorySchemaProvider::new()))?;
+    if catalog.schema(KEPT).is_none() {
+        catalog.register_schema(KEPT, Arc::new(MemorySchemaProvider::new()))?;
+    }
     context.register_table(TableReference::partial(KEPT, table.name()), provider).map(drop)
 }
 

@@ -66,6 +66,11 @@ pub(crate) const VIEWS: &[View] = &[
         doc: "One record that could not become an event, and was not made one by reading it again.",
         sql: include_str!("views/open_rejects.sql"),
     },
+    View {
+        name: "triage",
+        doc: "One finding, with what a person said of it last.",
+        sql: include_str!("views/triage.sql"),
+    },
 ];
 
 /// The table `counterparty_edges` as SQL sees it: one row for each pair. The lake keeps what each
@@ -79,6 +84,13 @@ pub(crate) const EDGES: View = View {
 /// The same for a lake that keeps no edges.
 pub(crate) const EDGES_OF_EVENTS: View =
     View { sql: include_str!("views/counterparty_edges_of_events.sql"), ..EDGES };
+
+/// The table `dispositions` as SQL sees it: what people say is kept in the registry.
+pub(crate) const DISPOSITIONS: View = View {
+    name: "dispositions",
+    doc: Table::Dispositions.doc(),
+    sql: include_str!("views/dispositions.sql"),
+};
 
 /// The schema of tables that a view of the same name stands before.
 pub(crate) const KEPT: &str = "kept";

@@ -37,7 +37,10 @@ pub use id::{
 pub use money::{Amount, Currency, InvalidAmount};
 pub use native::{InvalidNative, NativeEvent, NativeSchema};
 pub use offset::{KafkaPartition, Offset, OffsetRange, Offsets, Position, Topic};
-pub use registry::{Fact, Registry, RegistryChange, RegistrySchema, UnknownChange};
+pub use registry::{
+    Disposition, DispositionVerdict, Expectation, Fact, Registry, RegistryChange, RegistrySchema,
+    UnknownChange, Whose,
+};
 pub use reject::{Reject, RejectReason};
 pub use shard::{SHARDS, Shard};
 pub use table::{Column, ColumnType, Table};

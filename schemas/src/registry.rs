@@ -10,9 +10,13 @@ mod change;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-pub use change::{Fact, RegistryChange, RegistrySchema};
+pub use change::{
+    Disposition, DispositionVerdict, Expectation, Fact, RegistryChange, RegistrySchema, Whose,
+};
 
-use crate::{AgentClass, AgentId, ChangeId, CredentialId, GrantId, SponsorId, Timestamp};
+use crate::{
+    AgentClass, AgentId, ChangeId, CredentialId, FindingId, GrantId, SponsorId, Timestamp,
+};
 
 /// A change that names no time of telling: the caller knows when it was told, the registry does not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,6 +154,9 @@ pub struct Registry {
     parents: History<AgentId, AgentId>,
     issues: History<CredentialId, IssueFact>,
     grants: History<GrantId, ()>,
+    dispositions: History<FindingId, ()>,
+    /// By the change's own id: an agent may have several from one time on.
+    expectations: History<ChangeId, ()>,
     changes: usize,
 }
 
@@ -201,6 +208,9 @@ impl Registry {
             }
             // A grant permits; it does not answer for anybody, so nothing but its telling is kept.
             Fact::Grant { grant_id, .. } => self.grants.insert(grant_id.clone(), times),
+            // What people tell the detector answers for nobody either.
+            Fact::Disposition(of) => self.dispositions.insert(of.finding_id.clone(), times),
+            Fact::Expectation(_) => self.expectations.insert(times.change_id.clone(), times),
         })
     }
 

@@ -10,7 +10,8 @@ use super::{LakeArg, ReportFormat};
 /// well it does.
 ///
 /// Each file is a stream of its own, plain or gzip; a path of /dev/stdin reads standard input. With
-/// several files the figures are their means, and `files` has those of each. Nothing is written to a
+/// several files the figures are their means, `range` has the smallest and the largest, and `files` has
+/// those of each. Nothing is written to a
 /// lake, and the configuration is the default one: docs/detection.md says what the figures mean.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -19,6 +20,7 @@ use super::{LakeArg, ReportFormat};
   surety evaluate --kind agent-stream stream.jsonl --without peers
   surety evaluate --kind agent-stream streams/*.jsonl.gz --poisoned small-sessions
   unzip -p darpa_original.zip | surety evaluate --kind edges /dev/stdin
+  surety evaluate --kind company --agents 2000 --days 90 --seeds 1,2
   surety evaluate --kind series NAB/data/*/*.csv --windows NAB/labels/combined_windows.json --results NAB/results
 
 Rows of agent-stream: [seconds, agent, purpose, model, session, \"b\"|\"a\", tool, is_write,
@@ -29,8 +31,17 @@ pub(crate) struct Evaluate {
     /// What the rows are.
     #[arg(long, value_enum)]
     pub(crate) kind: StreamKind,
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_name = "FILE", required_if_eq_any = [("kind", "agent-stream"), ("kind", "edges"), ("kind", "series")])]
     pub(crate) files: Vec<PathBuf>,
+    /// Agents of the simulated company.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+    pub(crate) agents: u32,
+    /// Days of the company: the first 30 are history, false findings count on the others.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(31..=365))]
+    pub(crate) days: u32,
+    /// Seeds of the company, one run each.
+    #[arg(long, default_value = "1", value_delimiter = ',', value_name = "SEED,...")]
+    pub(crate) seeds: Vec<u64>,
     /// Write one score per row here, in order: higher is more unusual.
     #[arg(long, value_name = "OUT.csv")]
     pub(crate) scores: Option<PathBuf>,
@@ -68,6 +79,8 @@ pub(crate) enum StreamKind {
     Edges,
     /// Values at times.
     Series,
+    /// A simulated company: false findings of normal days, then each of its attacks on its own.
+    Company,
 }
 
 /// Parts that an evaluation can leave out.

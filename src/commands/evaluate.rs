@@ -3,6 +3,7 @@
 //! Invariant: each file is a stream of its own, judged by a detector that knows nothing yet and by
 //! the default configuration; `--scores` has one line per row that was read, in order.
 
+mod company;
 mod series;
 
 use std::fs::File;
@@ -34,6 +35,9 @@ const ROWS_PER_LOOK: u64 = 8_192;
 /// [`Exit::Unavailable`] for what cannot be read or written.
 pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit, Failure> {
     check(args)?;
+    if args.kind == StreamKind::Company {
+        return company::run(args, shutdown);
+    }
     let windows = args.windows.as_deref().map(Windows::read).transpose()?.unwrap_or_default();
     let mut scores = args.scores.as_deref().map(Scores::create).transpose()?;
     let mut reports = Vec::with_capacity(args.files.len());
@@ -71,6 +75,14 @@ fn check(args: &Evaluate) -> Result<(), Failure> {
     if args.results.is_some() && args.kind != StreamKind::Series {
         return Err(only("--results", StreamKind::Series));
     }
+    if args.kind == StreamKind::Company && !args.files.is_empty() {
+        let text = "--kind company plays its own events: wanted no file".to_owned();
+        return Err(Failure::told(Exit::Usage, text));
+    }
+    if args.kind == StreamKind::Company && (args.scores.is_some() || args.without.is_some()) {
+        let text = "--scores and --without: wanted a kind that reads files, found company";
+        return Err(Failure::told(Exit::Usage, text.to_owned()));
+    }
     Ok(())
 }
 
@@ -92,6 +104,7 @@ fn evaluate(
         StreamKind::AgentStream => detect::evaluate::Kind::AgentStream,
         StreamKind::Edges => detect::evaluate::Kind::Edges,
         StreamKind::Series => detect::evaluate::Kind::Series,
+        StreamKind::Company => unreachable!("it has no file"),
     };
     let windows = windows.of(path);
     let mut evaluation = Evaluation::new(kind, config).with_windows(windows.clone());
@@ -205,10 +218,7 @@ fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)]) -> Value {
         .iter()
         .map(|(_, report)| serde_json::to_value(report).expect("a report is numbers"))
         .collect();
-    let mut answer = match &values[..] {
-        [one] => one.clone(),
-        all => mean(all),
-    };
+    let mut answer = summed_up(&values);
     answer["kind"] = json!(typed(&args.kind));
     answer["without"] = json!(args.without.as_ref().map(typed));
     answer["poisoned"] = json!(args.poisoned.as_ref().map(typed));
@@ -223,28 +233,45 @@ fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)]) -> Value {
     answer
 }
 
-/// The mean of values of one shape, number by number; of counts too, as a file's are. What is null in
-/// one of them is null.
+/// The one value; or the mean of several, with the `range` of each number.
+fn summed_up(values: &[Value]) -> Value {
+    match values {
+        [one] => one.clone(),
+        all => {
+            let mut answer = summary(all, &|numbers| json!(mean(numbers)));
+            answer["range"] = summary(all, &|numbers| {
+                let least = numbers.iter().copied().fold(f64::MAX, f64::min);
+                json!([least, numbers.iter().copied().fold(f64::MIN, f64::max)])
+            });
+            answer
+        }
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a few files")]
-fn mean(all: &[Value]) -> Value {
+fn mean(numbers: &[f64]) -> f64 {
+    numbers.iter().sum::<f64>() / numbers.len() as f64
+}
+
+/// What `of` makes of values of one shape, number by number; of counts too, as a file's are. What is
+/// null in one of them is null.
+fn summary(all: &[Value], of: &impl Fn(&[f64]) -> Value) -> Value {
     match &all[0] {
         Value::Number(_) => {
             let numbers: Option<Vec<f64>> = all.iter().map(Value::as_f64).collect();
-            numbers.map_or(Value::Null, |numbers| {
-                json!(numbers.iter().sum::<f64>() / all.len() as f64)
-            })
+            numbers.map_or(Value::Null, |numbers| of(&numbers))
         }
         Value::Object(first) => {
             let of_key = |key: &String| {
                 let values: Vec<Value> = all.iter().map(|one| one[key].clone()).collect();
-                (key.clone(), mean(&values))
+                (key.clone(), summary(&values, of))
             };
             Value::Object(first.keys().map(of_key).collect::<Map<String, Value>>())
         }
         Value::Array(first) => {
             let of_place = |at: usize| {
                 let values: Vec<Value> = all.iter().map(|one| one[at].clone()).collect();
-                mean(&values)
+                summary(&values, of)
             };
             (0..first.len()).map(of_place).collect()
         }
@@ -265,6 +292,7 @@ fn lines_of(answer: &Value) -> String {
                     ));
                 }
             }
+            ("range", _) => {}
             ("files", Value::Array(files)) if files.len() < 2 => {}
             ("files", Value::Array(files)) => {
                 for file in files {
@@ -297,11 +325,13 @@ mod tests {
         let two =
             json!({"auc": 1.0, "recall": {"0.1": 0.0}, "calibration": [{"budget": 0.1}], "t": 3.0});
 
-        let of_both = mean(&[one, two]);
+        let of_both = summed_up(&[one, two]);
 
         assert_eq!(
             of_both,
-            json!({"auc": 0.75, "recall": {"0.1": 0.5}, "calibration": [{"budget": 0.1}], "t": null})
+            json!({"auc": 0.75, "recall": {"0.1": 0.5}, "calibration": [{"budget": 0.1}], "t": null,
+                "range": {"auc": [0.5, 1.0], "recall": {"0.1": [0.0, 1.0]},
+                    "calibration": [{"budget": [0.1, 0.1]}], "t": null}})
         );
     }
 
@@ -313,6 +343,9 @@ mod tests {
         let args = Evaluate {
             kind: StreamKind::AgentStream,
             files: vec![file],
+            agents: 2_000,
+            days: 90,
+            seeds: vec![1],
             scores: None,
             without: None,
             poisoned: None,
@@ -333,6 +366,9 @@ mod tests {
         let args = Evaluate {
             kind: StreamKind::Edges,
             files: vec!["edges".into()],
+            agents: 2_000,
+            days: 90,
+            seeds: vec![1],
             scores: None,
             without: None,
             poisoned: Some(Poisoning::FakePeers),

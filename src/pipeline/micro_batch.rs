@@ -206,7 +206,13 @@ impl<S: Source> Pipeline<S> {
         let started = Instant::now();
         let (detector, rows) = (&mut self.detector, &mut self.buffer.events);
         let (found, built) = rayon::join(
-            || (detector.fold(&events), started.elapsed()),
+            || {
+                let before = detector.stats().agent_days;
+                let findings = detector.fold(&events);
+                let agent_days = detector.stats().agent_days - before;
+                metrics::counter!("surety_agent_days_total").increment(agent_days);
+                (findings, started.elapsed())
+            },
             || {
                 for event in &events {
                     rows.push(event);
@@ -309,6 +315,7 @@ impl<S: Source> Pipeline<S> {
             match reader.read(&record, read_at) {
                 Ok(change) => {
                     apply(&mut self.registry, &change);
+                    self.detector.hear(&change);
                     self.buffer.changes.push(&change, read_at);
                     changes += 1;
                 }

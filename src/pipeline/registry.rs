@@ -73,6 +73,7 @@ impl<S: Source> Pipeline<S> {
             Ok((version, changes)) => {
                 for change in &changes {
                     micro_batch::apply(&mut self.registry, change);
+                    self.detector.hear(change);
                 }
                 self.watched.known = version;
             }

@@ -64,6 +64,10 @@ impl<S: Source> Pipeline<S> {
         let found = self.parts.checkpoints.newest(writer.lake_id(), writer.uses(), config);
         let (mut detector, folded) =
             found.unwrap_or_else(|| (detect::Detector::new(config.clone()), Offsets::default()));
+        // Before the events, each of which is judged by what was recorded before it was read.
+        for change in &changes {
+            detector.hear(change);
+        }
         self.fold_again(&mut detector, &folded).await?;
         if let Some(since) = self.parts.routes.attempts_since()? {
             self.parts.routes.forget_known(lake.read_deliveries_since(since).await?)?;

@@ -131,6 +131,8 @@ const REGISTRY: &str = r#"
 {"kind":"agent","agent_id":"procurement-3","agent_class":"procurement","sponsor_id":"s.meyer","valid_from":"2025-02-01T00:00:00Z","recorded_at":"2025-02-01T00:00:00Z"}
 {"kind":"agent","agent_id":"report-1","agent_class":"reporting","sponsor_id":"a.khan","valid_from":"2025-02-01T00:00:00Z","recorded_at":"2025-02-01T00:00:00Z"}
 {"kind":"credential","credential_id":"svc-erp","credential_kind":"service_account_token","agent_ids":["procurement-3","report-1"],"expires_at":"2026-03-02T10:00:00Z","valid_from":"2025-02-01T00:00:00Z","recorded_at":"2025-02-01T00:00:00Z"}
+{"kind":"disposition","finding_id":"fnd_1","verdict":"benign","detector":"new_counterparty","agent_id":"procurement-3","action":"order.approve","by":"s.meyer","valid_from":"2026-03-02T09:00:00Z","recorded_at":"2026-03-03T00:00:00Z"}
+{"kind":"disposition","finding_id":"fnd_1","verdict":"confirmed","detector":"new_counterparty","agent_id":"procurement-3","action":"order.approve","by":"soc","note":"shell","valid_from":"2026-03-02T09:00:00Z","recorded_at":"2026-03-03T01:00:00Z"}
 "#;
 
 fn changes() -> Vec<RegistryChange> {

@@ -4,7 +4,11 @@
 //! Invariant: a change is about one subject, says from when it holds, and its id is a function of
 //! what it says; so the same telling is known again wherever it comes from.
 
+mod guidance;
+
 use serde::{Deserialize, Serialize};
+
+pub use guidance::{Disposition, DispositionVerdict, Expectation, Whose};
 
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, CredentialKind, GrantId, Outcome,
@@ -83,6 +87,10 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<SponsorId>,
     },
+    /// What a person said of a finding.
+    Disposition(Disposition),
+    /// What a person knows will be out of the ordinary from `valid_from` to `valid_to`.
+    Expectation(Expectation),
 }
 
 impl Fact {
@@ -96,6 +104,8 @@ impl Fact {
             Self::Delegation { .. } => "delegation",
             Self::Issue { .. } => "issue",
             Self::Grant { .. } => "grant",
+            Self::Disposition(_) => "disposition",
+            Self::Expectation(_) => "expectation",
         }
     }
 
@@ -109,6 +119,8 @@ impl Fact {
                 credential_id.as_str()
             }
             Self::Grant { grant_id, .. } => grant_id.as_str(),
+            Self::Disposition(of) => of.finding_id.as_str(),
+            Self::Expectation(of) => of.subject(),
         }
     }
 }

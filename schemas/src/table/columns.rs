@@ -174,7 +174,7 @@ pub(super) const COUNTERPARTY_EDGES: &[Column] = &[
 pub(super) const DISPOSITIONS: &[Column] = &[
     one("finding_id", Utf8, "The finding."),
     one("time", Timestamp, "When it was said."),
-    one("verdict", Utf8, "`acknowledged`, `true_positive`, `false_positive` or `expected`."),
+    one("verdict", Utf8, "`confirmed`, `benign` or `expected`."),
     one("person", Utf8, "Who said it."),
     maybe("note", Utf8, "Why."),
 ];

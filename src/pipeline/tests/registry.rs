@@ -116,3 +116,28 @@ async fn who_had_a_credential_issued_answers_whatever_the_batches_were() {
         assert_eq!(sponsors_of_the_role(records_max).await, whole, "{records_max} at once");
     }
 }
+
+#[tokio::test]
+async fn a_disposition_reaches_the_detector_of_a_running_loop_and_of_one_that_starts_again() {
+    let folder = TempDir::new().unwrap();
+    let mut pipeline = started(folder.path(), Log::of(&[("uses", uses(10))])).await;
+    let event: Value = serde_json::from_slice(&uses(1)[0]).unwrap();
+    let said: schemas::RegistryChange = serde_json::from_value(serde_json::json!({
+        "schema": "surety.registry_change.v1", "kind": "disposition", "finding_id": "fnd_1",
+        "verdict": "confirmed", "detector": "new_action", "agent_id": event["agent_id"],
+        "action": event["action"], "by": "soc", "valid_from": "2020-01-01T00:00:00Z",
+        "recorded_at": "2026-01-01T00:00:00Z",
+    }))
+    .unwrap();
+    let told = pipeline.detector.told();
+    lake_in(folder.path()).import_registry(&[said], clock::now()).await.unwrap();
+
+    pipeline.watched.look_now();
+    let found = pipeline.watched.next(&pipeline.parts.lake).await;
+    pipeline.learn(found);
+
+    assert_eq!((told, pipeline.detector.told()), (0, 1));
+    drop(pipeline);
+    let again = started(folder.path(), Log::of(&[("uses", uses(10))])).await;
+    assert_eq!(again.detector.told(), 1);
+}
