@@ -7,6 +7,7 @@
 
 mod detector;
 mod load;
+mod unmix;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use crate::telemetry::Stage;
 use crate::terminal;
 
 pub(crate) use detector::run as run_detector;
+pub(crate) use unmix::run as run_unmix;
 
 /// The embedded broker keeps 5 MiB a partition; an event is about 650 bytes, and less than a third of
 /// that once compressed.

@@ -7,6 +7,7 @@ mod evidence;
 pub(crate) mod measure;
 mod records;
 mod seal;
+pub(crate) mod unmix;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
 pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
 pub(crate) use records::{Normalize, Rejects, RejectsList, RejectsReplay, RejectsWhich, Replay};
 pub(crate) use seal::Seal;
+pub(crate) use unmix::Unmix;
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
 #[derive(Debug, Parser)]
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     Sql(Sql),
     Trace(Trace),
     Agents(Agents),
+    Unmix(Unmix),
     Posture(Posture),
     #[command(subcommand)]
     Report(Report),

@@ -209,6 +209,19 @@ impl Registry {
         self.changes
     }
 
+    /// The agents that may use a credential at `time`, and who answers for each, by all that is known.
+    pub fn users_of(
+        &self,
+        id: &CredentialId,
+        time: Timestamp,
+    ) -> Vec<(AgentId, Option<SponsorId>)> {
+        let as_of = AsOf { time, known_at: Timestamp::MAX };
+        let Some(entry) = self.credential(id, as_of) else { return Vec::new() };
+        let sponsor_of =
+            |agent: &AgentId| self.agent(agent, as_of).and_then(|one| one.value.sponsor_id.clone());
+        entry.value.iter().map(|agent| (agent.clone(), sponsor_of(agent))).collect()
+    }
+
     pub(crate) fn agent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentFact>> {
         self.agents.get(id, as_of)
     }
