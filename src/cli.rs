@@ -139,7 +139,7 @@ pub(crate) struct Run {
   surety sql \"SELECT * FROM trace('evt-7f3a91')\"
 
 Views: agents, agent_history, sponsors, credentials, shared_credentials, counterparties,
-trace_coverage, events_traced, open_rejects. Tables: events, rejects, findings, deliveries, registry_changes.")]
+trace_coverage, events_traced, open_rejects, registry_facts, grants_use, unowned, hygiene. Tables: events, rejects, findings, deliveries, registry_changes.")]
 pub(crate) struct Sql {
     /// The statement. Without it and without --file: the prompt, or standard input when it is piped.
     pub(crate) statement: Option<String>,
