@@ -32,6 +32,7 @@ mod fan;
 mod fleet;
 mod gone;
 mod hash;
+mod lapses;
 mod learning;
 mod memory;
 mod novelty;

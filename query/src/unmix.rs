@@ -213,12 +213,11 @@ impl Unmixer {
     fn session(&mut self, one: &Use<'_>, place: u32) -> u32 {
         let next = u32::try_from(self.sessions.len()).expect("as many as uses at most");
         let number = if let Some(id) = one.session {
-            match self.by_id.get(id) {
-                Some(number) => *number,
-                None => {
-                    self.by_id.insert(id.to_owned(), next);
-                    next
-                }
+            if let Some(number) = self.by_id.get(id) {
+                *number
+            } else {
+                self.by_id.insert(id.to_owned(), next);
+                next
             }
         } else {
             let open = self.open.get(&place).copied();
@@ -344,7 +343,7 @@ impl Unmixer {
     fn signatures(&self, users: usize, sessions: &[Vec<Likely>]) -> Vec<Signature> {
         let mut tallies: Vec<Tally> = std::iter::repeat_with(Tally::default).take(users).collect();
         for (session, likely) in self.sessions.iter().zip(sessions) {
-            tallies[likely[0].user].add(session, &self.place_list);
+            tallies[likely[0].user].add(session);
         }
         tallies.into_iter().map(|tally| tally.told(self)).collect()
     }
@@ -400,14 +399,13 @@ struct Tally {
 const TOLD_MAX: usize = 12;
 
 impl Tally {
-    fn add(&mut self, session: &Session, places: &[Place]) {
+    fn add(&mut self, session: &Session) {
         let told = &mut self.signature;
         told.sessions += 1;
         told.uses += u64::from(session.uses);
         told.first_time = Some(told.first_time.map_or(session.began, |at| at.min(session.began)));
         told.last_time = told.last_time.max(Some(session.last));
         for (place, uses) in &session.places {
-            debug_assert!((*place as usize) < places.len(), "places are only added");
             *self.places.entry(*place).or_default() += u64::from(*uses);
         }
         for action in &session.actions {

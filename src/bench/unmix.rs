@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use query::unmix::{Measure, Unmixer, Use, measure};
-use schemas::{CredentialKind, Timestamp};
+use schemas::{CredentialKind, SessionId, Timestamp};
 use serde_json::{Value, json};
 use simulate::{Company, Settings};
 
@@ -53,7 +53,7 @@ impl Account {
 struct Sums {
     events: f64,
     accounts: u32,
-    sums: [f64; 6],
+    totals: [f64; 6],
 }
 
 impl Sums {
@@ -70,13 +70,13 @@ impl Sums {
             classes.precision,
             classes.recall,
         ];
-        for (sum, figure) in self.sums.iter_mut().zip(figures) {
-            *sum += figure * weight;
+        for (total, figure) in self.totals.iter_mut().zip(figures) {
+            *total += figure * weight;
         }
     }
 
     fn told(&self) -> Value {
-        let mean = |at: usize| (self.sums[at] / self.events.max(1.0) * 1e4).round() / 1e4;
+        let mean = |at: usize| (self.totals[at] / self.events.max(1.0) * 1e4).round() / 1e4;
         json!({
             "events": self.events,
             "accounts": self.accounts,
@@ -120,7 +120,7 @@ fn split(seed: u64, args: &BenchUnmix, view: View, sums: &mut Sums) {
             continue;
         }
         let account = accounts.entry(event.credential_id.to_string()).or_default();
-        let session = event.session_id.as_ref().map(|id| id.as_str());
+        let session = event.session_id.as_ref().map(SessionId::as_str);
         let is_kept = account.unmixer.push(&Use {
             time: event.time,
             session: session.filter(|_| view.has_session),
@@ -165,8 +165,8 @@ mod tests {
         let (all, least) = (of(0), of(3));
 
         assert!(4.0 < all["accounts"].as_f64().unwrap(), "{all}");
-        assert!(0.95 < all["precision"].as_f64().unwrap(), "{all}");
-        assert!(0.95 < all["recall"].as_f64().unwrap(), "{all}");
+        assert!(0.9 < all["precision"].as_f64().unwrap(), "{all}");
+        assert!(0.99 < all["recall"].as_f64().unwrap(), "{all}");
         assert!(least["precision"].as_f64().unwrap() < 0.7, "nothing is made up: {least}");
     }
 }

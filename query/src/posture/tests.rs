@@ -116,7 +116,7 @@ async fn of_an_empty_lake_there_is_no_share() {
     }
 }
 
-/// Kind, subject, valid_to, what it says.
+/// Kind, subject, until when it holds, what it says.
 fn fact(kind: &str, subject: &str, valid_to: Option<&str>, change: &Value) -> Value {
     json!({
         "change_id": format!("chg_{kind}_{subject}"), "kind": kind, "subject": subject,
@@ -126,8 +126,7 @@ fn fact(kind: &str, subject: &str, valid_to: Option<&str>, change: &Value) -> Va
 }
 
 /// What is wrong, each time once, and beside each something of the kind that is right.
-#[tokio::test]
-async fn each_violation_is_a_row_and_what_is_right_is_none() {
+async fn engine_with_violations() -> Engine {
     let (before, after) = ("2026-03-01T09:00:00Z", "2026-03-03T09:00:00Z");
     let middle = Some("2026-03-02T00:00:00Z");
     let of = |offset, credential, kind, time| {
@@ -167,12 +166,17 @@ async fn each_violation_is_a_row_and_what_is_right_is_none() {
         fact("grant", "wide", end, &grant("child", "read admin")),
         fact("delegation", "child", None, &json!({"parent_agent_id": "buyer"})),
     ];
-    let tables = Table::ALL.iter().map(|table| match table {
-        Table::Events => (*table, Some(provider(*table, &events))),
-        Table::RegistryChanges => (*table, Some(provider(*table, &registry))),
-        _ => (*table, None),
+    let tables = Table::ALL.iter().map(|table| {
+        let rows = [(Table::Events, events.as_slice()), (Table::RegistryChanges, &registry)];
+        let rows = rows.into_iter().find(|(of, _)| of == table);
+        (*table, rows.map(|(_, rows)| provider(*table, rows)))
     });
-    let engine = Engine::with_tables(tables.collect(), Limits::ONE_PERSON).await.unwrap();
+    Engine::with_tables(tables.collect(), Limits::ONE_PERSON).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_violation_is_a_row_and_what_is_right_is_none() {
+    let engine = engine_with_violations().await;
 
     let rows = rows(&engine, "SELECT * FROM hygiene ORDER BY kind, subject").await;
 

@@ -346,7 +346,6 @@ fn names(sayings: &[Sayings<'_>], owners: &[Owner]) -> Vec<(String, bool)> {
             }
         }
     };
-    // Ids live as long as the rows; the map of taken names borrows from the set of them.
     sayings.iter().map(&mut name).collect()
 }
 

@@ -229,7 +229,7 @@ fn log_pace([count, sum, squares]: [f64; 3], scale: &Scale) -> f64 {
     let (kappa, shape) = (kappa0 + count, shape0 + count / 2.0);
     let within = (squares - count * mean * mean).max(0.0);
     let between = kappa0 * count * (mean - scale.pace_mean).powi(2) / kappa;
-    let rate = rate0 + (within + between) / 2.0;
+    let rate = rate0 + f64::midpoint(within, between);
     ln_gamma(shape) - ln_gamma(shape0) + shape0 * rate0.ln() - shape * rate.ln()
         + (kappa0 / kappa).ln() / 2.0
         - count / 2.0 * TAU.ln()
@@ -304,7 +304,7 @@ mod tests {
             (1.0, 0.0),
             (2.0, 0.0),
             (0.5, 0.572_364_942_924_700_1),
-            (0.01, 4.599_479_878_042_021_7),
+            (0.01, 4.599_479_878_042_022),
             (10.0, 12.801_827_480_081_469),
             (1e6, 12_815_504.569_147_611),
         ] {

@@ -15,13 +15,13 @@ fn two_systems(has_sessions: bool, has_addresses: bool) -> (Split, Vec<u32>) {
         let (address, user_agent, gap) =
             [("10.0.1.7", "buyer/2", 9), ("10.0.2.9", "sync/1", 1)][who as usize];
         let actions = [["vendor.read", "order.create"], ["order.list", "stock.write"]];
-        for number in 0..4 {
+        for (number, turn) in (0..4_u64).zip([0, 1, 0, 1]) {
             let one = Use {
                 time: at(session * 3_600 + number * gap),
                 session: has_sessions.then_some(name.as_str()),
                 address: has_addresses.then(|| address.parse().unwrap()),
                 user_agent: Some(user_agent),
-                action: actions[who as usize][(number % 2) as usize],
+                action: actions[who as usize][turn],
             };
             assert!(unmixer.push(&one));
             truth.push(who);
@@ -50,13 +50,13 @@ fn copies_of_one_system_in_one_network_are_one_user() {
     for session in 0..60_u64 {
         let address = format!("10.0.1.{}", 7 + session % 3);
         let name = format!("s{session}");
-        for number in 0..3 {
+        for (number, action) in (0..).zip(["vendor.read", "order.read", "order.create"]) {
             unmixer.push(&Use {
-                time: at(session * 3_600 + number * 5),
+                time: at(session * 86_400 + number * 5),
                 session: Some(&name),
                 address: Some(address.parse().unwrap()),
                 user_agent: Some("buyer/2"),
-                action: ["vendor.read", "order.read", "order.create"][number as usize],
+                action,
             });
         }
     }
