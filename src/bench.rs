@@ -8,6 +8,7 @@
 mod detector;
 mod load;
 mod registry;
+mod unmix;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::terminal;
 
 pub(crate) use detector::run as run_detector;
 pub(crate) use registry::run as run_registry;
+pub(crate) use unmix::run as run_unmix;
 
 /// The embedded broker keeps 5 MiB a partition; an event is about 650 bytes, and less than a third of
 /// that once compressed.

@@ -8,6 +8,7 @@ pub(crate) mod guidance;
 pub(crate) mod measure;
 mod records;
 mod seal;
+pub(crate) mod unmix;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use evidence::{Posture, Report, ReportArgs, ReportOf};
 pub(crate) use measure::{Bench, BenchInput, BenchPipeline, Evaluate, Part, StreamKind};
 pub(crate) use records::{Normalize, Rejects, RejectsList, RejectsReplay, RejectsWhich, Replay};
 pub(crate) use seal::Seal;
+pub(crate) use unmix::Unmix;
 pub(crate) use upkeep::{Lake, LakeCompact, LakeRetain, LakeStatus, LakeVacuum};
 
 /// Watches what AI agents do with their credentials, and names the human who answers for it.
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     Sql(Sql),
     Trace(Trace),
     Agents(Agents),
+    Unmix(Unmix),
     Posture(Posture),
     #[command(subcommand)]
     Report(Report),
@@ -143,7 +146,8 @@ pub(crate) struct Run {
   surety sql \"SELECT * FROM trace('evt-7f3a91')\"
 
 Views: agents, agent_history, sponsors, credentials, shared_credentials, counterparties,
-trace_coverage, events_traced, open_rejects, triage. Tables: events, rejects, findings, deliveries, registry_changes.")]
+trace_coverage, events_traced, open_rejects, triage, registry_facts, grants_use, unowned, hygiene.
+Tables: events, rejects, findings, deliveries, registry_changes.")]
 pub(crate) struct Sql {
     /// The statement. Without it and without --file: the prompt, or standard input when it is piped.
     pub(crate) statement: Option<String>,

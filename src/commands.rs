@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod seal;
 mod simulate;
+mod unmix;
 mod upkeep;
 mod webhooks;
 pub(crate) mod wiring;
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Sql(args) => Box::pin(ask::sql(args, config)).await,
         Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
         Command::Agents(args) => Box::pin(ask::agents(args, config)).await,
+        Command::Unmix(args) => Box::pin(unmix::run(args, config)).await,
         Command::Verify(args) => Box::pin(seal::verify(args, config)).await,
         Command::Posture(args) => Box::pin(posture::run(args, config)).await,
         Command::Report(command) => Box::pin(report::run(command, config)).await,
@@ -93,6 +95,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Evaluate(args) => evaluate::run(&args, &shutdown_on_signal()?),
         Command::Bench(cli::Bench::Detector(args)) => bench::run_detector(&args),
         Command::Bench(cli::Bench::Registry(args)) => bench::run_registry(&args),
+        Command::Bench(cli::Bench::Unmix(args)) => bench::run_unmix(&args),
         Command::Bench(cli::Bench::Pipeline(args)) => {
             Box::pin(bench::run(args, config, shutdown_on_signal()?)).await
         }

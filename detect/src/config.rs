@@ -218,10 +218,14 @@ pub struct Detectors {
     pub shared_credential: Weight,
     pub fleet_shift: Weight,
     pub new_exposure: Weight,
+    pub expired_credential: Weight,
+    pub revoked_credential: Weight,
+    pub ended_purpose: Weight,
+    pub unregistered_agent: Weight,
 }
 
 impl Detectors {
-    /// The factor of a detector's surprise; 0 when it is off.
+    /// The factor of a detector's surprise; 0 when it is off. What the registry tells is on or off.
     pub fn weight(&self, detector: DetectorKind) -> f64 {
         match detector {
             DetectorKind::UnusualVolume => self.unusual_volume,
@@ -237,6 +241,10 @@ impl Detectors {
             DetectorKind::SharedCredential => self.shared_credential,
             DetectorKind::FleetShift => self.fleet_shift,
             DetectorKind::NewExposure => self.new_exposure,
+            DetectorKind::ExpiredCredential => self.expired_credential,
+            DetectorKind::RevokedCredential => self.revoked_credential,
+            DetectorKind::EndedPurpose => self.ended_purpose,
+            DetectorKind::UnregisteredAgent => self.unregistered_agent,
         }
         .0
     }

@@ -17,6 +17,7 @@ use crate::clock::{Clock, Turn};
 use crate::config::Config;
 use crate::guidance::Guidance;
 use crate::hash::{KeyMap, key_of};
+use crate::lapses::Told;
 use crate::pack::pack_struct;
 use crate::population::Population;
 use crate::score::{Assessment, Score};
@@ -53,9 +54,11 @@ pub(crate) struct Head {
     pub events: u64,
     pub late: u64,
     pub ahead: u64,
+    /// What was told of the registry's lapses.
+    pub told: Told,
 }
 
-pack_struct!(Head { clock, current, previous, events, late, ahead });
+pack_struct!(Head { clock, current, previous, events, late, ahead, told });
 
 /// Events between two turns of the clock, sorted by shard.
 #[derive(Debug, Default)]
@@ -210,7 +213,13 @@ impl Detector {
             scores.append(&mut of_events);
         }
         prepared.clear();
-        findings.sort_unstable_by_key(|(number, _)| *number);
+        let told = &mut self.state.head.told;
+        for (number, stamped) in (0..).zip(events) {
+            let lapses = told.findings(stamped, self.config.detectors());
+            findings.extend(lapses.into_iter().map(|finding| (number, finding)));
+        }
+        // Stable: of one event, what its agent's history tells comes first.
+        findings.sort_by_key(|(number, _)| *number);
         findings.into_iter().map(|(_, finding)| finding).collect()
     }
 
@@ -260,7 +269,7 @@ impl Detector {
             events: head.events,
             late: head.late,
             ahead: head.ahead,
-            findings: sum(|shard| shard.findings),
+            findings: sum(|shard| shard.findings) + head.told.findings,
             agent_days: sum(|shard| shard.agent_days),
         }
     }

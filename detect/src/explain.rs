@@ -56,7 +56,11 @@ pub(crate) fn cents_at_risk(
         | DetectorKind::FailureBurst
         | DetectorKind::UnusualTime
         | DetectorKind::SharedCredential
-        | DetectorKind::FleetShift => there,
+        | DetectorKind::FleetShift
+        | DetectorKind::ExpiredCredential
+        | DetectorKind::RevokedCredential
+        | DetectorKind::EndedPurpose
+        | DetectorKind::UnregisteredAgent => there,
     }
 }
 
@@ -413,7 +417,7 @@ fn grouped(amount: Amount) -> String {
 
 /// Source: MITRE ATT&CK 17 techniques; OWASP Non-Human Identities Top 10 (2025); OWASP Top 10 for
 /// Agentic Applications (2026).
-fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
+pub(crate) fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
     let tags: &[&str] = match detector {
         DetectorKind::UnusualVolume => &["attack.t1078", "owasp-asi:ASI02"],
         DetectorKind::UnusualAmount => &["attack.t1657", "owasp-asi:ASI02"],
@@ -433,6 +437,11 @@ fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
         DetectorKind::UnusualTime => &["attack.t1078"],
         DetectorKind::SharedCredential => &["attack.t1078", "owasp-nhi:NHI9"],
         DetectorKind::FleetShift => &["attack.t1195", "owasp-asi:ASI04"],
+        DetectorKind::ExpiredCredential => &["attack.t1078", "owasp-nhi:NHI7"],
+        DetectorKind::RevokedCredential | DetectorKind::EndedPurpose => {
+            &["attack.t1078", "owasp-nhi:NHI1"]
+        }
+        DetectorKind::UnregisteredAgent => &["attack.t1136", "owasp-asi:ASI10"],
     };
     tags.iter().map(|tag| (*tag).to_owned()).collect()
 }

@@ -228,7 +228,12 @@ fn about(of: &Disposition) -> Option<Subject> {
         | DetectorKind::UnusualTime
         | DetectorKind::StolenCredential
         | DetectorKind::SharedCredential
-        | DetectorKind::FleetShift => None,
+        | DetectorKind::FleetShift
+        // What the registry has against a use ends when the registry says otherwise.
+        | DetectorKind::ExpiredCredential
+        | DetectorKind::RevokedCredential
+        | DetectorKind::EndedPurpose
+        | DetectorKind::UnregisteredAgent => None,
     }
 }
 

@@ -200,7 +200,11 @@ impl Agent {
             | DetectorKind::FailureBurst
             | DetectorKind::UnusualTime
             | DetectorKind::SharedCredential
-            | DetectorKind::FleetShift => {}
+            | DetectorKind::FleetShift
+            | DetectorKind::ExpiredCredential
+            | DetectorKind::RevokedCredential
+            | DetectorKind::EndedPurpose
+            | DetectorKind::UnregisteredAgent => {}
         }
     }
 }

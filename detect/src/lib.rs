@@ -34,6 +34,7 @@ mod fleet;
 mod gone;
 mod guidance;
 mod hash;
+mod lapses;
 mod learning;
 mod memory;
 mod novelty;

@@ -445,7 +445,11 @@ fn subject_of(verdict: &Verdict, facts: &Facts<'_>) -> u64 {
         | DetectorKind::FanOut
         | DetectorKind::FailureBurst
         | DetectorKind::UnusualTime
-        | DetectorKind::NewExposure => 0,
+        | DetectorKind::NewExposure
+        | DetectorKind::ExpiredCredential
+        | DetectorKind::RevokedCredential
+        | DetectorKind::EndedPurpose
+        | DetectorKind::UnregisteredAgent => 0,
         DetectorKind::StolenCredential => facts.network.unwrap_or(0),
         DetectorKind::SharedCredential => facts.credential,
         DetectorKind::FleetShift => facts.model.unwrap_or(0).into(),

@@ -19,7 +19,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use lake::{Lake, LakeError};
-use schemas::{EventId, Table, Timestamp};
+use schemas::{AgentId, CredentialId, EventId, SponsorId, Table, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
@@ -246,6 +246,17 @@ impl Engine {
         let limits = &self.budget.limits;
         let traced = self.ledger.trace(event, known_at);
         tokio::time::timeout(limits.time_max, traced).await.map_err(|_| limits.late())?
+    }
+
+    /// The agents that may use a credential at a time, and who answers for each, by what is known now.
+    pub(crate) async fn users_of(
+        &self,
+        credential: &CredentialId,
+        time: Timestamp,
+    ) -> Result<Vec<(AgentId, Option<SponsorId>)>, QueryError> {
+        let limits = &self.budget.limits;
+        let users = self.ledger.users_of(credential, time);
+        tokio::time::timeout(limits.time_max, users).await.map_err(|_| limits.late())?
     }
 
     /// The tables and views, tables first, each kind by name.

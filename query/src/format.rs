@@ -97,6 +97,21 @@ pub enum WriteError {
     Unwritable { format: Format, reason: String },
 }
 
+/// Writes rows that are no answer of a statement.
+///
+/// # Errors
+///
+/// [`WriteError`].
+pub fn write_rows<W: Write + Send>(
+    rows: &RecordBatch,
+    format: Format,
+    out: W,
+) -> Result<(), WriteError> {
+    let mut sink = Sink::new(rows.schema(), format, Destination::File, out)?;
+    sink.write(rows)?;
+    sink.finish()
+}
+
 /// Writes an answer to `out` and returns the number of its rows.
 ///
 /// # Errors

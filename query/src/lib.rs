@@ -8,6 +8,7 @@
 //!   `bounds.rs`: what its functions may make of it;
 //! - `views.rs` and `views/*.sql`: the published views; `json_get.rs`: the function they lean on;
 //! - [`TraceAnswer`] (`trace.rs`): who answers for an event, and how we know;
+//! - [`unmix`] (`unmix.rs`): who uses a shared credential, by what the uses have in common;
 //! - [`Format`] (`format.rs`): answers as table, JSON, CSV, Parquet and Arrow;
 //! - [`report`] (`report.rs`): evidence packs, and [`verify_pack`] (`pack.rs`), which needs no lake;
 //! - [`posture`] (`posture.rs` and `posture/*.sql`): the seven figures of a company;
@@ -27,12 +28,13 @@ pub mod report;
 mod screen;
 mod statement;
 mod trace;
+pub mod unmix;
 mod views;
 
 pub use answer::{Answer, Progress, Watch};
 pub use engine::{Budget, Engine, Limits, Relation, RelationColumn};
 pub use error::{NameKind, Place, QueryError, Spot};
-pub use format::{Destination, Encoded, Format, WriteError, write_answer};
+pub use format::{Destination, Encoded, Format, WriteError, write_answer, write_rows};
 pub use pack::{PackFlaw, PackScope, PackVerified, Subject, verify_pack};
 pub use screen::{Screen, ShowError, Shown};
 pub use statement::split_statements;

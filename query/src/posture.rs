@@ -1,8 +1,10 @@
-//! [`posture`]: the seven figures by which surveys tell how well agents are owned, for one company.
+//! [`posture`]: the seven figures by which surveys tell how well agents are owned, for one company, and beside
+//! them [`hygiene`].
 //!
 //! Invariant: each figure is one statement over the lake, shown with its answer: whoever doubts a number
 //! asks for it alone.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::format::{Destination, Format, write_answer};
@@ -69,14 +71,61 @@ const FIGURES: &[[&str; 3]] = &[
     ],
 ];
 
+/// Beside them: how much of what is done stands under a permission for the task alone.
+const TASK_GRANTS: [&str; 3] = [
+    "task_grants",
+    "actions under a grant that has an end, of all actions",
+    include_str!("posture/task_grants.sql"),
+];
+
+const HYGIENE: &str = include_str!("posture/hygiene.sql");
+
+/// How much is wrong in one way: rows of the view `hygiene`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violations {
+    pub kind: String,
+    /// Credentials, agents or grants.
+    pub subjects: u64,
+    pub events: u64,
+}
+
+/// What hygiene there is, live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hygiene {
+    pub task_grants: Figure,
+    /// By kind; a kind of which there is nothing is left out.
+    pub violations: Vec<Violations>,
+}
+
+/// What is wrong with credentials, agents and grants, live.
+///
+/// # Errors
+///
+/// [`QueryError`] if the lake cannot be read.
+pub async fn hygiene(engine: &Engine) -> Result<Hygiene, QueryError> {
+    let mut task_grants = figures(engine, &[TASK_GRANTS]).await?;
+    let task_grants = task_grants.pop().expect("one was asked for");
+    let (mut answer, mut json) = (engine.sql(HYGIENE).await?, Vec::new());
+    let bug = |what: String| QueryError::Bug { message: format!("the hygiene: {what}") };
+    write_answer(&mut answer, Format::Json, Destination::File, &mut json)
+        .await
+        .map_err(|error| bug(error.to_string()))?;
+    let violations = serde_json::from_slice(&json).map_err(|error| bug(error.to_string()))?;
+    Ok(Hygiene { task_grants, violations })
+}
+
 /// The seven figures, live.
 ///
 /// # Errors
 ///
 /// [`QueryError`] if the lake cannot be read.
 pub async fn posture(engine: &Engine) -> Result<Vec<Figure>, QueryError> {
+    figures(engine, FIGURES).await
+}
+
+async fn figures(engine: &Engine, wanted: &[[&'static str; 3]]) -> Result<Vec<Figure>, QueryError> {
     let mut figures = Vec::new();
-    for [name, meaning, sql] in FIGURES {
+    for [name, meaning, sql] in wanted {
         let sql = sql.trim_end();
         let (mut answer, mut json) = (engine.sql(sql).await?, Vec::new());
         let bug = |what: String| QueryError::Bug { message: format!("the figure {name}: {what}") };

@@ -16,8 +16,8 @@ use datafusion::prelude::{col, lit};
 use futures::StreamExt as _;
 use lake::{decode_events, decode_registry};
 use schemas::{
-    Amount, CounterpartyId, Currency, EventId, Fact, Outcome, Registry, RegistryChange, SponsorId,
-    StampedEvent, Table, Timestamp, Trace, TraceStatus,
+    AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, Fact, Outcome, Registry,
+    RegistryChange, SponsorId, StampedEvent, Table, Timestamp, Trace, TraceStatus,
 };
 use serde::Serialize;
 use tokio::sync::OnceCell;
@@ -228,6 +228,20 @@ impl Ledger {
                 ingested_at: stamped.ingested_at,
             },
         })
+    }
+
+    /// The agents that may use a credential at a time, and who answers for each.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Lake`].
+    pub(crate) async fn users_of(
+        &self,
+        credential: &CredentialId,
+        time: Timestamp,
+    ) -> Result<Vec<(AgentId, Option<SponsorId>)>, QueryError> {
+        let known = self.known.get_or_try_init(|| self.read_registry()).await?;
+        Ok(known.registry.users_of(credential, time))
     }
 
     /// The event of this id; of several, the one that was read first.

@@ -71,6 +71,26 @@ pub(crate) const VIEWS: &[View] = &[
         doc: "One finding, with what a person said of it last.",
         sql: include_str!("views/triage.sql"),
     },
+    View {
+        name: "registry_facts",
+        doc: "One fact of the registry by its last telling, with the time it holds.",
+        sql: include_str!("views/registry_facts.sql"),
+    },
+    View {
+        name: "grants_use",
+        doc: "One grant, and whether it was used.",
+        sql: include_str!("views/grants_use.sql"),
+    },
+    View {
+        name: "unowned",
+        doc: "One agent that nobody answers for.",
+        sql: include_str!("views/unowned.sql"),
+    },
+    View {
+        name: "hygiene",
+        doc: "One violation: a credential, agent or grant that is not as it should be.",
+        sql: include_str!("views/hygiene.sql"),
+    },
 ];
 
 /// The table `counterparty_edges` as SQL sees it: one row for each pair. The lake keeps what each

@@ -2,7 +2,8 @@
 //!
 //! Invariant: an event is made from a record's bytes, place and time in Kafka alone (no clock, no
 //! registry), so the same record gives the same event with the same id. What depends on when and with which registry the
-//! record was read stands beside it, in [`StampedEvent`].
+//! record was read stands beside it, in [`StampedEvent`], but for the labels that start with
+//! [`Lapse::PREFIX`], which stamping puts there.
 //!
 //! Source of the fields: OCSF 1.9, API Activity (6003) and Authentication (3002), with the profile
 //! `ai_operation`; amount, currency and counterparty are our extension.
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::trace::Stamp;
 use crate::{
     AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, Format, GrantId,
-    Position, Registry, SessionId, SponsorId, Timestamp, TraceStatus,
+    Lapse, Position, Registry, SessionId, SponsorId, Timestamp, TraceStatus,
 };
 
 /// Makes an enum of unit variants with one fixed spelling each, for JSON, SQL and text alike.
@@ -208,12 +209,13 @@ impl StampedEvent {
     /// The event of the record at `position`, with whom the registry knows to answer for it now, when
     /// it is read.
     pub fn stamp(
-        event: CredentialEvent,
+        mut event: CredentialEvent,
         position: Position,
         now: Timestamp,
         registry: &Registry,
     ) -> Self {
         let Stamp { sponsor_id, status, confidence } = Stamp::of(&event, registry, now);
+        Lapse::stamp(&mut event, status, registry, now);
         Self {
             event,
             position,
@@ -228,6 +230,7 @@ impl StampedEvent {
     pub fn stamp_again(&mut self, registry: &Registry) {
         let Stamp { sponsor_id, status, confidence } =
             Stamp::of(&self.event, registry, self.ingested_at);
+        Lapse::stamp(&mut self.event, status, registry, self.ingested_at);
         (self.sponsor_id, self.trace_status, self.trace_confidence) =
             (sponsor_id, status, confidence);
     }

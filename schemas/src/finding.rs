@@ -43,6 +43,14 @@ spelled! {
         FleetShift = "fleet_shift",
         /// Much money to counterparties that are not trusted yet, added up over days.
         NewExposure = "new_exposure",
+        /// A credential used after its expiry.
+        ExpiredCredential = "expired_credential",
+        /// A credential used after it was revoked.
+        RevokedCredential = "revoked_credential",
+        /// An agent at work after the end of its purpose.
+        EndedPurpose = "ended_purpose",
+        /// An agent that the registry knows nothing of.
+        UnregisteredAgent = "unregistered_agent",
     }
 }
 

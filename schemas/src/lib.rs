@@ -9,6 +9,7 @@
 //! - [`NativeEvent`] (`native.rs`): the JSON that producers write;
 //! - [`RegistryChange`] (`registry/change.rs`), [`Registry`] (`registry.rs`), [`Trace`] (`trace.rs`):
 //!   who answers for an agent, and how we know;
+//! - [`Lapse`] (`lapse.rs`): what the registry has against a use;
 //! - [`Finding`] (`finding.rs`), [`Reject`] (`reject.rs`);
 //! - [`Table`] (`table.rs`): each table's columns with their documentation.
 
@@ -17,6 +18,7 @@ mod finding;
 mod format;
 mod id;
 pub mod json_schema;
+mod lapse;
 mod money;
 mod native;
 mod offset;
@@ -34,6 +36,7 @@ pub use id::{
     AgentClass, AgentId, ChangeId, CounterpartyId, CredentialId, EventId, FindingId, GrantId,
     InvalidId, SessionId, SponsorId,
 };
+pub use lapse::Lapse;
 pub use money::{Amount, Currency, InvalidAmount};
 pub use native::{InvalidNative, NativeEvent, NativeSchema};
 pub use offset::{KafkaPartition, Offset, OffsetRange, Offsets, Position, Topic};

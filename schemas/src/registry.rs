@@ -84,15 +84,20 @@ impl<K: Eq + Hash, V: Clone> History<K, V> {
     }
 
     fn get(&self, subject: &K, as_of: AsOf) -> Option<&Interval<V>> {
-        let intervals = self.0.get(subject)?;
-        let last = intervals
-            .iter()
-            .rev()
-            .find(|one| one.valid_from <= as_of.time && one.told_first <= as_of.known_at)?;
+        let last = self.last(subject, as_of)?;
         match last.valid_to {
             Some(end) if end <= as_of.time => None,
             _ => Some(last),
         }
+    }
+
+    /// The same, also if it has ended.
+    fn last(&self, subject: &K, as_of: AsOf) -> Option<&Interval<V>> {
+        let intervals = self.0.get(subject)?;
+        intervals
+            .iter()
+            .rev()
+            .find(|one| one.valid_from <= as_of.time && one.told_first <= as_of.known_at)
     }
 }
 
@@ -127,6 +132,14 @@ pub(crate) struct SponsorFact {
     manager_id: Option<SponsorId>,
 }
 
+/// What the registry says of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CredentialFact {
+    /// Who may use it.
+    pub(crate) agent_ids: Vec<AgentId>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
 /// What the registry says of a credential that was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IssueFact {
@@ -150,7 +163,7 @@ pub struct Registry {
     sponsors: History<SponsorId, SponsorFact>,
     agents: History<AgentId, AgentFact>,
     classes: History<AgentClass, SponsorId>,
-    credentials: History<CredentialId, Vec<AgentId>>,
+    credentials: History<CredentialId, CredentialFact>,
     parents: History<AgentId, AgentId>,
     issues: History<CredentialId, IssueFact>,
     grants: History<GrantId, ()>,
@@ -192,8 +205,9 @@ impl Registry {
             Fact::AgentClass { agent_class, sponsor_id } => {
                 self.classes.insert(agent_class.clone(), times.with(sponsor_id.clone()))
             }
-            Fact::Credential { credential_id, agent_ids, .. } => {
-                self.credentials.insert(credential_id.clone(), times.with(agent_ids.clone()))
+            Fact::Credential { credential_id, agent_ids, expires_at, .. } => {
+                let fact = CredentialFact { agent_ids: agent_ids.clone(), expires_at: *expires_at };
+                self.credentials.insert(credential_id.clone(), times.with(fact))
             }
             Fact::Delegation { agent_id, parent_agent_id } => {
                 self.parents.insert(agent_id.clone(), times.with(parent_agent_id.clone()))
@@ -219,6 +233,19 @@ impl Registry {
         self.changes
     }
 
+    /// The agents that may use a credential at `time`, and who answers for each, by all that is known.
+    pub fn users_of(
+        &self,
+        id: &CredentialId,
+        time: Timestamp,
+    ) -> Vec<(AgentId, Option<SponsorId>)> {
+        let as_of = AsOf { time, known_at: Timestamp::MAX };
+        let Some(entry) = self.credential(id, as_of) else { return Vec::new() };
+        let sponsor_of =
+            |agent: &AgentId| self.agent(agent, as_of).and_then(|one| one.value.sponsor_id.clone());
+        entry.value.agent_ids.iter().map(|agent| (agent.clone(), sponsor_of(agent))).collect()
+    }
+
     pub(crate) fn agent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentFact>> {
         self.agents.get(id, as_of)
     }
@@ -231,8 +258,26 @@ impl Registry {
         &self,
         id: &CredentialId,
         as_of: AsOf,
-    ) -> Option<&Interval<Vec<AgentId>>> {
+    ) -> Option<&Interval<CredentialFact>> {
         self.credentials.get(id, as_of)
+    }
+
+    /// The same, also if it has ended.
+    pub(crate) fn credential_last(
+        &self,
+        id: &CredentialId,
+        as_of: AsOf,
+    ) -> Option<&Interval<CredentialFact>> {
+        self.credentials.last(id, as_of)
+    }
+
+    /// The agent's entry, also if it has ended.
+    pub(crate) fn agent_last(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentFact>> {
+        self.agents.last(id, as_of)
+    }
+
+    pub(crate) fn knows_agents(&self) -> bool {
+        !self.agents.0.is_empty()
     }
 
     pub(crate) fn issue(&self, id: &CredentialId, as_of: AsOf) -> Option<&Interval<IssueFact>> {

@@ -379,7 +379,7 @@ impl<'a> Walker<'a> {
         let entry =
             self.registry.credential(&event.credential_id, self.as_of).ok_or_else(unknown)?;
         let mut sponsors: Vec<(&AgentId, &SponsorId, Ground<'_>)> = Vec::new();
-        for user in &entry.value {
+        for user in &entry.value.agent_ids {
             if let Some(fact) = self.registry.agent(user, self.as_of)
                 && let Some(sponsor) = &fact.value.sponsor_id
             {
@@ -388,11 +388,11 @@ impl<'a> Walker<'a> {
         }
         let from = Node::Credential(&event.credential_id);
         let (user, sponsor, ground) = *sponsors.first().ok_or_else(unknown)?;
-        let users = entry.value.len();
+        let users = entry.value.agent_ids.len();
         if sponsors.iter().any(|one| one.1 != sponsor) || sponsors.len() < users {
             let reason = format!("{users} agents may use this credential, with different sponsors");
             let mut broken = Broken::at(TraceStatus::Broken, from, reason);
-            broken.gap.candidates = self.candidates(&entry.value);
+            broken.gap.candidates = self.candidates(&entry.value.agent_ids);
             return Err(broken);
         }
         self.weaken(if users == 1 { TraceStatus::Delegated } else { TraceStatus::Shared });

@@ -10,6 +10,7 @@
 //! - [`SimulatedEvent`], [`Truth`] (`event.rs`): an event as producers write it, and what is true;
 //! - [`Company::attack`], [`ScenarioKind`] (`attack.rs`): what attackers do;
 //! - [`Company::registry_changes`] (`registry.rs`): what the company told of its agents;
+//! - [`Company::lapses`] (`lapse.rs`): what is wrong with credentials, agents and grants;
 //! - [`output`]: JSON Lines; [`cloudtrail`]: the same as AWS would tell it; [`bench_events`]: many events at little cost.
 //!
 //! Below these: classes of agents as constant data (`class.rs`), sessions (`session.rs`),
@@ -22,6 +23,7 @@ pub mod cloudtrail;
 mod company;
 mod draw;
 mod event;
+mod lapse;
 pub mod output;
 mod party;
 mod registry;
@@ -32,6 +34,7 @@ pub use attack::{FRAUD_AGENT, FRAUD_ORDERS, FRAUD_TOTAL_CENTS, Scenario, Scenari
 pub use bench::bench_events;
 pub use company::{Company, Settings};
 pub use event::{SimulatedEvent, Truth};
+pub use lapse::Lapse;
 pub use session::BenignSurprise;
 pub use stream::Events;
 

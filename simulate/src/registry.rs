@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemas::{AgentClass, AgentId, CredentialId, Fact, RegistryChange, RegistrySchema, Timestamp};
+use schemas::{
+    AgentClass, AgentId, CredentialId, Fact, GrantId, RegistryChange, RegistrySchema, Timestamp,
+};
 
 use crate::class::{BACKUP, CLASSES, Keys, Naming};
 use crate::company::{Agent, Company, DAY, Standing};
 use crate::draw::{choice, mix};
 use crate::event::{child_id, environment, grant_id, id, kind};
+use crate::lapse::{KeyLapse, child_grant, has_spare_grant, is_for_a_time, key_lapse, spare_grant};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -76,18 +79,24 @@ impl Company {
     fn agent_told(&self, agent: &Agent, changes: &mut Vec<RegistryChange>) {
         let class = agent.class();
         let since = self.known_since(agent);
-        let told = |sponsor: Option<usize>| Fact::Agent {
+        let told = |sponsor: Option<usize>, model: usize| Fact::Agent {
             agent_id: agent.id.clone(),
             agent_class: Some(id(class.name, AgentClass::try_from)),
             sponsor_id: sponsor.map(|sponsor| self.sponsors[sponsor].id.clone()),
-            model: class.models.map(|models| models[0].to_owned()),
+            model: class.models.map(|models| models[model].to_owned()),
             environment: environment(agent).strip_prefix("env:").map(str::to_owned),
         };
         let sponsor = (agent.standing == Standing::Registered).then_some(agent.sponsor);
-        changes.push(change(told(sponsor), since, since.plus(HOUR * 8), "inventory"));
+        let mut first = change(told(sponsor, 0), since, since.plus(HOUR * 8), "inventory");
+        first.valid_to = self.purpose_ends(agent);
+        changes.push(first);
+        if self.is_reapproved(agent) {
+            let from = agent.model_update;
+            changes.push(change(told(sponsor, 1), from, from.plus(HOUR), "approvals"));
+        }
         if sponsor == Some(self.leaver) {
             let from = self.succeeds().max(since);
-            let handed_over = told(Some(self.successor));
+            let handed_over = told(Some(self.successor), 0);
             changes.push(change(handed_over, from, from.plus(DAY), "handover"));
         }
         if let Some(workers) = &class.workers
@@ -101,29 +110,52 @@ impl Company {
                 changes.push(change(fact, since, since.plus(HOUR * 9), "inventory"));
             }
         }
+        self.grants_told(agent, changes);
+    }
+
+    fn grants_told(&self, agent: &Agent, changes: &mut Vec<RegistryChange>) {
+        let (class, since) = (agent.class(), self.known_since(agent));
+        let mut told = |grant_id, agent_id, scope, valid_to| {
+            let approved_by = Some(self.sponsors[agent.sponsor].id.clone());
+            let fact = Fact::Grant { grant_id, agent_id, scope, approved_by };
+            let mut grant = change(fact, since, since.plus(HOUR * 9), "approvals");
+            grant.valid_to = valid_to;
+            changes.push(grant);
+        };
+        // A year, so that no use is after it.
+        let end = Some(self.day(365));
         if class.has_grant {
-            let fact = Fact::Grant {
-                grant_id: grant_id(agent),
-                agent_id: agent.id.clone(),
-                scope: format!("write as {}", class.name),
-                approved_by: Some(self.sponsors[agent.sponsor].id.clone()),
-            };
-            changes.push(change(fact, since, since.plus(HOUR * 9), "approvals"));
+            let valid_to = end.filter(|_| is_for_a_time(agent));
+            let scope = format!("write as {}", class.name);
+            told(grant_id(agent), agent.id.clone(), scope, valid_to);
+        }
+        if has_spare_grant(agent) {
+            let spare = id(spare_grant(agent), GrantId::try_from);
+            told(spare, agent.id.clone(), "read archive".to_owned(), end);
+            if let (Some(grant), Some(workers)) = (child_grant(agent), &class.workers) {
+                let child = id(child_id(agent, workers, 1), AgentId::try_from);
+                let scope = "read archive write".to_owned();
+                told(id(grant, GrantId::try_from), child, scope, end);
+            }
         }
     }
 
     fn credential_told(&self, credential: &CredentialId, users: &[&Agent]) -> RegistryChange {
         let since = users.iter().map(|agent| self.known_since(agent)).min();
         let since = since.expect("a credential is listed by a user");
+        let lapse = key_lapse(users[0]);
         let rotated_days = 30 + choice(mix(users[0].key, 21), 700);
         let fact = Fact::Credential {
             credential_id: credential.clone(),
             credential_kind: kind(users[0].keys, None),
             agent_ids: users.iter().map(|agent| agent.id.clone()).collect(),
-            expires_at: None,
-            rotated_at: Some(self.settings.start.minus(DAY * rotated_days)),
+            expires_at: Some(self.key_ends()).filter(|_| lapse == Some(KeyLapse::Expired)),
+            rotated_at: Some(self.settings.start.minus(DAY * rotated_days))
+                .filter(|_| lapse != Some(KeyLapse::NeverRotated)),
         };
-        change(fact, since, since.plus(HOUR * 10), "key-inventory")
+        let mut told = change(fact, since, since.plus(HOUR * 10), "key-inventory");
+        told.valid_to = Some(self.key_ends()).filter(|_| lapse == Some(KeyLapse::Revoked));
+        told
     }
 
     fn known_since(&self, agent: &Agent) -> Timestamp {

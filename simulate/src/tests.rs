@@ -235,32 +235,52 @@ fn every_event_survives_json_and_becomes_an_event() {
     }
 }
 
+/// Days that are traced: 20, or what `SURETY_SIMULATED_DAYS` says when this is compiled, as in
+/// `SURETY_SIMULATED_DAYS=90 cargo test -p simulate the_registry_leads -- --nocapture`.
+fn days_traced() -> u32 {
+    option_env!("SURETY_SIMULATED_DAYS").and_then(|days| days.parse().ok()).unwrap_or(20)
+}
+
 #[test]
-fn the_registry_leads_to_the_true_sponsor_or_to_nobody() {
+#[expect(clippy::print_stdout, reason = "what a person asks a longer run for")]
+fn the_registry_leads_to_the_true_sponsor_or_to_a_gap_that_says_why() {
     let company = quiet_company(250, 5.0);
     let mut registry = Registry::default();
     for change in company.registry_changes() {
         registry.apply(&change).unwrap();
     }
-    let (mut traced, mut all) = (0, 0);
-    let mut statuses = BTreeSet::new();
-    for one in days(&company, 0, 20) {
-        let known_at = one.event.time;
+    let mut statuses: BTreeMap<_, u64> = BTreeMap::new();
+    // Of all that is known now: sure (0.95 and more), likely (0.75), weak, none.
+    let mut split = [0_u64; 4];
+    let (mut traced, mut all) = (0_u64, 0_u64);
+    for one in days(&company, 0, days_traced()) {
+        let known_then = one.event.time;
         let event = one.event.into_event(&position()).unwrap();
-        for known_at in [Timestamp::MAX, known_at] {
+        for known_at in [Timestamp::MAX, known_then] {
             let trace = Trace::of(&event, &registry, known_at);
-            statuses.insert(trace.status);
+            *statuses.entry(trace.status).or_default() += 1;
             if trace.sponsor_id.is_some() {
                 assert_eq!(trace.sponsor_id, one.truth.sponsor, "{event:?}");
                 traced += 1;
+            } else {
+                assert!(trace.gap.is_some(), "a trace without a sponsor says why: {event:?}");
             }
             all += 1;
+            if known_at == Timestamp::MAX {
+                let below = [0.95, 0.75, f32::EPSILON];
+                let level = below.iter().position(|least| *least <= trace.confidence);
+                split[level.unwrap_or(3)] += 1;
+            }
         }
     }
 
-    let coverage = f64::from(traced) / f64::from(all);
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    let coverage = traced as f64 / all as f64;
+    println!("coverage {coverage:.4} of {all} traces, none wrong; {statuses:?}");
+    println!("confidence by what is known now: sure, likely, weak, none {split:?}");
     assert!((0.85..0.99).contains(&coverage), "{coverage}");
-    assert_eq!(statuses, TraceStatus::ALL.iter().copied().collect());
+    let seen: BTreeSet<_> = statuses.into_keys().collect();
+    assert_eq!(seen, TraceStatus::ALL.iter().copied().collect());
 }
 
 #[test]

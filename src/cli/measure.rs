@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::unmix::BenchUnmix;
 use super::{LakeArg, ReportFormat};
 
 /// Judge labelled streams with the real detector, scoring each row before it is learned, and print how
@@ -113,6 +114,12 @@ pub(crate) enum Bench {
     #[command(after_help = "Examples:
   surety bench registry --agents 1000000 --format json")]
     Registry(BenchRegistry),
+    /// Split the shared service accounts of simulated companies with their agent ids hidden, and compare
+    /// with who in truth made each event.
+    #[command(after_help = "Examples:
+  surety bench unmix
+  surety bench unmix --seeds 1 --days 90 --format json")]
+    Unmix(BenchUnmix),
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use arrow::record_batch::RecordBatch;
 use query::prompt::PromptError;
 use query::{Destination, Engine, Format, Limits, QueryError, Screen, ShowError, WriteError};
 use schemas::{EventId, Timestamp};
@@ -156,6 +157,13 @@ pub(super) async fn answer(
     let shown = screen(format).show(engine, statement, &mut stdout).await.map_err(of_show)?;
     stdout.flush().map_err(Failure::of_stdout)?;
     Ok(if shown.is_stopped { Exit::Unavailable } else { Exit::Ok })
+}
+
+/// Writes rows that are no answer of a statement to stdout.
+pub(super) fn show_rows(rows: &RecordBatch, format: Format) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    query::write_rows(rows, format, &mut stdout).map_err(of_write)?;
+    stdout.flush().map_err(Failure::of_stdout)
 }
 
 async fn prompt(engine: &Engine, format: Format) -> Result<Exit, Failure> {

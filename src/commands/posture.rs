@@ -1,10 +1,10 @@
-//! `surety posture`: the seven figures, live.
+//! `surety posture`: the seven figures and the hygiene, live.
 //!
 //! Invariant: it writes nothing.
 
 use std::fmt::Write as _;
 
-use query::posture::{Figure, posture};
+use query::posture::{Figure, Hygiene, hygiene, posture};
 use query::{Engine, Limits};
 use serde_json::json;
 
@@ -25,15 +25,16 @@ pub(super) async fn run(args: Posture, config: &Config) -> Result<Exit, Failure>
     let lake = wiring::open_lake(&locations)?;
     let engine = Engine::open(&lake, Limits::ONE_PERSON).await.map_err(of_query)?;
     let figures = posture(&engine).await.map_err(of_query)?;
+    let hygiene = hygiene(&engine).await.map_err(of_query)?;
     let text = match args.format {
-        ReportFormat::Json => format!("{:#}\n", as_json(&figures)),
-        ReportFormat::Table => as_text(&figures),
+        ReportFormat::Json => format!("{:#}\n", as_json(&figures, &hygiene)),
+        ReportFormat::Table => as_text(&figures) + &hygiene_as_text(&hygiene),
     };
     terminal::answer(&text)?;
     Ok(Exit::Ok)
 }
 
-fn as_json(figures: &[Figure]) -> serde_json::Value {
+fn as_json(figures: &[Figure], hygiene: &Hygiene) -> serde_json::Value {
     let figure = |figure: &Figure| {
         let parts: serde_json::Map<String, serde_json::Value> =
             figure.parts.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
@@ -47,7 +48,23 @@ fn as_json(figures: &[Figure]) -> serde_json::Value {
             "sql": figure.sql,
         })
     };
-    json!({"figures": figures.iter().map(figure).collect::<Vec<_>>()})
+    json!({
+        "figures": figures.iter().map(figure).collect::<Vec<_>>(),
+        "task_grants": figure(&hygiene.task_grants),
+        "hygiene": hygiene.violations,
+    })
+}
+
+fn hygiene_as_text(hygiene: &Hygiene) -> String {
+    let mut text = as_text(std::slice::from_ref(&hygiene.task_grants));
+    for one in &hygiene.violations {
+        let (kind, subjects, events) = (one.kind.replace('_', " "), one.subjects, one.events);
+        writeln!(text, "{subjects:>8}  {kind:<21} {events} events").expect("writing to a string");
+    }
+    if hygiene.violations.is_empty() {
+        text.push_str("          nothing in the view hygiene\n");
+    }
+    text
 }
 
 fn as_text(figures: &[Figure]) -> String {

@@ -20,6 +20,7 @@ fn help_names_every_command_and_shows_examples() {
         "sql",
         "trace",
         "agents",
+        "unmix",
         "posture",
         "report",
         "registry",

@@ -18,6 +18,7 @@ mod evidence;
 mod exactly_once;
 mod faults;
 mod foreign;
+mod hygiene;
 mod kafka;
 mod normalize;
 mod object_store;

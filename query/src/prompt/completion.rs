@@ -131,7 +131,7 @@ mod tests {
             (start, words.into_iter().map(str::to_owned).collect::<Vec<_>>())
         };
 
-        assert_eq!(suggest("SELECT * FROM regis"), (14, vec!["registry_changes".to_owned()]));
+        assert_eq!(suggest("SELECT * FROM registry_c"), (14, vec!["registry_changes".to_owned()]));
         assert_eq!(suggest("select e.agent_ins"), (9, vec!["agent_instance".to_owned()]));
         assert_eq!(suggest("SELECT json_g"), (7, vec!["json_get".to_owned()]));
         assert_eq!(suggest("sele"), (0, vec!["SELECT".to_owned()]));

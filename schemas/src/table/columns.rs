@@ -66,7 +66,11 @@ pub(super) const EVENTS: &[Column] = &[
         "`traced`, `delegated`, `claimed`, `shared`, `orphaned`, `unregistered` or `gap`.",
     ),
     one("trace_confidence", Float32, "Product of the hops' confidences, 0 to 1."),
-    one("labels", Utf8List, "Labels of the source."),
+    one(
+        "labels",
+        Utf8List,
+        "Labels of the source, and those that start with `lapse:`: what the registry had against the use when it was read.",
+    ),
     one("attributes", Utf8Map, "Further fields of the source, bounded, secrets replaced."),
     one("format", Utf8, "The format the record was read from."),
     TOPIC,
