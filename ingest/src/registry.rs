@@ -365,7 +365,8 @@ mod tests {
         let mut places = 0;
         for value in &values {
             for (field, text) in value.as_object().unwrap() {
-                if ["schema", "kind", "credential_kind"].contains(&field.as_str())
+                if ["schema", "kind", "credential_kind", "detector", "verdict", "finding_id"]
+                    .contains(&field.as_str())
                     || field.ends_with("_at")
                     || field.starts_with("valid_")
                 {
