@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test check deny fmt docs bench demo packages python kafka-jars
+.PHONY: help test faults check deny fmt docs bench demo packages python kafka-jars
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
@@ -21,6 +21,16 @@ help: ## prints this menu
 test: packages python kafka-jars check ## installs what is missing, then checks and tests everything
 	@if [ -e $(VENV)/packages.txt ]; then export SURETY_TEST_PYTHON=$(VENV)/bin/python; fi
 	cargo test --workspace --locked
+
+# The tests that docs/faults.md names, each made larger. A size that is set already stays.
+faults: packages python kafka-jars ## all fault tests of docs/faults.md, the long ones too: tries and failures of each id
+	@if [ -e $(VENV)/packages.txt ]; then export SURETY_TEST_PYTHON=$(VENV)/bin/python; fi
+	export SURETY_TEST_SEEDS=$${SURETY_TEST_SEEDS:-10000} SURETY_TEST_CRASHES=$${SURETY_TEST_CRASHES:-3}
+	export SURETY_TEST_EVENTS=$${SURETY_TEST_EVENTS:-200000} SURETY_TEST_KILLS=$${SURETY_TEST_KILLS:-10}
+	names=$$(grep -E '^\| [EDOS][0-9]+ ' docs/faults.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' | tr -d '`' | sort -u)
+	cargo test --workspace --locked --no-run
+	cargo test --workspace --locked --no-fail-fast -- $$names 2>&1 | tee $(TARGET)/faults.log || true
+	awk -f tests/faults.awk docs/faults.md $(TARGET)/faults.log
 
 check: deny ## format, lints, licences; runs no test
 	@cargo fmt --all --check

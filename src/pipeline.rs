@@ -270,6 +270,7 @@ impl<S: Source> Pipeline<S> {
                     match poll {
                         Err(error) => return Ok(Ended::Broken(of_source(error))),
                         Ok(Poll::Records(batch)) => {
+                            lake::crash_point!("polled", "batch");
                             let arrived = self.arrived(polled, batch.len());
                             self.stages.record(Stage::Poll, polled.elapsed(), batch.len());
                             self.take(&batch, arrived)?;

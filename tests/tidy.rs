@@ -201,6 +201,12 @@ fn the_readme_names_the_two_commands_of_a_newcomer() {
 }
 
 #[test]
+fn every_test_that_the_page_of_faults_names_exists() {
+    let code: String = rust_files().into_iter().map(|file| file.text).collect();
+    none(missing_tests(&text_at("docs/faults.md"), &code));
+}
+
+#[test]
 fn every_decision_is_numbered_and_linked() {
     let indexes = ["docs/architecture.md", "docs/decisions/README.md"];
     let linking: String = indexes.iter().map(|path| text_at(path)).collect();
@@ -362,6 +368,20 @@ fn missing_commands(readme: &str) -> Vec<String> {
         .into_iter()
         .filter(|command| !readme.contains(command))
         .map(|command| format!("README.md does not name `{command}`"))
+        .collect()
+}
+
+/// Tests that a table names and nobody wrote.
+fn missing_tests(page: &str, code: &str) -> Vec<String> {
+    let is_name = |word: &&str| {
+        let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        2 <= word.matches('_').count() && word.chars().all(is_letter)
+    };
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(is_name);
+    names
+        .filter(|name| !code.contains(&format!("fn {name}(")))
+        .map(|name| format!("docs/faults.md names the test {name}, and there is none"))
         .collect()
 }
 
@@ -698,6 +718,15 @@ mod each_rule_can_fail {
 
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_test_that_is_named_and_not_there_is_found() {
+        let page = "| E01 | `whatever_goes_wrong`, `what_is_not_there` | `make faults` |";
+
+        let found = missing_tests(page, "fn whatever_goes_wrong() {}");
+
+        assert_eq!(found, ["docs/faults.md names the test what_is_not_there, and there is none"]);
     }
 
     #[test]

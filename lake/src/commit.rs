@@ -232,12 +232,15 @@ impl TableHandle {
                 return Ok(version);
             }
             if !pending.is_stored {
+                crate::crash_point!("encoded", table.name());
                 let stored = self.log.put_files(pending.files).await;
                 stored.map_err(|cause| CommitError::unavailable(table, cause))?;
                 pending.is_stored = true;
+                crate::crash_point!("stored", table.name());
             }
             let next = state.version + 1;
             let Err(cause) = self.log.put_entry(next, pending.entry(table)).await else {
+                crate::crash_point!("landed", table.name());
                 state.note(next, pending.advance.transactions());
                 return Ok(next);
             };

@@ -155,6 +155,7 @@ fn write_file(
     let named = match written {
         Ok(()) => file.sync_all().map_err(Failure::Sync).and_then(|()| {
             drop(file);
+            crate::crash_point!("staged", "file");
             let name = if is_create { fs::hard_link } else { fs::rename };
             name(&staged, path).map_err(Failure::Io)
         }),

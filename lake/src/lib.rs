@@ -13,13 +13,33 @@
 //! - `provider.rs`, `scan.rs`, `records.rs`: reading;
 //! - [`seal`] (`seal.rs`): signed Merkle roots over the records of each commit, and their verification;
 //! - [`upkeep`] (`upkeep.rs`): files merged, old ones deleted, days that are not kept;
-//! - `durable.rs`: what makes a local file survive a power cut.
+//! - `durable.rs`: what makes a local file survive a power cut;
+//! - `faults.rs`: for tests, what goes wrong.
+
+/// A point at which a test can make the process end, as a crash does: `crash_point!("landed", "events")`
+/// where `SURETY_CRASH_AT` is `events.landed`. Nothing at all without the feature `faults`.
+#[cfg(feature = "faults")]
+#[macro_export]
+macro_rules! crash_point {
+    ($name:literal, $of:expr) => {
+        $crate::faults::pass($name, $of)
+    };
+}
+
+/// Nothing: the feature `faults` is off.
+#[cfg(not(feature = "faults"))]
+#[macro_export]
+macro_rules! crash_point {
+    ($name:literal, $of:expr) => {};
+}
 
 mod advance;
 mod commit;
 mod durable;
 mod encode;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 #[cfg(test)]
 mod fixtures;
 mod lake;

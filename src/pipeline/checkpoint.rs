@@ -80,11 +80,13 @@ impl Checkpoints {
         let mut file = BufWriter::new(fs::File::create_new(&partial)?);
         let written = image.snapshot.write(&image.offsets, &mut file);
         let written = written.and_then(|()| file.flush()).and_then(|()| file.get_ref().sync_all());
+        lake::crash_point!("written", "checkpoint");
         if let Err(error) = written.and_then(|()| fs::rename(&partial, &whole)) {
             remove(&partial)?;
             return Err(error);
         }
         fs::File::open(&self.dir)?.sync_all()?;
+        lake::crash_point!("named", "checkpoint");
         for (_, old) in files.iter().skip(KEPT - 1) {
             remove(old)?;
         }

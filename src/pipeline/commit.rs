@@ -324,8 +324,10 @@ async fn append_changes(
     cut: &Cut,
     now: Timestamp,
 ) -> Result<(), CommitError> {
-    if !cut.registry.is_empty() {
-        table.append_rest(vec![cut.changes.clone()], &cut.registry, now).await?;
+    // These rows do not say their place, so they are added whole: if the table has them already, as when
+    // a cut is written again, there is nothing to do; if it has a part, another worker was quicker.
+    if !cut.registry.after(table.offsets()).is_empty() {
+        table.append(vec![cut.changes.clone()], &cut.registry, now).await?;
     }
     let rows = i64::try_from(cut.learned.num_rows()).expect("rows in memory are fewer than 2^63");
     if rows == 0 {

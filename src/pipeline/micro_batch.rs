@@ -225,7 +225,9 @@ impl<S: Source> Pipeline<S> {
         self.stages.record(Stage::Rows, built, batch.len());
 
         let handing_over = Instant::now();
+        lake::crash_point!("found", "findings");
         self.parts.routes.hand_over(&findings, now)?;
+        lake::crash_point!("handed-over", "findings");
         self.stages.record(Stage::Outbox, handing_over.elapsed(), batch.len());
         self.stages.record(Stage::ArrivalToOutbox, arrived.elapsed(), batch.len());
 

@@ -72,6 +72,7 @@ impl<S: Source> Pipeline<S> {
         if let Some(since) = self.parts.routes.attempts_since()? {
             self.parts.routes.forget_known(lake.read_deliveries_since(since).await?)?;
         }
+        lake::crash_point!("read", "state");
         self.has_seen_events = writer.lake_id().is_some();
         (self.registry, self.watched) = (registry, RegistryWatch::from(version));
         self.detector = detector;

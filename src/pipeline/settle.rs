@@ -113,6 +113,7 @@ impl<S: Source> Pipeline<S> {
         if let (Some(image), Some(lake_id)) = (cut.checkpoint.take(), lake_id) {
             self.keeping = Some(self.parts.checkpoints.keep_in_background(lake_id, image));
         }
+        lake::crash_point!("landed", "cut");
         self.parts.routes.forget_attempts(done.attempts_below)?;
         self.parts.source.committed(&done.offsets);
         self.parts.health.set(Condition::Ready);

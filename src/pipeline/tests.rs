@@ -483,3 +483,4 @@ async fn a_lake_whose_logs_became_long_is_as_it_was_sealed() {
 }
 
 mod registry;
+mod simulation;

@@ -20,7 +20,7 @@ const PARTITIONS: i32 = 8;
 const POISON: [&[u8]; 4] = [b"not json", b"{}", b"\xff\xfe", b"[[[[[["];
 
 /// A setting of the test's size.
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a test is made larger from outside")]
     let value = std::env::var(name).ok();
     value.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: wanted a number")))

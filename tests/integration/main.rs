@@ -13,6 +13,7 @@
 
 mod broker;
 mod cli;
+mod crash_points;
 mod demo;
 mod evidence;
 mod exactly_once;

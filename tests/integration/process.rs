@@ -44,6 +44,11 @@ pub(crate) fn not_run(what: &str) {
     writeln!(std::io::stderr(), "NOT RUN: {what}").expect("stderr takes a line");
 }
 
+/// Tells `make faults` how often a test tried.
+pub(crate) fn tried(test: &str, tries: u64) {
+    writeln!(std::io::stderr(), "TRIES {test} {tries}").expect("stderr takes a line");
+}
+
 /// The project's folder.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

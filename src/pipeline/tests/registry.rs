@@ -57,6 +57,25 @@ async fn of_two_changes_in_one_batch_the_later_one_holds() {
     assert!(stored[2].recorded_at < stored[3].recorded_at, "{stored:?}");
 }
 
+#[tokio::test]
+async fn a_change_of_a_cut_that_is_written_again_is_there_once() {
+    let folder = TempDir::new().unwrap();
+    let change = br#"{"schema":"surety.registry_change.v1","kind":"sponsor","active":true,
+        "sponsor_id":"ann@example.com","valid_from":"2026-01-01T00:00:00Z"}"#;
+    let log = Log::of(&[("registry", vec![change.to_vec()]), ("uses", uses(3))]);
+    let mut pipeline = started(folder.path(), log).await;
+    let in_the_way = block(folder.path());
+    take(&mut pipeline).await;
+    pipeline.commit(false).unwrap();
+    assert_eq!(settled(&mut pipeline).await, Settled::Stalled);
+
+    fs::remove_file(&in_the_way).unwrap();
+    pipeline.try_again();
+
+    assert_eq!(settled(&mut pipeline).await, Settled::Landed);
+    assert_eq!(count(folder.path(), "registry_changes").await, 1);
+}
+
 /// A use of `credential` by `agent`, which has `issued` issued if there is one.
 fn use_of(agent: &str, credential: &str, issued: Option<&str>) -> Vec<u8> {
     let attributes: BTreeMap<&str, &str> =

@@ -1,0 +1,100 @@
+//! [`Company`]: the records of a simulated log, in the order of their time.
+//!
+//! Invariant: a function of its number. An agent's records are all in one partition.
+
+use schemas::{KafkaPartition, Topic};
+
+use super::plan::draw;
+
+/// How many companies there are.
+pub(super) const COMPANIES: u64 = 4;
+
+const USES: usize = 260;
+const AGENTS: u64 = 6;
+const PARTITIONS: u64 = 3;
+const MINUTES_BETWEEN: u64 = 25;
+
+/// A partition of a topic.
+pub(super) type Place = (Topic, KafkaPartition);
+
+/// One record, at its place in the order of time.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) at: usize,
+    pub(super) payload: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct Company {
+    /// The records of each partition; the number of a record there is its offset.
+    pub(super) log: Vec<(Place, Vec<Written>)>,
+}
+
+impl Company {
+    pub(super) fn new(number: u64) -> Self {
+        let uses = Topic::new("uses");
+        let mut log: Vec<(Place, Vec<Written>)> = (0..PARTITIONS)
+            .map(|p| ((uses.clone(), KafkaPartition(i32::try_from(p).unwrap())), Vec::new()))
+            .collect();
+        log.push(((Topic::new("registry"), KafkaPartition(0)), Vec::new()));
+        let registry = log.len() - 1;
+        for at in 0..USES {
+            let below = |what: &str, end: u64| draw(number, (what, at)) % end;
+            let is_attack = USES - 30 <= at;
+            let agent = if is_attack { 0 } else { below("agent", AGENTS) };
+            let partition = usize::try_from(agent % PARTITIONS).unwrap();
+            let payload = match below("kind", 40) {
+                0 => b"not json".to_vec(),
+                1 => b"{}".to_vec(),
+                _ => used(number, at, agent, is_attack),
+            };
+            log[partition].1.push(Written { at, payload });
+            if at % 60 == 5 {
+                let change = change(agent, below("sponsor", 3));
+                let payload = if at == 65 { b"no change".to_vec() } else { change };
+                log[registry].1.push(Written { at, payload });
+            }
+        }
+        Self { log }
+    }
+
+    pub(super) fn partition(&self, place: &Place) -> &[Written] {
+        let found = self.log.iter().find(|(known, _)| known == place);
+        &found.expect("only these are read").1
+    }
+
+    pub(super) fn places(&self) -> Vec<Place> {
+        self.log.iter().map(|(place, _)| place.clone()).collect()
+    }
+}
+
+fn used(number: u64, at: usize, agent: u64, is_attack: bool) -> Vec<u8> {
+    let below = |what: &str, end: u64| draw(number, (what, at)) % end;
+    let minutes = u64::try_from(at).unwrap() * MINUTES_BETWEEN;
+    let time = 1_772_409_600 + minutes * 60 + below("second", 60);
+    let time = schemas::Timestamp::from_millis(i64::try_from(time * 1_000).unwrap()).unwrap();
+    let actions = ["order.read", "order.list", "vendor.read"];
+    let action = actions[usize::try_from(below("action", 3)).unwrap()];
+    let mut event = serde_json::json!({
+        "schema": "surety.credential_event.v1", "time": time,
+        "agent_id": format!("procurement-{agent}"), "agent_class": "procurement",
+        "credential_id": format!("key-{agent}"), "credential_kind": "static_key",
+        "action": action, "outcome": "success", "counterparty_id": format!("vendor-{}", below("vendor", 5)),
+    });
+    if is_attack {
+        event["action"] = "order.approve".into();
+        event["counterparty_id"] = format!("shell-{at}").into();
+        event["amount"] = "49900.00".into();
+        event["currency"] = "EUR".into();
+    }
+    event.to_string().into_bytes()
+}
+
+fn change(agent: u64, sponsor: u64) -> Vec<u8> {
+    let change = serde_json::json!({
+        "schema": "surety.registry_change.v1", "kind": "agent",
+        "agent_id": format!("procurement-{agent}"), "sponsor_id": format!("sponsor-{sponsor}@example.com"),
+        "valid_from": "2026-01-01T00:00:00Z",
+    });
+    change.to_string().into_bytes()
+}

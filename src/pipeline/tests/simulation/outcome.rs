@@ -1,0 +1,128 @@
+//! [`Outcome`]: what a lake holds in the end, and how it must compare.
+//!
+//! Invariant: it says nothing of the machine's clock, so that two runs over the same records are equal
+//! where the invariants say so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use schemas::{CredentialEvent, Finding, Position, Table};
+
+use super::super::super::{Ended, Pipeline};
+use super::lives;
+use super::plan::Plan;
+use super::world::{Reading, World, untouched};
+
+type Place = (String, i32, i64);
+
+#[derive(Debug)]
+pub(super) struct Outcome {
+    events: Vec<(Place, CredentialEvent)>,
+    rejects: Vec<Place>,
+    findings: Vec<Finding>,
+    /// Uses of each counterparty by each agent.
+    edges: BTreeMap<(String, String), u64>,
+    registry_changes: usize,
+    /// The detector's state, as a checkpoint has it.
+    state: Vec<u8>,
+    flaws: Vec<String>,
+    told: String,
+}
+
+fn place(position: &Position) -> Place {
+    (position.topic.to_string(), position.partition.0, position.offset.0)
+}
+
+/// Reads the rest in peace, and then everything that is there.
+pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
+    let lake = untouched(&world.memory);
+    let (company, memory) = (Arc::clone(&world.company), world.memory.clone());
+    let calm = Arc::new(World::new(company, Plan::calm(), memory));
+    let reading = Reading::new(&calm, &calm.new_life(0, 0));
+    let parts = lives::parts(&calm, reading, lake.clone(), &lives::folder_of(folder, 0));
+    let mut pipeline = Box::new(Pipeline::start(parts).await.unwrap());
+    loop {
+        let ended = pipeline.read_on().await.unwrap();
+        assert!(matches!(ended, Ended::End), "the log ends");
+        if pipeline.finish().await.unwrap() {
+            break;
+        }
+    }
+    let mut state = Vec::new();
+    let offsets = pipeline.buffer.offsets().clone();
+    pipeline.detector.snapshot().write(&offsets, &mut state).unwrap();
+    drop(pipeline);
+
+    let mut outcome = Outcome {
+        events: Vec::new(),
+        rejects: Vec::new(),
+        findings: Vec::new(),
+        edges: BTreeMap::new(),
+        registry_changes: 0,
+        state,
+        flaws: Vec::new(),
+        told: world.told(),
+    };
+    for rows in lake::faults::rows(&lake, Table::Events).await.unwrap() {
+        let events = lake::decode_events(&rows).unwrap();
+        outcome.events.extend(events.into_iter().map(|one| (place(&one.position), one.event)));
+    }
+    for rows in lake::faults::rows(&lake, Table::Rejects).await.unwrap() {
+        let rejects = lake::decode_rejects(&rows).unwrap();
+        outcome.rejects.extend(rejects.iter().map(|one| place(&one.position)));
+    }
+    for rows in lake::faults::rows(&lake, Table::Findings).await.unwrap() {
+        let findings = lake::decode_findings(&rows).unwrap();
+        outcome.findings.extend(findings.into_iter().map(|(finding, _)| finding));
+    }
+    for rows in lake::faults::rows(&lake, Table::CounterpartyEdges).await.unwrap() {
+        for edge in lake::decode_edges(&rows).unwrap() {
+            let ends = (edge.agent_id.to_string(), edge.counterparty_id.to_string());
+            *outcome.edges.entry(ends).or_default() += edge.events;
+        }
+    }
+    for rows in lake::faults::rows(&lake, Table::RegistryChanges).await.unwrap() {
+        outcome.registry_changes += rows.num_rows();
+    }
+    outcome.events.sort_by(|a, b| a.0.cmp(&b.0));
+    outcome.rejects.sort();
+    outcome.findings.sort_by(|a, b| a.finding_id.cmp(&b.finding_id));
+    let (key, scope) = (lives::seal_key(), lake::seal::Scope::default());
+    let verified = lake::seal::verify(&lake, key.public(), &scope, |_, _| {}).await.unwrap();
+    outcome.flaws = verified.flaws.iter().map(ToString::to_string).collect();
+    outcome
+}
+
+impl Outcome {
+    pub(super) fn has_findings(&self) -> bool {
+        3 < self.findings.len()
+    }
+
+    /// Compares with the outcome of the calm run.
+    pub(super) fn assert_like(&self, calm: &Self, is_alone: bool) {
+        let told = &self.told;
+        let places = |one: &Self| -> Vec<Place> {
+            one.events.iter().map(|(place, _)| place.clone()).collect()
+        };
+        assert_eq!(places(self), places(calm), "E1: each event once\n{told}");
+        assert!(self.events == calm.events, "N1: the events are the same\n{told}");
+        assert_eq!(self.rejects, calm.rejects, "E1: each reject once\n{told}");
+        assert_eq!(self.edges, calm.edges, "E4: each use is counted once\n{told}");
+        assert_eq!(self.registry_changes, calm.registry_changes, "E4: each change once\n{told}");
+        assert_eq!(self.flaws, [""; 0], "V1: the lake verifies\n{told}");
+        let ids: BTreeSet<_> = self.findings.iter().map(|one| one.finding_id.as_str()).collect();
+        assert_eq!(ids.len(), self.findings.len(), "D2: each finding once\n{told}");
+        if is_alone {
+            let all = |one: &Self| -> Vec<String> {
+                one.findings.iter().map(|finding| format!("{finding:?}")).collect()
+            };
+            assert_eq!(all(self), all(calm), "D1: the same findings\n{told}");
+            assert!(self.state == calm.state, "D1: the same state\n{told}");
+        } else {
+            let known: BTreeSet<_> = self.events.iter().map(|(_, event)| &event.event_id).collect();
+            let is_known = |finding: &Finding| known.contains(&finding.event_id);
+            assert!(self.findings.iter().all(is_known), "D2: of an event that is there\n{told}");
+        }
+    }
+}

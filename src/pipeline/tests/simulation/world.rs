@@ -1,0 +1,350 @@
+//! [`World`]: what the lives of one seed share: the log, the storage, who reads what, and the fates.
+//!
+//! Invariant: an operation's fate is drawn by its place: the life that asks, the table, what it does,
+//! and how often that life has done it there before.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use ingest::{Poll, RawBatch, RawRecord, Source, SourceError};
+use lake::Lake;
+use lake::faults::{Decide, Fate, Kind, Memory, Operation};
+use schemas::{Offset, Offsets};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::company::{Company, Place};
+use super::plan::{Plan, draw};
+
+/// A slow operation takes so long at most.
+const SLOW_MS_MAX: u64 = 3_000;
+/// The assignment that stays.
+const LAST: u64 = 1 << 40;
+/// How long a poll waits for records that do not come.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// The lake as one sees it who is spared.
+pub(super) fn untouched(memory: &Memory) -> Lake {
+    memory.lake(Arc::new(|_| (Duration::ZERO, Fate::Done)))
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) company: Arc<Company>,
+    pub(super) plan: Plan,
+    pub(super) memory: Memory,
+    began: Instant,
+    /// The thread in whose time everything happens: others, which libraries have, know no such time.
+    home: ThreadId,
+    latest_ms: AtomicU64,
+    /// Ends the lives in order.
+    pub(super) shutdown: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How far each life has said that the lake is.
+    committed: Offsets,
+    lives: u64,
+    trace: Vec<String>,
+}
+
+impl World {
+    pub(super) fn new(company: Arc<Company>, plan: Plan, memory: Memory) -> Self {
+        Self {
+            company,
+            plan,
+            memory,
+            began: Instant::now(),
+            home: std::thread::current().id(),
+            latest_ms: AtomicU64::new(0),
+            shutdown: CancellationToken::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        if std::thread::current().id() == self.home {
+            let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap();
+            self.latest_ms.store(ms, Ordering::Relaxed);
+        }
+        Duration::from_millis(self.latest_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn is_well(&self) -> bool {
+        self.plan.heals_at <= self.now()
+    }
+
+    /// Which assignment holds now, by number.
+    fn generation(&self) -> u64 {
+        if self.is_well() {
+            return LAST;
+        }
+        let now = self.now();
+        let moved = self.plan.stands_still.is_some_and(|(from, _)| from <= now);
+        let dealt = self
+            .plan
+            .reassigned_every
+            .map_or(0, |every| u64::try_from(now.as_millis() / every.as_millis()).unwrap());
+        2 * dealt + u64::from(moved)
+    }
+
+    /// What `worker` reads by the assignment of that number.
+    fn assigned(&self, worker: usize, generation: u64) -> Vec<Place> {
+        let places = self.company.places();
+        if self.plan.workers == 1 || self.plan.is_deaf {
+            return places;
+        }
+        let moved = generation % 2 == 1;
+        let number = |place: &Place| draw(self.plan.seed, (generation / 2, place.1.0)) % 2;
+        let is_his = |place: &Place| {
+            let of = if moved { 1 } else { usize::try_from(number(place)).unwrap() };
+            of == worker
+        };
+        places.into_iter().filter(is_his).collect()
+    }
+
+    /// Notes that the lake stands at `offsets`; ends everything in order once it has all uses.
+    fn note_committed(&self, offsets: &Offsets) {
+        let mut state = self.state.lock().unwrap();
+        for (topic, partition, next) in offsets.iter() {
+            state.committed.raise(topic, partition, next);
+        }
+        let is_whole = self.company.log.iter().all(|((topic, partition), records)| {
+            topic.as_str() != "uses"
+                || records.is_empty()
+                || state.committed.next_of(topic, *partition)
+                    == Some(Offset(i64::try_from(records.len()).unwrap()))
+        });
+        if is_whole && !self.plan.ends {
+            self.shutdown.cancel();
+        }
+    }
+
+    pub(super) fn note(&self, what: &str) {
+        let line = format!("{:>8} {what}", self.now().as_millis());
+        self.state.lock().unwrap().trace.push(line);
+    }
+
+    /// Everything that happened, in an order that does not depend on threads.
+    fn trace(&self) -> Vec<String> {
+        let mut trace = self.state.lock().unwrap().trace.clone();
+        trace.sort();
+        trace
+    }
+
+    /// The end of the trace.
+    pub(super) fn told(&self) -> String {
+        let trace = self.trace();
+        trace[trace.len().saturating_sub(60)..].join("\n")
+    }
+
+    pub(super) fn new_life(self: &Arc<Self>, worker: usize, nth: u64) -> Arc<Life> {
+        let mut state = self.state.lock().unwrap();
+        state.lives += 1;
+        let number = state.lives;
+        drop(state);
+        let seed = self.plan.seed;
+        let is_short = nth < self.plan.crashes && !self.is_well();
+        Arc::new(Life {
+            worker,
+            nth,
+            number,
+            ends_at: is_short.then(|| 1 + draw(seed, (worker, nth, "ends at")) % 260),
+            is_done: draw(seed, (worker, nth, "is done")).is_multiple_of(2),
+            counts: Mutex::default(),
+            ended: Notify::new(),
+        })
+    }
+}
+
+/// One process, from its start to its end.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub(super) worker: usize,
+    pub(super) nth: u64,
+    number: u64,
+    /// The operation that is its last.
+    ends_at: Option<u64>,
+    /// Whether the last one is done.
+    is_done: bool,
+    counts: Mutex<Counts>,
+    pub(super) ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    operations: u64,
+    of_places: BTreeMap<String, u64>,
+    polls: u64,
+    is_over: bool,
+}
+
+/// An operation's place: its table and what it does there; names of files say nothing of it, as they
+/// depend on the machine's clock.
+fn place_of(operation: Operation<'_>) -> String {
+    let path = operation.path.strip_prefix("lake/").unwrap_or(operation.path);
+    let (table, rest) = path.split_once('/').unwrap_or((path, ""));
+    let is_log = rest.starts_with("_delta_log");
+    format!("{table} {:?} {}", operation.kind, if is_log { "log" } else { "file" })
+}
+
+impl Life {
+    /// The lake as this process sees it.
+    pub(super) fn lake(self: &Arc<Self>, world: &Arc<World>) -> Lake {
+        let (life, of_world) = (Arc::clone(self), Arc::clone(world));
+        let decide: Decide = Arc::new(move |operation| life.decide(&of_world, operation));
+        world.memory.lake(decide)
+    }
+
+    /// Whether nothing is done by this process any more.
+    pub(super) fn end(&self) {
+        self.counts.lock().unwrap().is_over = true;
+    }
+
+    fn decide(&self, world: &World, operation: Operation<'_>) -> (Duration, Fate) {
+        let place = place_of(operation);
+        let mut counts = self.counts.lock().unwrap();
+        if counts.is_over {
+            return (Duration::ZERO, Fate::EndedBefore);
+        }
+        counts.operations += 1;
+        let nth = {
+            let nth = counts.of_places.entry(place.clone()).or_default();
+            *nth += 1;
+            *nth
+        };
+        let what = (self.worker, self.nth, &place, nth);
+        let (plan, is_well) = (&world.plan, world.is_well());
+        let wait = if is_well {
+            Duration::from_millis(1)
+        } else if plan.chance((what, "slow"), plan.slow, 1_000) {
+            plan.ms_up_to((what, "slow"), SLOW_MS_MAX)
+        } else {
+            plan.ms_up_to(what, plan.latency_ms_max)
+        } + self.still(world);
+        let writes = matches!(operation.kind, Kind::Write | Kind::Create);
+        let fate = if self.ends_at == Some(counts.operations) && !is_well {
+            counts.is_over = true;
+            self.ended.notify_one();
+            if self.is_done && writes { Fate::EndedAfter } else { Fate::EndedBefore }
+        } else if is_well {
+            Fate::Done
+        } else if writes && plan.chance((what, "lost"), plan.answers_lost, 1_000) {
+            Fate::AnswerLost
+        } else if writes && plan.chance((what, "twice"), plan.tried_twice, 1_000) {
+            Fate::TriedTwice
+        } else if plan.chance((what, "failed"), plan.failed, 1_000) {
+            Fate::Failed
+        } else {
+            Fate::Done
+        };
+        let line = format!("life {} {place} {nth}: {fate:?} {}", self.number, wait.as_millis());
+        drop(counts);
+        if writes || fate != Fate::Done {
+            world.note(&line);
+        }
+        (wait, fate)
+    }
+
+    /// How long this process still stands still.
+    fn still(&self, world: &World) -> Duration {
+        match world.plan.stands_still {
+            Some((from, length)) if self.worker == 0 && self.nth == 0 && from <= world.now() => {
+                (from + length).saturating_sub(world.now())
+            }
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+}
+
+/// The log as one process reads it.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) world: Arc<World>,
+    pub(super) life: Arc<Life>,
+    next: BTreeMap<Place, usize>,
+    generation: Option<u64>,
+}
+
+impl Reading {
+    pub(super) fn new(world: &Arc<World>, life: &Arc<Life>) -> Self {
+        let (world, life) = (Arc::clone(world), Arc::clone(life));
+        Self { world, life, next: BTreeMap::new(), generation: None }
+    }
+
+    /// The records that come next, in the order of their time.
+    fn records(&mut self, records_max: usize) -> RawBatch {
+        let mut batch = RawBatch::default();
+        while batch.len() < records_max {
+            let company = &self.world.company;
+            let ready = self.next.iter().filter_map(|(place, next)| {
+                let record = company.partition(place).get(*next)?;
+                Some((record.at, place.clone(), *next))
+            });
+            let Some((_, place, next)) = ready.min() else { break };
+            batch.push(&RawRecord {
+                topic: &place.0,
+                partition: place.1,
+                offset: Offset(i64::try_from(next).unwrap()),
+                record_time: None,
+                payload: Some(&company.partition(&place)[next].payload),
+            });
+            *self.next.get_mut(&place).expect("found there") += 1;
+        }
+        batch
+    }
+}
+
+impl Source for Reading {
+    async fn poll(&mut self, records_max: usize, _wait_max: Duration) -> Result<Poll, SourceError> {
+        let nth = {
+            let mut counts = self.life.counts.lock().unwrap();
+            counts.polls += 1;
+            counts.polls
+        };
+        let (world, what) =
+            (Arc::clone(&self.world), (self.life.worker, self.life.nth, "poll", nth));
+        let plan = &world.plan;
+        let wait = plan.ms_up_to(what, plan.poll_ms_max) + self.life.still(&world);
+        tokio::time::sleep(wait).await;
+        let generation = world.generation();
+        if self.generation != Some(generation) && !plan.is_deaf {
+            let assigned = world.assigned(self.life.worker, generation);
+            let revoked = std::mem::take(&mut self.next).into_keys().collect();
+            return Ok(Poll::Reassigned { assigned, revoked });
+        }
+        let most = records_max.min(plan.records_max);
+        let wanted = 1 + usize::try_from(draw(plan.seed, what)).unwrap_or(0) % most;
+        let batch = self.records(wanted);
+        if !batch.is_empty() {
+            return Ok(Poll::Records(batch));
+        }
+        if plan.ends {
+            return Ok(Poll::End);
+        }
+        tokio::time::sleep(IDLE).await;
+        Ok(Poll::Idle)
+    }
+
+    fn seek(&mut self, offsets: &Offsets) -> Result<(), SourceError> {
+        let generation = self.world.generation();
+        self.generation = Some(generation);
+        let assigned = self.world.assigned(self.life.worker, generation);
+        let next = assigned.into_iter().map(|place| {
+            let next = offsets.next_of(&place.0, place.1).unwrap_or(Offset::START);
+            (place, usize::try_from(next.0).unwrap())
+        });
+        self.next = next.collect();
+        Ok(())
+    }
+
+    fn committed(&mut self, offsets: &Offsets) {
+        self.world.note_committed(offsets);
+    }
+}
