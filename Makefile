@@ -25,7 +25,7 @@ test: packages python kafka-jars check ## installs what is missing, then checks 
 # The tests that docs/faults.md names, each made larger. A size that is set already stays.
 faults: packages python kafka-jars ## all fault tests of docs/faults.md, the long ones too: tries and failures of each id
 	@if [ -e $(VENV)/packages.txt ]; then export SURETY_TEST_PYTHON=$(VENV)/bin/python; fi
-	export SURETY_TEST_SEEDS=$${SURETY_TEST_SEEDS:-10000} SURETY_TEST_CRASHES=$${SURETY_TEST_CRASHES:-3}
+	export SURETY_TEST_SEEDS=$${SURETY_TEST_SEEDS:-1000} SURETY_TEST_CRASHES=$${SURETY_TEST_CRASHES:-3}
 	export SURETY_TEST_EVENTS=$${SURETY_TEST_EVENTS:-200000} SURETY_TEST_KILLS=$${SURETY_TEST_KILLS:-10}
 	names=$$(grep -E '^\| [EDOS][0-9]+ ' docs/faults.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' | tr -d '`' | sort -u)
 	cargo test --workspace --locked --no-run

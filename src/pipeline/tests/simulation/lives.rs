@@ -77,8 +77,15 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, folder: &Path) -> Result<(),
 
 pub(super) fn parts(world: &World, source: Reading, lake: Lake, folder: &Path) -> Parts<Reading> {
     let normaliser = Normaliser::new(Format::Native, REDACTOR.clone());
-    // Findings from the first event on: the companies are small.
-    let detect = serde_json::json!({"warmup-events": 0, "agents-max": 1_024});
+    // Findings from the first event on: the companies are small. What the registry has against a use
+    // depends on what was told before it was read, and a crash may let more be told.
+    let detect = serde_json::json!({
+        "warmup-events": 0,
+        "agents-max": 1_024,
+        "detectors": {
+            "expired-credential": 0, "revoked-credential": 0, "ended-purpose": 0, "unregistered-agent": 0,
+        },
+    });
     let plan = &world.plan;
     Parts {
         source,

@@ -66,7 +66,11 @@ pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
     };
     for rows in lake::faults::rows(&lake, Table::Events).await.unwrap() {
         let events = lake::decode_events(&rows).unwrap();
-        outcome.events.extend(events.into_iter().map(|one| (place(&one.position), one.event)));
+        for mut one in events {
+            // By what the registry knew when the event was read, as its sponsor is.
+            one.event.labels.retain(|label| !label.starts_with(schemas::Lapse::PREFIX));
+            outcome.events.push((place(&one.position), one.event));
+        }
     }
     for rows in lake::faults::rows(&lake, Table::Rejects).await.unwrap() {
         let rejects = lake::decode_rejects(&rows).unwrap();
