@@ -117,8 +117,7 @@ async fn keep(name: &str, place: &Place, newest: &SealRow) -> Result<(), NotKept
         match place {
             Place::Files(witness) => Ok(witness.keep(&newest.note).await?),
             Place::Topic(board) => {
-                let (board, note) = (board.clone(), newest.note.clone());
-                Ok(blocking(move || board.append(clock::now(), note.as_bytes())).await?)
+                Ok(board.append(clock::now(), newest.note.clone().into_bytes()).await?)
             }
             Place::Endpoint(teller) => Ok(teller.tell(told(name, newest)?, clock::now()).await?),
         }
@@ -132,17 +131,8 @@ async fn keep(name: &str, place: &Place, newest: &SealRow) -> Result<(), NotKept
 ///
 /// [`ProduceError`] if it cannot be read.
 pub(crate) async fn read(board: &NoticeBoard) -> Result<Vec<String>, ProduceError> {
-    let board = board.clone();
-    let notes = blocking(move || board.read()).await?;
+    let notes = board.read().await?;
     Ok(notes.iter().map(|note| String::from_utf8_lossy(note).into_owned()).collect())
-}
-
-/// A question to Kafka, which blocks.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 /// A head as a webhook: the same id for the same head, so that a receiver keeps it once.

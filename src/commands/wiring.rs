@@ -218,7 +218,15 @@ pub(crate) fn normaliser(
     format: Format,
     redactor: &Redactor,
 ) -> Result<Normaliser, Failure> {
-    let avro = avro_schemas(config)?;
+    normaliser_with(config, format, redactor, avro_schemas(config)?)
+}
+
+fn normaliser_with(
+    config: &Config,
+    format: Format,
+    redactor: &Redactor,
+    avro: Arc<AvroSchemas>,
+) -> Result<Normaliser, Failure> {
     let Format::Mapped(name) = format else {
         return Ok(Normaliser::new(format, redactor.clone()).with_avro(avro));
     };
@@ -254,10 +262,11 @@ fn avro_schemas(config: &Config) -> Result<Arc<AvroSchemas>, Failure> {
 ///
 /// As [`normaliser`]; a configuration that was read has every format that it names.
 pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Result<Readers, Failure> {
-    let mut uses = BTreeMap::new();
+    let (mut uses, avro) = (BTreeMap::new(), avro_schemas(config)?);
     for topic in &config.kafka.topics {
         let name = topic.name.get_ref().clone();
-        uses.insert(name, normaliser(config, *topic.format.get_ref(), redactor)?);
+        let format = *topic.format.get_ref();
+        uses.insert(name, normaliser_with(config, format, redactor, Arc::clone(&avro))?);
     }
     let registry = config
         .kafka

@@ -1,7 +1,8 @@
 //! [`NoticeBoard`]: a topic of few records that are read whole, such as the heads of a lake.
 //!
 //! Invariant: reading needs no consumer group and moves no offset, and ends at the ends that the
-//! partitions had when it began. Both calls block for [`PATIENCE`] at most while nothing comes.
+//! partitions had when it began. Both wait for [`PATIENCE`] at most while nothing comes, on a thread that
+//! may block.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use schemas::{KafkaPartition, Timestamp, Topic};
 use super::config;
 use super::context::Context;
 use super::producer::{ProduceError, Producer};
+use super::question;
 
 /// How long the broker may say nothing.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -73,12 +75,9 @@ impl NoticeBoard {
     /// # Errors
     ///
     /// [`ProduceError`]; the record may be in the topic all the same after [`ProduceError::Lost`].
-    pub fn append(&self, time: Timestamp, record: &[u8]) -> Result<(), ProduceError> {
-        let mut producer = Producer::connect(&self.servers, &self.properties)?;
-        // Asks first, so that a missing topic is told as such.
-        producer.partitions(&self.topic)?;
-        producer.send(&self.topic, KafkaPartition(0), time, record)?;
-        producer.flush()
+    pub async fn append(&self, time: Timestamp, record: Vec<u8>) -> Result<(), ProduceError> {
+        let board = self.clone();
+        question::blocking(move || board.append_now(time, &record)).await
     }
 
     /// All records of the topic, each partition's in their order. One without a value is left out.
@@ -86,7 +85,20 @@ impl NoticeBoard {
     /// # Errors
     ///
     /// [`ProduceError::Unreachable`] or [`ProduceError::Refused`].
-    pub fn read(&self) -> Result<Vec<Vec<u8>>, ProduceError> {
+    pub async fn read(&self) -> Result<Vec<Vec<u8>>, ProduceError> {
+        let board = self.clone();
+        question::blocking(move || board.read_now()).await
+    }
+
+    fn append_now(&self, time: Timestamp, record: &[u8]) -> Result<(), ProduceError> {
+        let mut producer = Producer::connect(&self.servers, &self.properties)?;
+        // Asks first, so that a missing topic is told as such.
+        producer.partitions(&self.topic)?;
+        producer.send(&self.topic, KafkaPartition(0), time, record)?;
+        producer.flush()
+    }
+
+    fn read_now(&self) -> Result<Vec<Vec<u8>>, ProduceError> {
         let consumer = self.consumer()?;
         let partitions =
             Producer::connect(&self.servers, &self.properties)?.partitions(&self.topic)?;
@@ -188,17 +200,15 @@ mod tests {
         broker.create_topic(&topic, 2).unwrap();
         let address = format!("kafka://{}/heads", broker.bootstrap_servers());
         let board = NoticeBoard::parse(&address, BTreeMap::new()).unwrap();
-        let work = move || {
-            assert_eq!(board.read().unwrap(), Vec::<Vec<u8>>::new());
-            for head in ["one", "two"] {
-                board.append(Timestamp::EPOCH, head.as_bytes()).unwrap();
-            }
-            assert_eq!(board.read().unwrap(), [b"one", b"two"]);
-            assert_eq!(board.read().unwrap().len(), 2, "reading takes nothing");
-            let absent = NoticeBoard::parse(&address.replace("heads", "absent"), BTreeMap::new());
-            let error = absent.unwrap().append(Timestamp::EPOCH, b"one").unwrap_err().to_string();
-            assert!(error.contains("no topic `absent`"), "{error}");
-        };
-        tokio::task::spawn_blocking(work).await.unwrap();
+
+        assert_eq!(board.read().await.unwrap(), Vec::<Vec<u8>>::new());
+        for head in ["one", "two"] {
+            board.append(Timestamp::EPOCH, head.into()).await.unwrap();
+        }
+        assert_eq!(board.read().await.unwrap(), [b"one", b"two"]);
+        assert_eq!(board.read().await.unwrap().len(), 2, "reading takes nothing");
+        let absent = NoticeBoard::parse(&address.replace("heads", "absent"), BTreeMap::new());
+        let error = absent.unwrap().append(Timestamp::EPOCH, b"one".to_vec()).await.unwrap_err();
+        assert!(error.to_string().contains("no topic `absent`"), "{error}");
     }
 }
