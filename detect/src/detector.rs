@@ -258,6 +258,11 @@ impl Detector {
         &self.config
     }
 
+    /// [`Stats::agent_days`] alone, for who asks after every batch.
+    pub fn agent_days(&self) -> u64 {
+        self.state.shards.iter().map(|shard| shard.agent_days).sum()
+    }
+
     pub fn stats(&self) -> Stats {
         let State { head, shards } = &self.state;
         let sum = |of: fn(&Shard) -> u64| shards.iter().map(of).sum();
@@ -270,7 +275,7 @@ impl Detector {
             late: head.late,
             ahead: head.ahead,
             findings: sum(|shard| shard.findings) + head.told.findings,
-            agent_days: sum(|shard| shard.agent_days),
+            agent_days: self.agent_days(),
         }
     }
 }

@@ -207,9 +207,9 @@ impl<S: Source> Pipeline<S> {
         let (detector, rows) = (&mut self.detector, &mut self.buffer.events);
         let (found, built) = rayon::join(
             || {
-                let before = detector.stats().agent_days;
+                let before = detector.agent_days();
                 let findings = detector.fold(&events);
-                let agent_days = detector.stats().agent_days - before;
+                let agent_days = detector.agent_days() - before;
                 metrics::counter!("surety_agent_days_total").increment(agent_days);
                 (findings, started.elapsed())
             },
