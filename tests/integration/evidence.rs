@@ -7,13 +7,13 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::kafka::Kafka;
-use crate::process::{not_run, root, surety, surety_json, text};
+use crate::process::{A_MONDAY, not_run, root, surety, surety_json, text};
 use crate::receiver::Receiver;
 
 /// A lake that the binary made of a simulated company, with rejects, and its public key.
 fn sealed_lake() -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
-    let simulated = surety(folder.path(), &["simulate", "--agents", "20", "--days", "1"]);
+    let simulated = surety(folder.path(), &A_MONDAY);
     assert!(simulated.status.success(), "{}", text(&simulated.stderr));
     let lines = [simulated.stdout.as_slice(), b"not json\n{}\n"].concat();
     fs::write(folder.path().join("day.jsonl"), lines).unwrap();

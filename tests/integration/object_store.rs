@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{Running, command, not_run, surety, text};
+use crate::process::{A_MONDAY, Running, command, not_run, surety, text};
 
 const LAKE: &str = "s3://lake/surety";
 /// Tries to reach the server, and the pause between them.
@@ -86,10 +86,7 @@ impl Store {
 fn writers_at_once_store_each_record_once_in_an_object_store() {
     let Some(store) = Store::start() else { return };
     let folder = TempDir::new().unwrap();
-    let made = surety(
-        folder.path(),
-        &["simulate", "--days", "2", "--agents", "20", "--out", "uses.jsonl"],
-    );
+    let made = surety(folder.path(), &[&A_MONDAY[..], &["--out", "uses.jsonl"]].concat());
     assert!(made.status.success(), "{}", text(&made.stderr));
     let records =
         std::fs::read_to_string(folder.path().join("uses.jsonl")).unwrap().lines().count();

@@ -9,6 +9,10 @@ use serde_json::Value;
 /// The binary that Cargo built for this test.
 pub(crate) const SURETY: &str = env!("CARGO_BIN_EXE_surety");
 
+/// A day of a small company. The day is a fixed one, because a company does less on a Saturday.
+pub(crate) const A_MONDAY: [&str; 7] =
+    ["simulate", "--agents", "20", "--days", "1", "--start", "2026-03-02T00:00:00Z"];
+
 /// The binary with these arguments, in an empty folder, so that no configuration of ours is found.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(SURETY);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::process::{not_run, root, sql, surety, surety_json, text};
+use crate::process::{A_MONDAY, not_run, root, sql, surety, surety_json, text};
 
 /// The real stream, kept beside the project; `None`, said aloud, where it is not.
 fn cloudtrail() -> Option<PathBuf> {
@@ -71,7 +71,7 @@ fn what_cannot_be_read_becomes_a_reject_with_its_reason() {
 #[test]
 fn a_truncated_archive_keeps_what_could_be_read_and_says_so() {
     let folder = TempDir::new().unwrap();
-    let simulated = surety(folder.path(), &["simulate", "--agents", "20", "--days", "1"]);
+    let simulated = surety(folder.path(), &A_MONDAY);
     let whole = gzip(&simulated.stdout);
     fs::write(folder.path().join("cut.jsonl.gz"), &whole[..whole.len() / 2]).unwrap();
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::foreign;
-use crate::process::{not_run, root, sql, surety, surety_json, text};
+use crate::process::{A_MONDAY, not_run, root, sql, surety, surety_json, text};
 
 const COUNTS: &str = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids, sum(amount) AS amount, \
                       min(time) AS first, max(agent_id) AS last FROM events";
@@ -18,7 +18,7 @@ fn lake_of_small_files() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("surety.toml"), "[batch]\nrecords-max = 50\nrows-max = 50\n")
         .unwrap();
-    let simulated = surety(folder.path(), &["simulate", "--agents", "20", "--days", "1"]);
+    let simulated = surety(folder.path(), &A_MONDAY);
     assert!(simulated.status.success(), "{}", text(&simulated.stderr));
     let lines = [simulated.stdout.as_slice(), b"not json\n{}\n"].concat();
     fs::write(folder.path().join("day.jsonl"), lines).unwrap();
@@ -73,7 +73,7 @@ fn a_merged_lake_is_the_same_lake_to_every_reader_and_verifier() {
     let events = of_table(&before, "events");
     let (version, small) =
         (events["version"].as_u64().unwrap(), events["small_files"].as_u64().unwrap());
-    assert!(10 < small, "{events}");
+    assert!(5 < small, "{events}");
     let rows = sql(folder, "surety-data", COUNTS);
 
     let dry = surety_json(folder, &["lake", "compact", "--dry-run", "--format", "json"]);
