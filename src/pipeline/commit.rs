@@ -2,7 +2,8 @@
 //!
 //! Invariant (E4): `events` comes last, with the offsets of every partition that was read. The other
 //! tables may thus be ahead of it after a crash, never behind: what they have is passed over when
-//! the records are read again, and when a cut is written again after a failure.
+//! the records are read again, and when a cut is written again after a failure. `registry_changes`, whose
+//! offsets say how far the registry's topic was read, comes after the rejects of that topic likewise.
 //!
 //! Invariant (V1): a commit is sealed right after it landed. A seal that could not be written is made
 //! up for with the next commit or at the next start, from the stored rows.
@@ -177,26 +178,28 @@ impl Writer {
         let all = cut.uses.with(&cut.registry);
         // Rejects that came to the lake before a crash are not those that are in memory now.
         let has_new_rejects = all.after(self.rejects.offsets()) == all;
+        let read = async {
+            append(&mut self.rejects, &cut.rejects, &all, now).await?;
+            append_changes(&mut self.changes, cut, now).await
+        };
         let outcomes = tokio::join!(
-            append(&mut self.rejects, &cut.rejects, &all, now),
+            read,
             append(&mut self.findings, &cut.findings, &cut.uses, now),
-            append_changes(&mut self.changes, cut, now),
             append_attempts(&mut self.deliveries, &cut.attempts, now),
             encoding,
         );
-        let (rejects, findings, changes, attempts_below, encoded) = outcomes;
+        let (read, findings, attempts_below, encoded) = outcomes;
         let Timed { encoded, encoding, hashing } = encoded;
         if let Some(below) = attempts_below {
             cut.attempts.clear();
             cut.attempts_below = below;
         }
-        if changes.is_ok() {
+        if read.is_ok() {
             cut.learned = cut.learned.slice(0, 0);
         }
         let Encoded { files, edges, tree } = cut.encoded.insert(encoded?);
-        for outcome in [rejects, findings, changes] {
-            outcome?;
-        }
+        read?;
+        findings?;
         let committing = Instant::now();
         let mut sealing = Duration::ZERO;
         if cut.uses.is_empty() {

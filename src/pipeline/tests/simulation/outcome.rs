@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use schemas::{CredentialEvent, Finding, Position, Table};
+use schemas::{CredentialEvent, Finding, Position, Table, TraceStatus};
 
 use super::super::super::{Ended, Pipeline};
 use super::lives;
@@ -78,7 +78,11 @@ pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
     }
     for rows in lake::faults::rows(&lake, Table::Findings).await.unwrap() {
         let findings = lake::decode_findings(&rows).unwrap();
-        outcome.findings.extend(findings.into_iter().map(|(finding, _)| finding));
+        for (mut finding, _) in findings {
+            // As above: who answers is asked of the registry, as far as it was read.
+            (finding.sponsor_id, finding.trace_status) = (None, TraceStatus::Orphaned);
+            outcome.findings.push(finding);
+        }
     }
     for rows in lake::faults::rows(&lake, Table::CounterpartyEdges).await.unwrap() {
         for edge in lake::decode_edges(&rows).unwrap() {

@@ -332,7 +332,9 @@ impl Source for Reading {
         Ok(Poll::Idle)
     }
 
+    /// What is sought is what the lake has, which a life that did not hear of its own commit tells nobody.
     fn seek(&mut self, offsets: &Offsets) -> Result<(), SourceError> {
+        self.world.note_committed(offsets);
         let generation = self.world.generation();
         self.generation = Some(generation);
         let assigned = self.world.assigned(self.life.worker, generation);
