@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::{EmbeddedBroker, KafkaConfig, KafkaSource, Normaliser, Producer};
-use schemas::{AgentId, Fact, Format, KafkaPartition, Topic};
+use schemas::{AgentId, Fact, Format, KafkaPartition, NativeEvent, Topic};
 use serde_json::{Value, json};
 use simulate::{Company, Settings, cloudtrail, output};
 use tokio::time::Instant;
@@ -306,9 +306,13 @@ impl Supply {
             .expect("a valid template");
         let bar = ProgressBar::new(args.events).with_style(style);
         let (mut json, mut bytes, began) = (Vec::new(), 0, Instant::now());
-        for (number, event) in
-            simulate::bench_events(args.agents as usize, args.events, args.seed).enumerate()
-        {
+        let events = simulate::bench_events(args.agents as usize, args.events, args.seed);
+        let events: Box<dyn Iterator<Item = NativeEvent>> = if args.busy_agent {
+            Box::new(simulate::half_of_one_agent(events))
+        } else {
+            Box::new(events)
+        };
+        for (number, event) in events.enumerate() {
             json.clear();
             match args.input {
                 BenchInput::Native => output::write_json(&event, &mut json),

@@ -21,6 +21,7 @@ mod webhooks;
 pub(crate) mod wiring;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -126,8 +127,12 @@ fn check(
     checked.map(|()| Exit::Ok)
 }
 
+/// How long the end may take that was asked for. librdkafka waits without end for a broker that stands
+/// still, and who runs us as a service kills us after 30 s (Kubernetes) or 90 s (systemd).
+const ENDING_MAX: Duration = Duration::from_secs(15);
+
 /// Cancelled by the first SIGTERM or Ctrl-C: what is buffered is then committed. A second one ends
-/// the process at once, which loses nothing but time.
+/// the process at once, and so does [`ENDING_MAX`]; that loses nothing but time.
 fn shutdown_on_signal() -> Result<CancellationToken, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -145,15 +150,28 @@ fn shutdown_on_signal() -> Result<CancellationToken, Failure> {
             if heard == 0 {
                 tracing::info!("stopping: committing what is buffered");
                 cancel.cancel();
+                end_in_time();
             } else {
-                exit_at_once();
+                exit_at_once(130);
             }
         }
     });
     Ok(shutdown)
 }
 
-#[expect(clippy::disallowed_methods, clippy::exit, reason = "the person asked twice")]
-fn exit_at_once() {
-    std::process::exit(130);
+/// A thread, because the runtime's tasks end before what may hang does.
+fn end_in_time() {
+    std::thread::spawn(|| {
+        std::thread::sleep(ENDING_MAX);
+        terminal::remark(&format_args!(
+            "error: not at the end {} s after the signal; ending now, what was not committed is read again",
+            ENDING_MAX.as_secs()
+        ));
+        exit_at_once(Exit::Unavailable as i32);
+    });
+}
+
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "the person asked, twice or long ago")]
+fn exit_at_once(code: i32) {
+    std::process::exit(code);
 }

@@ -30,7 +30,9 @@ use schemas::{KafkaPartition, Offsets, Timestamp, Topic};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub use self::admin::{commit_group_offset, create_topic, delete_topic, record_count};
+pub use self::admin::{
+    commit_group_offset, create_topic, delete_topic, record_count, send_in_transaction,
+};
 use self::align::{Lane, Next};
 pub use self::board::{InvalidBoard, NoticeBoard};
 pub use self::broker::EmbeddedBroker;

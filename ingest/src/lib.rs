@@ -26,7 +26,7 @@ pub use format::{
 };
 pub use kafka::{
     EmbeddedBroker, InvalidBoard, KafkaConfig, KafkaSource, NoticeBoard, ProduceError, Producer,
-    StartAt, commit_group_offset, create_topic, delete_topic, record_count,
+    StartAt, commit_group_offset, create_topic, delete_topic, record_count, send_in_transaction,
 };
 pub use record::{RawBatch, RawRecord};
 pub use redact::Redactor;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use schemas::{NativeEvent, Timestamp};
+use schemas::{AgentId, CounterpartyId, NativeEvent, Timestamp};
 
 use crate::company::{Company, Settings};
 use crate::draw::{Draw, Purpose};
@@ -33,5 +33,25 @@ pub fn bench_events(agents: usize, count: u64, seed: u64) -> impl Iterator<Item 
         let mut draft = drafts.pop().expect("just filled");
         draft.time = start.plus(Duration::from_millis(10 * n));
         company.event(&draft).event
+    })
+}
+
+/// How many counterparties the one busy agent deals with in turn.
+const BUSY_COUNTERPARTIES: u64 = 100_000;
+
+/// `events`, but every other one is of one agent that deals with 100,000 counterparties in turn: the worst
+/// case for whatever costs more the more an agent has done.
+pub fn half_of_one_agent(
+    events: impl Iterator<Item = NativeEvent>,
+) -> impl Iterator<Item = NativeEvent> {
+    let busy = AgentId::try_from("busy-agent").expect("a valid id");
+    events.zip(0_u64..).map(move |(mut event, n)| {
+        if n % 2 == 1 {
+            event.agent_id = busy.clone();
+            let counterparty = format!("resource-{}", n / 2 % BUSY_COUNTERPARTIES);
+            event.counterparty_id =
+                Some(CounterpartyId::try_from(counterparty.as_str()).expect("a valid id"));
+        }
+        event
     })
 }

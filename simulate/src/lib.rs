@@ -31,7 +31,7 @@ mod session;
 mod stream;
 
 pub use attack::{FRAUD_AGENT, FRAUD_ORDERS, FRAUD_TOTAL_CENTS, Scenario, ScenarioKind};
-pub use bench::bench_events;
+pub use bench::{bench_events, half_of_one_agent};
 pub use company::{Company, Settings};
 pub use event::{SimulatedEvent, Truth};
 pub use lapse::Lapse;

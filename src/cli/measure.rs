@@ -165,6 +165,9 @@ pub(crate) struct BenchPipeline {
     /// What the records are.
     #[arg(long, value_enum, default_value_t = BenchInput::Native)]
     pub(crate) input: BenchInput,
+    /// Let every other event be one agent's, which deals with 100,000 counterparties in turn.
+    #[arg(long)]
+    pub(crate) busy_agent: bool,
     /// Produce so many events a second while they are read, instead of all before: for latencies at a
     /// load that the machine can bear. The figures of CPU are then the producer's as well.
     #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]

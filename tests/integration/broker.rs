@@ -111,6 +111,13 @@ impl Broker {
         }
     }
 
+    /// Stops the process where it is: connections stay, nobody answers. [`kill`](Self::kill) still ends it.
+    pub(crate) fn stand_still(&self) {
+        let server = self.server.as_ref().expect("a broker that runs");
+        let sent = Command::new("kill").args(["-STOP", &server.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
     /// Starts a killed broker on the same port and the same data.
     ///
     /// # Errors

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use schemas::{KafkaPartition, Timestamp, Topic};
 use tempfile::TempDir;
 
 use crate::broker::{Broker, NoBroker};
-use crate::exactly_once::{assert_exactly_once, end, records_read, start, wait_for, worker};
+use crate::exactly_once::{
+    assert_exactly_once, end, log, records_read, setting, start, wait_for, worker,
+};
 use crate::kafka::Kafka;
 use crate::process::{not_run, sql, surety, surety_json, text};
 
@@ -51,6 +54,89 @@ fn a_broker_that_is_killed_and_comes_back_costs_no_record() {
     end(folder.path(), running);
 
     assert_exactly_once(folder.path(), 1_000);
+}
+
+#[test]
+fn what_a_transaction_took_back_is_never_read() {
+    let kafka = Kafka::start();
+    let Some(kafka) = kafka.real("what_a_transaction_took_back_is_never_read") else { return };
+    let topic = kafka.topic("uses", 1);
+    let folder = worker(&kafka, &topic);
+    for (text, is_committed) in [("kept", true), ("taken back", false), ("kept", true)] {
+        let payloads = [text.as_bytes(); 50];
+        let (topic, first) = (Topic::new(&topic), KafkaPartition(0));
+        ingest::send_in_transaction(&kafka.bootstrap(), &topic, first, &payloads, is_committed)
+            .unwrap();
+    }
+    let mut running = start(folder.path());
+    // Offsets: 3 times 50 records and a marker behind each.
+    wait_for(folder.path(), &mut running, "all offsets", || 152 <= records_read(folder.path()));
+    end(folder.path(), running);
+
+    let rows = sql(
+        folder.path(),
+        "surety-data",
+        "SELECT CAST(raw AS VARCHAR) AS raw, count(*) AS n, count(DISTINCT kafka_offset) AS places \
+         FROM rejects GROUP BY 1",
+    );
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&rows[0]["n"], &rows[0]["places"]), (&100.into(), &100.into()), "{rows:?}");
+    assert!(rows[0]["raw"].as_str().unwrap().contains("kept"), "{rows:?}");
+}
+
+#[test]
+fn a_worker_that_is_told_to_stop_does_so_at_once_and_nothing_shows() {
+    let kafka = Kafka::start();
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(&kafka, &topic);
+    let stops = setting("SURETY_TEST_KILLS", 4);
+    let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
+    for stop in 0..stops {
+        produce(&kafka, &topic, 3_000);
+        let mut running = start(folder.path());
+        let draw = (seed + stop).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+        // Before that a signal ends it as any process, with nothing read yet.
+        let starts = || log(folder.path()).matches("serving /metrics").count() as u64;
+        wait_for(folder.path(), &mut running, "a start", || stop < starts());
+        std::thread::sleep(Duration::from_millis(draw % 500));
+        let told = Instant::now();
+        end(folder.path(), running);
+        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    }
+    let records = 3_000 * stops;
+    let mut running = start(folder.path());
+    wait_for(folder.path(), &mut running, "the rest", || records <= records_read(folder.path()));
+    end(folder.path(), running);
+
+    assert_exactly_once(folder.path(), records);
+}
+
+#[test]
+fn a_broker_that_stands_still_keeps_nobody_from_ending() {
+    let broker = match Broker::start() {
+        Ok(broker) => broker,
+        Err(missing @ (NoBroker::Missing { .. } | NoBroker::Unfetched { .. })) => {
+            not_run(&format!("a broker that stands still: {missing}"));
+            return;
+        }
+        Err(broken) => panic!("{broken}"),
+    };
+    let kafka = Kafka::Own(broker);
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(&kafka, &topic);
+    produce(&kafka, &topic, 500);
+    let mut running = start(folder.path());
+    wait_for(folder.path(), &mut running, "the records", || 500 <= records_read(folder.path()));
+    let Kafka::Own(broker) = &kafka else { unreachable!("it is the test's own") };
+    broker.stand_still();
+
+    let told = Instant::now();
+    let status = running.terminate();
+
+    // By itself, or because the process does not wait any longer.
+    assert!(matches!(status.code(), Some(0 | 69)), "{status}: {}", log(folder.path()));
+    assert!(told.elapsed() < Duration::from_secs(25), "{:?}", told.elapsed());
+    assert_exactly_once(folder.path(), 500);
 }
 
 /// Records that are rejected: what they are does not matter here.

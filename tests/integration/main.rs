@@ -28,4 +28,5 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod surroundings;
 mod upkeep;

@@ -1,4 +1,4 @@
-//! Topics of a real broker: made, removed, counted.
+//! Topics of a real broker: made, removed, counted, filled in a transaction.
 //!
 //! Invariant: every call ends within [`PATIENCE`], and may block as long; none needs a runtime, so each
 //! can be called from anywhere.
@@ -11,8 +11,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::Offset as Place;
-use schemas::Topic;
+use schemas::{KafkaPartition, Topic};
 
 use super::config;
 use crate::SourceError;
@@ -77,6 +78,40 @@ pub fn commit_group_offset(
             .map_err(|error| unreachable(servers, &error))?;
     }
     consumer.commit(&list, CommitMode::Sync).map_err(|error| unreachable(servers, &error))
+}
+
+/// Sends records of one partition in a transaction of its own, which is committed or aborted, as other
+/// people's producers do.
+///
+/// # Errors
+///
+/// [`SourceError::Unreachable`] or [`SourceError::Fatal`].
+pub fn send_in_transaction(
+    servers: &str,
+    topic: &Topic,
+    partition: KafkaPartition,
+    payloads: &[&[u8]],
+    is_committed: bool,
+) -> Result<(), SourceError> {
+    let mut client = config::client(servers, &BTreeMap::new());
+    client.set("transactional.id", format!("{topic}-{}", partition.0));
+    let producer: BaseProducer =
+        client.create().map_err(|error| config::refused(&error, servers))?;
+    let failed = |error: KafkaError| unreachable(servers, &error);
+    producer.init_transactions(PATIENCE).map_err(failed)?;
+    producer.begin_transaction().map_err(failed)?;
+    for payload in payloads {
+        let record: BaseRecord<'_, [u8], [u8]> =
+            BaseRecord::to(topic.as_str()).partition(partition.0).payload(payload);
+        producer.send(record).map_err(|(error, _)| failed(error))?;
+    }
+    producer.flush(PATIENCE).map_err(failed)?;
+    let ended = if is_committed {
+        producer.commit_transaction(PATIENCE)
+    } else {
+        producer.abort_transaction(PATIENCE)
+    };
+    ended.map_err(failed)
 }
 
 fn admin(servers: &str) -> Result<AdminClient<DefaultClientContext>, SourceError> {

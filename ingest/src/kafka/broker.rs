@@ -54,6 +54,18 @@ impl EmbeddedBroker {
             .map_err(|error| config::refused(&error, "the embedded broker"))
     }
 
+    /// Answers the next requests of a kind with these errors.
+    #[cfg(test)]
+    pub(crate) fn refuse(
+        &self,
+        requests: rdkafka::types::RDKafkaApiKey,
+        errors: &[rdkafka::types::RDKafkaRespErr],
+    ) {
+        let cluster = self.host.client().mock_cluster();
+        let cluster = cluster.expect("the client was made with an embedded broker");
+        cluster.request_errors(requests, errors);
+    }
+
     /// Takes the broker off the network, or puts it back.
     #[cfg(test)]
     pub(crate) fn set_reachable(&self, is_reachable: bool) -> Result<(), SourceError> {

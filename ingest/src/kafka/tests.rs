@@ -492,6 +492,68 @@ fn the_groups_offsets_are_written_forward_only_and_never_read() {
 }
 
 #[test]
+fn errors_of_the_groups_protocol_are_never_fatal_and_cost_no_record() {
+    use rdkafka::types::RDKafkaApiKey as Request;
+    use rdkafka::types::RDKafkaRespErr as Answer;
+
+    let topic = Topic::new("uses");
+    let broker = broker(&topic, 4);
+    let refusals = [
+        (Request::OffsetCommit, Answer::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS),
+        (Request::OffsetCommit, Answer::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+        (Request::OffsetCommit, Answer::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+        (Request::Heartbeat, Answer::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS),
+        (Request::Heartbeat, Answer::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+        (Request::Heartbeat, Answer::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+        (Request::Heartbeat, Answer::RD_KAFKA_RESP_ERR_NOT_COORDINATOR),
+        (Request::Fetch, Answer::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION),
+        (Request::Fetch, Answer::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE),
+    ];
+    runtime().block_on(async {
+        let mut config = config(&broker, &topic);
+        for (name, value) in [("heartbeat.interval.ms", "100"), ("session.timeout.ms", "2000")] {
+            config.properties.insert(name.to_owned(), value.to_owned());
+        }
+        let mut source = KafkaSource::connect(config).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        let (mut kept, mut next, mut reassigned) = (Read::new(), Offsets::default(), 0);
+        for (request, answer) in refusals {
+            broker.refuse(request, &[answer; 2]);
+            produce(&broker, &topic, 4, 0..400);
+            let (wanted, deadline) = (kept.len() + 400, Instant::now() + PATIENCE);
+            // Some heartbeats are sent after the last record, too.
+            let beaten = Instant::now() + Duration::from_millis(300);
+            while kept.len() < wanted || Instant::now() < beaten {
+                assert!(Instant::now() < deadline, "{} of {wanted} after {answer:?}", kept.len());
+                match source.poll(100, WAIT).await.unwrap() {
+                    Poll::Records(batch) => {
+                        keep(&mut kept, &batch);
+                        for one in batch.iter() {
+                            next.raise(one.topic, one.partition, Offset(one.offset.0 + 1));
+                        }
+                        source.committed(&next);
+                    }
+                    Poll::Idle => {}
+                    // What is kept is what a lake would hold.
+                    Poll::Reassigned { .. } => {
+                        reassigned += 1;
+                        source.seek(&next).unwrap();
+                    }
+                    Poll::End => panic!("a topic has no end"),
+                }
+            }
+        }
+        assert_each_once_in_order(&kept, &(0..900));
+        assert!(0 < reassigned, "the group was lost at least once");
+
+        // Producers try again what the broker refuses for a while.
+        broker.refuse(Request::Produce, &[Answer::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT; 3]);
+        produce(&broker, &topic, 4, 0..4);
+        assert_eq!(record_count(&broker.bootstrap_servers(), &topic).unwrap(), 3_604);
+    });
+}
+
+#[test]
 fn a_producer_tells_what_the_broker_did_not_take() {
     let topic = Topic::new("uses");
     let broker = broker(&topic, 1);

@@ -303,6 +303,39 @@ async fn a_log_that_became_long_is_checkpointed_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_that_cannot_be_written_stops_no_commit() {
+    use crate::faults::{Fate, Kind, Memory, Operation};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let (memory, is_broken) = (Memory::default(), Arc::new(AtomicBool::new(true)));
+    let broken = Arc::clone(&is_broken);
+    let lake = memory.lake(Arc::new(move |operation: Operation<'_>| {
+        let writes = matches!(operation.kind, Kind::Write | Kind::Create);
+        let fails =
+            writes && operation.path.contains("checkpoint") && broken.load(Ordering::Relaxed);
+        (std::time::Duration::ZERO, if fails { Fate::Failed } else { Fate::Done })
+    }));
+    let mut handle = events_of(&lake).await;
+    let mut failures = 0;
+
+    for n in 0..220 {
+        append(&mut handle, P0, n, n + 1).await.unwrap();
+        failures += u64::from(handle.keep_log_short().await.is_err());
+        if n == 119 {
+            assert!(1 < failures, "{failures}");
+            assert_eq!(events_of(&lake).await.offsets(), handle.offsets());
+            is_broken.store(false, Ordering::Relaxed);
+            failures = 0;
+        }
+    }
+
+    assert_eq!(failures, 0);
+    assert_eq!(events_of(&lake).await.offsets(), handle.offsets());
+    assert_eq!(places(&lake).await, (0..220).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn offsets_move_without_rows() {
     let (lake, _) = faulty();
     let mut handle = events_of(&lake).await;
