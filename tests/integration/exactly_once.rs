@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::foreign;
 use crate::kafka::{Kafka, free_port, metric};
-use crate::process::{Running, command, sql, surety, text};
+use crate::process::{Running, command, sql, surety, text, tried};
 use crate::receiver::Receiver;
 
 const PARTITIONS: i32 = 8;
@@ -197,6 +197,7 @@ fn nothing_shows_that_the_process_was_killed() {
     let rejects = sql(killed.path(), "surety-data", "SELECT count(*) AS n FROM rejects");
     assert_eq!(rejects[0]["n"], 40);
     foreign::agrees(killed.path());
+    tried("nothing_shows_that_the_process_was_killed", kills);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::exactly_once::{
     assert_exactly_once, end, log, records_read, setting, start, wait_for, worker,
 };
 use crate::kafka::Kafka;
-use crate::process::{not_run, sql, surety, surety_json, text};
+use crate::process::{not_run, sql, surety, surety_json, text, tried};
 
 #[test]
 fn a_missing_topic_exits_with_69_and_is_named() {
@@ -109,6 +109,7 @@ fn a_worker_that_is_told_to_stop_does_so_at_once_and_nothing_shows() {
     end(folder.path(), running);
 
     assert_exactly_once(folder.path(), records);
+    tried("a_worker_that_is_told_to_stop_does_so_at_once_and_nothing_shows", stops);
 }
 
 #[test]

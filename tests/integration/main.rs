@@ -4,7 +4,8 @@
 //! that cannot are told on stderr as `NOT RUN`, past the capture of the test runner.
 //!
 //! `SURETY_TEST_EVENTS` sets how many events the crash test produces (default 60,000), and
-//! `SURETY_TEST_KILLS` how often it kills the process (default 4).
+//! `SURETY_TEST_KILLS` how often it kills the process (default 4); `SURETY_TEST_WRITERS` how many processes
+//! write to one object store at once (default 3).
 
 #![expect(
     clippy::unwrap_used,

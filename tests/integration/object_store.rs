@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::exactly_once::setting;
 use crate::process::{A_MONDAY, Running, command, not_run, surety, text};
 
 const LAKE: &str = "s3://lake/surety";
@@ -92,7 +93,7 @@ fn writers_at_once_store_each_record_once_in_an_object_store() {
         std::fs::read_to_string(folder.path().join("uses.jsonl")).unwrap().lines().count();
     let replay = ["replay", "uses.jsonl", "--lake", LAKE];
 
-    let writers: Vec<_> = (0..3)
+    let writers: Vec<_> = (0..setting("SURETY_TEST_WRITERS", 3))
         .map(|_| {
             let mut command = store.command(folder.path(), &replay);
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
