@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::agent::Agent;
 use crate::pack::{Pack, Unpacker};
 
-/// Agents of a chunk: they take 64 bytes less than 256 KiB, a size that allocators have. Of chunks of a
+/// Agents of a chunk: they take a little less than 256 KiB, a size that allocators have. Of chunks of a
 /// megabyte half of each shard's last one would be empty, a twentieth of the memory of a million agents.
-const CHUNK: usize = 195;
+const CHUNK: usize = 199;
 /// Words with a bit for each of them.
 const WORDS: usize = CHUNK.div_ceil(64);
 
@@ -95,6 +95,11 @@ impl Slab {
     pub(crate) fn prefetch(&self, at: usize) {
         let agent = self.addresses[at / CHUNK] + at % CHUNK * size_of::<Agent>();
         crate::prefetch::lines(agent, HOT_LINES);
+    }
+
+    /// Whether the agent of this number has this key.
+    pub(crate) fn is(&self, at: usize, key: u64) -> bool {
+        self.hold(at).agent().key == key
     }
 
     pub(crate) fn hold(&self, at: usize) -> Held<'_> {
