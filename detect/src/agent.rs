@@ -84,6 +84,7 @@ pub(crate) struct Agent {
     /// Surprise that novelties added up in the ten minutes since `novel_since`.
     pub novel_surprise: f32,
     pub novel_since: u32,
+    /// From here on only what is new, flagged or paid to strangers is looked at: [`Agent::HOT_BYTES`].
     pub exposure: Exposure,
     /// Trusted counterparties that `edges` had no room for.
     pub bygone: Bygone,
@@ -187,6 +188,9 @@ impl Agent {
     /// 20 cache lines and a half; with index and class an agent takes under 1,400 bytes, the goal.
     /// Source: detection.md section 6, memory per agent.
     pub(crate) const BYTES_MAX: usize = 1_312;
+
+    /// Bytes that most events look at.
+    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Self, exposure);
 
     pub(crate) fn new(key: u64, second: u32) -> Self {
         Self { key, first_second: second, last_second: second, ..Self::default() }

@@ -190,33 +190,34 @@ impl Shard {
             for (found, number) in found.iter_mut().zip(group) {
                 *found = self.index.find(agent_of(number), |_| true);
             }
-            for at in found.iter().take(AHEAD).flatten() {
-                self.agents.prefetch(*at);
-            }
-            for (at, number) in group.iter().enumerate() {
-                if let Some(Some(next)) = found.get(at + AHEAD) {
-                    self.agents.prefetch(*next);
+            let fetch = |agents: &Slab, at: usize| {
+                let Some(number) = group.get(at) else { return };
+                crate::prefetch::value(&batch.events[*number as usize]);
+                if let Some(found) = found[at] {
+                    agents.prefetch(found);
                 }
-                let of = *number as usize;
-                let prepared = &batch.prepared[of];
-                let place = self.place(prepared, found[at], batch.view);
-                let event = &batch.events[of];
-                let (finding, score) = self.fold(event, prepared, place, batch.view, open);
+            };
+            (0..AHEAD).for_each(|at| fetch(&self.agents, at));
+            for (at, number) in group.iter().enumerate() {
+                fetch(&self.agents, at + AHEAD);
+                let (finding, score) = self.fold(*number, found[at], batch, open);
                 folded.findings.extend(finding.map(|finding| (*number, finding)));
                 folded.scores.extend(score.map(|score| (*number, score)));
             }
         }
     }
 
-    /// Judges an event, and learns it. Its agent is at `place`, and may be new.
+    /// Judges the event of this number, and learns it. Its agent may have been `found`.
     fn fold(
         &mut self,
-        stamped: &StampedEvent,
-        prepared: &Prepared,
-        (at, is_new): (usize, bool),
-        view: &View<'_>,
+        number: u32,
+        found: Option<usize>,
+        batch: &Batch<'_>,
         open: &mut Deltas,
     ) -> (Option<Finding>, Option<Score>) {
+        let Batch { events, prepared, view } = batch;
+        let (stamped, prepared) = (&events[number as usize], &prepared[number as usize]);
+        let (at, is_new) = self.place(prepared, found, view);
         let class_key = class_key_of(stamped);
         let population = view.of(prepared.slot);
         let class = population.class(class_key);
