@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+mod guidance;
 mod http;
 mod pipeline;
 mod telemetry;

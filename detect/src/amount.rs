@@ -42,15 +42,15 @@ pack_struct!(Paid { fingerprint, payments, mean_ln, squares });
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Amounts {
     paid: [Paid; 4],
-    /// Recent payments, those just below a limit, and the hour both stand for.
+    /// Recent payments, and those just below a limit.
     recent: f32,
     recent_near: f32,
-    hour: u32,
-    /// Payments just below a limit without another one between.
-    near_run: u8,
+    /// The hour (since 1970) that both stand for, times 256, and the payments just below a limit without
+    /// another one between.
+    hour_and_run: u32,
 }
 
-pack_struct!(Amounts { paid, recent, recent_near, hour, near_run });
+pack_struct!(Amounts { paid, recent, recent_near, hour_and_run });
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct UnusualAmount {
@@ -139,15 +139,24 @@ impl Amounts {
         let keep = f64::from(self.kept(hour));
         let seen = f64::from(self.recent_near) * keep + 1.0;
         let recent = f64::from(self.recent) * keep + 1.0;
-        let run = rate.powi(i32::from(self.near_run) + 1);
+        let run = rate.powi(i32::from(self.near_run()) + 1);
         let tail = binomial_upper(seen, recent, rate).min(run);
         NearLimit { surprise: surprise(tail), rate, expected: rate * recent, seen }
+    }
+
+    /// u32 seconds have fewer than 2^24 hours.
+    fn hour(&self) -> u32 {
+        self.hour_and_run >> 8
+    }
+
+    fn near_run(&self) -> u8 {
+        self.hour_and_run.to_le_bytes()[0]
     }
 
     /// How much of the recent payments still counts.
     #[expect(clippy::cast_precision_loss, reason = "hours between payments are few")]
     fn kept(&self, hour: u32) -> f32 {
-        (-(hour.saturating_sub(self.hour) as f32) / RECENT_HALF_LIFE_HOURS).exp2()
+        (-(hour.saturating_sub(self.hour()) as f32) / RECENT_HALF_LIFE_HOURS).exp2()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "baselines are kept in single precision")]
@@ -160,11 +169,10 @@ impl Amounts {
         sums.near_limit += f64::from(u8::from(money.is_near_limit));
 
         let keep = self.kept(hour);
-        self.hour = self.hour.max(hour);
+        let run = if money.is_near_limit { self.near_run().saturating_add(1) } else { 0 };
+        self.hour_and_run = (self.hour().max(hour) << 8) | u32::from(run);
         self.recent = self.recent * keep + 1.0;
         self.recent_near = self.recent_near * keep + if money.is_near_limit { 1.0 } else { 0.0 };
-
-        self.near_run = if money.is_near_limit { self.near_run.saturating_add(1) } else { 0 };
 
         let fingerprint = crate::hash::fingerprint(money.key);
         let place = self.paid.iter().position(|one| one.fingerprint == fingerprint);

@@ -14,6 +14,7 @@
 
 use std::sync::LazyLock;
 
+use crate::class::SCALES;
 use crate::pack::pack_struct;
 
 /// Bins of a histogram; each is a quarter of a decade wide, the last is open.
@@ -36,6 +37,32 @@ const SHAPE_MAX: f64 = 0.25;
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 63")]
 pub(crate) fn bin_of(surprise: f64) -> u8 {
     (surprise * BINS_PER_DECADE).clamp(0.0, (BINS - 1) as f64) as u8
+}
+
+/// The largest surprise on each scale in an agent's open hour, as a bin: six bits each.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Block {
+    words: [u32; SCALES / PER_WORD],
+}
+
+pack_struct!(Block { words });
+
+/// Bins in a word.
+const PER_WORD: usize = 5;
+const BIN_BITS: usize = 6;
+const BIN_MASK: u32 = (1 << BIN_BITS) - 1;
+const _: () = assert!(SCALES.is_multiple_of(PER_WORD) && BINS <= 1 << BIN_BITS);
+
+impl Block {
+    pub(crate) fn bin(self, scale: usize) -> u8 {
+        let bin = (self.words[scale / PER_WORD] >> (scale % PER_WORD * BIN_BITS)) & BIN_MASK;
+        bin.to_le_bytes()[0]
+    }
+
+    pub(crate) fn set(&mut self, scale: usize, bin: u8) {
+        let (word, shift) = (&mut self.words[scale / PER_WORD], scale % PER_WORD * BIN_BITS);
+        *word = (*word & !(BIN_MASK << shift)) | (u32::from(bin) << shift);
+    }
 }
 
 /// Blocks by their largest surprise.
@@ -166,6 +193,19 @@ mod tests {
         let reach = |bin: usize| 10_f64.powf(-(bin as f64) / BINS_PER_DECADE * per_decade);
         let counts = std::array::from_fn(|bin| blocks * (reach(bin) - reach(bin + 1)));
         Histogram::new(blocks, counts)
+    }
+
+    #[test]
+    fn each_scale_of_a_block_keeps_its_own_bin() {
+        let mut block = Block::default();
+        for round in [7, 40] {
+            for scale in 0..SCALES {
+                block.set(scale, u8::try_from((scale * round + 63) % BINS).unwrap());
+            }
+            for scale in 0..SCALES {
+                assert_eq!(usize::from(block.bin(scale)), (scale * round + 63) % BINS);
+            }
+        }
     }
 
     #[test]

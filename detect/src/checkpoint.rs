@@ -1,7 +1,8 @@
 //! Checkpoints: the detector's state as bytes, tagged with the offsets it stands for.
 //!
 //! ```text
-//! "surety.detector\n" | version u32 | section (offsets) | section (head) | 64 sections (shards) | "end\n"
+//! "surety.detector\n" | version u32 | section (offsets) | section (head)
+//! | section (deltas) | 64 sections (shards) | "end\n"
 //! section: bytes unpacked u64 | bytes packed u64 | crc32 of these two and of what follows u32 | zstd
 //! ```
 //!
@@ -18,13 +19,13 @@ use rayon::prelude::*;
 use schemas::{Offsets, SHARDS};
 
 use crate::config::Config;
-use crate::detector::{Detector, Head, State};
+use crate::detector::{Detector, Head, LANES, State};
 use crate::pack::{Pack, Unpacker};
-use crate::shard::{Shard, ShardImage};
+use crate::shard::{Deltas, Shard, ShardImage};
 
 const MAGIC: &[u8; 16] = b"surety.detector\n";
 const END: &[u8; 4] = b"end\n";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Level 1 packs sparse records as well as level 3 and at twice the pace.
 const ZSTD_LEVEL: i32 = 1;
 /// No section is packed tighter than this: a record of zeros takes 1/200 of its size.
@@ -49,6 +50,7 @@ pub enum CheckpointError {
 #[derive(Debug)]
 pub struct Snapshot {
     head: Head,
+    open: Vec<Deltas>,
     shards: Vec<ShardImage>,
 }
 
@@ -69,6 +71,9 @@ impl Snapshot {
         let mut bytes = Vec::new();
         self.head.pack(&mut bytes);
         write_section(&mut out, &bytes)?;
+        bytes.clear();
+        self.open.pack(&mut bytes);
+        write_section(&mut out, &bytes)?;
         for shard in self.shards {
             bytes.clear();
             shard.pack(&mut bytes);
@@ -82,11 +87,11 @@ impl Snapshot {
 impl Detector {
     /// The state as it is now, to be written while folding goes on.
     ///
-    /// Costs a visit to each chunk of 195 agents, and a copy of what classes learned in these hours.
+    /// Costs a visit to each chunk of 199 agents, and a copy of what classes learned in these hours.
     pub fn snapshot(&mut self) -> Snapshot {
-        let State { head, shards } = &mut self.state;
+        let State { head, open, shards } = &mut self.state;
         let shards = shards.par_iter_mut().map(Shard::image).collect();
-        Snapshot { head: head.clone(), shards }
+        Snapshot { head: head.clone(), open: open.clone(), shards }
     }
 
     /// Reads a state and the offsets it stands for. `config` is that of the process that goes on.
@@ -111,6 +116,10 @@ impl Detector {
         let offsets = serde_json::from_slice(&offsets)
             .map_err(|_| CheckpointError::Damaged { what: "its offsets are none" })?;
         let head = unpacked(&Section::read(&mut input)?.open()?, Head::unpack)?;
+        let deltas = |input: &mut Unpacker<'_>| {
+            Vec::<Deltas>::unpack(input).filter(|open| open.len() == LANES)
+        };
+        let open = unpacked(&Section::read(&mut input)?.open()?, deltas)?;
         let mut shards = Vec::with_capacity(SHARDS);
         while shards.len() < SHARDS {
             let some: Vec<Section> =
@@ -126,7 +135,7 @@ impl Detector {
         if end != END {
             return Err(CheckpointError::Damaged { what: "it does not end where it should" });
         }
-        Ok((Self::of(config, State { head, shards }), offsets))
+        Ok((Self::of(config, State { head, open, shards }), offsets))
     }
 }
 

@@ -196,7 +196,7 @@ pub(crate) fn learn(
     }
     let dealing = agent.edges.deal(other.edge, facts.hour());
     if let Some(evicted) = dealing.evicted {
-        agent.bygone.insert(evicted);
+        agent.bygone.insert(evicted, &mut agent.bygone_entries);
     }
     // Nobody vouches for what was confirmed as an attack.
     if was_bygone || signs.is_denied {

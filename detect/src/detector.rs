@@ -21,10 +21,14 @@ use crate::lapses::Told;
 use crate::pack::pack_struct;
 use crate::population::Population;
 use crate::score::{Assessment, Score};
-use crate::shard::{Batch, Folded, Prepared, Shard, View};
+use crate::shard::{Batch, Deltas, Folded, Prepared, Shard, View};
 
 /// Segments smaller than this are folded by the calling thread: waking others costs more.
 const PARALLEL_EVENTS_MIN: usize = 512;
+/// Shards that are folded one after the other add to the same deltas: with few of those, they stay in the
+/// cache. So many such lanes can be folded at once.
+pub(crate) const LANES: usize = 16;
+const SHARDS_OF_LANE: usize = SHARDS / LANES;
 
 /// Baselines of all agents, and the detectors that compare events with them.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Detector {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct State {
     pub head: Head,
+    /// What classes learn in the open epochs, by lane.
+    pub open: Vec<Deltas>,
     pub shards: Vec<Shard>,
 }
 
@@ -94,11 +100,13 @@ pub struct Stats {
 impl Detector {
     pub fn new(config: Config) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
-        Self::of(config, State { head: Head::default(), shards })
+        let open = vec![Deltas::default(); LANES];
+        Self::of(config, State { head: Head::default(), open, shards })
     }
 
     pub(crate) fn of(config: Config, state: State) -> Self {
         assert_eq!(state.shards.len(), SHARDS, "each agent has a shard");
+        assert_eq!(state.open.len(), LANES, "each shard has a lane");
         Self { config, guidance: Guidance::default(), state, segment: Segment::default() }
     }
 
@@ -179,7 +187,8 @@ impl Detector {
     ) -> Vec<Finding> {
         let Segment { prepared, by_shard, epoch } = &mut self.segment;
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
-        let Head { current, previous, .. } = &self.state.head;
+        let State { head, open, shards } = &mut self.state;
+        let Head { current, previous, .. } = &*head;
         let is_scored = scores.is_some();
         let (config, guidance, epoch) = (&self.config, &self.guidance, *epoch);
         let view = View { config, guidance, previous, current, epoch, is_scored };
@@ -189,17 +198,20 @@ impl Detector {
             by_shard[usize::from(one.shard)].push(number);
         }
         let batch = Batch { events, prepared, view: &view };
-        let fold = |(shard, numbers): (&mut Shard, &mut Vec<u32>)| {
-            let folded = shard.fold_batch(numbers, &batch);
-            numbers.clear();
+        let fold = |((shards, numbers), open): ((&mut [Shard], &mut [Vec<u32>]), &mut Deltas)| {
+            let mut folded = Folded::default();
+            for (shard, numbers) in shards.iter_mut().zip(numbers) {
+                shard.fold_batch(numbers, &batch, open, &mut folded);
+                numbers.clear();
+            }
             folded
         };
-        let shards = &mut self.state.shards;
         let folded: Vec<Folded> = if events.len() < PARALLEL_EVENTS_MIN {
-            let busy = shards.iter_mut().zip(by_shard).filter(|(_, numbers)| !numbers.is_empty());
-            busy.map(fold).collect()
+            let lanes = shards.chunks_mut(SHARDS_OF_LANE);
+            lanes.zip(by_shard.chunks_mut(SHARDS_OF_LANE)).zip(open).map(fold).collect()
         } else {
-            shards.par_iter_mut().zip(by_shard).map(fold).collect()
+            let lanes = shards.par_chunks_mut(SHARDS_OF_LANE);
+            lanes.zip(by_shard.par_chunks_mut(SHARDS_OF_LANE)).zip(open).map(fold).collect()
         };
         let mut findings = Vec::new();
         let mut of_events = vec![Score::default(); if is_scored { events.len() } else { 0 }];
@@ -244,8 +256,9 @@ impl Detector {
     /// Adds what all shards learned in the older open epoch to the next snapshot.
     fn seal(&mut self, epoch: u32) {
         let mut deltas = KeyMap::<ClassDelta>::default();
-        for shard in &mut self.state.shards {
-            for (class, delta) in shard.turn() {
+        for [previous, current] in &mut self.state.open {
+            // The current epoch becomes the previous one.
+            for (class, delta) in std::mem::replace(previous, std::mem::take(current)) {
                 deltas.entry(class).or_default().add(&delta);
             }
         }
@@ -264,7 +277,7 @@ impl Detector {
     }
 
     pub fn stats(&self) -> Stats {
-        let State { head, shards } = &self.state;
+        let State { head, shards, .. } = &self.state;
         let sum = |of: fn(&Shard) -> u64| shards.iter().map(of).sum();
         Stats {
             agents: sum(|shard| shard.agents() as u64),

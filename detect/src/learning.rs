@@ -7,8 +7,8 @@
 use schemas::DetectorKind;
 
 use crate::agent::Agent;
-use crate::calibration::{BINS, bin_of};
-use crate::class::{Class, ClassDelta, NoveltySums, PeerSums, SCALES};
+use crate::calibration::{BINS, Block, bin_of};
+use crate::class::{Class, ClassDelta, NoveltySums, PeerSums};
 use crate::counterparty;
 use crate::facts::Facts;
 use crate::fleet::Change;
@@ -27,10 +27,10 @@ impl Agent {
     /// newcomer once it has a vote of its own (`voter.rs`). Source: trust takes three days (`memory.rs`).
     pub(crate) const REGULAR_DAY: u16 = 3;
 
-    /// Counts money that goes out in the hour.
-    pub(crate) fn spend(&mut self, facts: &Facts<'_>) {
-        if facts.hour() != self.spent_since / 3_600 {
-            (self.spent, self.spent_since) = (Purse::default(), facts.second);
+    /// Counts money that goes out in the hour; the event before was at `before`.
+    pub(crate) fn spend(&mut self, facts: &Facts<'_>, before: Option<u32>) {
+        if before.is_none_or(|before| before / 3_600 != facts.hour()) {
+            self.spent = Purse::default();
         }
         if let Some(money) = facts.paid() {
             self.spent.add(money);
@@ -55,7 +55,7 @@ impl Agent {
         let [is_new_hour, is_new_day] = self.volume.roll(before, facts.second, &mut delta.sums);
         if is_new_hour {
             *delta.sums.week.entry(facts.hour_of_week as u64).or_default() += 1.0;
-            self.block = [0; SCALES];
+            self.block = Block::default();
             // A flood of newcomers must not make surprises look usual: they are judged by the curves of
             // the established and add nothing to them.
             let voter = self.voter(class_key, 0, class.counts_days());
@@ -101,11 +101,11 @@ impl Agent {
     /// Notes a surprise for the calibration: only the largest of the hour is kept, and it is told at
     /// once, since many agents never see another hour.
     pub(crate) fn note_surprise(&mut self, scale: usize, surprise: f64, delta: &mut ClassDelta) {
-        let (before, bin) = (self.block[scale], bin_of(surprise));
+        let (before, bin) = (self.block.bin(scale), bin_of(surprise));
         if bin <= before {
             return;
         }
-        self.block[scale] = bin;
+        self.block.set(scale, bin);
         if self.hour_flags & 1 == 1 {
             let mut count = |bin: u8, by: f64| {
                 let key = (scale * BINS + usize::from(bin)) as u64;

@@ -12,7 +12,7 @@
 //! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common, and those of a model
 //!   (`fleet.rs`); `voter.rs`: whose word counts there; `calibration.rs`: how unusual is unusual;
 //! - `guidance.rs`: what people told of findings and of what is to come;
-//! - `slab.rs`: where agents lie; `checkpoint.rs`: [`Snapshot`]; `config.rs`: [`Config`];
+//! - `slab.rs`: where agents lie, `index.rs`: under which number; `checkpoint.rs`: [`Snapshot`]; `config.rs`: [`Config`];
 //! - [`evaluate`]: labelled streams through the detector, and how well it does;
 //! - [`webhook`]: findings to the outside.
 
@@ -34,6 +34,7 @@ mod fleet;
 mod gone;
 mod guidance;
 mod hash;
+mod index;
 mod lapses;
 mod learning;
 mod memory;

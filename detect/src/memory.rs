@@ -241,10 +241,9 @@ impl<const N: usize, const P: usize> Pack for Memory<N, P> {
 pub(crate) struct Bygone {
     younger: [u32; 8],
     older: [u32; 8],
-    entries: u8,
 }
 
-crate::pack::pack_struct!(Bygone { younger, older, entries });
+crate::pack::pack_struct!(Bygone { younger, older });
 
 impl Bygone {
     const ENTRIES_MAX: u8 = 21;
@@ -254,15 +253,16 @@ impl Bygone {
         [spread[0], spread[1], spread[2]].map(|bit| (usize::from(bit / 32), 1 << (bit % 32)))
     }
 
-    pub(crate) fn insert(&mut self, fingerprint: u32) {
-        if self.entries == Self::ENTRIES_MAX {
+    /// Remembers one more, where the younger generation has so many `entries`.
+    pub(crate) fn insert(&mut self, fingerprint: u32, entries: &mut u8) {
+        if *entries == Self::ENTRIES_MAX {
             self.older = std::mem::take(&mut self.younger);
-            self.entries = 0;
+            *entries = 0;
         }
         for (word, bit) in Self::bits(fingerprint) {
             self.younger[word] |= bit;
         }
-        self.entries += 1;
+        *entries += 1;
     }
 
     pub(crate) fn may_hold(&self, key: u64) -> bool {
@@ -326,9 +326,9 @@ mod tests {
 
     #[test]
     fn bygones_are_remembered_and_strangers_seldom_mistaken() {
-        let mut bygone = Bygone::default();
+        let (mut bygone, mut entries) = (Bygone::default(), 0);
         for n in 0..21 {
-            bygone.insert(fingerprint(key_of(&format!("old-{n}"))));
+            bygone.insert(fingerprint(key_of(&format!("old-{n}"))), &mut entries);
         }
 
         assert!((0..21).all(|n| bygone.may_hold(key_of(&format!("old-{n}")))));

@@ -7,6 +7,11 @@
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
+/// Begins to fetch a value, without what it points to.
+pub(crate) fn value<T>(value: &T) {
+    lines(std::ptr::from_ref(value).addr(), size_of::<T>().div_ceil(LINE));
+}
+
 /// Begins to fetch `count` cache lines from `address` on.
 pub(crate) fn lines(address: usize, count: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,8 @@
 //! [`Purse`]: money that went out lately, in hundredths.
 //!
 //! Invariant: what is told was paid: each kind of payment (currency and action) is added up apart, and
-//! of the steps of one order, which all name its amount, only one is counted. Sums are exact.
+//! of the steps of one order, which all name its amount, only one is counted. Sums are exact up to
+//! 1.4 million million units, and then stay there.
 
 use crate::facts::Money;
 use crate::hash::fingerprint;
@@ -12,13 +13,13 @@ use crate::pack::{Pack, Unpacker};
 pub(crate) struct Purse<const N: usize> {
     /// 16 bits of the currency, 16 of the action; 0 is an empty place.
     kinds: [u32; N],
-    /// Upper and lower half: eight bytes in one would not lie on any place of four.
-    cents: [[u32; 2]; N],
+    /// 48 bits each, the upper ones first.
+    cents: [[u16; 3]; N],
 }
 
 impl<const N: usize> Default for Purse<N> {
     fn default() -> Self {
-        Self { kinds: [0; N], cents: [[0; 2]; N] }
+        Self { kinds: [0; N], cents: [[0; 3]; N] }
     }
 }
 
@@ -35,6 +36,9 @@ impl<const N: usize> Pack for Purse<N> {
 }
 
 impl<const N: usize> Purse<N> {
+    /// 47 bits, so that nobody can read a sign into one more.
+    const CENTS_MAX: i64 = (1 << 47) - 1;
+
     pub(crate) fn add(&mut self, money: &Money) {
         let kind = kind_of(money);
         let at = self.kinds.iter().position(|found| *found == kind).unwrap_or_else(|| {
@@ -42,15 +46,15 @@ impl<const N: usize> Purse<N> {
             least.expect("there is a place")
         });
         let before = if self.kinds[at] == kind { self.cents(at) } else { 0 };
-        let cents = before.saturating_add(money.cents).cast_unsigned();
-        #[expect(clippy::cast_possible_truncation, reason = "both halves are kept")]
-        let halves = [(cents >> 32) as u32, cents as u32];
-        (self.kinds[at], self.cents[at]) = (kind, halves);
+        let cents = before.saturating_add(money.cents).clamp(0, Self::CENTS_MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "48 bits")]
+        let parts = [(cents >> 32) as u16, (cents >> 16) as u16, cents as u16];
+        (self.kinds[at], self.cents[at]) = (kind, parts);
     }
 
     fn cents(&self, at: usize) -> i64 {
-        let [upper, lower] = self.cents[at].map(u64::from);
-        ((upper << 32) | lower).cast_signed()
+        let [upper, middle, lower] = self.cents[at].map(i64::from);
+        (upper << 32) | (middle << 16) | lower
     }
 
     /// What was paid in the currency of `money`: by the action that paid most. An order that is
@@ -98,5 +102,20 @@ mod tests {
         assert_eq!(purse.paid(&money("EUR", "order.approve", 1)), 350);
         assert_eq!(purse.paid(&money("USD", "order.approve", 1)), 7_000);
         assert_eq!(purse.paid(&money("GBP", "order.approve", 1)), 0);
+    }
+
+    #[test]
+    fn sums_are_exact_and_stay_where_they_end() {
+        let (mut purse, mut sum) = (Purse::<2>::default(), 0);
+        for cents in [1, 65_535, 4_294_967_297, 99_999_999_999_999] {
+            purse.add(&money("EUR", "order.create", cents));
+            sum += cents;
+            assert_eq!(purse.paid(&money("EUR", "order.create", 1)), sum);
+        }
+
+        purse.add(&money("EUR", "order.create", i64::MAX));
+        purse.add(&money("EUR", "order.create", 1));
+
+        assert_eq!(purse.paid(&money("EUR", "order.create", 1)), (1 << 47) - 1);
     }
 }

@@ -1,12 +1,12 @@
 //! [`Shard`]: the agents of one shard, and how an event is judged and learned.
 //!
 //! Invariant: folding an event reads the agent, the snapshots of its class and nothing else, and
-//! writes the agent and the open epochs' deltas and nothing else. So shards fold in parallel.
+//! writes the agent and the open epochs' deltas and nothing else. So shards fold in parallel, where each
+//! has deltas of its own.
 //!
-//! Agents lie in a slab of records of one size (`slab.rs`), found through an index of 4-byte numbers:
+//! Agents lie in a slab of records of one size (`slab.rs`), found through an index of numbers (`index.rs`):
 //! state inline in a hash map costs twice the memory and three times the time (performance.md section 2).
 
-use hashbrown::HashTable;
 use schemas::{DetectorKind, Finding, Severity, StampedEvent};
 
 use crate::agent::Agent;
@@ -19,6 +19,7 @@ use crate::facts::{Facts, realm};
 use crate::gone::Gone;
 use crate::guidance::Guidance;
 use crate::hash::{KeyMap, join, key_of};
+use crate::index::Index;
 use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
 use crate::score::{Assessment, Score, Verdict};
@@ -78,28 +79,26 @@ impl View<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
     agents: Slab,
-    /// Of each agent, by its number.
-    keys: Vec<u64>,
     /// Numbers of agents, by key.
-    index: HashTable<u32>,
+    index: Index,
     /// Where the search for an agent to forget goes on.
     hand: u32,
     gone: Gone,
-    /// What was learned of classes in the previous and in the current epoch.
-    open: [KeyMap<ClassDelta>; 2],
     pub findings: u64,
     pub evicted: u64,
     /// Days on which an agent did anything, over all agents.
     pub agent_days: u64,
 }
 
+/// What some shards learned of classes in the previous and in the current epoch.
+pub(crate) type Deltas = [KeyMap<ClassDelta>; 2];
+
 impl PartialEq for Shard {
-    /// Keys and index follow from the agents.
+    /// The index follows from the agents.
     fn eq(&self, other: &Self) -> bool {
         self.agents == other.agents
             && self.hand == other.hand
             && self.gone == other.gone
-            && self.open == other.open
             && self.findings == other.findings
             && self.evicted == other.evicted
             && self.agent_days == other.agent_days
@@ -112,7 +111,6 @@ pub(crate) struct ShardImage {
     agents: Image,
     hand: u32,
     gone: Gone,
-    open: [KeyMap<ClassDelta>; 2],
     findings: u64,
     evicted: u64,
     agent_days: u64,
@@ -121,11 +119,10 @@ pub(crate) struct ShardImage {
 impl ShardImage {
     /// Writes it as [`Shard::unpack`] reads it.
     pub(crate) fn pack(self, out: &mut Vec<u8>) {
-        let Self { agents, hand, gone, open, findings, evicted, agent_days } = self;
+        let Self { agents, hand, gone, findings, evicted, agent_days } = self;
         agents.pack(out);
         hand.pack(out);
         gone.pack(out);
-        open.pack(out);
         findings.pack(out);
         evicted.pack(out);
         agent_days.pack(out);
@@ -139,7 +136,6 @@ impl Shard {
             agents: self.agents.image(),
             hand: self.hand,
             gone: self.gone.clone(),
-            open: self.open.clone(),
             findings: self.findings,
             evicted: self.evicted,
             agent_days: self.agent_days,
@@ -150,17 +146,15 @@ impl Shard {
     pub(crate) fn unpack(input: &mut Unpacker<'_>) -> Option<Self> {
         let agents = Slab::unpack(input)?;
         let keys = agents.keys();
-        let mut index = HashTable::with_capacity(keys.len());
-        for (at, key) in keys.iter().enumerate() {
-            index.insert_unique(*key, u32::try_from(at).ok()?, |at| keys[*at as usize]);
+        let mut index = Index::with_room(keys.len());
+        for (at, key) in keys.into_iter().enumerate() {
+            index.insert(key, at);
         }
         Some(Self {
             index,
-            keys,
             agents,
             hand: Pack::unpack(input)?,
             gone: Pack::unpack(input)?,
-            open: Pack::unpack(input)?,
             findings: Pack::unpack(input)?,
             evicted: Pack::unpack(input)?,
             agent_days: Pack::unpack(input)?,
@@ -171,60 +165,66 @@ impl Shard {
         self.agents.len()
     }
 
-    /// Bytes of the agents' records, keys and index.
+    /// Bytes of the agents' records and the index.
     pub(crate) fn bytes(&self) -> usize {
-        self.agents.bytes() + self.keys.capacity() * size_of::<u64>() + self.index.allocation_size()
+        self.agents.bytes() + self.index.bytes()
     }
 
-    /// The deltas of the previous epoch; the current one becomes the previous.
-    pub(crate) fn turn(&mut self) -> KeyMap<ClassDelta> {
-        let current = std::mem::take(&mut self.open[1]);
-        std::mem::replace(&mut self.open[0], current)
-    }
-
-    /// Judges and learns the events with these numbers.
+    /// Judges and learns the events with these numbers; what classes learn goes to `open`.
     ///
     /// The agents of the next few are fetched into the cache while one is folded.
-    pub(crate) fn fold_batch(&mut self, numbers: &[u32], batch: &Batch<'_>) -> Folded {
-        let mut folded = Folded::default();
+    pub(crate) fn fold_batch(
+        &mut self,
+        numbers: &[u32],
+        batch: &Batch<'_>,
+        open: &mut Deltas,
+        folded: &mut Folded,
+    ) {
+        let agent_of = |number: &u32| batch.prepared[*number as usize].agent;
         let mut found = [None; GROUP];
         for group in numbers.chunks(GROUP) {
-            // One after the other, so that the processor looks for several at once.
+            for number in group {
+                self.index.prefetch(agent_of(number));
+            }
+            // Candidates: whether they are right is seen once they are in the cache.
             for (found, number) in found.iter_mut().zip(group) {
-                *found = self.find(batch.prepared[*number as usize].agent);
+                *found = self.index.find(agent_of(number), |_| true);
             }
-            for at in found.iter().take(AHEAD).flatten() {
-                self.agents.prefetch(*at);
-            }
-            for (at, number) in group.iter().enumerate() {
-                if let Some(Some(next)) = found.get(at + AHEAD) {
-                    self.agents.prefetch(*next);
+            let fetch = |agents: &Slab, at: usize| {
+                let Some(number) = group.get(at) else { return };
+                crate::prefetch::value(&batch.events[*number as usize]);
+                if let Some(found) = found[at] {
+                    agents.prefetch(found);
                 }
-                let of = *number as usize;
-                let prepared = &batch.prepared[of];
-                let place = self.place(prepared, found[at], batch.view);
-                let (finding, score) = self.fold(&batch.events[of], prepared, place, batch.view);
+            };
+            (0..AHEAD).for_each(|at| fetch(&self.agents, at));
+            for (at, number) in group.iter().enumerate() {
+                fetch(&self.agents, at + AHEAD);
+                let (finding, score) = self.fold(*number, found[at], batch, open);
                 folded.findings.extend(finding.map(|finding| (*number, finding)));
                 folded.scores.extend(score.map(|score| (*number, score)));
             }
         }
-        folded
     }
 
-    /// Judges an event, and learns it. Its agent is at `place`, and may be new.
+    /// Judges the event of this number, and learns it. Its agent may have been `found`.
     fn fold(
         &mut self,
-        stamped: &StampedEvent,
-        prepared: &Prepared,
-        (at, is_new): (usize, bool),
-        view: &View<'_>,
+        number: u32,
+        found: Option<usize>,
+        batch: &Batch<'_>,
+        open: &mut Deltas,
     ) -> (Option<Finding>, Option<Score>) {
+        let Batch { events, prepared, view } = batch;
+        let (stamped, prepared) = (&events[number as usize], &prepared[number as usize]);
+        let (at, is_new) = self.place(prepared, found, view);
         let class_key = class_key_of(stamped);
         let population = view.of(prepared.slot);
         let class = population.class(class_key);
+        let [previous, current] = open;
         let open = match prepared.slot {
-            Slot::Previous => &mut self.open[0],
-            Slot::Current => &mut self.open[1],
+            Slot::Previous => previous,
+            Slot::Current => current,
         };
         let delta = open.entry(class_key).or_default();
         let mut held = self.agents.hold(at);
@@ -235,8 +235,12 @@ impl Shard {
         }
         let peers = Peers { class, population, config: view.config };
         let days = agent.days;
-        let Judged { facts, signs, verdict, cents } =
-            Judged::of(Pending { stamped, second: prepared.second, view }, agent, peers, delta);
+        let Judged { facts, signs, verdict, cents } = Judged::of(
+            Pending { stamped, second: prepared.second, class_key, view },
+            agent,
+            peers,
+            delta,
+        );
         self.agent_days += u64::from(agent.days - days);
         let is_ready = view.config.warmup_events() <= population.events;
         let finding = verdict.as_ref().filter(|_| is_ready).and_then(|verdict| {
@@ -265,14 +269,15 @@ impl Shard {
         view: &View<'_>,
     ) -> Assessment {
         let population = view.of(prepared.slot);
-        let class = population.class(class_key_of(stamped));
+        let class_key = class_key_of(stamped);
+        let class = population.class(class_key);
         let mut agent = match self.find(prepared.agent) {
             Some(at) => self.agents.hold(at).agent().clone(),
             None => Agent::new(prepared.agent, prepared.second),
         };
         let mut delta = ClassDelta::default();
         let peers = Peers { class, population, config: view.config };
-        let pending = Pending { stamped, second: prepared.second, view };
+        let pending = Pending { stamped, second: prepared.second, class_key, view };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(pending, &mut agent, peers, &mut delta);
         let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
@@ -292,8 +297,7 @@ impl Shard {
 
     /// The number of an agent.
     fn find(&self, key: u64) -> Option<usize> {
-        let keys = &self.keys;
-        self.index.find(key, |at| keys[*at as usize] == key).map(|at| *at as usize)
+        self.index.find(key, |at| self.agents.is(at, key))
     }
 
     /// The place of the event's agent, and whether it is new. It may have been `found` before others
@@ -305,7 +309,7 @@ impl Shard {
         view: &View<'_>,
     ) -> (usize, bool) {
         let key = prepared.agent;
-        let is_there = |at: &usize| self.keys[*at] == key;
+        let is_there = |at: &usize| self.agents.is(*at, key);
         if let Some(at) = found.filter(is_there).or_else(|| self.find(key)) {
             return (at, false);
         }
@@ -317,17 +321,13 @@ impl Shard {
         }
         let at = if self.agents.len() < capacity {
             self.agents.push(agent);
-            self.keys.push(key);
             self.agents.len() - 1
         } else {
             let at = self.evict(prepared.second, capacity);
             *self.agents.hold(at).agent_mut() = agent;
-            self.keys[at] = key;
             at
         };
-        let number = u32::try_from(at).expect("100,000,000 agents at most");
-        let keys = &self.keys;
-        self.index.insert_unique(key, number, |at| keys[*at as usize]);
+        self.index.insert(key, at);
         (at, !is_back)
     }
 
@@ -342,17 +342,14 @@ impl Shard {
             })
             .expect("there is room for an agent at least");
         self.hand = u32::try_from((start + EVICTION_SAMPLE) % agents).expect("as above");
-        let key = self.keys[stalest];
-        self.gone.insert(key, room);
         let held = self.agents.hold(stalest);
-        let Agent { days, standing, .. } = held.agent();
+        let Agent { key, days, standing, .. } = held.agent();
+        let key = *key;
+        self.gone.insert(key, room);
         if standing.is_back() || Standing::TENURE_DAYS <= *days {
             self.gone.insert(as_regular(key), room);
         }
-        let keys = &self.keys;
-        if let Ok(entry) = self.index.find_entry(key, |at| keys[*at as usize] == key) {
-            entry.remove();
-        }
+        self.index.remove(key, stalest);
         self.evicted += 1;
         stalest
     }
@@ -375,6 +372,7 @@ fn class_key_of(stamped: &StampedEvent) -> u64 {
 struct Pending<'a> {
     stamped: &'a StampedEvent,
     second: u32,
+    class_key: u64,
     view: &'a View<'a>,
 }
 
@@ -395,7 +393,7 @@ impl<'a> Judged<'a> {
         peers: Peers<'_>,
         delta: &mut ClassDelta,
     ) -> Self {
-        let Pending { stamped, second, view } = pending;
+        let Pending { stamped, second, class_key, view } = pending;
         let reached = view.epoch.saturating_add(1).saturating_mul(3_600);
         let believed = reached.saturating_add(AHEAD_SECONDS);
         if believed < agent.last_second && second.saturating_add(AHEAD_SECONDS) < agent.last_second
@@ -410,13 +408,12 @@ impl<'a> Judged<'a> {
         if let Some(model) = facts.model {
             agent.meet_model(model);
         }
-        let class_key = class_key_of(stamped);
         let sponsor = stamped.sponsor_id.as_ref().map_or(0, |id| key_of(id.as_str()));
         let voter = agent.voter(class_key, sponsor, peers.class.counts_days());
         let before = (0 < agent.events).then_some(before);
         let silence = agent.open_windows(&facts, before, (peers.class, class_key), delta);
         agent.volume.add(Increment::of(&facts));
-        agent.spend(&facts);
+        agent.spend(&facts, before);
         let touched = if let Some(other) = &facts.counterparty {
             counterparty::touch_recent(agent, delta, &facts, other)
         } else {

@@ -12,14 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::agent::Agent;
 use crate::pack::{Pack, Unpacker};
 
-/// Agents of a chunk: they take 64 bytes less than 256 KiB, a size that allocators have. Of chunks of a
+/// Agents of a chunk: they take a little less than 256 KiB, a size that allocators have. Of chunks of a
 /// megabyte half of each shard's last one would be empty, a twentieth of the memory of a million agents.
-const CHUNK: usize = 195;
+const CHUNK: usize = 199;
 /// Words with a bit for each of them.
 const WORDS: usize = CHUNK.div_ceil(64);
 
-/// Cache lines of an agent that most events look at.
-const HOT_LINES: usize = 12;
+/// Cache lines of an agent that most events look at. It begins in the middle of one or at its start.
+const HOT_LINES: usize = (Agent::HOT_BYTES + 32).div_ceil(64);
+/// Cache lines of what a chunk is reached through: its lock, and where its agents lie.
+const HEAD_LINES: usize = 2;
 
 /// All agents of a shard, by number.
 #[derive(Debug, Default)]
@@ -94,7 +96,13 @@ impl Slab {
     /// Tells the processor that an agent is about to be looked at.
     pub(crate) fn prefetch(&self, at: usize) {
         let agent = self.addresses[at / CHUNK] + at % CHUNK * size_of::<Agent>();
+        crate::prefetch::lines(Arc::as_ptr(&self.chunks[at / CHUNK]).addr(), HEAD_LINES);
         crate::prefetch::lines(agent, HOT_LINES);
+    }
+
+    /// Whether the agent of this number has this key.
+    pub(crate) fn is(&self, at: usize, key: u64) -> bool {
+        self.hold(at).agent().key == key
     }
 
     pub(crate) fn hold(&self, at: usize) -> Held<'_> {

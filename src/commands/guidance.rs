@@ -1,26 +1,20 @@
 //! `surety disposition` and `surety expect`: what people tell the detector, as changes of the registry.
 //!
-//! Invariant: what is told is in the lake, signed with a name, before it counts; it is never changed
-//! there, only told anew. A disposition says what its finding was about, as the lake has it.
+//! Invariant: as in `guidance.rs`; the commands only read what is told, and answer.
 
-use std::time::Duration;
-
-use schemas::{RegistryChange, Timestamp};
+use schemas::{DispositionVerdict, RegistryChange, Timestamp};
 use serde_json::{Value, json};
 
 use super::ask;
-use super::typed;
 use super::wiring::{self, Locations};
 use crate::cli::guidance::{Disposition, Expect, Verdict};
 use crate::cli::{LakeArg, ReportFormat};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::guidance::{self, Opinion, Plan};
 use crate::pipeline::of_commit;
 use crate::terminal;
-
-/// A finding that was expected is so for a day, if nobody says until when.
-const EXPECTED: Duration = Duration::from_hours(24);
 
 /// Keeps what a person says of a finding.
 ///
@@ -28,43 +22,24 @@ const EXPECTED: Duration = Duration::from_hours(24);
 ///
 /// [`Exit::Data`] if there is no such finding.
 pub(super) async fn dispose(args: Disposition, config: &Config) -> Result<Exit, Failure> {
-    let finding = finding(&args, config).await?;
-    let now = clock::now();
-    let until = match (args.until, args.verdict) {
-        (None, Verdict::Expected) => Some(now.plus(EXPECTED)),
-        (until, Verdict::Expected | Verdict::Benign | Verdict::Confirmed) => until,
+    let Disposition { finding: finding_id, verdict, by, note, until, format, lake } = args;
+    let verdict = match verdict {
+        Verdict::Benign => DispositionVerdict::Benign,
+        Verdict::Confirmed => DispositionVerdict::Confirmed,
+        Verdict::Expected => DispositionVerdict::Expected,
     };
-    let mut said = json!({
-        "schema": "surety.registry_change.v1", "kind": "disposition", "verdict": typed(&args.verdict),
-        "finding_id": args.finding, "by": args.by, "note": args.note, "valid_to": until,
-    });
-    for (field, column) in [
-        ("detector", "detector"),
-        ("agent_id", "agent_id"),
-        ("action", "action"),
-        ("counterparty_id", "counterparty_id"),
-        ("valid_from", "time"),
-    ] {
-        said[field] = finding[column].clone();
-    }
-    keep(said, now, &args.lake, config).await?;
-    let (verdict, agent) = (typed(&args.verdict), finding["agent_id"].clone());
-    answer(args.format, &json!({"finding_id": args.finding, "verdict": verdict, "agent_id": agent}))
-}
-
-/// The finding as the lake has it.
-async fn finding(args: &Disposition, config: &Config) -> Result<Value, Failure> {
-    let engine = ask::engine(&args.lake, config).await?;
-    let id = args.finding.as_str().replace('\'', "''");
-    let columns = "detector, agent_id, action, counterparty_id, time";
-    let statement = format!("SELECT {columns} FROM findings WHERE finding_id = '{id}' LIMIT 1");
-    let rows = ask::rows_of(&engine, &statement).await?;
-    rows.get(0).cloned().ok_or_else(|| {
-        Failure::told(
-            Exit::Data,
-            format!("wanted a finding of the lake, found none with the id {id}"),
-        )
-    })
+    let opinion = Opinion { finding_id, verdict, by, note, until };
+    let engine = ask::engine(&lake, config).await?;
+    let rows = ask::rows_of(&engine, &opinion.statement()).await?;
+    let finding = rows.get(0).ok_or_else(|| Failure::told(Exit::Data, opinion.unknown()))?;
+    let now = clock::now();
+    let change = opinion.of_finding(finding, now).map_err(|error| {
+        Failure::new(Exit::Usage, error).while_doing("read what was said".to_owned())
+    })?;
+    keep(change, now, &lake, config).await?;
+    let Opinion { finding_id, verdict, .. } = &opinion;
+    let agent = &finding["agent_id"];
+    answer(format, &json!({"finding_id": finding_id, "verdict": verdict, "agent_id": agent}))
 }
 
 /// Keeps what a person expects.
@@ -74,35 +49,38 @@ async fn finding(args: &Disposition, config: &Config) -> Result<Value, Failure> 
 /// [`Exit::Usage`] for a time that ends before it begins.
 pub(super) async fn expect(args: Expect, config: &Config) -> Result<Exit, Failure> {
     let now = clock::now();
-    let from = args.from.unwrap_or(now);
-    if args.to <= from {
-        let text = format!("--to: wanted a time after {from}, found {}", args.to);
-        return Err(Failure::told(Exit::Usage, text));
-    }
-    let said = json!({
-        "schema": "surety.registry_change.v1", "kind": "expectation",
-        "agent_id": args.agent, "agent_class": args.class, "counterparty_id": args.counterparty,
-        "action": args.action, "volume_times": args.volume_times, "by": args.by,
-        "reason": args.reason, "valid_from": from, "valid_to": args.to,
-    });
-    keep(said, now, &args.lake, config).await?;
-    let whose = args.agent.as_ref().map(schemas::AgentId::as_str);
-    let whose = whose.or(args.class.as_ref().map(schemas::AgentClass::as_str));
-    answer(args.format, &json!({"expected_of": whose, "from": from, "to": args.to}))
+    let Expect { agent, class, counterparty, action, volume_times, from, to, by, reason, .. } =
+        args;
+    let plan = Plan {
+        agent_id: agent,
+        agent_class: class,
+        counterparty_id: counterparty,
+        action,
+        volume_times,
+        from,
+        to,
+        by,
+        reason,
+    };
+    let change =
+        plan.change(now).map_err(|text| Failure::told(Exit::Usage, format!("--{text}")))?;
+    let from = change.valid_from;
+    keep(change, now, &args.lake, config).await?;
+    answer(args.format, &json!({"expected_of": plan.whose(), "from": from, "to": to}))
 }
 
 /// Adds a change to the registry of the lake, where running services find it.
-async fn keep(said: Value, now: Timestamp, lake: &LakeArg, config: &Config) -> Result<(), Failure> {
-    let mut change: RegistryChange = serde_json::from_value(said).map_err(|error| {
-        Failure::new(Exit::Usage, error).while_doing("read what was said".to_owned())
-    })?;
-    change.recorded_at = Some(now);
+async fn keep(
+    change: RegistryChange,
+    now: Timestamp,
+    lake: &LakeArg,
+    config: &Config,
+) -> Result<(), Failure> {
     let locations = Locations::of(lake, config)?;
     locations.make_state_folder()?;
-    wiring::redactor(config, &locations.state)?.change(&mut change);
+    let redactor = wiring::redactor(config, &locations.state)?;
     let lake = wiring::open_lake(&locations)?;
-    lake.import_registry(&[change], now).await.map_err(of_commit)?;
-    Ok(())
+    guidance::keep(change, now, &redactor, &lake).await.map_err(of_commit)
 }
 
 fn answer(format: ReportFormat, kept: &Value) -> Result<Exit, Failure> {

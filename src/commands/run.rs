@@ -51,7 +51,7 @@ pub(super) async fn run(
             Admission { token: wiring::query_token(config)?, redactor: redactor.clone() };
         let door = Door::new(lake.clone(), Arc::clone(&asker), &config.query, admission);
         let (address, end) = door.open(listen, stop.clone())?;
-        tracing::info!(%address, "answering at /v1/sql, /v1/agents, /v1/trace and /v1/score");
+        tracing::info!(%address, "answering at /v1/sql, /v1/agents, /v1/trace, /v1/score, /v1/dispositions and /v1/expectations");
         tasks.spawn(end);
     }
     publish_heads(&mut tasks, config, &locations, &lake, &stop)?;

@@ -1,4 +1,5 @@
-//! The door for questions: `POST /v1/sql`, `GET /v1/agents`, `GET /v1/trace/{event}`, `POST /v1/score`.
+//! The door for questions: `POST /v1/sql`, `GET /v1/agents`, `GET /v1/trace/{event}`, `POST /v1/score`; and
+//! for what people say of findings: `POST /v1/dispositions`, `POST /v1/expectations`.
 //!
 //! Invariant (Q1): every statement is within the limits until its last byte is read; one whose reader
 //! has gone is stopped; and no more run at once than are admitted.
@@ -7,6 +8,7 @@
 //! more: however many are asked, ingest keeps the other half. They share nothing with the loop but
 //! the lake's storage and the machine.
 
+mod guidance;
 mod score;
 
 use std::net::{SocketAddr, TcpListener};
@@ -63,6 +65,8 @@ pub(crate) struct Door {
     asker: Arc<OnceLock<Asker>>,
     /// Reads the events to be scored.
     normaliser: Normaliser,
+    /// For what people write.
+    redactor: Redactor,
     limits: Limits,
     statements_max: usize,
     /// Without one, only this machine's own programs are answered.
@@ -84,7 +88,7 @@ impl Door {
         admission: Admission,
     ) -> Self {
         let Admission { token, redactor } = admission;
-        let normaliser = Normaliser::new(Format::Native, redactor);
+        let normaliser = Normaliser::new(Format::Native, redactor.clone());
         let limits = Limits {
             memory_bytes_max: config.memory_bytes_max.get(),
             rows_max: config.rows_max.get() as u64,
@@ -94,7 +98,7 @@ impl Door {
             ..Limits::ONE_PERSON
         };
         let statements_max = config.statements_max.get();
-        Self { lake, asker, normaliser, limits, statements_max, token }
+        Self { lake, asker, normaliser, redactor, limits, statements_max, token }
     }
 
     /// Opens the door on threads of its own until `stop`. Returns its address and its end.
@@ -171,6 +175,8 @@ async fn serve(listener: TcpListener, desk: Desk) -> std::io::Result<()> {
         .route("/v1/agents", get(agents))
         .route("/v1/trace/{event}", get(trace))
         .route("/v1/score", post(score::score))
+        .route("/v1/dispositions", post(guidance::dispose))
+        .route("/v1/expectations", post(guidance::expect))
         .fallback(nothing_here)
         .layer(middleware::from_fn_with_state(desk.clone(), admit))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -186,7 +192,7 @@ async fn nothing_here() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         "request",
-        "wanted /v1/sql, /v1/agents, /v1/trace/EVENT or /v1/score",
+        "wanted /v1/sql, /v1/agents, /v1/trace/EVENT, /v1/score, /v1/dispositions or /v1/expectations",
     )
 }
 

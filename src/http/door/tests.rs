@@ -4,8 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use ingest::{Normaliser, RawRecord, Redactor};
-use lake::{Advance, EventRows, Location, StoreOptions};
-use schemas::{KafkaPartition, Offset, OffsetRange, StampedEvent, Table, Topic, Trace};
+use lake::{Advance, EventRows, FindingRows, Location, StoreOptions};
+use schemas::{
+    DetectorKind, Disposition, Fact, Finding, KafkaPartition, Maturity, MaturityLevel, Offset,
+    OffsetRange, Severity, StampedEvent, Table, Topic, Trace,
+};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
@@ -40,6 +44,7 @@ fn house(change: impl FnOnce(&mut Door)) -> House {
         lake: lake.clone(),
         asker: Arc::default(),
         normaliser: Normaliser::new(Format::Native, Redactor::new(&[7; 32])),
+        redactor: Redactor::new(&[7; 32]),
         limits,
         statements_max: 2,
         token: None,
@@ -61,7 +66,7 @@ impl Drop for House {
 
 impl House {
     /// Commits one event, the next of the lake.
-    fn commit_event(&self, offset: i64) {
+    fn commit_event(&self, offset: i64) -> StampedEvent {
         let (topic, partition, offset) = (Topic::new("uses"), KafkaPartition(0), Offset(offset));
         let record = RawRecord {
             topic: &topic,
@@ -74,21 +79,72 @@ impl House {
         let normaliser = Normaliser::new(Format::Native, Redactor::new(&[7; 32]));
         let event = normaliser.normalise(&record, now).unwrap();
         let trace = Trace::of(&event, &schemas::Registry::default(), now);
-        let mut rows = EventRows::with_capacity(1);
-        rows.push(&StampedEvent {
+        let stamped = StampedEvent {
             event,
             position: record.position(),
             ingested_at: now,
             sponsor_id: trace.sponsor_id,
             trace_status: trace.status,
             trace_confidence: trace.confidence,
-        });
+        };
+        let mut rows = EventRows::with_capacity(1);
+        rows.push(&stamped);
         let mut advance = Advance::default();
         advance.extend(&topic, partition, OffsetRange { start: offset, end: offset.next() });
         self.runtime.block_on(async {
             let mut events = self.lake.table(Table::Events).await.unwrap();
             events.append(vec![rows.finish()], &advance, now).await.unwrap();
         });
+        stamped
+    }
+
+    /// Commits a finding of a new event, and gives it.
+    fn commit_finding(&self) -> Finding {
+        let StampedEvent { event, position, trace_status, .. } = self.commit_event(0);
+        let finding = Finding {
+            finding_id: Finding::id_of(DetectorKind::NewCounterparty, &event.agent_id, &position),
+            detector: DetectorKind::NewCounterparty,
+            severity: Severity::Block,
+            time: event.time,
+            agent_id: event.agent_id,
+            agent_class: None,
+            credential_id: event.credential_id,
+            sponsor_id: None,
+            trace_status,
+            event_id: event.event_id,
+            position: position.clone(),
+            action: event.action,
+            counterparty_id: event.counterparty_id,
+            score: 7.25,
+            false_findings_per_agent_day: 0.01,
+            summary: "never paid before".to_owned(),
+            features: Vec::new(),
+            maturity: Maturity { level: MaturityLevel::Mature, events: 4_200, days: 31.5 },
+            evidence: Vec::new(),
+            money_at_risk: None,
+            currency: None,
+            tags: Vec::new(),
+        };
+        let (mut rows, now) = (FindingRows::with_capacity(1), clock::now());
+        rows.push(&finding, now);
+        let mut advance = Advance::default();
+        let range = OffsetRange { start: position.offset, end: position.offset.next() };
+        advance.extend(&position.topic, position.partition, range);
+        self.runtime.block_on(async {
+            let mut findings = self.lake.table(Table::Findings).await.unwrap();
+            findings.append(vec![rows.finish()], &advance, now).await.unwrap();
+        });
+        finding
+    }
+
+    /// Tells something at a path.
+    fn tell(&self, path: &str, body: &serde_json::Value, headers: &str) -> Answer {
+        let headers = format!("Content-Type: application/json\r\n{headers}");
+        self.ask(&post(&body.to_string(), &headers).replace("/v1/sql", path))
+    }
+
+    fn registry(&self) -> Vec<schemas::RegistryChange> {
+        self.runtime.block_on(self.lake.read_registry()).unwrap()
     }
 
     fn send(&self, request: &str) -> TcpStream {
@@ -343,4 +399,91 @@ fn the_door_closes_while_a_statement_runs() {
 
     drop(running);
     assert!(TcpStream::connect(house.address).is_err());
+}
+
+#[test]
+fn what_is_said_of_a_finding_is_kept_as_the_command_keeps_it() {
+    let house = house(|_| {});
+    let finding = house.commit_finding();
+    let said = json!({"finding_id": finding.finding_id, "verdict": "benign", "by": "anna",
+        "note": "contract 4711"});
+
+    let kept = house.tell("/v1/dispositions", &said, "");
+
+    assert_eq!(kept.status, 201, "{}", kept.text());
+    assert_eq!(kept.json()["agent_id"], finding.agent_id.as_str());
+    let registry = house.registry();
+    let Fact::Disposition(Disposition { by, note, agent_id, action, counterparty_id, .. }) =
+        &registry[0].fact
+    else {
+        panic!("{registry:?}")
+    };
+    assert_eq!((by.as_str(), note.as_deref()), ("anna", Some("contract 4711")));
+    assert_eq!((agent_id, action), (&finding.agent_id, &finding.action));
+    assert_eq!(counterparty_id, &finding.counterparty_id);
+    assert_eq!((registry[0].valid_from, registry[0].valid_to), (finding.time, None));
+    let view = house.sql("SELECT verdict, person FROM dispositions", "").json();
+    assert_eq!(view, json!([{"verdict": "benign", "person": "anna"}]));
+
+    // What was expected is so for a day; who says it again has the last word, in a row of its own.
+    let said = json!({"finding_id": finding.finding_id, "verdict": "expected", "by": "ben"});
+    assert_eq!(house.tell("/v1/dispositions", &said, "").status, 201);
+    let registry = house.registry();
+    let recorded_at = registry[1].recorded_at.unwrap();
+    assert_eq!(registry[1].valid_to, Some(recorded_at.plus(Duration::from_hours(24))));
+}
+
+#[test]
+fn what_is_expected_is_kept_and_what_is_none_is_told_without_its_text() {
+    let house = house(|_| {});
+    let plan = json!({"agent_class": "invoice", "volume_times": 5, "by": "anna",
+        "reason": "closing", "to": "2036-04-01T00:00:00Z"});
+    let with = |field: &str, value: serde_json::Value| {
+        let mut plan = plan.clone();
+        plan[field] = value;
+        house.tell("/v1/expectations", &plan, "")
+    };
+
+    let kept = house.tell("/v1/expectations", &plan, "");
+
+    assert_eq!(kept.status, 201, "{}", kept.text());
+    assert_eq!(kept.json()["expected_of"], "invoice");
+    let registry = house.registry();
+    assert_eq!((registry.len(), registry[0].fact.subject()), (1, "invoice"));
+    for (refused, status, wanted) in [
+        (with("agent_id", json!("a")), 422, "either agent_id or agent_class"),
+        (with("volume_times", json!(1)), 422, "volume_times of 2 to 1000"),
+        (with("to", json!("2020-01-01T00:00:00Z")), 422, "a time after"),
+        (with("volume_times", json!("hunter2")), 422, "at line 1"),
+        (with("hunter2", json!("hunter2")), 422, "at line 1"),
+    ] {
+        assert_eq!(refused.status, status, "{}", refused.text());
+        assert!(refused.text().contains(wanted), "{}", refused.text());
+        assert!(!refused.text().contains("hunter2"), "{}", refused.text());
+    }
+    let none = json!({"finding_id": "fnd_none", "verdict": "benign", "by": "anna"});
+    let none = house.tell("/v1/dispositions", &none, "");
+    assert_eq!((none.status, &none.json()["kind"]), (404, &json!("unknown")));
+    assert_eq!(house.registry().len(), 1, "what was refused is not kept");
+}
+
+#[test]
+fn only_who_may_ask_may_tell() {
+    let plan = json!({"agent_id": "a", "action": "pay", "by": "anna", "reason": "closing",
+        "to": "2036-04-01T00:00:00Z"});
+    let locked = house(|door| door.token = Some(Token::parse(TOKEN).unwrap()));
+    assert_eq!(locked.tell("/v1/expectations", &plan, "").status, 401);
+    assert_eq!(locked.registry().len(), 0);
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    assert_eq!(locked.tell("/v1/expectations", &plan, &bearer).status, 201);
+
+    let open = house(|_| {});
+    assert_eq!(
+        open.tell("/v1/expectations", &plan, "Origin: https://evil.example\r\n").status,
+        403
+    );
+    // A form of a web page can send this type to anybody unasked.
+    let form = post(&plan.to_string(), "Content-Type: text/plain\r\n");
+    assert_eq!(open.ask(&form.replace("/v1/sql", "/v1/expectations")).status, 415);
+    assert_eq!(open.registry().len(), 0);
 }
