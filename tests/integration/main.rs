@@ -28,4 +28,5 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod spans;
 mod upkeep;
