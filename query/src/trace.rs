@@ -4,6 +4,7 @@
 //! registry's changes alone, and shown beside what was stamped on the event when it was read; the two
 //! are never mixed.
 
+mod candidates;
 mod function;
 mod spans;
 
@@ -210,6 +211,9 @@ impl Ledger {
         if trace.status != TraceStatus::Traced {
             let spans = self.spans_around(&read, at).await?;
             trace = Trace::within(&read, &spans, registry, at);
+        }
+        if let Some(gap) = trace.gap.as_mut().filter(|gap| !gap.candidates.is_empty()) {
+            self.weigh(&read, gap, at).await?;
         }
         let person = trace.sponsor_id.as_ref().and_then(|sponsor| known.sponsors.get(sponsor));
         Ok(TraceAnswer {

@@ -59,7 +59,8 @@ pub struct Candidate {
     pub agent_id: AgentId,
     /// Who answers for the agent; absent where nobody is known to.
     pub sponsor_id: Option<SponsorId>,
-    /// From 0 to 1. Nothing but the registry's list is looked at, so all are as likely.
+    /// From 0 to 1; those of all sum to 1. By the registry's list all are as likely; who has the uses of
+    /// the credential weighs them.
     pub probability: f32,
 }
 
