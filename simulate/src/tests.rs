@@ -236,8 +236,8 @@ fn every_event_survives_json_and_becomes_an_event() {
 }
 
 /// What of the company's story is traced: 20 days of 250 agents, or what these variables say when this is
-/// compiled. A million events: `SURETY_SIMULATED_DAYS=90 SURETY_SIMULATED_AGENTS=2000 cargo test -p
-/// simulate --release the_registry_leads -- --nocapture`.
+/// compiled. A million events: `SURETY_SIMULATED_DAYS=90 SURETY_SIMULATED_AGENTS=2320 cargo test -p
+/// simulate the_registry_leads -- --nocapture`.
 fn days_and_agents_traced() -> (u32, u32) {
     let said = |said: Option<&str>| said.and_then(|number| number.parse().ok());
     let days = said(option_env!("SURETY_SIMULATED_DAYS"));
