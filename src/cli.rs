@@ -7,6 +7,7 @@ mod evidence;
 pub(crate) mod guidance;
 pub(crate) mod measure;
 mod records;
+pub(crate) mod registry;
 mod seal;
 pub(crate) mod unmix;
 mod upkeep;
@@ -71,7 +72,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Lake(Lake),
     #[command(subcommand)]
-    Registry(Registry),
+    Registry(registry::Registry),
     Disposition(guidance::Disposition),
     Expect(guidance::Expect),
     #[command(subcommand)]
@@ -227,25 +228,6 @@ pub(crate) struct Verify {
     pub(crate) seals: Option<std::ops::RangeInclusive<i64>>,
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
-}
-
-/// What is known of agents, sponsors and credentials.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Registry {
-    /// Import registry changes from a file (JSON, JSON Lines, CSV): all lines or none.
-    #[command(after_help = "Examples:
-  surety registry import agents.csv
-  surety registry import changes.jsonl --lake ./surety-data --format json")]
-    Import(Import),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    pub(crate) file: PathBuf,
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) format: ReportFormat,
-    #[command(flatten)]
-    pub(crate) lake: LakeArg,
 }
 
 /// What waits for each webhook endpoint, what did not reach it, and sending that again.

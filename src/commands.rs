@@ -86,7 +86,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Lake(command) => {
             Box::pin(upkeep::run(command, config, shutdown_on_signal()?)).await
         }
-        Command::Registry(cli::Registry::Import(args)) => {
+        Command::Registry(cli::registry::Registry::Import(args)) => {
             Box::pin(registry::import(&args, config)).await
         }
         Command::Disposition(args) => Box::pin(guidance::dispose(args, config)).await,

@@ -66,6 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reedline", &["query"]),
     ("reqwest", &["detect"]),
     ("ring", &["lake"]),
+    ("saphyr-parser", &["ingest"]),
     ("schemars", &["schemas"]),
     ("secrecy", &["detect", "surety"]),
     ("serde", EVERYONE),

@@ -30,7 +30,9 @@ pub use kafka::{
 };
 pub use record::{RawBatch, RawRecord};
 pub use redact::Redactor;
-pub use registry::{BadLine, RegistryFileError, RegistryReader, read_registry_file};
+pub use registry::{
+    BadLine, RegistryFile, RegistryFileError, RegistryFormat, RegistryReader, read_registry_file,
+};
 pub use rejected::Rejected;
 pub use replay::{Replay, content_hash, open_plain_or_gzip};
 pub use source::{Poll, Source, SourceError};

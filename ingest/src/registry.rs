@@ -4,6 +4,9 @@
 //! the change's own word, and holds no secret. A file is read whole or not at all: every line that is
 //! wrong is named, so that it can be corrected in one go.
 
+mod scim;
+mod yaml;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -57,12 +60,81 @@ fn learned_at(record: &RawRecord<'_>, now: Timestamp) -> Timestamp {
     time.plus(Duration::from_micros(micros)).min(now)
 }
 
+/// How a file tells its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryFormat {
+    /// A header that names the fields, and a change in each line.
+    Csv,
+    /// A list of changes, or one change in each line.
+    Json,
+    /// A list of changes, or a stream of documents that are changes or lists.
+    Yaml,
+    /// A directory's users and agents: lists of resources, or resources, one after the other.
+    Scim,
+}
+
+impl RegistryFormat {
+    /// What a file is by its name and, as the name of JSON says little, by how it begins.
+    fn of(path: &Path, text: &str) -> Self {
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let text = text.trim_start();
+        if extension == "yaml" || extension == "yml" || text.starts_with("---") {
+            return Self::Yaml;
+        }
+        // The first element of a list, or the first value of a stream.
+        let (is_list, first) = match text.as_bytes().first() {
+            Some(b'[') => (true, text[1..].trim_start()),
+            Some(b'{') => (false, text),
+            Some(_) | None if text.starts_with("- ") => return Self::Yaml,
+            Some(_) | None => return Self::Csv,
+        };
+        let mut values = serde_json::Deserializer::from_str(first).into_iter::<Value>();
+        let is_scim = values.next().and_then(Result::ok).as_ref().is_some_and(scim::is_scim);
+        // A list whose JSON is broken further down is what its first line says.
+        let begins_so =
+            || !is_list && first[..first.len().min(400)].contains("urn:ietf:params:scim:");
+        if is_scim || begins_so() { Self::Scim } else { Self::Json }
+    }
+}
+
+/// Where in a file something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// From 1.
+    line: u64,
+    /// The element of SCIM's `Resources`, from 0: all may be in one line.
+    resource: Option<usize>,
+}
+
+impl Place {
+    fn line(line: u64) -> Self {
+        Self { line, resource: None }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.resource {
+            Some(at) => write!(f, "{} Resources[{at}]", self.line),
+            None => write!(f, "{}", self.line),
+        }
+    }
+}
+
 /// What is wrong with one line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadLine {
     /// From 1.
     pub line: u64,
     pub detail: String,
+}
+
+/// What a file tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryFile {
+    pub changes: Vec<RegistryChange>,
+    /// Resources of SCIM that are neither users nor agents.
+    pub passed_over: usize,
 }
 
 /// Why a file of changes was not read.
@@ -96,7 +168,7 @@ impl fmt::Display for BadLines<'_> {
     }
 }
 
-/// Reads a file of changes: a JSON array, JSON Lines, or CSV whose header names the fields.
+/// Reads a file of changes, in `format` or else in what its name and its beginning say.
 ///
 /// The last change is learned at `now`, each other one a microsecond before the next, so that what is
 /// told twice counts as it was told last. One without evidence has the file's name and line as its
@@ -107,40 +179,51 @@ impl fmt::Display for BadLines<'_> {
 /// [`RegistryFileError`] with every wrong line; then nothing of the file counts.
 pub fn read_registry_file(
     path: &Path,
+    format: Option<RegistryFormat>,
     redactor: &Redactor,
     now: Timestamp,
-) -> Result<Vec<RegistryChange>, RegistryFileError> {
+) -> Result<RegistryFile, RegistryFileError> {
     let bytes = std::fs::read(path)
         .map_err(|cause| RegistryFileError::Io { path: path.to_path_buf(), cause })?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut changes = parse(&bytes, &name, now)
+    let mut file = parse(&bytes, path, format, now)
         .map_err(|lines| RegistryFileError::Lines { path: path.to_path_buf(), lines })?;
-    for change in &mut changes {
+    for change in &mut file.changes {
         redactor.change(change);
     }
-    Ok(changes)
+    Ok(file)
 }
 
-/// Changes with their lines, and what is wrong.
+/// Changes with their places, and what is wrong.
 #[derive(Default)]
 struct Parsed {
-    changes: Vec<(u64, RegistryChange)>,
+    changes: Vec<(Place, RegistryChange)>,
+    passed_over: usize,
     bad: Vec<BadLine>,
 }
 
 impl Parsed {
     fn add(&mut self, line: u64, change: Result<RegistryChange, serde_json::Error>) {
+        let place = Place::line(line);
         match change {
-            Ok(change) => self.changes.push((line, change)),
-            Err(error) => self.reject(line, without_place(&Fault::of_json(&error).detail)),
+            Ok(change) => self.changes.push((place, change)),
+            Err(error) => self.reject(&place, detail_of(&error)),
         }
     }
 
-    fn reject(&mut self, line: u64, detail: impl Into<String>) {
+    fn reject(&mut self, place: &Place, detail: impl Into<String>) {
         if self.bad.len() < BAD_LINES_MAX {
-            self.bad.push(BadLine { line, detail: detail.into() });
+            let detail = detail.into();
+            let detail = match place.resource {
+                Some(at) => format!("Resources[{at}]: {detail}"),
+                None => detail,
+            };
+            self.bad.push(BadLine { line: place.line, detail });
         }
     }
+}
+
+fn detail_of(error: &serde_json::Error) -> String {
+    without_place(&Fault::of_json(error).detail).to_owned()
 }
 
 /// A detail without its line and column, which count from the change's own start.
@@ -155,27 +238,35 @@ fn without_place(detail: &str) -> &str {
     }
 }
 
-fn parse(bytes: &[u8], name: &str, now: Timestamp) -> Result<Vec<RegistryChange>, Vec<BadLine>> {
+fn parse(
+    bytes: &[u8],
+    path: &Path,
+    format: Option<RegistryFormat>,
+    now: Timestamp,
+) -> Result<RegistryFile, Vec<BadLine>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = line_of(&bytes[..error.valid_up_to()]);
         vec![BadLine { line, detail: "wanted UTF-8, found another byte".to_owned() }]
     })?;
-    let parsed = match text.trim_start().as_bytes().first() {
-        Some(b'[') => of_array(text),
-        Some(b'{') => of_lines(text),
-        Some(_) | None => of_csv(text),
+    let parsed = match format.unwrap_or_else(|| RegistryFormat::of(path, text)) {
+        RegistryFormat::Json if text.trim_start().starts_with('[') => of_array(text),
+        RegistryFormat::Json => of_lines(text),
+        RegistryFormat::Csv => of_csv(text),
+        RegistryFormat::Yaml => of_yaml(text),
+        RegistryFormat::Scim => of_scim(text, now),
     };
     if !parsed.bad.is_empty() {
         return Err(parsed.bad);
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let later = (0..parsed.changes.len() as u64).rev();
-    let finished = parsed.changes.into_iter().zip(later).map(|((line, mut change), later)| {
+    let finished = parsed.changes.into_iter().zip(later).map(|((place, mut change), later)| {
         change.recorded_at = Some(now.minus(Duration::from_micros(later)));
-        change.evidence.get_or_insert_with(|| format!("{name}:{line}"));
+        change.evidence.get_or_insert_with(|| format!("{name}:{place}"));
         change
     });
-    Ok(finished.collect())
+    Ok(RegistryFile { changes: finished.collect(), passed_over: parsed.passed_over })
 }
 
 /// The line, from 1, on which whatever follows `before` stands.
@@ -183,20 +274,83 @@ fn line_of(before: &[u8]) -> u64 {
     before.split(|byte| *byte == b'\n').count() as u64
 }
 
+/// The lines of parts of a text, asked for in their order.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, at: 0, line: 1 }
+    }
+
+    /// The line on which `part`, a part of the text behind the last one asked for, begins.
+    fn of_part(&mut self, part: &str) -> u64 {
+        let start = part.as_ptr().addr() - self.text.as_ptr().addr();
+        let breaks = memchr::memchr_iter(b'\n', &self.text.as_bytes()[self.at..start]).count();
+        self.line += breaks as u64;
+        self.at = start;
+        self.line
+    }
+}
+
 fn of_array(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
     let elements: Vec<&RawValue> = match serde_json::from_str(text) {
         Ok(elements) => elements,
         Err(error) => {
-            parsed.reject(error.line() as u64, Fault::of_json(&error).detail);
+            let place = Place::line(error.line() as u64);
+            parsed.reject(&place, Fault::of_json(&error).detail);
             return parsed;
         }
     };
+    let mut lines = Lines::of(text);
     for element in elements {
-        // An element is a part of the text, so its address tells where.
-        let start = element.get().as_ptr().addr() - text.as_ptr().addr();
-        parsed.add(line_of(&text.as_bytes()[..start]), serde_json::from_str(element.get()));
+        parsed.add(lines.of_part(element.get()), serde_json::from_str(element.get()));
     }
+    parsed
+}
+
+fn of_yaml(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    yaml::entries(text, |line, entry| match entry {
+        Ok(value) => parsed.add(line, serde_json::from_value(value)),
+        Err(detail) => parsed.reject(&Place::line(line), detail),
+    });
+    parsed
+}
+
+/// One value after the other; where each line is a value, a wrong one does not hide the next.
+fn of_scim(text: &str, now: Timestamp) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut directory = scim::Directory::default();
+    let mut lines = Lines::of(text);
+    let is_whole = |line: &str| serde_json::from_str::<&RawValue>(line).is_ok();
+    let mut rest = text;
+    let by_line = text.trim_start().lines().next().is_some_and(is_whole);
+    while !rest.trim_start().is_empty() {
+        let here = rest.trim_start();
+        let line = lines.of_part(here);
+        let (part, after) = match here.split_once('\n') {
+            Some(parts) if by_line => parts,
+            _ => (here, ""),
+        };
+        let mut values = serde_json::Deserializer::from_str(part).into_iter::<&RawValue>();
+        for value in values.by_ref() {
+            match value {
+                Ok(value) => directory.read(&mut lines, value, &mut parsed),
+                Err(error) => {
+                    let place = Place::line(line + error.line() as u64 - 1);
+                    parsed.reject(&place, detail_of(&error));
+                    break;
+                }
+            }
+        }
+        rest = after;
+    }
+    directory.finish(&mut parsed, now);
     parsed
 }
 
@@ -219,10 +373,9 @@ fn of_csv(text: &str) -> Parsed {
     };
     let names: BTreeSet<&str> = header.iter().collect();
     if names.len() < header.len() || !names.contains("kind") || !names.contains("valid_from") {
-        parsed.reject(
-            1,
-            "wanted a header that names each field once, among them `kind` and `valid_from`",
-        );
+        let wanted =
+            "wanted a header that names each field once, among them `kind` and `valid_from`";
+        parsed.reject(&Place::line(1), wanted);
         return parsed;
     }
     for record in reader.records() {
@@ -240,7 +393,7 @@ fn of_csv(text: &str) -> Parsed {
                 } else {
                     "wanted CSV, found another text".to_owned()
                 };
-                parsed.reject(line, detail);
+                parsed.reject(&Place::line(line), detail);
             }
         }
     }
@@ -279,18 +432,22 @@ mod tests {
         Timestamp::parse("2026-03-01T00:00:00Z").unwrap()
     }
 
+    fn told(text: &str, name: &str) -> Result<Vec<RegistryChange>, Vec<BadLine>> {
+        Ok(parse(text.as_bytes(), Path::new(name), None, now())?.changes)
+    }
+
     fn bad(text: &str) -> Vec<(u64, String)> {
-        let bad = parse(text.as_bytes(), "f", now()).unwrap_err();
+        let bad = told(text, "f").unwrap_err();
         bad.into_iter().map(|bad| (bad.line, bad.detail)).collect()
     }
 
     #[test]
     fn arrays_and_lines_give_the_same_changes() {
-        let array = parse(EXAMPLES.as_bytes(), "f", now()).unwrap();
+        let array = told(EXAMPLES, "f").unwrap();
         let values: Vec<Value> = serde_json::from_str(EXAMPLES).unwrap();
         let lines: Vec<String> = values.iter().map(Value::to_string).collect();
         let lines = lines.join("\n\n");
-        let lines = parse(lines.as_bytes(), "f", now()).unwrap();
+        let lines = told(&lines, "f").unwrap();
 
         assert_eq!(array.len(), 10);
         let ids = |changes: &[RegistryChange]| {
@@ -306,7 +463,7 @@ mod tests {
             sponsor,2025-01-01T00:00:00Z,anna,true,\"Keller, \"\"Anna\"\"\",,,\n\
             credential,2025-01-01T00:00:00Z,,,,svc-erp,static_key,buyer-1; seller-1\n";
 
-        let changes = parse(csv.as_bytes(), "people.csv", now()).unwrap();
+        let changes = told(csv, "people.csv").unwrap();
 
         let Fact::Sponsor { name, active: true, .. } = &changes[0].fact else {
             panic!("{changes:?}")
@@ -316,6 +473,48 @@ mod tests {
         assert_eq!(agent_ids.len(), 2);
         assert_eq!(changes[1].recorded_at, Some(now()));
         assert_eq!(changes[1].evidence.as_deref(), Some("people.csv:3"));
+    }
+
+    #[test]
+    fn yaml_tells_what_json_tells() {
+        // The examples, as people write them: JSON's own text is YAML too.
+        let flow = told(EXAMPLES, "changes.yaml").unwrap();
+        let json = told(EXAMPLES, "changes.json").unwrap();
+        let ids = |changes: &[RegistryChange]| {
+            changes.iter().map(RegistryChange::change_id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&flow), ids(&json));
+        assert_eq!(flow[1].evidence.as_deref(), Some("changes.yaml:3"));
+
+        let block = "# who answers\n---\n- schema: surety.registry_change.v1\n  kind: sponsor\n  \
+            sponsor_id: anna\n  active: true\n  valid_from: 2025-01-01T00:00:00Z\n---\n\
+            schema: surety.registry_change.v1\nkind: credential\ncredential_id: svc-erp\n\
+            credential_kind: static_key\nagent_ids:\n  - buyer-1\n  - seller-1\n\
+            valid_from: \"2025-01-01T00:00:00Z\"\n";
+        let changes = told(block, "people.yml").unwrap();
+        let Fact::Credential { agent_ids, .. } = &changes[1].fact else { panic!("{changes:?}") };
+        assert_eq!(agent_ids.len(), 2);
+        assert_eq!(changes[0].evidence.as_deref(), Some("people.yml:3"));
+        assert_eq!(changes[1].evidence.as_deref(), Some("people.yml:9"));
+    }
+
+    #[test]
+    fn every_wrong_entry_of_yaml_is_named_and_none_counts() {
+        let one = "schema: surety.registry_change.v1, valid_from: 2025-01-01T00:00:00Z";
+        let yaml = format!(
+            "- {{{one}, kind: sponsor, sponsor_id: anna, active: true}}\n\
+             - {{{one}, kind: sponsor, sponsor_id: anna, active: maybe}}\n\
+             - {{{one}, kind: sponsor, sponsor_id: 17, active: true}}\n\
+             -\n  # nothing but this\n  kind: sponsor\n\
+             - {{{one}, kind: planet}}\n- 7\n"
+        );
+
+        let found = bad(&yaml);
+
+        assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 6, 7, 8]);
+        assert_eq!(found[0].1, "wanted a boolean, found string");
+        assert!(found[1].1.starts_with("wanted a string, found integer"), "{found:?}");
+        assert_eq!(bad("- [}")[0].0, 1);
     }
 
     #[test]
@@ -348,7 +547,7 @@ mod tests {
         let old = ONE.replace('}', ",\"recorded_at\":\"2020-01-01T00:00:00Z\"}");
         let lines = [ONE, &old, ONE].join("\n");
 
-        let changes = parse(lines.as_bytes(), "f", now()).unwrap();
+        let changes = told(&lines, "f").unwrap();
 
         let learned: Vec<_> = changes.iter().map(|change| change.recorded_at.unwrap()).collect();
         assert!(learned.is_sorted_by(|one, next| one < next), "{learned:?}");
@@ -391,7 +590,8 @@ mod tests {
                 let read = RegistryReader::new(redactor.clone()).read(&record, now()).unwrap();
                 let mut file = tempfile::NamedTempFile::new().unwrap();
                 io::Write::write_all(&mut file, json.as_bytes()).unwrap();
-                let of_file = read_registry_file(file.path(), &redactor, now()).unwrap();
+                let of_file =
+                    read_registry_file(file.path(), None, &redactor, now()).unwrap().changes;
 
                 for change in [&read, &of_file[0]] {
                     let text = serde_json::to_string(change).unwrap();

@@ -1,9 +1,12 @@
 //! [`TraceAnswer`]: who answers for an event, through which hops, and how we know.
 //!
-//! Invariant (T1): a trace is recomputed from the event and the registry's changes alone, and shown
-//! beside what was stamped on the event when it was read; the two are never mixed.
+//! Invariant (T1): a trace is recomputed from the event, the events in whose spans it happened and the
+//! registry's changes alone, and shown beside what was stamped on the event when it was read; the two
+//! are never mixed.
 
+mod candidates;
 mod function;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -202,7 +205,16 @@ impl Ledger {
         })?;
         let read = stamped.event;
         let known = self.known.get_or_try_init(|| self.read_registry()).await?;
-        let trace = Trace::of(&read, &known.registry, known_at.unwrap_or(Timestamp::MAX));
+        let registry = &known.registry;
+        let at = known_at.unwrap_or(Timestamp::MAX);
+        let mut trace = Trace::of(&read, registry, at);
+        if trace.status != TraceStatus::Traced {
+            let spans = self.spans_around(&read, at).await?;
+            trace = Trace::within(&read, &spans, registry, at);
+        }
+        if let Some(gap) = trace.gap.as_mut().filter(|gap| !gap.candidates.is_empty()) {
+            self.weigh(&read, gap, at).await?;
+        }
         let person = trace.sponsor_id.as_ref().and_then(|sponsor| known.sponsors.get(sponsor));
         Ok(TraceAnswer {
             sponsor_name: person.and_then(|person| person.name.clone()),

@@ -28,6 +28,8 @@ use schemas::Timestamp;
 pub use answer::{Owner, UnmixAnswer, UnmixedUse, UserAnswer};
 pub use measure::{Measure, measure};
 
+pub(crate) use answer::{Row, take};
+
 use likeness::{Profile, Scale, Sighting};
 
 /// Most uses that are split in one go. Source: under 1 GB by some 300 bytes for each.

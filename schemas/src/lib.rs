@@ -48,4 +48,4 @@ pub use reject::{Reject, RejectReason};
 pub use shard::{SHARDS, Shard};
 pub use table::{Column, ColumnType, Table};
 pub use time::{InvalidTimestamp, Month, Timestamp};
-pub use trace::{Candidate, Gap, Hop, HopMethod, Trace, TraceStatus};
+pub use trace::{Candidate, Gap, Hop, HopMethod, SpanParent, Trace, TraceStatus};

@@ -1,17 +1,20 @@
 //! [`Trace`]: the hops from a use of a credential to the human who answers for it.
 //!
-//! Invariant (T1): a trace never invents a root. Each hop rests on a registry change or on the
-//! event's own claim and says so; where no hop is known the trace ends in a [`Gap`] and has no
+//! Invariant (T1): a trace never invents a root. Each hop rests on a registry change, on another event
+//! or on the event's own claim and says so; where no hop is known the trace ends in a [`Gap`] and has no
 //! sponsor. At most [`HOPS_MAX`] hops between agents are walked, no agent and no sponsor twice, so
 //! walking always ends.
 //!
 //! Source: RFC 8693 (OAuth 2.0 Token Exchange), section 4.1, for claimed delegation.
 
+mod method;
+
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::event::spelled;
+pub use self::method::{HopMethod, TraceStatus};
+
 use crate::registry::{AsOf, InPlace, Interval, IssueFact};
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, EventId, Registry, SponsorId,
@@ -23,62 +26,6 @@ const HOPS_MAX: usize = 16;
 
 /// Most hops from a sponsor who has left to who answers now, beside those.
 const SUCCESSORS_MAX: usize = 16;
-
-spelled! {
-    /// How well an event leads to a sponsor.
-    TraceStatus {
-        /// The agent is registered, and its sponsor was active, or somebody answers in his or her place.
-        Traced = "traced",
-        /// Through a registered parent agent, the agent that had the credential issued, or the one agent
-        /// that may use it.
-        Delegated = "delegated",
-        /// Through a parent or a class that only the event claims.
-        Claimed = "claimed",
-        /// Through a credential that several agents may use, all of one sponsor.
-        Shared = "shared",
-        /// The agent is registered, but nobody answers for it, or who did has left.
-        Orphaned = "orphaned",
-        /// Nothing is known of the agent.
-        Unregistered = "unregistered",
-        /// The chain broke: a cycle, too deep, or several candidates.
-        Broken = "gap",
-    }
-}
-
-spelled! {
-    /// What a hop rests on.
-    HopMethod {
-        /// The credential was issued by an action of that agent, which an event shows. AWS calls the
-        /// service that does so STS.
-        StsKeyJoin = "sts_key_join",
-        Registry = "registry",
-        /// The registry knows who answers for the class, not for the agent.
-        RegistryClass = "registry_class",
-        /// The registry knows who may use the credential, not the agent that named itself.
-        RegistryCredential = "registry_credential",
-        /// The registry names who succeeded a sponsor that was not active any more.
-        RegistrySuccessor = "registry_successor",
-        /// It names no successor: the manager of a sponsor that was not active any more.
-        RegistryManager = "registry_manager",
-        /// The event says so; nothing confirms it.
-        Claimed = "claimed",
-    }
-}
-
-impl HopMethod {
-    /// Probability that such a hop is true, from 0 to 1.
-    ///
-    /// Chosen, not measured: the order is the design's order of strength; a claim is worth less than
-    /// any registry entry, and a class, a manager or a credential less than the agent's own entry.
-    pub const fn confidence(self) -> f32 {
-        match self {
-            Self::StsKeyJoin | Self::Registry | Self::RegistrySuccessor => 1.0,
-            Self::RegistryClass | Self::RegistryManager => 0.9,
-            Self::RegistryCredential => 0.8,
-            Self::Claimed => 0.6,
-        }
-    }
-}
 
 /// One step of a trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -112,7 +59,8 @@ pub struct Candidate {
     pub agent_id: AgentId,
     /// Who answers for the agent; absent where nobody is known to.
     pub sponsor_id: Option<SponsorId>,
-    /// From 0 to 1. Nothing but the registry's list is looked at, so all are as likely.
+    /// From 0 to 1; those of all sum to 1. By the registry's list all are as likely; who has the uses of
+    /// the credential weighs them.
     pub probability: f32,
 }
 
@@ -127,10 +75,28 @@ pub struct Trace {
     pub gap: Option<Gap>,
 }
 
+/// An agent in whose span another worked, and the event that shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanParent {
+    pub agent_id: AgentId,
+    pub event_id: EventId,
+}
+
 impl Trace {
     /// Traces `event` by what the registry knew at `known_at`.
     pub fn of(event: &CredentialEvent, registry: &Registry, known_at: Timestamp) -> Self {
-        let walk = Walk::of(event, registry, known_at);
+        Self::within(event, &[], registry, known_at)
+    }
+
+    /// The same of an event that happened within the spans of other agents, the nearest first. They
+    /// count where the registry knows one of them, and knows nothing of the agents before it.
+    pub fn within(
+        event: &CredentialEvent,
+        spans: &[SpanParent],
+        registry: &Registry,
+        known_at: Timestamp,
+    ) -> Self {
+        let walk = Walk::of(event, spans, registry, known_at);
         Self {
             status: walk.status(),
             sponsor_id: walk.end.as_ref().ok().map(|sponsor| (*sponsor).clone()),
@@ -152,7 +118,7 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// As [`Trace::of`], without the texts for people: these are nine tenths of its cost.
     pub(crate) fn of(event: &CredentialEvent, registry: &Registry, known_at: Timestamp) -> Self {
-        let walk = Walk::of(event, registry, known_at);
+        let walk = Walk::of(event, &[], registry, known_at);
         let (status, confidence) = (walk.status(), walk.confidence());
         Self { sponsor_id: walk.end.ok().cloned(), status, confidence }
     }
@@ -185,8 +151,8 @@ enum Ground<'a> {
     Entry(Timestamp, &'a ChangeId),
     /// Another event, or whatever else an entry names as its evidence.
     Evidence(Timestamp, &'a str),
-    /// The event's own claim.
-    Claim(&'a EventId),
+    /// The event's own claim, or what another event shows.
+    Event(&'a EventId),
 }
 
 impl<'a> Ground<'a> {
@@ -209,7 +175,7 @@ impl Step<'_> {
         let (valid_from, evidence) = match self.ground {
             Ground::Entry(from, change) => (Some(from), change.to_string()),
             Ground::Evidence(from, evidence) => (Some(from), evidence.to_owned()),
-            Ground::Claim(event) => (None, format!("event {event}")),
+            Ground::Event(event) => (None, format!("event {event}")),
         };
         Hop {
             from: self.from.to_string(),
@@ -220,6 +186,12 @@ impl Step<'_> {
             evidence,
         }
     }
+}
+
+/// What is said of `agent`, in a chain that may or may not name it.
+fn above<'a, T>(agent: &AgentId, chain: &'a [T], of: fn(&T) -> &AgentId) -> &'a [T] {
+    let named = chain.iter().position(|one| of(one) == agent);
+    named.map_or(&[], |at| &chain[at + 1..])
 }
 
 /// Why a walk ended without a sponsor.
@@ -246,10 +218,17 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn of(event: &'a CredentialEvent, registry: &'a Registry, known_at: Timestamp) -> Self {
+    fn of(
+        event: &'a CredentialEvent,
+        spans: &'a [SpanParent],
+        registry: &'a Registry,
+        known_at: Timestamp,
+    ) -> Self {
         let as_of = AsOf { time: event.time, known_at };
+        let leads = spans.iter().any(|span| registry.agent(&span.agent_id, as_of).is_some());
+        let spans = if leads { spans } else { &[] };
         let mut walker =
-            Walker { registry, as_of, steps: Vec::new(), weakest: TraceStatus::Traced };
+            Walker { registry, as_of, spans, steps: Vec::new(), weakest: TraceStatus::Traced };
         let end = walker.through_agents(event);
         Self { steps: walker.steps, weakest: walker.weakest, end }
     }
@@ -269,6 +248,8 @@ impl<'a> Walk<'a> {
 struct Walker<'a> {
     registry: &'a Registry,
     as_of: AsOf,
+    /// Of the agent that is reached: in whose spans it worked.
+    spans: &'a [SpanParent],
     steps: Vec<Step<'a>>,
     weakest: TraceStatus,
 }
@@ -301,8 +282,8 @@ impl<'a> Walker<'a> {
                 self.step(node, Node::Agent(parent), HopMethod::Registry, ground);
                 self.weaken(TraceStatus::Delegated);
                 // The event says nothing of a parent that it does not name.
-                let named = claims.iter().position(|claim| claim == parent);
-                claims = named.map_or(&[], |at| &claims[at + 1..]);
+                claims = above(parent, claims, |claim| claim);
+                self.spans = above(parent, self.spans, |span| &span.agent_id);
                 (agent, presented) = (parent, None);
             } else if known.is_none()
                 && let Some(entry) = self.issue_of(presented, agent)
@@ -316,12 +297,21 @@ impl<'a> Walker<'a> {
                 self.step(node, to, HopMethod::StsKeyJoin, ground);
                 self.weaken(TraceStatus::Delegated);
                 // What the event claims is said of the one who acted, not of who let it act.
-                claims = &[];
+                (claims, self.spans) = (&[], &[]);
                 (agent, presented) = (&issue.agent_id, issue.with_credential_id.as_ref());
+            } else if known.is_none()
+                && let Some((span, further)) = self.spans.split_first()
+            {
+                let ground = Ground::Event(&span.event_id);
+                self.step(node, Node::Agent(&span.agent_id), HopMethod::ParentSpan, ground);
+                self.weaken(TraceStatus::Delegated);
+                claims = above(&span.agent_id, claims, |claim| claim);
+                self.spans = further;
+                (agent, presented) = (&span.agent_id, None);
             } else if known.is_none()
                 && let Some((parent, further)) = claims.split_first()
             {
-                let ground = Ground::Claim(&event.event_id);
+                let ground = Ground::Event(&event.event_id);
                 self.step(node, Node::Agent(parent), HopMethod::Claimed, ground);
                 self.weaken(TraceStatus::Claimed);
                 claims = further;
@@ -357,7 +347,7 @@ impl<'a> Walker<'a> {
             && let Some(entry) = self.registry.class(class, self.as_of)
         {
             // The registry knows the class; that the agent is of it, only the event says.
-            let claim = Ground::Claim(&event.event_id);
+            let claim = Ground::Event(&event.event_id);
             self.step(node, Node::Class(class), HopMethod::Claimed, claim);
             self.weaken(TraceStatus::Claimed);
             let ground = Ground::of(entry);

@@ -105,6 +105,10 @@ pub struct Company {
     pub(crate) successor: usize,
     /// The sponsor who leaves.
     pub(crate) leaver: usize,
+    /// The sponsor who leaves and whom nobody succeeds; a small company has none.
+    pub(crate) retiree: Option<usize>,
+    /// The manager of all but the leaver, and who follows for the retiree's class.
+    pub(crate) managers: [usize; 2],
     /// Of each class, the sponsor of its first agents, who also answers for its short-lived ones.
     pub(crate) class_owners: Vec<usize>,
 }
@@ -134,6 +138,10 @@ impl Company {
             agents.push(agent(settings, index, ordinals[class], groups[class][group]));
         }
         let class_owners: Vec<usize> = groups.iter().map(|group| group[0]).collect();
+        // Of the class that most people answer for, the last: no agent of the story is theirs.
+        let largest = groups.iter().max_by_key(|group| group.len()).expect("there are classes");
+        let retiree = largest.last().copied().filter(|_| 1 < largest.len());
+        let managers = [(); 2].map(|()| hire(&mut sponsors, "Management"));
         Self {
             settings: settings.clone(),
             agents,
@@ -141,6 +149,8 @@ impl Company {
             weeks: CLASSES.iter().map(|class| class.rhythm.of_week()).collect(),
             successor,
             leaver: class_owners[CONTENT],
+            retiree,
+            managers,
             class_owners,
         }
     }
@@ -185,8 +195,11 @@ impl Company {
     pub(crate) fn sponsor_of(&self, agent: &Agent, time: Timestamp) -> Option<&SponsorId> {
         let sponsor = match agent.standing {
             Standing::Orphaned => return None,
-            Standing::Registered | Standing::Unregistered => agent.sponsor,
+            Standing::Registered | Standing::Unregistered => self.given_to(agent, time),
         };
+        if Some(sponsor) == self.retiree && self.retires() <= time {
+            return Some(&self.sponsors[self.managers[1]].id);
+        }
         if sponsor != self.leaver || time < self.leaves() {
             return Some(&self.sponsors[sponsor].id);
         }

@@ -27,6 +27,7 @@ mod lapse;
 pub mod output;
 mod party;
 mod registry;
+mod reorganisation;
 mod session;
 mod stream;
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the registry is incomplete, never wrong: what it leads to is the sponsor of the
 //! ground truth or nobody. It lacks the unregistered agents, says that nobody answers for the
-//! orphaned, and hears of the successor a day late.
+//! orphaned, and hears of the successor a day late; a re-organisation it hears of before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,19 +44,37 @@ impl Company {
 
     fn sponsors_told(&self, changes: &mut Vec<RegistryChange>) {
         let hired = self.settings.start.minus(DAY * 400);
-        let told = |sponsor: &crate::company::Sponsor, active| Fact::Sponsor {
-            sponsor_id: sponsor.id.clone(),
-            name: Some(sponsor.name.clone()),
-            unit: Some(sponsor.unit.to_owned()),
-            active,
-            successor_id: None,
-            manager_id: None,
+        let told = |sponsor: usize, active, manager: Option<usize>| {
+            let person = &self.sponsors[sponsor];
+            Fact::Sponsor {
+                sponsor_id: person.id.clone(),
+                name: Some(person.name.clone()),
+                unit: Some(person.unit.to_owned()),
+                active,
+                successor_id: None,
+                manager_id: manager.map(|manager| self.sponsors[manager].id.clone()),
+            }
         };
-        for sponsor in &self.sponsors {
-            changes.push(change(told(sponsor, true), hired, hired.plus(HOUR * 8), "hr-feed"));
+        for sponsor in 0..self.sponsors.len() {
+            let has_one = sponsor != self.leaver && !self.managers.contains(&sponsor);
+            let manager = has_one.then_some(self.managers[0]);
+            let fact = told(sponsor, true, manager);
+            changes.push(change(fact, hired, hired.plus(HOUR * 8), "hr-feed"));
         }
         let leaves = self.leaves();
-        changes.push(change(told(&self.sponsors[self.leaver], false), leaves, leaves, "hr-feed"));
+        changes.push(change(told(self.leaver, false, None), leaves, leaves, "hr-feed"));
+        if let Some(retiree) = self.retiree {
+            let (from, unit) = (self.managers_change(), self.sponsors[retiree].unit);
+            for sponsor in (0..self.sponsors.len()).filter(|one| self.sponsors[*one].unit == unit) {
+                if sponsor != self.leaver && sponsor != self.successor {
+                    let fact = told(sponsor, true, Some(self.managers[1]));
+                    changes.push(change(fact, from, Self::announced(from), "hr-feed"));
+                }
+            }
+            // As feeds do: that somebody left, and nothing else.
+            let from = self.retires();
+            changes.push(change(told(retiree, false, None), from, from, "hr-feed"));
+        }
     }
 
     fn classes_told(&self, changes: &mut Vec<RegistryChange>) {
@@ -92,7 +110,13 @@ impl Company {
         changes.push(first);
         if self.is_reapproved(agent) {
             let from = agent.model_update;
+            let sponsor = sponsor.map(|_| self.given_to(agent, from));
             changes.push(change(told(sponsor, 1), from, from.plus(HOUR), "approvals"));
+        }
+        if let Some(next) = self.moved_to(agent).filter(|_| sponsor.is_some()) {
+            let from = self.reorganised();
+            let moved = told(Some(next), 0);
+            changes.push(change(moved, from, Self::announced(from), "reorganisation"));
         }
         if sponsor == Some(self.leaver) {
             let from = self.succeeds().max(since);

@@ -235,52 +235,82 @@ fn every_event_survives_json_and_becomes_an_event() {
     }
 }
 
-/// Days that are traced: 20, or what `SURETY_SIMULATED_DAYS` says when this is compiled, as in
-/// `SURETY_SIMULATED_DAYS=90 cargo test -p simulate the_registry_leads -- --nocapture`.
-fn days_traced() -> u32 {
-    option_env!("SURETY_SIMULATED_DAYS").and_then(|days| days.parse().ok()).unwrap_or(20)
+/// What of the company's story is traced: 20 days of 250 agents, or what these variables say when this is
+/// compiled. A million events: `SURETY_SIMULATED_DAYS=90 SURETY_SIMULATED_AGENTS=2320 cargo test -p
+/// simulate the_registry_leads -- --nocapture`.
+fn days_and_agents_traced() -> (u32, u32) {
+    let said = |said: Option<&str>| said.and_then(|number| number.parse().ok());
+    let days = said(option_env!("SURETY_SIMULATED_DAYS"));
+    let agents = said(option_env!("SURETY_SIMULATED_AGENTS"));
+    (days.unwrap_or(20), agents.unwrap_or(250))
 }
+
+/// How sure the sponsor of a trace is: the least confidence of each level.
+const LEVELS: [(&str, f32); 4] =
+    [("sure", 0.95), ("likely", 0.75), ("weak", f32::EPSILON), ("none", 0.0)];
 
 #[test]
 #[expect(clippy::print_stdout, reason = "what a person asks a longer run for")]
 fn the_registry_leads_to_the_true_sponsor_or_to_a_gap_that_says_why() {
-    let company = quiet_company(250, 5.0);
+    let (days, agents) = days_and_agents_traced();
+    let company = quiet_company(agents as usize, 5.0);
     let mut registry = Registry::default();
     for change in company.registry_changes() {
         registry.apply(&change).unwrap();
     }
-    let mut statuses: BTreeMap<_, u64> = BTreeMap::new();
-    // Of all that is known now: sure (0.95 and more), likely (0.75), weak, none.
-    let mut split = [0_u64; 4];
-    let (mut traced, mut all) = (0_u64, 0_u64);
-    for one in days(&company, 0, days_traced()) {
-        let known_then = one.event.time;
-        let event = one.event.into_event(&position()).unwrap();
-        for known_at in [Timestamp::MAX, known_then] {
+    // By what is known now, and by what was known when it happened.
+    for known_now in [true, false] {
+        let (mut statuses, mut methods) = (BTreeMap::new(), BTreeMap::new());
+        let mut gaps: BTreeMap<_, u64> = BTreeMap::new();
+        let mut split = BTreeMap::new();
+        let mut sponsors: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let (mut traced, mut owned, mut all) = (0_u64, 0_u64, 0_u64);
+        for one in company.events(start(), start().plus(DAY * days)) {
+            let known_at = if known_now { Timestamp::MAX } else { one.event.time };
+            let event = one.event.into_event(&position()).unwrap();
             let trace = Trace::of(&event, &registry, known_at);
-            *statuses.entry(trace.status).or_default() += 1;
-            if trace.sponsor_id.is_some() {
-                assert_eq!(trace.sponsor_id, one.truth.sponsor, "{event:?}");
-                traced += 1;
-            } else {
-                assert!(trace.gap.is_some(), "a trace without a sponsor says why: {event:?}");
-            }
             all += 1;
-            if known_at == Timestamp::MAX {
-                let below = [0.95, 0.75, f32::EPSILON];
-                let level = below.iter().position(|least| *least <= trace.confidence);
-                split[level.unwrap_or(3)] += 1;
+            owned += u64::from(one.truth.sponsor.is_some());
+            *statuses.entry(trace.status).or_insert(0_u64) += 1;
+            for hop in &trace.hops {
+                *methods.entry(hop.method.as_str()).or_insert(0_u64) += 1;
+            }
+            let (level, _) =
+                LEVELS[LEVELS.iter().position(|(_, least)| *least <= trace.confidence).unwrap()];
+            *split.entry(level).or_insert(0_u64) += 1;
+            if let Some(sponsor) = trace.sponsor_id {
+                assert_eq!(Some(&sponsor), one.truth.sponsor.as_ref(), "{event:?}");
+                traced += 1;
+                sponsors.entry(event.agent_id).or_default().insert(sponsor);
+            } else {
+                let gap = trace.gap.expect("a trace without a sponsor says why");
+                let reason = gap.reason.trim_start_matches(|c: char| c.is_ascii_digit());
+                *gaps.entry(reason.to_owned()).or_default() += 1;
             }
         }
-    }
 
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
-    let coverage = traced as f64 / all as f64;
-    println!("coverage {coverage:.4} of {all} traces, none wrong; {statuses:?}");
-    println!("confidence by what is known now: sure, likely, weak, none {split:?}");
-    assert!((0.85..0.99).contains(&coverage), "{coverage}");
-    let seen: BTreeSet<_> = statuses.into_keys().collect();
-    assert_eq!(seen, TraceStatus::ALL.iter().copied().collect());
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let share = |part: u64, of: u64| part as f64 / of as f64;
+        let (of_all, of_owned) = (share(traced, all), share(traced, owned));
+        let given_on = sponsors.values().filter(|of| 1 < of.len()).count();
+        println!("known {}: {all} events", if known_now { "now" } else { "when it happened" });
+        println!(
+            "  traced {of_all:.4}, of those that somebody answers for {of_owned:.4}, none wrong"
+        );
+        println!("  confidence {split:?}; {statuses:?}; {methods:?}");
+        println!("  gaps {gaps:?}; agents that were given to others {given_on}");
+        assert!((0.85..0.99).contains(&of_all), "{of_all}");
+        // Somebody left, somebody left to the manager, agents were moved; sub-agents, shared accounts.
+        assert!(10 < given_on, "{given_on}");
+        for method in
+            ["registry", "registry_credential", "registry_manager", "registry_class", "claimed"]
+        {
+            assert!(0 < methods[method], "{method}");
+        }
+        let seen: BTreeSet<_> = statuses.into_keys().collect();
+        assert_eq!(seen, TraceStatus::ALL.iter().copied().collect());
+        assert!(gaps.keys().any(|gap| gap == "the sponsor was no longer active at that time"));
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `surety registry import FILE`: all lines or none.
 
 use super::wiring::{self, Locations};
-use crate::cli::{Import, ReportFormat};
+use crate::cli::ReportFormat;
+use crate::cli::registry::Import;
 use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -18,15 +19,28 @@ pub(super) async fn import(args: &Import, config: &Config) -> Result<Exit, Failu
     let locations = Locations::of(&args.lake, config)?;
     locations.make_state_folder()?;
     let redactor = wiring::redactor(config, &locations.state)?;
-    let changes = ingest::read_registry_file(&args.file, &redactor, now).map_err(|errors| {
-        Failure::new(Exit::Data, errors).while_doing("nothing was imported".to_owned())
-    })?;
+    let format = args.file_format.map(Into::into);
+    let read =
+        ingest::read_registry_file(&args.file, format, &redactor, now).map_err(|errors| {
+            Failure::new(Exit::Data, errors).while_doing("nothing was imported".to_owned())
+        })?;
+    let (changes, passed_over) = (read.changes, read.passed_over);
     let lake = wiring::open_lake(&locations)?;
     let new = lake.import_registry(&changes, now).await.map_err(of_commit)?;
     let text = match args.format {
-        ReportFormat::Table => format!("{file}: {} changes read, {new} of them new", changes.len()),
+        ReportFormat::Table => {
+            let others = match passed_over {
+                0 => String::new(),
+                others => format!("; {others} resources are neither users nor agents"),
+            };
+            format!("{file}: {} changes read, {new} of them new{others}", changes.len())
+        }
         ReportFormat::Json => {
-            serde_json::json!({"file": args.file, "changes": changes.len(), "new": new}).to_string()
+            let (file, read) = (&args.file, changes.len());
+            let told = serde_json::json!({
+                "file": file, "changes": read, "new": new, "passed_over": passed_over,
+            });
+            told.to_string()
         }
     };
     terminal::answer(&format!("{text}\n"))?;

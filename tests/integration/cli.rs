@@ -112,6 +112,39 @@ fn an_unknown_event_exits_with_65() {
 }
 
 #[test]
+fn a_registry_is_imported_from_yaml_and_from_a_directory() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let yaml = "- schema: surety.registry_change.v1\n  kind: sponsor\n  sponsor_id: eva\n  \
+        active: true\n  valid_from: 2026-01-01T00:00:00Z\n";
+    write("people.yaml", yaml);
+    write("bad.yaml", &format!("{yaml}- kind: cat\n"));
+    let users = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "Resources": [
+        {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "u-1", "userName": "anna"}]}"#;
+    let agent = r#"{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Agent"], "id": "a-1",
+        "name": "buyer", "owners": [{"value": "u-1"}], "meta": {"lastModified": "2026-01-01T00:00:00Z"}}"#;
+    write("directory.json", &format!("{users}\n{agent}"));
+
+    let refused = surety(folder.path(), &["registry", "import", "bad.yaml"]);
+    let people = surety(folder.path(), &["registry", "import", "people.yaml"]);
+    let said =
+        surety(folder.path(), &["registry", "import", "directory.json", "--file-format", "json"]);
+    let directory =
+        surety_json(folder.path(), &["registry", "import", "directory.json", "--format", "json"]);
+
+    assert_eq!(refused.status.code(), Some(65));
+    assert!(text(&refused.stderr).contains("bad.yaml:6"), "{}", text(&refused.stderr));
+    assert!(people.status.success(), "{}", text(&people.stderr));
+    assert_eq!(said.status.code(), Some(65), "resources are no changes");
+    assert_eq!((&directory["changes"], &directory["new"]), (&2.into(), &2.into()), "{directory}");
+    let rows = surety_json(
+        folder.path(),
+        &["sql", "SELECT change FROM registry_changes WHERE kind = 'agent'", "--format", "json"],
+    );
+    assert!(rows[0]["change"].as_str().unwrap().contains("\"sponsor_id\":\"anna\""), "{rows}");
+}
+
+#[test]
 fn a_registry_is_imported_whole_or_not_at_all() {
     let folder = TempDir::new().unwrap();
     let example = include_str!("../../schemas/json/registry_change.v1.example.json");

@@ -29,5 +29,6 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod spans;
 mod surroundings;
 mod upkeep;

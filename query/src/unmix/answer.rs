@@ -91,10 +91,10 @@ pub struct UnmixAnswer {
 }
 
 /// A row of the credential's events.
-struct Row {
-    event_id: String,
+pub(crate) struct Row {
+    pub(crate) event_id: String,
     time: Timestamp,
-    agent_id: String,
+    pub(crate) agent_id: String,
     action: String,
     sponsor_id: Option<String>,
 }
@@ -142,7 +142,7 @@ fn statement(credential: &CredentialId, from: Option<Timestamp>, to: Option<Time
 }
 
 /// Takes the rows of a batch. Returns whether there was room for all.
-fn take(
+pub(crate) fn take(
     batch: &RecordBatch,
     unmixer: &mut Unmixer,
     rows: &mut Vec<Row>,

@@ -296,6 +296,47 @@ pub(crate) async fn engine_with_edges() -> Engine {
     Engine::with_tables(tables, Limits::ONE_PERSON).await.unwrap()
 }
 
+/// The lake with uses of the account that two agents share: thirty by each under its own name and with
+/// a program of its own, then one of each program under the account's name, `s-buyer` and `s-reporter`.
+pub(crate) async fn engine_with_a_shared_account() -> Engine {
+    let mut rows = event_rows();
+    let uses = (0..62).map(|number: i64| {
+        let is_buyer = number % 2 == 0;
+        let [agent, address, program, action] = if is_buyer {
+            ["procurement-3", "10.1.0.5", "buyer/1.4", "order.approve"]
+        } else {
+            ["report-1", "10.2.0.9", "reporter/2.0", "report.export"]
+        };
+        let is_own = number < 60;
+        let id = match (is_own, is_buyer) {
+            (true, _) => format!("u{number}"),
+            (false, true) => "s-buyer".to_owned(),
+            (false, false) => "s-reporter".to_owned(),
+        };
+        let mut row = rows[0].clone();
+        row["event_id"] = id.into();
+        let (day, hour) = (1 + number / 30, number % 24);
+        row["time"] = format!("2026-03-0{day}T{hour:02}:{:02}:00Z", number % 60).into();
+        row["ingested_at"] = "2026-03-04T00:00:00Z".into();
+        row["agent_id"] = if is_own { agent } else { "svc-erp" }.into();
+        row["agent_class"] = Value::Null;
+        row["action"] = action.into();
+        row["source_ip"] = address.into();
+        row["user_agent"] = program.into();
+        row["kafka_offset"] = (100 + number).into();
+        row
+    });
+    let uses: Vec<Value> = uses.collect();
+    rows.extend(uses);
+    let mut tables = tables();
+    for (table, kept) in &mut tables {
+        if *table == Table::Events {
+            *kept = Some(provider(*table, &rows));
+        }
+    }
+    Engine::with_tables(tables, Limits::ONE_PERSON).await.unwrap()
+}
+
 pub(crate) async fn engine() -> Engine {
     engine_within(Limits::ONE_PERSON).await
 }

@@ -3,7 +3,7 @@
 use query::{NameKind, QueryError};
 use schemas::{EventId, TraceStatus};
 
-use crate::fixture::{engine, engine_on_disk, time};
+use crate::fixture::{engine, engine_on_disk, engine_with_a_shared_account, time};
 
 fn id(text: &str) -> EventId {
     EventId::try_from(text).unwrap()
@@ -65,6 +65,30 @@ async fn what_was_learned_later_changes_the_trace_but_not_the_stamp() {
     assert_eq!(now.stamped.sponsor_id.as_ref().unwrap().as_str(), "a.khan");
     assert!(now.render_text().contains(": different\n"));
     assert!(then.render_text().contains("by what is known at 2026-03-03T10:00:00.000000Z"));
+}
+
+#[tokio::test]
+async fn candidates_of_a_shared_account_are_weighed_by_its_uses_and_none_is_picked() {
+    let engine = engine_with_a_shared_account().await;
+
+    for (event, likely) in [("s-buyer", "procurement-3"), ("s-reporter", "report-1")] {
+        let answer = engine.trace(&id(event), None).await.unwrap();
+
+        assert!(answer.is_gap(), "{answer:?}");
+        let gap = answer.trace.gap.as_ref().unwrap();
+        assert!(gap.reason.contains("68 uses within 15 days"), "{gap:?}");
+        let sum: f32 = gap.candidates.iter().map(|one| one.probability).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{gap:?}");
+        for candidate in &gap.candidates {
+            let is_likely = candidate.agent_id.as_str() == likely;
+            assert_eq!(is_likely, 0.9 < candidate.probability, "{gap:?}");
+        }
+    }
+    // Of what was not read by then, nothing tells them apart.
+    let then = engine.trace(&id("s-buyer"), Some(time("2026-03-03T23:59:59Z"))).await.unwrap();
+    let gap = then.trace.gap.as_ref().unwrap();
+    assert!(!gap.reason.contains("uses within"), "{gap:?}");
+    assert!(gap.candidates.iter().all(|one| (one.probability - 0.5).abs() < 1e-6), "{gap:?}");
 }
 
 #[tokio::test]

@@ -74,6 +74,72 @@ fn a_claimed_parent_counts_less_than_a_registered_one() {
     assert!((trace.confidence - 0.6).abs() < 1e-6);
 }
 
+fn span(agent: &str, event: &str) -> SpanParent {
+    let agent_id = AgentId::try_from(agent).unwrap();
+    SpanParent { agent_id, event_id: EventId::try_from(event).unwrap() }
+}
+
+#[test]
+fn an_unknown_agent_leads_to_the_agent_in_whose_span_it_worked() {
+    let spans = [span("planner", "t:1"), span("buyer-1", "t:2"), span("seller-1", "t:3")];
+    let registry = registry(&[ANNA, BEN, BUYER, SELLER]);
+
+    let found =
+        Trace::within(&event("run-7", DURING, &["seller-1"]), &spans, &registry, Timestamp::MAX);
+
+    assert_eq!(
+        found.sponsor_id.unwrap().as_str(),
+        "anna",
+        "the nearest that is known, not the claim"
+    );
+    assert_eq!(found.status, TraceStatus::Delegated);
+    let hops: Vec<_> = found.hops.iter().map(|hop| (hop.method, hop.evidence.as_str())).collect();
+    assert_eq!(
+        hops[..2],
+        [(HopMethod::ParentSpan, "event t:1"), (HopMethod::ParentSpan, "event t:2")]
+    );
+    assert!((found.confidence - 0.49).abs() < 1e-6, "{}", found.confidence);
+}
+
+#[test]
+fn spans_never_stand_above_the_registry_and_never_make_a_gap() {
+    let known = registry(&[ANNA, BEN, BUYER, SELLER, CHILD]);
+    let within = |registry: &Registry, agent: &str, spans: &[SpanParent]| {
+        let event = event(agent, DURING, &["buyer-1"]);
+        let found = Trace::within(&event, spans, registry, Timestamp::MAX);
+        (found.status, found.sponsor_id.map(|sponsor| sponsor.to_string()))
+    };
+    let anna = Some("anna".to_owned());
+
+    let seller = [span("seller-1", "t:1")];
+    assert_eq!(within(&known, "buyer-1", &seller), (TraceStatus::Traced, anna.clone()));
+    assert_eq!(within(&known, "child", &seller), (TraceStatus::Delegated, anna.clone()));
+    // Nobody in the spans is known: what the event claims is as good as it was.
+    let unknown = [span("planner", "t:1")];
+    assert_eq!(within(&known, "run-7", &unknown), (TraceStatus::Claimed, anna));
+    // A parent that the registry names leads on through the spans around that parent only.
+    let parent = r#""kind":"delegation","agent_id":"child","parent_agent_id":"planner""#;
+    let deeper = registry(&[ANNA, BEN, BUYER, SELLER, parent]);
+    let spans = [span("other", "t:1"), span("planner", "t:2"), span("seller-1", "t:3")];
+    assert_eq!(within(&deeper, "child", &spans), (TraceStatus::Delegated, Some("ben".to_owned())));
+    assert_eq!(within(&deeper, "child", &spans[2..]).0, TraceStatus::Unregistered);
+}
+
+#[test]
+fn spans_that_go_in_a_circle_end() {
+    let spans = [span("a", "t:1"), span("b", "t:2"), span("a", "t:3"), span("buyer-1", "t:4")];
+
+    let found = Trace::within(
+        &event("run-7", DURING, &[]),
+        &spans,
+        &registry(&[ANNA, BUYER]),
+        Timestamp::MAX,
+    );
+
+    assert_eq!(found.status, TraceStatus::Broken);
+    assert!(found.gap.unwrap().reason.contains("circle"));
+}
+
 #[test]
 fn a_claim_about_the_agent_says_nothing_of_its_registered_parent() {
     let parent = r#""kind":"delegation","agent_id":"child","parent_agent_id":"planner""#;
