@@ -58,6 +58,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object_store", &["lake"]),
     ("parquet", &["lake", "query"]),
     ("pdf-writer", &["query"]),
+    ("plotters", &["surety"]),
     ("proptest", EVERYONE),
     ("rand_chacha", &["simulate"]),
     ("rayon", &["ingest", "detect", "surety"]),

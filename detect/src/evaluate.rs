@@ -10,13 +10,14 @@ mod metrics;
 mod poison;
 mod row;
 
+use schemas::DetectorKind;
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::detector::Detector;
 use crate::score::Score;
 
-pub use metrics::{Calibration, Recall, Report};
+pub use metrics::{Calibration, Curves, Recall, Report};
 pub use poison::Poison;
 pub use row::{Row, RowError};
 
@@ -56,6 +57,8 @@ pub struct Evaluation {
     rows: Vec<Row>,
     scores: Vec<f64>,
     rates: Vec<f64>,
+    /// What found something, and the number of its row.
+    found: Vec<(DetectorKind, usize)>,
     /// Rows not folded yet.
     waiting: usize,
     /// Of a series: where it is anomalous, from and up to which second since 1970.
@@ -70,6 +73,7 @@ impl Evaluation {
             rows: Vec::new(),
             scores: Vec::new(),
             rates: Vec::new(),
+            found: Vec::new(),
             waiting: 0,
             windows: Vec::new(),
         }
@@ -113,7 +117,11 @@ impl Evaluation {
             events.extend(row.events(at));
             ends.push(events.len());
         }
-        let (_, scores) = self.detector.fold_scored(&events);
+        let (findings, scores) = self.detector.fold_scored(&events);
+        self.found.extend(findings.iter().map(|finding| {
+            let at = finding.position.offset.0;
+            (finding.detector, usize::try_from(at).expect("the number of its row"))
+        }));
         let mut start = 0;
         for end in ends {
             // A call with several counterparties is as unusual as the most unusual of its dealings.
@@ -159,7 +167,7 @@ impl Evaluation {
             Kind::AgentStream => metrics::WARM_UP_SECONDS,
             Kind::Edges | Kind::Series => 0.0,
         };
-        let report = metrics::report(&self.rows, &self.scores, &self.rates, warm_up);
+        let report = metrics::report(&self.rows, &self.scores, &self.rates, &self.found, warm_up);
         (self.scores, report)
     }
 }

@@ -18,6 +18,7 @@ use super::{LakeArg, ReportFormat};
 #[command(after_help = "Examples:
   surety evaluate --kind agent-stream streams/*.jsonl.gz --format json
   surety evaluate --kind agent-stream stream.jsonl --scores scores.csv
+  surety evaluate --kind agent-stream streams/*.jsonl.gz --plots pictures
   surety evaluate --kind agent-stream stream.jsonl --without peers
   surety evaluate --kind agent-stream streams/*.jsonl.gz --poisoned small-sessions
   unzip -p darpa_original.zip | surety evaluate --kind edges /dev/stdin
@@ -46,6 +47,9 @@ pub(crate) struct Evaluate {
     /// Write one score per row here, in order: higher is more unusual.
     #[arg(long, value_name = "OUT.csv")]
     pub(crate) scores: Option<PathBuf>,
+    /// Draw ROC, precision-recall, calibration and findings by detector as SVG files below this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) plots: Option<PathBuf>,
     /// Leave a part of the detector out, to measure what it is worth.
     #[arg(long, value_enum, value_name = "PART")]
     pub(crate) without: Option<Part>,

@@ -4,6 +4,7 @@
 //! the default configuration; `--scores` has one line per row that was read, in order.
 
 mod company;
+mod plots;
 mod series;
 
 use std::fs::File;
@@ -51,6 +52,9 @@ pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit,
     if let Some(scores) = scores {
         scores.finish()?;
     }
+    if let Some(folder) = &args.plots {
+        plots::write(folder, &reports)?;
+    }
     let answer = figures(args, &reports);
     let text = match args.format {
         ReportFormat::Json => format!("{answer:#}\n"),
@@ -79,8 +83,9 @@ fn check(args: &Evaluate) -> Result<(), Failure> {
         let text = "--kind company plays its own events: wanted no file".to_owned();
         return Err(Failure::told(Exit::Usage, text));
     }
-    if args.kind == StreamKind::Company && (args.scores.is_some() || args.without.is_some()) {
-        let text = "--scores and --without: wanted a kind that reads files, found company";
+    let is_of_files = args.scores.is_some() || args.without.is_some() || args.plots.is_some();
+    if args.kind == StreamKind::Company && is_of_files {
+        let text = "--scores, --without and --plots: wanted a kind that reads files, found company";
         return Err(Failure::told(Exit::Usage, text.to_owned()));
     }
     Ok(())
@@ -347,6 +352,7 @@ mod tests {
             days: 90,
             seeds: vec![1],
             scores: None,
+            plots: None,
             without: None,
             poisoned: None,
             windows: None,
@@ -370,6 +376,7 @@ mod tests {
             days: 90,
             seeds: vec![1],
             scores: None,
+            plots: None,
             without: None,
             poisoned: Some(Poisoning::FakePeers),
             windows: None,

@@ -4,8 +4,9 @@
 //! tool and counterparties: what was alerted once is an open alert, which costs no second one and
 //! catches every later call of its kind.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use schemas::DetectorKind;
 use serde::Serialize;
 
 use super::row::Row;
@@ -54,7 +55,27 @@ pub struct Report {
     pub scored: usize,
     pub malicious: usize,
     pub agent_days: f64,
+    #[serde(skip)]
+    pub curves: Curves,
 }
+
+/// What pictures show of the same rows. Points are `[x, y]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curves {
+    /// Share of benign rows above a score, share of malicious ones.
+    pub roc: Vec<[f64; 2]>,
+    /// Recall of rows, precision.
+    pub precision_recall: Vec<[f64; 2]>,
+    /// False alerts per agent-day: expected at most, observed. Levels without one are left out.
+    pub calibration: Vec<[f64; 2]>,
+    /// Findings on malicious and on benign rows, by detector.
+    pub findings: BTreeMap<&'static str, [u64; 2]>,
+}
+
+/// How far apart the points of a curve are, as both coordinates' sum: 400 of them at most.
+const STEP: f64 = 0.005;
+/// Levels between 1 and 0.001 false alerts per agent-day, at equal distances of their logarithms.
+const LEVELS: i32 = 24;
 
 /// A row that counts.
 struct Scored<'a> {
@@ -67,7 +88,13 @@ struct Scored<'a> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64], warm_up: f64) -> Report {
+pub(super) fn report(
+    rows: &[Row],
+    scores: &[f64],
+    rates: &[f64],
+    found: &[(DetectorKind, usize)],
+    warm_up: f64,
+) -> Report {
     let from = rows.first().map_or(0.0, |row| row.second.min(0.0)) + warm_up;
     let mut kinds = HashMap::new();
     let scored: Vec<Scored<'_>> = rows
@@ -100,8 +127,23 @@ pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64], warm_up: f64) 
         alerted.dedup();
         alerted.len() as f64 / agent_days.max(1.0)
     };
-    let (auc, average_precision) = curve(&scored);
+    let (auc, average_precision, mut curves) = curve(&scored);
+    for level in 0..=LEVELS {
+        let budget = 10_f64.powf(-3.0 * f64::from(level) / f64::from(LEVELS));
+        let observed = observed(budget);
+        if 0.0 < observed {
+            curves.calibration.push([budget, observed]);
+        }
+    }
+    for (detector, at) in found {
+        let row = &rows[*at];
+        if from <= row.second && (row.label == 0 || row.label == 1) {
+            let of = curves.findings.entry(detector.as_str()).or_default();
+            of[usize::from(row.label == 0)] += 1;
+        }
+    }
     Report {
+        curves,
         auc,
         average_precision,
         recall: Recall { review, page, block },
@@ -124,15 +166,16 @@ pub(super) fn report(rows: &[Row], scores: &[f64], rates: &[f64], warm_up: f64) 
     }
 }
 
-/// Area under the receiver's curve, ties counting half, and average precision.
+/// Area under the receiver's curve, ties counting half, average precision, and both curves.
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-fn curve(scored: &[Scored<'_>]) -> (f64, f64) {
+fn curve(scored: &[Scored<'_>]) -> (f64, f64, Curves) {
     let mut sorted: Vec<(f64, bool)> =
         scored.iter().map(|one| (one.score, one.is_malicious)).collect();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let positives = sorted.iter().filter(|(_, is_malicious)| *is_malicious).count() as f64;
     let negatives = sorted.len() as f64 - positives;
     let (mut hits, mut misses, mut area, mut precision) = (0.0, 0.0, 0.0, 0.0);
+    let (mut roc, mut precision_recall) = (vec![[0.0, 0.0]], Vec::new());
     for tied in sorted.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
         let found = tied.iter().filter(|(_, is_malicious)| *is_malicious).count() as f64;
         let wrong = tied.len() as f64 - found;
@@ -140,9 +183,31 @@ fn curve(scored: &[Scored<'_>]) -> (f64, f64) {
         hits += found;
         misses += wrong;
         precision += found * hits / (hits + misses);
+        roc.push([misses / negatives.max(1.0), hits / positives.max(1.0)]);
+        precision_recall.push([hits / positives.max(1.0), hits / (hits + misses)]);
     }
     let pairs = positives * negatives;
-    (if 0.0 < pairs { area / pairs } else { 0.5 }, precision / positives.max(1.0))
+    let curves = Curves {
+        roc: thinned(&roc),
+        precision_recall: thinned(&precision_recall),
+        ..Curves::default()
+    };
+    (if 0.0 < pairs { area / pairs } else { 0.5 }, precision / positives.max(1.0), curves)
+}
+
+/// Points of a curve that are [`STEP`] apart, and its last.
+fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let mut kept: Vec<[f64; 2]> = Vec::new();
+    for point in points {
+        let is_far = kept
+            .last()
+            .is_none_or(|last| STEP <= (point[0] - last[0]).abs() + (point[1] - last[1]).abs());
+        if is_far {
+            kept.push(*point);
+        }
+    }
+    kept.extend(points.last().filter(|last| kept.last() != Some(last)));
+    kept
 }
 
 /// The lowest score above which at most `allowed` kinds of benign rows lie; rows must exceed it.
@@ -259,7 +324,13 @@ mod tests {
             row(17.0 * day, 1, "send", "friend", -1),
         ];
 
-        let told = report(&rows, &[9.0, 1.0, 5.0, 0.5, 2.0, 9.0], &[1.0; 6], WARM_UP_SECONDS);
+        let told = report(
+            &rows,
+            &[9.0, 1.0, 5.0, 0.5, 2.0, 9.0],
+            &[1.0; 6],
+            &[(DetectorKind::UnusualVolume, 2), (DetectorKind::UnusualVolume, 0)],
+            WARM_UP_SECONDS,
+        );
 
         assert_eq!((told.rows, told.scored, told.malicious), (6, 4, 2));
         assert!((told.auc - 0.5).abs() < 1e-9 && (told.agent_days - 10.0).abs() < 1e-9);
@@ -269,5 +340,11 @@ mod tests {
         assert!((told.caught_at_first_call - 1.0).abs() < 1e-9);
         assert!(told.money_before_first_finding.abs() < 1e-9);
         assert!((told.money_with_first_finding - 5.0).abs() < 1e-9);
+        // Best first: a malicious row, two benign ones, a malicious row. The row of the warm-up is none.
+        let curves = told.curves;
+        assert_eq!(curves.roc, [[0.0, 0.0], [0.0, 0.5], [0.5, 0.5], [1.0, 0.5], [1.0, 1.0]]);
+        assert_eq!(curves.precision_recall, [[0.5, 1.0], [0.5, 0.5], [0.5, 1.0 / 3.0], [1.0, 0.5]]);
+        assert_eq!(curves.findings, BTreeMap::from([("unusual_volume", [1, 0])]));
+        assert_eq!(curves.calibration, [[1.0, 0.1]], "one kind of benign rows in ten agent-days");
     }
 }
