@@ -1,24 +1,17 @@
 //! What the tests of this crate share: events, lakes, and a storage that fails on demand.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use async_trait::async_trait;
-use futures::stream::BoxStream;
-use object_store::memory::InMemory;
-use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
 use schemas::{
     AgentId, Amount, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
     Currency, Format, KafkaPartition, Offset, OffsetRange, Outcome, Position, SponsorId,
     StampedEvent, Timestamp, Topic, TraceStatus,
 };
 
+use crate::faults::{Decide, Fate, Kind, Memory, Operation};
 use crate::{Advance, EventRows, Lake, Location};
 
 pub(crate) const P0: KafkaPartition = KafkaPartition(0);
@@ -108,11 +101,11 @@ pub(crate) fn local(folder: &std::path::Path) -> Lake {
 }
 
 /// A lake in memory, on a storage that fails on demand.
-pub(crate) fn faulty() -> (Lake, Arc<FaultyStore>) {
-    let store = Arc::new(FaultyStore::default());
-    let location = Location::parse("memory:///lake").unwrap();
-    let root: Arc<dyn ObjectStore> = Arc::<FaultyStore>::clone(&store);
-    (Lake::over(&location, root), store)
+pub(crate) fn faulty() -> (Lake, Arc<Fates>) {
+    let fates = Arc::new(Fates::default());
+    let planned = Arc::clone(&fates);
+    let decide: Decide = Arc::new(move |operation| (Duration::ZERO, planned.of(operation)));
+    (Memory::default().lake(decide), fates)
 }
 
 /// The table's rows as (partition, offset), sorted: what a reader sees.
@@ -127,88 +120,24 @@ pub(crate) async fn places(lake: &Lake) -> Vec<(i32, i64)> {
     places
 }
 
-/// What happens to the next put of a log entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It is written, and the answer is an error.
-    WrittenThenLost,
-    /// It is not written, and the answer is an error.
-    NotWritten,
-}
-
-/// A storage in memory; each fault hits one put of a log entry, in order.
+/// What becomes of the next entries of logs that are written, in order; then all goes well.
 #[derive(Debug, Default)]
-pub(crate) struct FaultyStore {
-    inner: InMemory,
-    faults: Mutex<VecDeque<Fault>>,
-}
+pub(crate) struct Fates(Mutex<VecDeque<Fate>>);
 
-impl FaultyStore {
-    pub(crate) fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.faults.lock().unwrap().extend(faults);
+impl Fates {
+    pub(crate) fn plan(&self, fates: impl IntoIterator<Item = Fate>) {
+        self.0.lock().unwrap().extend(fates);
     }
 
-    /// How many planned faults have not happened yet.
+    /// How many planned fates have not come yet.
     pub(crate) fn planned(&self) -> usize {
-        self.faults.lock().unwrap().len()
-    }
-}
-
-#[async_trait]
-impl ObjectStore for FaultyStore {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        let is_entry = location.extension() == Some("json");
-        let fault = if is_entry { self.faults.lock().unwrap().pop_front() } else { None };
-        let lost = || Error::Generic { store: "faulty", source: "connection reset".into() };
-        match fault {
-            None => self.inner.put_opts(location, payload, options).await,
-            Some(Fault::NotWritten) => Err(lost()),
-            Some(Fault::WrittenThenLost) => {
-                self.inner.put_opts(location, payload, options).await?;
-                Err(lost())
-            }
-        }
+        self.0.lock().unwrap().len()
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(location, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
-
-impl fmt::Display for FaultyStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FaultyStore")
+    fn of(&self, operation: Operation<'_>) -> Fate {
+        let is_entry = matches!(operation.kind, Kind::Write | Kind::Create)
+            && std::path::Path::new(operation.path).extension().is_some_and(|it| it == "json");
+        let next = if is_entry { self.0.lock().unwrap().pop_front() } else { None };
+        next.unwrap_or(Fate::Done)
     }
 }

@@ -38,7 +38,7 @@ mod commit;
 mod durable;
 mod encode;
 mod error;
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 pub mod faults;
 #[cfg(test)]
 mod fixtures;
