@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use detect::evaluate::{Curves, Report};
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 
 use super::unwritable;
@@ -105,22 +106,34 @@ fn shares(
         if let Some(ends) = of_chance {
             chart.draw_series(LineSeries::new(ends, RGBColor(160, 160, 160)))?;
         }
-        for ((name, curves), colour) in streams.iter().zip(COLOURS.iter().cycle()) {
-            let line = points(curves).iter().map(|[x, y]| (*x, *y));
-            chart
-                .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
-                .label(name)
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-        }
-        chart
-            .configure_series_labels()
-            .position(legend)
-            .border_style(BLACK)
-            .background_style(WHITE)
-            .draw()?;
+        draw(&mut chart, streams, (legend, 0), |curves| {
+            points(curves).iter().map(|[x, y]| (*x, *y)).collect()
+        })?;
         area.present()?;
     }
     Ok(svg)
+}
+
+/// A line of each stream, with points of so many pixels, and the legend.
+fn draw<'a, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    streams: &Streams<'_>,
+    (legend, point_size): (SeriesLabelPosition, u32),
+    line: impl Fn(&Curves) -> Vec<(f64, f64)>,
+) -> Drawn<()> {
+    for ((name, curves), colour) in streams.iter().zip(COLOURS.iter().cycle()) {
+        let style = colour.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(line(curves), style).point_size(point_size))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+    }
+    chart
+        .configure_series_labels()
+        .position(legend)
+        .border_style(BLACK)
+        .background_style(WHITE)
+        .draw()
 }
 
 /// What was promised against what came, both on logarithmic axes.
@@ -143,19 +156,10 @@ fn calibration(streams: &Streams<'_>) -> Drawn<String> {
         ] {
             chart.draw_series(LineSeries::new(ends, RGBColor(160, 160, 160)))?;
         }
-        for ((name, curves), colour) in streams.iter().zip(COLOURS.iter().cycle()) {
-            let line = curves.calibration.iter().map(|[x, y]| (*x, y.clamp(RATE_MIN, 1.0)));
-            chart
-                .draw_series(LineSeries::new(line, colour.stroke_width(2)).point_size(2))?
-                .label(name)
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .border_style(BLACK)
-            .background_style(WHITE)
-            .draw()?;
+        draw(&mut chart, streams, (SeriesLabelPosition::LowerRight, 2), |curves| {
+            let rates = curves.calibration.iter();
+            rates.map(|[x, y]| (*x, y.clamp(RATE_MIN, 1.0))).collect()
+        })?;
         area.present()?;
     }
     Ok(svg)
