@@ -19,6 +19,7 @@ mod questions;
 mod registry;
 mod restore;
 mod settle;
+mod users;
 
 use std::io;
 use std::sync::Arc;

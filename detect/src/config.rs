@@ -222,6 +222,16 @@ pub struct Detectors {
     pub revoked_credential: Weight,
     pub ended_purpose: Weight,
     pub unregistered_agent: Weight,
+    pub orphaned_agent: Weight,
+    pub never_rotated: Weight,
+    pub minted_credential: Weight,
+    pub unapproved_model: Weight,
+    pub outside_purpose: Weight,
+    pub over_limit: Weight,
+    pub ended_grant: Weight,
+    pub standing_grant: Weight,
+    pub unused_grant: Weight,
+    pub wider_than_parent: Weight,
 }
 
 impl Detectors {
@@ -245,6 +255,16 @@ impl Detectors {
             DetectorKind::RevokedCredential => self.revoked_credential,
             DetectorKind::EndedPurpose => self.ended_purpose,
             DetectorKind::UnregisteredAgent => self.unregistered_agent,
+            DetectorKind::OrphanedAgent => self.orphaned_agent,
+            DetectorKind::NeverRotated => self.never_rotated,
+            DetectorKind::MintedCredential => self.minted_credential,
+            DetectorKind::UnapprovedModel => self.unapproved_model,
+            DetectorKind::OutsidePurpose => self.outside_purpose,
+            DetectorKind::OverLimit => self.over_limit,
+            DetectorKind::EndedGrant => self.ended_grant,
+            DetectorKind::StandingGrant => self.standing_grant,
+            DetectorKind::UnusedGrant => self.unused_grant,
+            DetectorKind::WiderThanParent => self.wider_than_parent,
         }
         .0
     }

@@ -17,7 +17,7 @@ use crate::clock::{Clock, Turn};
 use crate::config::Config;
 use crate::guidance::Guidance;
 use crate::hash::{KeyMap, key_of};
-use crate::lapses::Told;
+use crate::lapses::{self, Told};
 use crate::pack::pack_struct;
 use crate::population::Population;
 use crate::score::{Assessment, Score};
@@ -134,7 +134,8 @@ impl Detector {
         (findings, scores)
     }
 
-    /// What would be thought of `stamped` if it happened now: nothing is learned, nothing moves.
+    /// What would be thought of `stamped` if it happened now: nothing is learned, nothing moves. What
+    /// the registry has against it counts each time, unlike in [`Self::fold`], which tells it once.
     pub fn score(&self, stamped: &StampedEvent) -> Assessment {
         let (agent, shard, second) = keys_of(stamped);
         let Head { current, previous, clock, .. } = &self.state.head;
@@ -144,7 +145,14 @@ impl Detector {
         let prepared = Prepared { agent, second, shard, slot: placed.slot };
         let (config, guidance) = (&self.config, &self.guidance);
         let view = View { config, guidance, previous, current, epoch, is_scored: true };
-        self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view)
+        let mut assessment =
+            self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view);
+        let severity = assessment.finding.as_ref().map(|finding| finding.severity);
+        let gravest = lapses::gravest(stamped, self.config.detectors());
+        if let Some(worse) = gravest.filter(|lapse| severity < Some(lapse.severity)) {
+            assessment.finding = Some(worse);
+        }
+        assessment
     }
 
     /// Folds `events`; tells the score of each if they are wanted.

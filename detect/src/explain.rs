@@ -60,7 +60,17 @@ pub(crate) fn cents_at_risk(
         | DetectorKind::ExpiredCredential
         | DetectorKind::RevokedCredential
         | DetectorKind::EndedPurpose
-        | DetectorKind::UnregisteredAgent => there,
+        | DetectorKind::UnregisteredAgent
+        | DetectorKind::OrphanedAgent
+        | DetectorKind::NeverRotated
+        | DetectorKind::MintedCredential
+        | DetectorKind::UnapprovedModel
+        | DetectorKind::OutsidePurpose
+        | DetectorKind::OverLimit
+        | DetectorKind::EndedGrant
+        | DetectorKind::StandingGrant
+        | DetectorKind::UnusedGrant
+        | DetectorKind::WiderThanParent => there,
     }
 }
 
@@ -436,12 +446,23 @@ pub(crate) fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
         DetectorKind::FailureBurst => &["attack.t1110", "owasp-nhi:NHI5"],
         DetectorKind::UnusualTime => &["attack.t1078"],
         DetectorKind::SharedCredential => &["attack.t1078", "owasp-nhi:NHI9"],
-        DetectorKind::FleetShift => &["attack.t1195", "owasp-asi:ASI04"],
-        DetectorKind::ExpiredCredential => &["attack.t1078", "owasp-nhi:NHI7"],
-        DetectorKind::RevokedCredential | DetectorKind::EndedPurpose => {
-            &["attack.t1078", "owasp-nhi:NHI1"]
+        DetectorKind::FleetShift | DetectorKind::UnapprovedModel => {
+            &["attack.t1195", "owasp-asi:ASI04"]
         }
+        DetectorKind::ExpiredCredential => &["attack.t1078", "owasp-nhi:NHI7"],
+        DetectorKind::RevokedCredential
+        | DetectorKind::EndedPurpose
+        | DetectorKind::EndedGrant
+        | DetectorKind::OrphanedAgent => &["attack.t1078", "owasp-nhi:NHI1"],
         DetectorKind::UnregisteredAgent => &["attack.t1136", "owasp-asi:ASI10"],
+        DetectorKind::NeverRotated => &["owasp-nhi:NHI7"],
+        DetectorKind::MintedCredential => &["attack.t1098", "owasp-nhi:NHI7"],
+        DetectorKind::OutsidePurpose | DetectorKind::OverLimit => {
+            &["attack.t1078", "owasp-asi:ASI02", "owasp-asi:ASI03"]
+        }
+        DetectorKind::StandingGrant | DetectorKind::UnusedGrant | DetectorKind::WiderThanParent => {
+            &["owasp-nhi:NHI5", "owasp-asi:ASI03"]
+        }
     };
     tags.iter().map(|tag| (*tag).to_owned()).collect()
 }

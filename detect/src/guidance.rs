@@ -133,7 +133,8 @@ impl Guidance {
             | Fact::Credential { .. }
             | Fact::Delegation { .. }
             | Fact::Issue { .. }
-            | Fact::Grant { .. } => {}
+            | Fact::Grant { .. }
+            | Fact::GrantUse { .. } => {}
         }
     }
 
@@ -233,7 +234,17 @@ fn about(of: &Disposition) -> Option<Subject> {
         | DetectorKind::ExpiredCredential
         | DetectorKind::RevokedCredential
         | DetectorKind::EndedPurpose
-        | DetectorKind::UnregisteredAgent => None,
+        | DetectorKind::UnregisteredAgent
+        | DetectorKind::OrphanedAgent
+        | DetectorKind::NeverRotated
+        | DetectorKind::MintedCredential
+        | DetectorKind::UnapprovedModel
+        | DetectorKind::OutsidePurpose
+        | DetectorKind::OverLimit
+        | DetectorKind::EndedGrant
+        | DetectorKind::StandingGrant
+        | DetectorKind::UnusedGrant
+        | DetectorKind::WiderThanParent => None,
     }
 }
 

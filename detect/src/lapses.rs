@@ -5,7 +5,8 @@
 //! than [`REMEMBERED`] others were told since. Memory is twice that at most.
 
 use schemas::{
-    DetectorKind, FeatureShare, Finding, Lapse, Maturity, MaturityLevel, Severity, StampedEvent,
+    CredentialEvent, DetectorKind, FeatureShare, Finding, GrantId, Lapse, Maturity, MaturityLevel,
+    Severity, StampedEvent,
 };
 
 use crate::config::Detectors;
@@ -16,6 +17,9 @@ use crate::pack::pack_struct;
 /// Subjects told of before the older half is forgotten. Chosen: 2 MB, and more than a company has
 /// credentials that are wrong.
 const REMEMBERED: usize = 65_536;
+
+/// What [`Lapse::OutsidePurpose`] is about, if it is the counterparty.
+const COUNTERPARTY: &str = "counterparty";
 
 /// What was told already, in two generations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,26 +39,19 @@ impl Told {
         detectors: &Detectors,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for lapse in stamped.event.labels.iter().filter_map(|label| Lapse::of_label(label)) {
-            let kind = kind_of(lapse);
-            if detectors.weight(kind) <= 0.0 || !self.is_news(lapse, stamped) {
-                continue;
+        for found in lapses(stamped, detectors) {
+            if self.is_news(&found, stamped) {
+                self.findings += 1;
+                findings.push(found.finding(stamped));
             }
-            self.findings += 1;
-            findings.push(finding(lapse, kind, stamped));
         }
         findings
     }
 
-    fn is_news(&mut self, lapse: Lapse, stamped: &StampedEvent) -> bool {
-        let agent = key_of(stamped.event.agent_id.as_str());
-        let about = match lapse {
-            Lapse::ExpiredCredential | Lapse::RevokedCredential => {
-                join(key_of(stamped.event.credential_id.as_str()), agent)
-            }
-            Lapse::EndedPurpose | Lapse::UnregisteredAgent => agent,
-        };
-        let key = join(kind_of(lapse) as u64, about);
+    fn is_news(&mut self, found: &Found<'_>, stamped: &StampedEvent) -> bool {
+        let subject =
+            join(key_of(found.subject(&stamped.event)), key_of(stamped.event.agent_id.as_str()));
+        let key = join(found.detector as u64, subject);
         if self.younger.contains_key(&key) {
             return false;
         }
@@ -67,64 +64,176 @@ impl Told {
     }
 }
 
+/// The gravest of what the registry has against an event that is no matter of tidiness, told before or
+/// not: what a gateway has to know.
+pub(crate) fn gravest(stamped: &StampedEvent, detectors: &Detectors) -> Option<Finding> {
+    let grave = lapses(stamped, detectors).filter(|found| Severity::Review < found.severity());
+    grave.max_by_key(Found::severity).map(|found| found.finding(stamped))
+}
+
+fn lapses<'a>(
+    stamped: &'a StampedEvent,
+    detectors: &'a Detectors,
+) -> impl Iterator<Item = Found<'a>> {
+    let labels = stamped.event.labels.iter();
+    let told = labels.filter_map(|label| Lapse::of_label(label));
+    let found = told.map(|(lapse, about)| Found { lapse, about, detector: kind_of(lapse) });
+    found.filter(|found| 0.0 < detectors.weight(found.detector))
+}
+
+/// A lapse of an event.
+struct Found<'a> {
+    lapse: Lapse,
+    /// What of the registry it is about, where the event does not say that.
+    about: &'a str,
+    detector: DetectorKind,
+}
+
 fn kind_of(lapse: Lapse) -> DetectorKind {
     match lapse {
         Lapse::ExpiredCredential => DetectorKind::ExpiredCredential,
         Lapse::RevokedCredential => DetectorKind::RevokedCredential,
         Lapse::EndedPurpose => DetectorKind::EndedPurpose,
         Lapse::UnregisteredAgent => DetectorKind::UnregisteredAgent,
+        Lapse::OrphanedAgent => DetectorKind::OrphanedAgent,
+        Lapse::NeverRotated => DetectorKind::NeverRotated,
+        Lapse::MintedCredential => DetectorKind::MintedCredential,
+        Lapse::UnapprovedModel => DetectorKind::UnapprovedModel,
+        Lapse::OutsidePurpose => DetectorKind::OutsidePurpose,
+        Lapse::OverLimit => DetectorKind::OverLimit,
+        Lapse::EndedGrant => DetectorKind::EndedGrant,
+        Lapse::StandingGrant => DetectorKind::StandingGrant,
+        Lapse::UnusedGrant => DetectorKind::UnusedGrant,
+        Lapse::WiderThanParent => DetectorKind::WiderThanParent,
     }
 }
 
-/// Whoever revokes a credential wants it used no more; an expiry or a purpose may have been forgotten;
-/// an agent that nobody registered may be new.
-fn severity_of(lapse: Lapse) -> Severity {
-    match lapse {
-        Lapse::RevokedCredential => Severity::Block,
-        Lapse::ExpiredCredential | Lapse::EndedPurpose => Severity::Page,
-        Lapse::UnregisteredAgent => Severity::Review,
+impl Found<'_> {
+    /// What it is told once of, beside the agent. Many resources are one matter of the action that is
+    /// tried on them.
+    fn subject<'a>(&'a self, event: &'a CredentialEvent) -> &'a str {
+        let counterparty = event.counterparty_id.as_ref().map_or("", |id| id.as_str());
+        match self.lapse {
+            Lapse::ExpiredCredential
+            | Lapse::RevokedCredential
+            | Lapse::NeverRotated
+            | Lapse::MintedCredential => event.credential_id.as_str(),
+            Lapse::EndedPurpose | Lapse::UnregisteredAgent | Lapse::OrphanedAgent => "",
+            Lapse::UnapprovedModel => event.model.as_deref().unwrap_or(""),
+            Lapse::OutsidePurpose if self.about == COUNTERPARTY => counterparty,
+            Lapse::OutsidePurpose => &event.action,
+            Lapse::OverLimit => counterparty,
+            Lapse::EndedGrant | Lapse::StandingGrant | Lapse::WiderThanParent => {
+                event.grant_id.as_ref().map_or("", |id| id.as_str())
+            }
+            Lapse::UnusedGrant => self.about,
+        }
     }
-}
 
-/// A finding of a fact: no baseline is compared, so nothing is expected to be false.
-fn finding(lapse: Lapse, detector: DetectorKind, stamped: &StampedEvent) -> Finding {
-    let StampedEvent { event, position, .. } = stamped;
-    let (agent, credential) = (&event.agent_id, &event.credential_id);
-    let what = match lapse {
-        Lapse::ExpiredCredential => format!("{agent} used {credential} after its expiry"),
-        Lapse::RevokedCredential => format!("{agent} used {credential} after it was revoked"),
-        Lapse::EndedPurpose => format!("{agent} acts after the end of its purpose"),
-        Lapse::UnregisteredAgent => format!("{agent} acts and is not in the registry"),
-    };
-    Finding {
-        finding_id: Finding::id_of(detector, agent, position),
-        detector,
-        severity: severity_of(lapse),
-        time: event.time,
-        agent_id: agent.clone(),
-        agent_class: event.agent_class.clone(),
-        credential_id: credential.clone(),
-        sponsor_id: stamped.sponsor_id.clone(),
-        trace_status: stamped.trace_status,
-        event_id: event.event_id.clone(),
-        position: position.clone(),
-        action: event.action.clone(),
-        counterparty_id: event.counterparty_id.clone(),
-        score: 0.0,
-        false_findings_per_agent_day: 0.0,
-        summary: format!("{what}, by the registry as of the event's time. This is told once."),
-        features: vec![FeatureShare {
-            feature: lapse.as_str().to_owned(),
-            expected: 0.0,
-            seen: 1.0,
-            probability: 0.0,
-            share: 1.0,
-        }],
-        maturity: Maturity { level: MaturityLevel::Cold, events: 0, days: 0.0 },
-        evidence: vec![event.event_id.clone()],
-        money_at_risk: event.amount,
-        currency: event.currency.filter(|_| event.amount.is_some()),
-        tags: tags(detector, event.amount.is_some()),
+    /// Whoever revokes a credential wants it used no more, and whoever sets a limit wants it kept; an
+    /// expiry or a purpose may have been forgotten; the rest is untidy, and no act of today.
+    fn severity(&self) -> Severity {
+        match self.lapse {
+            Lapse::RevokedCredential | Lapse::OverLimit => Severity::Block,
+            Lapse::ExpiredCredential
+            | Lapse::EndedPurpose
+            | Lapse::EndedGrant
+            | Lapse::MintedCredential
+            | Lapse::OutsidePurpose => Severity::Page,
+            Lapse::UnregisteredAgent
+            | Lapse::OrphanedAgent
+            | Lapse::NeverRotated
+            | Lapse::UnapprovedModel
+            | Lapse::StandingGrant
+            | Lapse::UnusedGrant
+            | Lapse::WiderThanParent => Severity::Review,
+        }
+    }
+
+    fn words(&self, event: &CredentialEvent) -> String {
+        let (agent, credential, about) = (&event.agent_id, &event.credential_id, self.about);
+        let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+        let grant = or_none(event.grant_id.as_ref().map(GrantId::as_str));
+        match self.lapse {
+            Lapse::ExpiredCredential => format!("{agent} used {credential} after its expiry"),
+            Lapse::RevokedCredential => format!("{agent} used {credential} after it was revoked"),
+            Lapse::EndedPurpose => format!("{agent} acts after the end of its purpose"),
+            Lapse::UnregisteredAgent => format!("{agent} acts and is not in the registry"),
+            Lapse::OrphanedAgent => format!("{agent} acts and nobody answers for it"),
+            Lapse::NeverRotated => {
+                format!("{agent} used {credential}, a static key that was not rotated in 90 days")
+            }
+            Lapse::MintedCredential => {
+                format!("{agent} used {credential}, a lasting credential that {about} had issued")
+            }
+            Lapse::UnapprovedModel => {
+                let model = or_none(event.model.as_deref());
+                format!("{agent} runs on {model}, which is not the model that was approved for it")
+            }
+            Lapse::OutsidePurpose => {
+                let what = match (about, &event.counterparty_id, &event.resource) {
+                    (COUNTERPARTY, Some(id), _) => format!("dealt with {id}"),
+                    ("resource", _, Some(id)) => format!("reached for {id}"),
+                    _ => format!("did {}", event.action),
+                };
+                format!("{agent} {what}, which is not what it was registered for")
+            }
+            Lapse::OverLimit => {
+                let amount = event.amount.unwrap_or_default();
+                let currency = event.currency.as_ref().map_or("", |currency| currency.as_str());
+                format!("{agent} paid {amount} {currency} where its limit is {about}")
+            }
+            Lapse::EndedGrant => format!("{agent} acts under {grant}, which has ended"),
+            Lapse::StandingGrant => {
+                format!("{agent} acts under {grant}, which has no end")
+            }
+            Lapse::UnusedGrant => {
+                format!("{agent} was given {about} 90 days ago or before and never used it")
+            }
+            Lapse::WiderThanParent => {
+                format!(
+                    "{agent} acts under {grant}, which permits more than its parent was granted"
+                )
+            }
+        }
+    }
+
+    /// A finding of a fact: no baseline is compared, so nothing is expected to be false.
+    fn finding(&self, stamped: &StampedEvent) -> Finding {
+        let StampedEvent { event, position, .. } = stamped;
+        let Self { lapse, detector, .. } = *self;
+        let (agent, credential) = (&event.agent_id, &event.credential_id);
+        let what = self.words(event);
+        Finding {
+            finding_id: Finding::id_of(detector, agent, position),
+            detector,
+            severity: self.severity(),
+            time: event.time,
+            agent_id: agent.clone(),
+            agent_class: event.agent_class.clone(),
+            credential_id: credential.clone(),
+            sponsor_id: stamped.sponsor_id.clone(),
+            trace_status: stamped.trace_status,
+            event_id: event.event_id.clone(),
+            position: position.clone(),
+            action: event.action.clone(),
+            counterparty_id: event.counterparty_id.clone(),
+            score: 0.0,
+            false_findings_per_agent_day: 0.0,
+            summary: format!("{what}, by the registry as of the event's time. This is told once."),
+            features: vec![FeatureShare {
+                feature: lapse.as_str().to_owned(),
+                expected: 0.0,
+                seen: 1.0,
+                probability: 0.0,
+                share: 1.0,
+            }],
+            maturity: Maturity { level: MaturityLevel::Cold, events: 0, days: 0.0 },
+            evidence: vec![event.event_id.clone()],
+            money_at_risk: event.amount,
+            currency: event.currency.filter(|_| event.amount.is_some()),
+            tags: tags(detector, event.amount.is_some()),
+        }
     }
 }
 
@@ -182,17 +291,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_scored_before_it_happens_is_told_each_time_unless_it_is_untidy_only() {
+        let mut detector = Detector::new(Config::default());
+        for (lapse, severity) in [
+            (Lapse::OverLimit, Some(Severity::Block)),
+            (Lapse::RevokedCredential, Some(Severity::Block)),
+            (Lapse::OutsidePurpose, Some(Severity::Page)),
+            (Lapse::StandingGrant, None),
+        ] {
+            let events = uses(lapse);
+            assert_eq!(detector.fold(&events).len(), 2, "{lapse}");
+            let scored = detector.score(&events[39]).finding;
+            assert_eq!(scored.map(|finding| finding.severity), severity, "{lapse}");
+        }
+    }
+
+    #[test]
     fn what_was_told_is_forgotten_only_after_many_others() {
-        let mut told = Told::default();
+        let (mut told, on) = (Told::default(), Detectors::default());
         let mut one = uses(Lapse::EndedPurpose).remove(20);
-        assert!(told.is_news(Lapse::EndedPurpose, &one));
+        assert_eq!(told.findings(&one, &on).len(), 1);
         for other in 0..REMEMBERED {
             one.event.agent_id = schemas::AgentId::try_from(format!("other-{other}")).unwrap();
-            assert!(told.is_news(Lapse::EndedPurpose, &one));
+            assert_eq!(told.findings(&one, &on).len(), 1);
         }
         one.event.agent_id = schemas::AgentId::try_from("a").unwrap();
 
-        assert!(!told.is_news(Lapse::EndedPurpose, &one));
+        assert_eq!(told.findings(&one, &on), []);
         assert!(told.younger.len() <= REMEMBERED && told.older.len() <= REMEMBERED);
     }
 }

@@ -204,7 +204,17 @@ impl Agent {
             | DetectorKind::ExpiredCredential
             | DetectorKind::RevokedCredential
             | DetectorKind::EndedPurpose
-            | DetectorKind::UnregisteredAgent => {}
+            | DetectorKind::UnregisteredAgent
+            | DetectorKind::OrphanedAgent
+            | DetectorKind::NeverRotated
+            | DetectorKind::MintedCredential
+            | DetectorKind::UnapprovedModel
+            | DetectorKind::OutsidePurpose
+            | DetectorKind::OverLimit
+            | DetectorKind::EndedGrant
+            | DetectorKind::StandingGrant
+            | DetectorKind::UnusedGrant
+            | DetectorKind::WiderThanParent => {}
         }
     }
 }

@@ -446,7 +446,17 @@ fn subject_of(verdict: &Verdict, facts: &Facts<'_>) -> u64 {
         | DetectorKind::ExpiredCredential
         | DetectorKind::RevokedCredential
         | DetectorKind::EndedPurpose
-        | DetectorKind::UnregisteredAgent => 0,
+        | DetectorKind::UnregisteredAgent
+        | DetectorKind::OrphanedAgent
+        | DetectorKind::NeverRotated
+        | DetectorKind::MintedCredential
+        | DetectorKind::UnapprovedModel
+        | DetectorKind::OutsidePurpose
+        | DetectorKind::OverLimit
+        | DetectorKind::EndedGrant
+        | DetectorKind::StandingGrant
+        | DetectorKind::UnusedGrant
+        | DetectorKind::WiderThanParent => 0,
         DetectorKind::StolenCredential => facts.network.unwrap_or(0),
         DetectorKind::SharedCredential => facts.credential,
         DetectorKind::FleetShift => facts.model.unwrap_or(0).into(),

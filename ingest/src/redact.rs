@@ -15,7 +15,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use schemas::{AgentId, Attributes, CredentialEvent, Fact, RegistryChange, Reject};
+use schemas::{
+    AgentId, Attributes, CredentialEvent, Disposition, Expectation, Fact, RegistryChange, Reject,
+};
 use sha2::Sha256;
 
 use self::scan::Scanner;
@@ -164,11 +166,25 @@ impl Redactor {
                 self.optional_id(manager_id);
                 texts.extend([name, unit]);
             }
-            Fact::Agent { agent_id, agent_class, sponsor_id, model, environment } => {
+            Fact::Agent {
+                agent_id,
+                agent_class,
+                sponsor_id,
+                model,
+                environment,
+                purpose,
+                allowed_actions,
+                allowed_resources,
+                allowed_counterparties,
+                amount_limit: _,
+                currency: _,
+            } => {
                 self.id(agent_id);
                 self.optional_id(agent_class);
                 self.optional_id(sponsor_id);
-                texts.extend([model, environment]);
+                texts.extend([model, environment, purpose]);
+                let lists = [allowed_actions, allowed_resources, allowed_counterparties];
+                lists.into_iter().flatten().for_each(|text| self.replace(text));
             }
             Fact::AgentClass { agent_class, sponsor_id } => {
                 self.id(agent_class);
@@ -180,8 +196,10 @@ impl Redactor {
                 credential_kind: _,
                 expires_at: _,
                 rotated_at: _,
+                owner_id,
             } => {
                 self.id(credential_id);
+                self.optional_id(owner_id);
                 for agent in agent_ids {
                     self.id(agent);
                 }
@@ -195,34 +213,41 @@ impl Redactor {
                 self.id(agent_id);
                 self.id(parent_agent_id);
             }
-            Fact::Grant { grant_id, agent_id, scope, approved_by } => {
+            Fact::Grant { grant_id, agent_id, scope, approved_by, task_id } => {
                 self.id(grant_id);
                 self.id(agent_id);
                 self.optional_id(approved_by);
                 self.replace(scope);
+                texts.push(task_id);
             }
-            Fact::Disposition(of) => {
-                self.id(&mut of.agent_id);
-                self.optional_id(&mut of.counterparty_id);
-                self.replace(&mut of.action);
-                self.replace(&mut of.by);
-                texts.push(&mut of.note);
+            Fact::GrantUse { grant_id, agent_id } => {
+                self.id(grant_id);
+                self.id(agent_id);
             }
-            Fact::Expectation(of) => {
-                self.optional_id(&mut of.counterparty_id);
-                self.replace(&mut of.by);
-                self.replace(&mut of.reason);
-                let (agent, class) = of.ids_mut();
-                if let Some(id) = agent {
-                    self.id(id);
-                }
-                if let Some(id) = class {
-                    self.id(id);
-                }
-                texts.push(&mut of.action);
-            }
+            Fact::Disposition(of) => self.disposition(of),
+            Fact::Expectation(of) => self.expectation(of),
         }
         texts.into_iter().flatten().for_each(|text| self.replace(text));
+    }
+
+    fn disposition(&self, of: &mut Disposition) {
+        self.id(&mut of.agent_id);
+        self.optional_id(&mut of.counterparty_id);
+        let texts = [&mut of.action, &mut of.by].into_iter().chain(&mut of.note);
+        texts.for_each(|text| self.replace(text));
+    }
+
+    fn expectation(&self, of: &mut Expectation) {
+        self.optional_id(&mut of.counterparty_id);
+        let texts = [&mut of.by, &mut of.reason].into_iter().chain(&mut of.action);
+        texts.for_each(|text| self.replace(text));
+        let (agent, class) = of.ids_mut();
+        if let Some(id) = agent {
+            self.id(id);
+        }
+        if let Some(id) = class {
+            self.id(id);
+        }
     }
 
     fn replace(&self, text: &mut String) {

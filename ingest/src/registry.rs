@@ -411,7 +411,10 @@ fn fields(header: &csv::StringRecord, cells: &csv::StringRecord) -> Map<String, 
             ("volume_times", times) => {
                 times.parse::<u32>().map_or_else(|_| cell.into(), Value::from)
             }
-            ("agent_ids", list) => list.split(LIST_SEPARATOR).map(str::trim).collect(),
+            (
+                "agent_ids" | "allowed_actions" | "allowed_resources" | "allowed_counterparties",
+                list,
+            ) => list.split(LIST_SEPARATOR).map(str::trim).collect(),
             (_, text) => text.into(),
         };
         fields.insert(name.to_owned(), value);
@@ -449,7 +452,7 @@ mod tests {
         let lines = lines.join("\n\n");
         let lines = told(&lines, "f").unwrap();
 
-        assert_eq!(array.len(), 10);
+        assert_eq!(array.len(), 11);
         let ids = |changes: &[RegistryChange]| {
             changes.iter().map(RegistryChange::change_id).collect::<Vec<_>>()
         };
@@ -564,8 +567,17 @@ mod tests {
         let mut places = 0;
         for value in &values {
             for (field, text) in value.as_object().unwrap() {
-                if ["schema", "kind", "credential_kind", "detector", "verdict", "finding_id"]
-                    .contains(&field.as_str())
+                if [
+                    "schema",
+                    "kind",
+                    "credential_kind",
+                    "detector",
+                    "verdict",
+                    "finding_id",
+                    "amount_limit",
+                    "currency",
+                ]
+                .contains(&field.as_str())
                     || field.ends_with("_at")
                     || field.starts_with("valid_")
                 {

@@ -51,6 +51,26 @@ spelled! {
         EndedPurpose = "ended_purpose",
         /// An agent that the registry knows nothing of.
         UnregisteredAgent = "unregistered_agent",
+        /// An agent that nobody answers for.
+        OrphanedAgent = "orphaned_agent",
+        /// A static key that was never rotated.
+        NeverRotated = "never_rotated",
+        /// A static key or password that an agent had issued.
+        MintedCredential = "minted_credential",
+        /// Another model behind the agent than the one that was approved.
+        UnapprovedModel = "unapproved_model",
+        /// Something that the agent was not registered for.
+        OutsidePurpose = "outside_purpose",
+        /// An amount above the agent's limit.
+        OverLimit = "over_limit",
+        /// A grant used after its end.
+        EndedGrant = "ended_grant",
+        /// A grant without an end in use.
+        StandingGrant = "standing_grant",
+        /// A grant that was never used.
+        UnusedGrant = "unused_grant",
+        /// A sub-agent with a grant that its parent does not have.
+        WiderThanParent = "wider_than_parent",
     }
 }
 

@@ -5,7 +5,9 @@
 //! changes nothing; telling again what was corrected in between takes the correction back. In
 //! whatever order changes are applied, the answer by all that is known is the same.
 
+mod allowance;
 mod change;
+mod grants;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,6 +16,8 @@ pub use change::{
     Disposition, DispositionVerdict, Expectation, Fact, RegistryChange, RegistrySchema, Whose,
 };
 
+use self::allowance::{Allowance, Limit};
+use self::grants::{GrantFact, Grants};
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialId, FindingId, GrantId, SponsorId, Timestamp,
 };
@@ -122,6 +126,9 @@ impl<K, V> Default for History<K, V> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgentFact {
     pub(crate) sponsor_id: Option<SponsorId>,
+    pub(crate) model: Option<Box<str>>,
+    /// Absent: everything.
+    pub(crate) allowance: Option<Box<Allowance>>,
 }
 
 /// What the registry says of a sponsor.
@@ -138,6 +145,7 @@ pub(crate) struct CredentialFact {
     /// Who may use it.
     pub(crate) agent_ids: Vec<AgentId>,
     pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) is_rotated: bool,
 }
 
 /// What the registry says of a credential that was issued.
@@ -166,7 +174,7 @@ pub struct Registry {
     credentials: History<CredentialId, CredentialFact>,
     parents: History<AgentId, AgentId>,
     issues: History<CredentialId, IssueFact>,
-    grants: History<GrantId, ()>,
+    grants: Grants,
     dispositions: History<FindingId, ()>,
     /// By the change's own id: an agent may have several from one time on.
     expectations: History<ChangeId, ()>,
@@ -198,15 +206,23 @@ impl Registry {
                 };
                 self.sponsors.insert(sponsor_id.clone(), times.with(fact))
             }
-            Fact::Agent { agent_id, sponsor_id, .. } => {
-                let fact = AgentFact { sponsor_id: sponsor_id.clone() };
+            Fact::Agent { agent_id, sponsor_id, model, .. } => {
+                let fact = AgentFact {
+                    sponsor_id: sponsor_id.clone(),
+                    model: model.as_deref().map(Into::into),
+                    allowance: allowance_of(&change.fact).and_then(Allowance::unless_silent),
+                };
                 self.agents.insert(agent_id.clone(), times.with(fact))
             }
             Fact::AgentClass { agent_class, sponsor_id } => {
                 self.classes.insert(agent_class.clone(), times.with(sponsor_id.clone()))
             }
-            Fact::Credential { credential_id, agent_ids, expires_at, .. } => {
-                let fact = CredentialFact { agent_ids: agent_ids.clone(), expires_at: *expires_at };
+            Fact::Credential { credential_id, agent_ids, expires_at, rotated_at, .. } => {
+                let fact = CredentialFact {
+                    agent_ids: agent_ids.clone(),
+                    expires_at: *expires_at,
+                    is_rotated: rotated_at.is_some(),
+                };
                 self.credentials.insert(credential_id.clone(), times.with(fact))
             }
             Fact::Delegation { agent_id, parent_agent_id } => {
@@ -220,9 +236,11 @@ impl Registry {
                 };
                 self.issues.insert(credential_id.clone(), times.with(fact))
             }
-            // A grant permits; it does not answer for anybody, so nothing but its telling is kept.
-            Fact::Grant { grant_id, .. } => self.grants.insert(grant_id.clone(), times),
-            // What people tell the detector answers for nobody either.
+            Fact::Grant { grant_id, agent_id, scope, .. } => {
+                self.grants.insert(grant_id.clone(), (agent_id.clone(), scope), times)
+            }
+            Fact::GrantUse { grant_id, .. } => self.grants.use_told(grant_id, recorded_at),
+            // What people tell the detector answers for nobody.
             Fact::Disposition(of) => self.dispositions.insert(of.finding_id.clone(), times),
             Fact::Expectation(_) => self.expectations.insert(times.change_id.clone(), times),
         })
@@ -276,6 +294,36 @@ impl Registry {
         self.agents.last(id, as_of)
     }
 
+    /// The credential's entries up to then, the newest first.
+    pub(crate) fn credential_entries(
+        &self,
+        id: &CredentialId,
+        as_of: AsOf,
+    ) -> impl Iterator<Item = &Interval<CredentialFact>> {
+        self.credentials.newest_first(id, as_of)
+    }
+
+    /// Whether a use of the grant would be its first that is known.
+    pub fn awaits_use(&self, grant: &GrantId) -> bool {
+        self.grants.awaits_use(grant)
+    }
+
+    /// The grant's entry, also if it has ended.
+    pub(crate) fn grant_last(&self, id: &GrantId, as_of: AsOf) -> Option<&Interval<GrantFact>> {
+        self.grants.last(id, as_of)
+    }
+
+    /// Whether the grant's scope is wider than what the parent of its agent was granted.
+    pub(crate) fn is_wider_than_parent(&self, grant: &GrantFact, as_of: AsOf) -> bool {
+        let parent = self.parent(&grant.agent_id, as_of);
+        parent.is_some_and(|entry| self.grants.is_wider(grant, &entry.value, as_of))
+    }
+
+    /// The oldest of the agent's grants that it has had for long and never used.
+    pub(crate) fn long_unused_grant(&self, agent: &AgentId, as_of: AsOf) -> Option<&GrantId> {
+        self.grants.long_unused(agent, as_of)
+    }
+
     pub(crate) fn knows_agents(&self) -> bool {
         !self.agents.0.is_empty()
     }
@@ -309,6 +357,27 @@ impl Registry {
             Some((who, entry))
         })
     }
+}
+
+/// What an agent's entry says that it may do.
+fn allowance_of(fact: &Fact) -> Option<Allowance> {
+    let Fact::Agent {
+        allowed_actions,
+        allowed_resources,
+        allowed_counterparties,
+        amount_limit,
+        currency,
+        ..
+    } = fact
+    else {
+        return None;
+    };
+    Some(Allowance {
+        actions: allowed_actions.clone(),
+        resources: allowed_resources.clone(),
+        counterparties: allowed_counterparties.clone(),
+        limit: amount_limit.map(|amount| Limit { amount, currency: *currency }),
+    })
 }
 
 impl Interval<()> {

@@ -50,5 +50,5 @@ fn the_examples_are_what_the_types_read() {
         registry.apply(change).unwrap();
     }
     let kinds: BTreeSet<&str> = changes.iter().map(|change| change.fact.kind()).collect();
-    assert_eq!(kinds.len(), 9, "one example at least for each kind of fact");
+    assert_eq!(kinds.len(), 10, "one example at least for each kind of fact");
 }

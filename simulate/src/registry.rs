@@ -103,6 +103,12 @@ impl Company {
             sponsor_id: sponsor.map(|sponsor| self.sponsors[sponsor].id.clone()),
             model: class.models.map(|models| models[model].to_owned()),
             environment: environment(agent).strip_prefix("env:").map(str::to_owned),
+            purpose: None,
+            allowed_actions: Vec::new(),
+            allowed_resources: Vec::new(),
+            allowed_counterparties: Vec::new(),
+            amount_limit: None,
+            currency: None,
         };
         let sponsor = (agent.standing == Standing::Registered).then_some(agent.sponsor);
         let mut first = change(told(sponsor, 0), since, since.plus(HOUR * 8), "inventory");
@@ -141,7 +147,7 @@ impl Company {
         let (class, since) = (agent.class(), self.known_since(agent));
         let mut told = |grant_id, agent_id, scope, valid_to| {
             let approved_by = Some(self.sponsors[agent.sponsor].id.clone());
-            let fact = Fact::Grant { grant_id, agent_id, scope, approved_by };
+            let fact = Fact::Grant { grant_id, agent_id, scope, approved_by, task_id: None };
             let mut grant = change(fact, since, since.plus(HOUR * 9), "approvals");
             grant.valid_to = valid_to;
             changes.push(grant);
@@ -176,6 +182,7 @@ impl Company {
             expires_at: Some(self.key_ends()).filter(|_| lapse == Some(KeyLapse::Expired)),
             rotated_at: Some(self.settings.start.minus(DAY * rotated_days))
                 .filter(|_| lapse != Some(KeyLapse::NeverRotated)),
+            owner_id: None,
         };
         let mut told = change(fact, since, since.plus(HOUR * 10), "key-inventory");
         told.valid_to = Some(self.key_ends()).filter(|_| lapse == Some(KeyLapse::Revoked));

@@ -11,10 +11,13 @@ use arrow::array::RecordBatch;
 use ingest::{Normaliser, RawBatch, RawRecord, Source};
 use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
 use rayon::prelude::*;
-use schemas::{Finding, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic};
+use schemas::{
+    Fact, Finding, Lapse, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic,
+};
 use tokio::time::Instant;
 
 use super::Pipeline;
+use super::users::name_users;
 use crate::clock;
 use crate::exit::Failure;
 use crate::telemetry::Stage;
@@ -59,7 +62,7 @@ impl Readers {
 struct Read {
     events: Vec<StampedEvent>,
     rejects: Vec<Reject>,
-    /// What the events teach of who had which credential issued.
+    /// What the events teach of who had which credential issued, and of which grant is used.
     taught: Vec<RegistryChange>,
 }
 
@@ -220,7 +223,8 @@ impl<S: Source> Pipeline<S> {
                 started.elapsed()
             },
         );
-        let (findings, detecting) = found;
+        let (mut findings, detecting) = found;
+        name_users(&mut findings, &self.registry);
         self.stages.record(Stage::Detect, detecting, batch.len());
         self.stages.record(Stage::Rows, built, batch.len());
 
@@ -273,7 +277,7 @@ impl<S: Source> Pipeline<S> {
                     return None;
                 }
             };
-            if let Some(change) = RegistryChange::learned(&stamped.event, read_at) {
+            for change in RegistryChange::learned(&stamped.event, registry, read_at) {
                 taught.lock().expect(NO_PANIC).push((at, change));
             }
             Some(stamped)
@@ -286,22 +290,26 @@ impl<S: Source> Pipeline<S> {
         Read { events, rejects: in_order(rejects), taught: in_order(taught) }
     }
 
-    /// Takes in what the events taught, and traces them again with it: whether a credential is used in
-    /// the batch in which it was issued or in a later one must not show. Each event sees what was told
-    /// before it was read.
+    /// Takes in what the events taught, and stamps those again that it may concern: whether a
+    /// credential is used in the batch in which it was issued or in a later one must not show. Each
+    /// event sees what was told before it was read.
     fn learn_from(&mut self, events: &mut [StampedEvent], taught: Vec<RegistryChange>) {
-        let mut news = 0;
+        let (mut issues, mut uses) = (0, 0);
         for change in taught {
             if apply(&mut self.registry, &change) {
                 let told = change.recorded_at.expect("it says when the event was read");
                 self.buffer.learned.push(&change, told);
-                news += 1;
+                let is_use = matches!(change.fact, Fact::GrantUse { .. });
+                *(if is_use { &mut uses } else { &mut issues }) += 1;
             }
         }
-        if 0 < news {
-            metrics::counter!("surety_learned_total").increment(news);
-            let registry = &self.registry;
+        metrics::counter!("surety_learned_total").increment(issues + uses);
+        let registry = &self.registry;
+        if 0 < issues {
             events.par_iter_mut().for_each(|event| event.stamp_again(registry));
+        } else if 0 < uses {
+            let said_unused = events.iter_mut().filter(|event| Lapse::UnusedGrant.is_of(event));
+            said_unused.for_each(|event| event.stamp_again(registry));
         }
     }
 

@@ -13,6 +13,7 @@ use schemas::{CredentialEvent, Position, StampedEvent, Trace};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Pipeline;
+use super::users::name_users;
 use crate::clock;
 
 /// Questions that wait at once; one more waits to be asked.
@@ -105,6 +106,8 @@ impl<S: Source> Pipeline<S> {
         let now = clock::now();
         let trace = Trace::of(&event, &self.registry, now);
         let stamped = StampedEvent::stamp(event, position, now, &self.registry);
-        Assessed { assessment: self.detector.score(&stamped), trace }
+        let mut assessment = self.detector.score(&stamped);
+        name_users(assessment.finding.as_mut_slice(), &self.registry);
+        Assessed { assessment, trace }
     }
 }

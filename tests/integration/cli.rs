@@ -164,5 +164,5 @@ fn a_registry_is_imported_whole_or_not_at_all() {
         folder.path(),
         &["sql", "SELECT count(*) AS n FROM registry_changes", "--format", "json"],
     );
-    assert_eq!(rows[0]["n"], 10);
+    assert_eq!(rows[0]["n"], 11);
 }

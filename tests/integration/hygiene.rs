@@ -1,6 +1,7 @@
 //! What is wrong with the simulated company's credentials, agents and grants is found, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use schemas::{Fact, Timestamp};
@@ -78,6 +79,7 @@ fn the_hygiene_of_the_simulated_company_is_what_is_wrong_in_truth() {
     let wrong: Vec<_> = expected.symmetric_difference(&found).collect();
     assert!(wrong.is_empty(), "found or expected alone: {wrong:?}");
     let kinds: BTreeSet<&str> = found.iter().map(|(kind, _)| kind.as_str()).collect();
+    are_findings_too(folder.path(), &company, &expected);
     assert!(6 <= kinds.len(), "{kinds:?}");
     let posture = surety_json(folder.path(), &["posture", "--format", "json"]);
     let told: BTreeSet<&str> = posture["hygiene"]
@@ -87,4 +89,47 @@ fn the_hygiene_of_the_simulated_company_is_what_is_wrong_in_truth() {
         .map(|one| one["kind"].as_str().unwrap())
         .collect();
     assert!(kinds.is_subset(&told), "{told:?}");
+}
+
+/// The same is told by findings, but for keys that the registry has known for less than 90 days.
+fn are_findings_too(folder: &Path, company: &Company, expected: &BTreeSet<(String, String)>) {
+    let detectors = BTreeMap::from([
+        ("expired_credential", "used_after_expiry"),
+        ("revoked_credential", "used_after_revocation"),
+        ("ended_purpose", "used_after_purpose"),
+        ("never_rotated", "never_rotated"),
+        ("standing_grant", "standing_grant"),
+        ("unapproved_model", "unapproved_model"),
+    ]);
+    let long_ago = Timestamp::parse(START).unwrap().minus(Duration::from_hours(90 * 24));
+    let changes = company.registry_changes().into_iter();
+    let young: BTreeSet<String> = changes
+        .filter(|change| long_ago < change.valid_from && change.fact.kind() == "credential")
+        .map(|change| change.fact.subject().to_owned())
+        .collect();
+    let is_told = |(kind, subject): &(String, String)| {
+        detectors.values().any(|one| one == kind)
+            && !(kind == "never_rotated" && young.contains(subject))
+    };
+    let expected: BTreeSet<_> = expected.iter().filter(|one| is_told(one)).cloned().collect();
+
+    let sql = "SELECT f.detector, CASE \
+        WHEN f.detector = 'standing_grant' THEN e.grant_id \
+        WHEN f.detector IN ('ended_purpose', 'unapproved_model') THEN f.agent_id \
+        ELSE f.credential_id END AS subject, f.summary \
+        FROM findings AS f INNER JOIN events AS e ON e.event_id = f.event_id";
+    let rows = surety_json(folder, &["sql", sql, "--format", "json"]);
+    let mut found = BTreeSet::new();
+    for row in rows.as_array().unwrap() {
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        if let Some(kind) = detectors.get(text("detector").as_str()) {
+            let subject = text("subject");
+            assert!(text("summary").contains(&subject), "{row}");
+            found.insert(((*kind).to_owned(), subject));
+        }
+        assert_ne!(text("detector"), "unused_grant", "grants are known since today");
+    }
+
+    let wrong: Vec<_> = expected.symmetric_difference(&found).collect();
+    assert!(wrong.is_empty(), "found or expected alone: {wrong:?}");
 }

@@ -162,6 +162,12 @@ impl Directory {
                 sponsor_id,
                 model: None,
                 environment: None,
+                purpose: None,
+                allowed_actions: Vec::new(),
+                allowed_resources: Vec::new(),
+                allowed_counterparties: Vec::new(),
+                amount_limit: None,
+                currency: None,
             });
             parsed.tell(place, fact.map(|fact| change(fact, since, end)));
             if let Some(parent) = agent.parent.as_deref().filter(|_| agent.active) {
@@ -187,6 +193,7 @@ impl Directory {
                 agent_ids: users,
                 expires_at: None,
                 rotated_at: None,
+                owner_id: None,
             };
             parsed.tell(&client.place, Ok(change(fact, client.since, end)));
         }

@@ -9,6 +9,7 @@
 -- expires_at: When it expires, by the registry's last word.
 -- is_expired: Whether it was used at or after that time.
 -- rotated_at: When it was last replaced, by the registry's last word.
+-- owner_id: Who sees to it, by the registry's last word.
 WITH known AS (
     SELECT
         subject AS credential_id,
@@ -47,7 +48,8 @@ registered AS (
         used.*,
         known.change IS NOT NULL AS is_registered,
         arrow_cast(json_get(known.change, 'expires_at'), 'Timestamp(Microsecond, Some("UTC"))') AS expires_at,
-        arrow_cast(json_get(known.change, 'rotated_at'), 'Timestamp(Microsecond, Some("UTC"))') AS rotated_at
+        arrow_cast(json_get(known.change, 'rotated_at'), 'Timestamp(Microsecond, Some("UTC"))') AS rotated_at,
+        json_get(known.change, 'owner_id') AS owner_id
     FROM used
     LEFT JOIN known ON known.credential_id = used.credential_id
 )
@@ -64,5 +66,6 @@ SELECT
     is_registered,
     expires_at,
     coalesce(expires_at <= last_use, false) AS is_expired,
-    rotated_at
+    rotated_at,
+    owner_id
 FROM registered

@@ -82,7 +82,7 @@ acts AS (
     WHERE e.credential_kind = 'static_key' AND rotated.subject IS NULL
     UNION ALL
     SELECT
-        'standing_grant' AS kind,
+        CASE WHEN grants_use.is_standing THEN 'standing_grant' ELSE 'used_after_grant' END AS kind,
         e.grant_id AS subject,
         e.agent_id,
         NULL AS credential_id,
@@ -91,7 +91,7 @@ acts AS (
         e.event_id
     FROM events AS e
     INNER JOIN grants_use ON grants_use.grant_id = e.grant_id
-    WHERE grants_use.is_standing
+    WHERE grants_use.is_standing OR grants_use.valid_to <= e.time
 ),
 done AS (
     SELECT

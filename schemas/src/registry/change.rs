@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub use guidance::{Disposition, DispositionVerdict, Expectation, Whose};
 
 use crate::{
-    AgentClass, AgentId, ChangeId, CredentialEvent, CredentialId, CredentialKind, GrantId, Outcome,
-    SponsorId, Timestamp,
+    AgentClass, AgentId, Amount, ChangeId, CredentialEvent, CredentialId, CredentialKind, Currency,
+    GrantId, Outcome, Registry, SponsorId, Timestamp,
 };
 
 /// The only value of [`RegistryChange::schema`].
@@ -50,10 +50,29 @@ pub enum Fact {
         /// Absent for an agent that nobody answers for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sponsor_id: Option<SponsorId>,
+        /// With its version: another one in events is a model that nobody approved.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         environment: Option<String>,
+        /// What it is for, in words; `valid_to` says until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<String>,
+        /// Names, or the beginnings of names with a `*` behind them. Absent: every action.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allowed_actions: Vec<String>,
+        /// The same of resources.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allowed_resources: Vec<String>,
+        /// The same of counterparties' ids.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allowed_counterparties: Vec<String>,
+        /// The most that it may pay in one action.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount_limit: Option<Amount>,
+        /// Of the limit. Absent: of any currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        currency: Option<Currency>,
     },
     /// Who answers for every agent of a class that is not registered by itself.
     AgentClass { agent_class: AgentClass, sponsor_id: SponsorId },
@@ -66,6 +85,9 @@ pub enum Fact {
         expires_at: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rotated_at: Option<Timestamp>,
+        /// Who sees to it: rotates it, and ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner_id: Option<SponsorId>,
     },
     /// A sub-agent and the agent that started it.
     Delegation { agent_id: AgentId, parent_agent_id: AgentId },
@@ -83,10 +105,16 @@ pub enum Fact {
     Grant {
         grant_id: GrantId,
         agent_id: AgentId,
+        /// What it permits: words, of which each is a permission.
         scope: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<SponsorId>,
+        /// The task that it was given for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task_id: Option<String>,
     },
+    /// That a grant was used. Learned from the first event that names it.
+    GrantUse { grant_id: GrantId, agent_id: AgentId },
     /// What a person said of a finding.
     Disposition(Disposition),
     /// What a person knows will be out of the ordinary from `valid_from` to `valid_to`.
@@ -104,6 +132,7 @@ impl Fact {
             Self::Delegation { .. } => "delegation",
             Self::Issue { .. } => "issue",
             Self::Grant { .. } => "grant",
+            Self::GrantUse { .. } => "grant_use",
             Self::Disposition(_) => "disposition",
             Self::Expectation(_) => "expectation",
         }
@@ -118,7 +147,7 @@ impl Fact {
             Self::Credential { credential_id, .. } | Self::Issue { credential_id, .. } => {
                 credential_id.as_str()
             }
-            Self::Grant { grant_id, .. } => grant_id.as_str(),
+            Self::Grant { grant_id, .. } | Self::GrantUse { grant_id, .. } => grant_id.as_str(),
             Self::Disposition(of) => of.finding_id.as_str(),
             Self::Expectation(of) => of.subject(),
         }
@@ -150,23 +179,24 @@ pub struct RegistryChange {
 const ISSUED: &[&str] = &["issued_access_key_id", "issued_accessor", "issued_credential_id"];
 
 impl RegistryChange {
-    /// What `event` teaches: that its agent had a credential issued. Told when the event was read.
-    pub fn learned(event: &CredentialEvent, read_at: Timestamp) -> Option<Self> {
-        if event.outcome != Outcome::Success || event.attributes.is_empty() {
-            return None;
-        }
-        let issued = ISSUED.iter().find_map(|name| event.attributes.get(name))?;
-        let credential_id = CredentialId::try_from(issued).ok()?;
-        if credential_id == event.credential_id {
-            return None;
-        }
-        Some(Self {
-            schema: RegistrySchema::V1,
-            fact: Fact::Issue {
-                credential_id,
+    /// What `event` teaches, told when it was read: that its agent had a credential issued, and
+    /// that a grant is used of which no use is known.
+    pub fn learned(
+        event: &CredentialEvent,
+        registry: &Registry,
+        read_at: Timestamp,
+    ) -> impl Iterator<Item = Self> {
+        let first_use = event.grant_id.as_ref().filter(|grant| registry.awaits_use(grant));
+        let facts = [
+            issue_shown_by(event),
+            first_use.map(|grant| Fact::GrantUse {
+                grant_id: grant.clone(),
                 agent_id: event.agent_id.clone(),
-                with_credential_id: Some(event.credential_id.clone()),
-            },
+            }),
+        ];
+        facts.into_iter().flatten().map(move |fact| Self {
+            schema: RegistrySchema::V1,
+            fact,
             valid_from: event.time,
             valid_to: None,
             recorded_at: Some(read_at),
@@ -182,4 +212,18 @@ impl RegistryChange {
         let hash = blake3::hash(&content).to_hex();
         ChangeId::try_from(format!("chg_{}", &hash[..32])).expect("36 letters and digits")
     }
+}
+
+/// That the event's agent had a credential issued.
+fn issue_shown_by(event: &CredentialEvent) -> Option<Fact> {
+    if event.outcome != Outcome::Success || event.attributes.is_empty() {
+        return None;
+    }
+    let issued = ISSUED.iter().find_map(|name| event.attributes.get(name))?;
+    let credential_id = CredentialId::try_from(issued).ok()?;
+    (credential_id != event.credential_id).then(|| Fact::Issue {
+        credential_id,
+        agent_id: event.agent_id.clone(),
+        with_credential_id: Some(event.credential_id.clone()),
+    })
 }

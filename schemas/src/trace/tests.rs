@@ -439,7 +439,7 @@ fn issue(agent: &str, with: &str, issued: &str) -> RegistryChange {
     let mut event = event(agent, "2026-02-28T23:00:00Z", &[]);
     event.credential_id = CredentialId::try_from(with).unwrap();
     assert!(event.attributes.insert("issued_access_key_id", issued));
-    RegistryChange::learned(&event, event.time).unwrap()
+    RegistryChange::learned(&event, &Registry::default(), event.time).next().unwrap()
 }
 
 #[test]
@@ -487,5 +487,5 @@ fn a_refused_issue_teaches_nothing() {
     assert!(event.attributes.insert("issued_access_key_id", "session-1"));
     event.outcome = crate::Outcome::Denied;
 
-    assert_eq!(RegistryChange::learned(&event, event.time), None);
+    assert_eq!(RegistryChange::learned(&event, &Registry::default(), event.time).next(), None);
 }

@@ -425,11 +425,16 @@ fn a_key_that_a_service_account_makes_is_joined_with_its_uses() {
     });
     let used = call("storage.objects.get", with_key, serde_json::json!({}));
 
-    let learned = RegistryChange::learned(&made, made.time).unwrap();
+    let nothing = schemas::Registry::default();
+    let learned = RegistryChange::learned(&made, &nothing, made.time).next().unwrap();
 
     let Fact::Issue { credential_id, agent_id, .. } = learned.fact else { panic!("{learned:?}") };
     assert_eq!((&credential_id, agent_id.as_str()), (&used.credential_id, agent));
     let listed =
         call("google.iam.admin.v1.GetServiceAccountKey", by, serde_json::json!({"name": key}));
-    assert_eq!(RegistryChange::learned(&listed, listed.time), None, "it was made by somebody else");
+    assert_eq!(
+        RegistryChange::learned(&listed, &nothing, listed.time).next(),
+        None,
+        "it was made by somebody else"
+    );
 }

@@ -79,12 +79,11 @@ pub(super) fn parts(world: &World, source: Reading, lake: Lake, folder: &Path) -
     let normaliser = Normaliser::new(Format::Native, REDACTOR.clone());
     // Findings from the first event on: the companies are small. What the registry has against a use
     // depends on what was told before it was read, and a crash may let more be told.
+    let silent = |lapse: &schemas::Lapse| (lapse.as_str().replace('_', "-"), 0);
     let detect = serde_json::json!({
         "warmup-events": 0,
         "agents-max": 1_024,
-        "detectors": {
-            "expired-credential": 0, "revoked-credential": 0, "ended-purpose": 0, "unregistered-agent": 0,
-        },
+        "detectors": schemas::Lapse::ALL.iter().map(silent).collect::<BTreeMap<_, _>>(),
     });
     let plan = &world.plan;
     Parts {
