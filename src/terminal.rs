@@ -34,6 +34,13 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
+/// A number with what it counts: `1 file`, `2 files`.
+pub(crate) fn counted(number: impl Display, noun: &str) -> String {
+    let number = number.to_string();
+    let end = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{end}")
+}
+
 /// Writes a line to stderr.
 pub(crate) fn remark(line: &dyn Display) {
     let mut text = String::new();
@@ -54,6 +61,13 @@ pub(crate) fn tell_panic(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let shown = [0_u64, 1, 2, 11].map(|number| counted(number, "seal"));
+
+        assert_eq!(shown, ["0 seals", "1 seal", "2 seals", "11 seals"]);
+    }
 
     #[test]
     fn nothing_that_a_terminal_obeys_is_shown() {

@@ -9,8 +9,10 @@
 //!   enters another hour (`clock.rs`). A batch is therefore folded in segments that end there, and a
 //!   snapshot is sealed from sums that are exact, so that no order can show in them (`class.rs`).
 
+use std::time::Duration;
+
 use rayon::prelude::*;
-use schemas::{Finding, RegistryChange, SHARDS, Shard as ShardOf, StampedEvent};
+use schemas::{Finding, RegistryChange, SHARDS, Shard as ShardOf, StampedEvent, Timestamp};
 
 use crate::class::{Additive, ClassDelta};
 use crate::clock::{Clock, Turn};
@@ -233,9 +235,13 @@ impl Detector {
             scores.append(&mut of_events);
         }
         prepared.clear();
-        let told = &mut self.state.head.told;
+        let State { head: Head { told, .. }, shards, .. } = &mut self.state;
         for (number, stamped) in (0..).zip(events) {
-            let lapses = told.findings(stamped, self.config.detectors());
+            let watched = || {
+                let (agent, shard, second) = keys_of(stamped);
+                at_second(shards[usize::from(shard)].seen_since(agent).unwrap_or(second))
+            };
+            let lapses = told.findings(stamped, self.config.detectors(), watched);
             findings.extend(lapses.into_iter().map(|finding| (number, finding)));
         }
         // Stable: of one event, what its agent's history tells comes first.
@@ -307,6 +313,10 @@ fn keys_of(stamped: &StampedEvent) -> (u64, u8, u32) {
     let shard = u8::try_from(ShardOf::of(agent).index()).expect("there are 64 shards");
     let second = u32::try_from(stamped.event.time.as_micros() / 1_000_000).unwrap_or(u32::MAX);
     (key_of(agent.as_str()), shard, second)
+}
+
+fn at_second(second: u32) -> Timestamp {
+    Timestamp::EPOCH.plus(Duration::from_secs(second.into()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use schemas::{
     CredentialEvent, DetectorKind, FeatureShare, Finding, GrantId, Lapse, Maturity, MaturityLevel,
-    Severity, StampedEvent,
+    Severity, StampedEvent, Timestamp,
 };
 
 use crate::config::Detectors;
@@ -32,15 +32,25 @@ pub(crate) struct Told {
 pack_struct!(Told { younger, older, findings });
 
 impl Told {
-    /// The findings of an event that is the first of its kind.
+    /// The findings of an event that is the first of its kind. `watched` says since when its agent is
+    /// watched: who has not been for long cannot be told what it never did.
     pub(crate) fn findings(
         &mut self,
         stamped: &StampedEvent,
         detectors: &Detectors,
+        watched: impl Fn() -> Timestamp,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         for found in lapses(stamped, detectors) {
-            if self.is_news(&found, stamped) {
+            let key = found.key(&stamped.event);
+            if self.younger.contains_key(&key) {
+                continue;
+            }
+            let is_young = || stamped.event.time < watched().plus(Lapse::UNUSED_AFTER);
+            if found.lapse == Lapse::UnusedGrant && is_young() {
+                continue;
+            }
+            if self.note(key) {
                 self.findings += 1;
                 findings.push(found.finding(stamped));
             }
@@ -48,13 +58,8 @@ impl Told {
         findings
     }
 
-    fn is_news(&mut self, found: &Found<'_>, stamped: &StampedEvent) -> bool {
-        let subject =
-            join(key_of(found.subject(&stamped.event)), key_of(stamped.event.agent_id.as_str()));
-        let key = join(found.detector as u64, subject);
-        if self.younger.contains_key(&key) {
-            return false;
-        }
+    /// Notes that it is told. Returns whether it is news.
+    fn note(&mut self, key: u64) -> bool {
         let is_news = !self.older.contains_key(&key);
         if REMEMBERED <= self.younger.len() {
             self.older = std::mem::take(&mut self.younger);
@@ -109,6 +114,12 @@ fn kind_of(lapse: Lapse) -> DetectorKind {
 }
 
 impl Found<'_> {
+    /// What it is told once of, with the agent and the kind.
+    fn key(&self, event: &CredentialEvent) -> u64 {
+        let subject = join(key_of(self.subject(event)), key_of(event.agent_id.as_str()));
+        join(self.detector as u64, subject)
+    }
+
     /// What it is told once of, beside the agent. Many resources are one matter of the action that is
     /// tried on them.
     fn subject<'a>(&'a self, event: &'a CredentialEvent) -> &'a str {
@@ -243,10 +254,13 @@ mod tests {
     use crate::sample::{START, event, numbered};
     use crate::{Config, Detector};
 
-    /// Uses of two agents, by turns, every other one with the lapse.
+    /// Uses of two agents, by turns, with the lapse from the tenth on, which is 100 days after.
     fn uses(lapse: Lapse) -> Vec<StampedEvent> {
         let mut events: Vec<StampedEvent> = (0..40)
-            .map(|n| (if n % 2 == 0 { "a" } else { "b" }, START + n * 60))
+            .map(|n| {
+                let days = if n < 10 { 0 } else { 100 };
+                (if n % 2 == 0 { "a" } else { "b" }, START + days * 86_400 + n * 60)
+            })
             .map(|(agent, second)| event(agent, "class", second, "order.read"))
             .collect();
         for stamped in events.iter_mut().skip(10) {
@@ -307,17 +321,27 @@ mod tests {
     }
 
     #[test]
+    fn what_an_agent_never_did_is_told_of_one_that_is_watched_for_long() {
+        let events = uses(Lapse::UnusedGrant);
+        let mut detector = Detector::new(Config::default());
+
+        assert_eq!(detector.fold(&events[10..]), [], "both were seen today for the first time");
+        assert_eq!(Detector::new(Config::default()).fold(&events).len(), 2);
+    }
+
+    #[test]
     fn what_was_told_is_forgotten_only_after_many_others() {
         let (mut told, on) = (Told::default(), Detectors::default());
+        let long_ago = || Timestamp::EPOCH;
         let mut one = uses(Lapse::EndedPurpose).remove(20);
-        assert_eq!(told.findings(&one, &on).len(), 1);
+        assert_eq!(told.findings(&one, &on, long_ago).len(), 1);
         for other in 0..REMEMBERED {
             one.event.agent_id = schemas::AgentId::try_from(format!("other-{other}")).unwrap();
-            assert_eq!(told.findings(&one, &on).len(), 1);
+            assert_eq!(told.findings(&one, &on, long_ago).len(), 1);
         }
         one.event.agent_id = schemas::AgentId::try_from("a").unwrap();
 
-        assert_eq!(told.findings(&one, &on), []);
+        assert_eq!(told.findings(&one, &on, long_ago), []);
         assert!(told.younger.len() <= REMEMBERED && told.older.len() <= REMEMBERED);
     }
 }

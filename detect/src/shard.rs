@@ -290,6 +290,11 @@ impl Shard {
         Assessment { score, finding }
     }
 
+    /// When an agent was seen first, in seconds since 1970.
+    pub(crate) fn seen_since(&self, key: u64) -> Option<u32> {
+        self.find(key).map(|at| self.agents.hold(at).agent().first_second)
+    }
+
     #[cfg(test)]
     pub(crate) fn agent(&self, key: u64) -> Option<Agent> {
         self.find(key).map(|at| self.agents.hold(at).agent().clone())

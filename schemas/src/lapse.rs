@@ -53,6 +53,10 @@ impl Lapse {
     /// What all labels of lapses start with.
     pub const PREFIX: &'static str = "lapse:";
 
+    /// A grant that was not used in this time is not needed.
+    /// Source: the default period of AWS IAM Access Analyzer for unused access.
+    pub const UNUSED_AFTER: Duration = Duration::from_hours(90 * 24);
+
     /// The label of an event that has it.
     pub fn label(self) -> String {
         format!("{}{self}", Self::PREFIX)

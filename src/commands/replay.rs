@@ -27,7 +27,7 @@ use crate::http::Health;
 use crate::pipeline::{
     Checkpoints, Parts, Pipeline, Readers, Routes, Summary, of_outbox, of_source,
 };
-use crate::terminal;
+use crate::terminal::{self, counted};
 
 /// How long the webhooks may take after the last record.
 const DELIVERY_WAIT_MAX: Duration = Duration::from_mins(1);
@@ -152,12 +152,12 @@ fn print(
         return terminal::answer(&format!("{answer}\n"));
     }
     let mut text = format!(
-        "{}: {} records read, {} events, {} rejects, {} findings\n",
+        "{}: {} read, {}, {}, {}\n",
         args.file.display(),
-        progress.records,
-        progress.events,
-        progress.rejects,
-        progress.findings
+        counted(progress.records, "record"),
+        counted(progress.events, "event"),
+        counted(progress.rejects, "reject"),
+        counted(progress.findings, "finding")
     );
     if let Some(Counts { delivered, pending, dead, .. }) = delivered {
         writeln!(text, "webhooks: {delivered} delivered, {pending} pending, {dead} dead")

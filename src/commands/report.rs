@@ -20,7 +20,7 @@ use crate::cli::{Report, ReportArgs, ReportFormat, ReportOf, Verify};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::of_lake;
-use crate::terminal;
+use crate::terminal::{self, counted};
 
 /// Writes the evidence pack and tells what is in it.
 ///
@@ -89,8 +89,12 @@ fn told(args: &ReportArgs, out: &Path, written: &Written) -> String {
         return format!("{answer}\n");
     }
     let mut text = format!(
-        "{}: {rows} rows, {findings} findings, {seals} seals, {files} files\nsha256 {sha256}\n",
+        "{}: {}, {}, {}, {}\nsha256 {sha256}\n",
         out.display(),
+        counted(rows, "row"),
+        counted(findings, "finding"),
+        counted(seals, "seal"),
+        counted(files, "file"),
     );
     if 0 < *unsealed {
         writeln!(text, "{unsealed} rows are in no seal yet: `surety seal catch-up` seals them")
@@ -196,7 +200,8 @@ fn as_text(verified: &PackVerified, is_key_named: bool) -> String {
         tell(flaw.to_string());
     }
     let PackVerified { rows, proven, unsealed, seals, files, .. } = verified;
-    tell(format!("{rows} rows, {proven} of them proven, {seals} seals, {files} files"));
+    let (rows, seals) = (counted(rows, "row"), counted(seals, "seal"));
+    tell(format!("{rows}, {proven} of them proven, {seals}, {}", counted(files, "file")));
     if 0 < *unsealed {
         tell(format!(
             "{unsealed} rows were in no seal when the pack was made: they are not proven"

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::{of_commit, of_lake};
-use crate::terminal;
+use crate::terminal::{self, counted};
 use crate::witness::{self, Place};
 
 /// How often a lake is verified again that grows meanwhile, and how long a commit may wait for its seal.
@@ -191,10 +191,11 @@ fn as_text(verified: &Verified, key: &PublicKey) -> String {
     let verdict = if flaws.is_empty() {
         "intact: every record is as it was sealed".to_owned()
     } else {
-        format!("NOT INTACT: {} flaws", flaws.len())
+        format!("NOT INTACT: {}", counted(flaws.len(), "flaw"))
     };
-    writeln!(text, "{seals} seals, {records} records, {files} files, key {key}\n{verdict}")
-        .expect("writing to a string");
+    let counts = [(*seals as u64, "seal"), (*records, "record"), (*files as u64, "file")];
+    let counts = counts.map(|(number, noun)| counted(number, noun)).join(", ");
+    writeln!(text, "{counts}, key {key}\n{verdict}").expect("writing to a string");
     text
 }
 

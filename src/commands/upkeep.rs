@@ -22,7 +22,7 @@ use crate::clock;
 use crate::config::{Config, HorizonHours};
 use crate::exit::{Exit, Failure};
 use crate::pipeline::of_lake;
-use crate::terminal;
+use crate::terminal::{self, counted};
 use crate::upkeep::{LEASE, Plan};
 
 /// Does what was asked.
@@ -189,8 +189,13 @@ async fn compact(
     let line = |(table, sum): &(Table, Compacted)| {
         let Compacted { files_before, files_after, rows, .. } = sum;
         let name = table.name();
-        (0 < *files_before)
-            .then(|| format!("{name}: {files_before} files into {files_after}, {rows} rows"))
+        (0 < *files_before).then(|| {
+            format!(
+                "{name}: {} into {files_after}, {}",
+                counted(files_before, "file"),
+                counted(rows, "row")
+            )
+        })
     };
     answer(
         (args.format, args.dry_run),
@@ -205,7 +210,7 @@ fn shown(group: &Group, stop: CancellationToken) -> Arc<Pace> {
     let bar = if std::io::stderr().is_terminal() {
         let style = "merging {msg}: {wide_bar} {percent} %, {eta}";
         let style = ProgressStyle::with_template(style).expect("a valid template");
-        let message = format!("{} files of {}", group.files(), group.table().name());
+        let message = format!("{} of {}", counted(group.files(), "file"), group.table().name());
         ProgressBar::new(group.rows().div_ceil(8_192)).with_style(style).with_message(message)
     } else {
         ProgressBar::hidden()
@@ -244,8 +249,9 @@ async fn vacuum(
         .iter()
         .map(|(name, swept)| json!({"table": name, "files": swept.files, "bytes": swept.bytes}));
     let lines = all.iter().filter(|(_, swept)| 0 < swept.files);
-    let lines =
-        lines.map(|(name, swept)| format!("{name}: {} files, {} bytes", swept.files, swept.bytes));
+    let lines = lines.map(|(name, swept)| {
+        format!("{name}: {}, {} bytes", counted(swept.files, "file"), swept.bytes)
+    });
     answer((args.format, args.dry_run), &json.collect::<Vec<_>>(), lines)?;
     Ok(Exit::Ok)
 }
@@ -269,8 +275,9 @@ async fn retain(
         json!({"table": name, "files": gone.files, "rows": gone.rows, "bytes": gone.bytes})
     });
     let lines = all.iter().filter(|(_, gone)| 0 < gone.files);
-    let lines =
-        lines.map(|(name, gone)| format!("{name}: {} files, {} rows", gone.files, gone.rows));
+    let lines = lines.map(|(name, gone)| {
+        format!("{name}: {}, {}", counted(gone.files, "file"), counted(gone.rows, "row"))
+    });
     answer((args.format, args.dry_run), &json.collect::<Vec<_>>(), lines)?;
     Ok(Exit::Ok)
 }

@@ -51,8 +51,8 @@ fn troubled_company(seed: u64, days: i64) -> Vec<StampedEvent> {
     numbered(events)
 }
 
-fn sample_end(days: i64) -> schemas::Timestamp {
-    schemas::Timestamp::from_micros((START + days * DAY) * 1_000_000).unwrap()
+fn sample_end(days: i64) -> Timestamp {
+    Timestamp::from_micros((START + days * DAY) * 1_000_000).unwrap()
 }
 
 #[test]

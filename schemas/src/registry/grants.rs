@@ -5,14 +5,9 @@
 //! for each task.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use super::{AsOf, History, Interval};
-use crate::{AgentId, GrantId, Timestamp};
-
-/// A grant that was not used in this time is not needed.
-/// Source: the default period of AWS IAM Access Analyzer for unused access.
-const UNUSED_AFTER: Duration = Duration::from_hours(90 * 24);
+use crate::{AgentId, GrantId, Lapse, Timestamp};
 
 /// Most grants of an agent that are looked at for one that is unused, those told first.
 const UNUSED_MAX: usize = 32;
@@ -100,8 +95,8 @@ impl Grants {
         let is_used = |id| self.used.get(id).is_some_and(|told| *told <= as_of.known_at);
         let since = |id| {
             let entry = self.facts.get(id, as_of)?;
-            let is_due = entry.valid_from.plus(UNUSED_AFTER) <= as_of.time
-                && entry.told_first.plus(UNUSED_AFTER) <= as_of.known_at;
+            let is_due = entry.valid_from.plus(Lapse::UNUSED_AFTER) <= as_of.time
+                && entry.told_first.plus(Lapse::UNUSED_AFTER) <= as_of.known_at;
             (is_due && entry.value.agent_id == *agent).then_some(entry.valid_from)
         };
         let due = unused.take(UNUSED_MAX).filter(|id| !is_used(*id));
