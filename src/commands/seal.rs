@@ -193,7 +193,7 @@ fn as_text(verified: &Verified, key: &PublicKey) -> String {
     } else {
         format!("NOT INTACT: {}", counted(flaws.len(), "flaw"))
     };
-    let counts = [(*seals as u64, "seal"), (*records, "record"), (*files as u64, "file")];
+    let counts = [(*seals, "seal"), (*records, "record"), (*files, "file")];
     let counts = counts.map(|(number, noun)| counted(number, noun)).join(", ");
     writeln!(text, "{counts}, key {key}\n{verdict}").expect("writing to a string");
     text
