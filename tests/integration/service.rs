@@ -67,6 +67,29 @@ fn door(folder: &Path, part: &str) -> String {
     of_part.split('"').next().unwrap().to_owned()
 }
 
+/// The body of an answer that is sent in chunks (RFC 9112, section 7.1).
+fn body_of(answer: &str) -> String {
+    let (_, mut chunks) = answer.split_once("\r\n\r\n").unwrap();
+    let mut body = String::new();
+    while let Some((size, rest)) = chunks.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.push_str(&rest[..size]);
+        chunks = &rest[size + 2..];
+    }
+    body
+}
+
+/// Statements that must be answered alike at every door (Q2).
+const SAME: [&str; 4] = [
+    "SELECT agent_id, count(*) AS n, sum(amount) AS money FROM events GROUP BY agent_id ORDER BY agent_id",
+    "SELECT * FROM trace_coverage ORDER BY day, format, agent_class",
+    "SELECT * FROM credentials ORDER BY credential_id",
+    "SELECT event_id, labels, attributes, time FROM events ORDER BY event_id LIMIT 50",
+];
+
 #[test]
 fn a_service_stamps_sponsors_from_the_registrys_topic_and_answers_at_its_doors() {
     let kafka = Kafka::start();
@@ -82,6 +105,11 @@ fn a_service_stamps_sponsors_from_the_registrys_topic_and_answers_at_its_doors()
     let refused = post(&questions, "/v1/score", r#"{"schema": "hunter2"}"#).unwrap();
     let asked = r#"{"sql": "SELECT count(*) AS n FROM events WHERE agent_class = 'procurement'"}"#;
     let rows = [(); 2].map(|()| post(&questions, "/v1/sql", asked).unwrap());
+    let at_the_door = SAME.map(|statement| {
+        let question = serde_json::json!({"sql": statement}).to_string();
+        let answer = post(&questions, "/v1/sql", &question).unwrap();
+        serde_json::from_str::<serde_json::Value>(&body_of(&answer)).expect(&answer)
+    });
     end(folder, running);
 
     assert!(scored.starts_with("HTTP/1.1 200"), "{scored}");
@@ -102,6 +130,11 @@ fn a_service_stamps_sponsors_from_the_registrys_topic_and_answers_at_its_doors()
     let number = |name: &str| coverage[0][name].as_u64().unwrap();
     assert!(number("n") / 2 < number("sponsored"), "{coverage:?}");
     assert!(number("sponsored") < number("n"), "the stranger has no sponsor: {coverage:?}");
+    for (statement, there) in SAME.iter().zip(&at_the_door) {
+        let here = surety_json(folder, &["sql", statement, "--format", "json"]);
+        assert!(there.as_array().is_some_and(|rows| !rows.is_empty()), "{statement}: {there}");
+        assert_eq!(&here, there, "Q2: {statement}");
+    }
 }
 
 #[test]
