@@ -27,7 +27,7 @@ faults: packages python kafka-jars ## all fault tests of docs/faults.md, the lon
 	@if [ -e $(VENV)/packages.txt ]; then export SURETY_TEST_PYTHON=$(VENV)/bin/python; fi
 	export SURETY_TEST_SEEDS=$${SURETY_TEST_SEEDS:-1000} SURETY_TEST_CRASHES=$${SURETY_TEST_CRASHES:-3}
 	export SURETY_TEST_EVENTS=$${SURETY_TEST_EVENTS:-200000} SURETY_TEST_KILLS=$${SURETY_TEST_KILLS:-10}
-	export SURETY_TEST_WRITERS=$${SURETY_TEST_WRITERS:-8}
+	export SURETY_TEST_WRITERS=$${SURETY_TEST_WRITERS:-8} SURETY_TEST_STORM_S=$${SURETY_TEST_STORM_S:-60}
 	names=$$(grep -E '^\| [EDOS][0-9]+ ' docs/faults.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' | tr -d '`' | sort -u)
 	cargo test --workspace --locked --no-run
 	cargo test --workspace --locked --no-fail-fast -- $$names 2>&1 | tee $(TARGET)/faults.log || true

@@ -5,7 +5,8 @@
 //!
 //! `SURETY_TEST_EVENTS` sets how many events the crash test produces (default 60,000), and
 //! `SURETY_TEST_KILLS` how often it kills the process (default 4); `SURETY_TEST_WRITERS` how many processes
-//! write to one object store at once (default 3).
+//! write to one lake at once (default 3), and `SURETY_TEST_STORM_S` for how many seconds workers come and go
+//! (default 12).
 
 #![expect(
     clippy::unwrap_used,
@@ -30,5 +31,6 @@ mod replay;
 mod report;
 mod service;
 mod spans;
+mod storm;
 mod surroundings;
 mod upkeep;
