@@ -56,13 +56,14 @@ bench: ## runs the benchmarks (release build)
 demo: ## the company under attack, watched (release build)
 	cargo run --release --locked -- demo
 
-packages: ## installs missing system packages: C compiler, Java, Maven, Python
+packages: ## installs missing system packages: C compiler, Java, Maven, Python, Chromium
 	@missing() {
 		local java='"(1[7-9]|[2-9][0-9])[."]'
 		command -v cc > /dev/null && command -v c++ > /dev/null || echo build-essential
 		java -version 2>&1 | grep -qE "$$java" || echo default-jre-headless
 		command -v mvn > /dev/null || echo maven
 		python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
+		command -v chromium chromium-browser google-chrome > /dev/null || echo chromium
 	}
 	wanted=$$(missing)
 	if [ -n "$$wanted" ] && command -v apt-get > /dev/null; then

@@ -14,6 +14,7 @@
 )]
 
 mod broker;
+mod browser;
 mod cli;
 mod crash_points;
 mod demo;
