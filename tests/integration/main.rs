@@ -14,6 +14,7 @@
 
 mod broker;
 mod cli;
+mod copies;
 mod crash_points;
 mod demo;
 mod evidence;
