@@ -22,6 +22,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 COVERED = ["events", "rejects", "findings", "registry_changes", "seals"]
+# Columns that tables did not always have.
+LATER = ["dup_of"]
 
 
 def sha256(*parts):
@@ -110,6 +112,13 @@ def form(value, kind):
     return b"\x01" + content
 
 
+def form_of(name, value, kind):
+    """The same for a column of this name. Of one that came later null is not written, and its name comes first."""
+    if name not in LATER:
+        return form(value, kind)
+    return b"" if value is None else sized(name) + form(value, kind)
+
+
 def sized(value):
     value = value.encode() if isinstance(value, str) else value
     return len(value).to_bytes(4, "little") + value
@@ -130,7 +139,7 @@ def values(column):
 def leaves(table, content):
     """Each row's place with its leaf. The columns stand in the file as docs/tables.md has them."""
     rows = read(content)
-    columns = [[form(value, column.type) for value in values(column)] for column in rows.columns]
+    columns = [[form_of(name, value, column.type) for value in values(column)] for name, column in zip(rows.column_names, rows.columns)]
     places = zip(*(rows[name].to_pylist() for name in ("topic", "kafka_partition", "kafka_offset")))
     rows = zip(*columns)
     return [(place, sha256(b"\x00", table.encode(), b"\x00", *row)) for place, row in zip(places, rows)]

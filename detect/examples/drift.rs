@@ -130,5 +130,6 @@ fn stamped(second: i64, agent: u64, offset: i64) -> StampedEvent {
         sponsor_id: None,
         trace_status: TraceStatus::Orphaned,
         trace_confidence: 0.0,
+        dup_of: None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "surety.detector\n" | version u32 | section (offsets) | section (head)
-//! | section (deltas) | 64 sections (shards) | "end\n"
+//! | section (copies) | section (deltas) | 64 sections (shards) | "end\n"
 //! section: bytes unpacked u64 | bytes packed u64 | crc32 of these two and of what follows u32 | zstd
 //! ```
 //!
@@ -19,13 +19,14 @@ use rayon::prelude::*;
 use schemas::{Offsets, SHARDS};
 
 use crate::config::Config;
+use crate::copies::Copies;
 use crate::detector::{Detector, Head, LANES, State};
 use crate::pack::{Pack, Unpacker};
 use crate::shard::{Deltas, Shard, ShardImage};
 
 const MAGIC: &[u8; 16] = b"surety.detector\n";
 const END: &[u8; 4] = b"end\n";
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// Level 1 packs sparse records as well as level 3 and at twice the pace.
 const ZSTD_LEVEL: i32 = 1;
 /// No section is packed tighter than this: a record of zeros takes 1/200 of its size.
@@ -50,6 +51,8 @@ pub enum CheckpointError {
 #[derive(Debug)]
 pub struct Snapshot {
     head: Head,
+    /// Packed: they change with every event.
+    copies: Vec<u8>,
     open: Vec<Deltas>,
     shards: Vec<ShardImage>,
 }
@@ -71,6 +74,7 @@ impl Snapshot {
         let mut bytes = Vec::new();
         self.head.pack(&mut bytes);
         write_section(&mut out, &bytes)?;
+        write_section(&mut out, &self.copies)?;
         bytes.clear();
         self.open.pack(&mut bytes);
         write_section(&mut out, &bytes)?;
@@ -87,11 +91,14 @@ impl Snapshot {
 impl Detector {
     /// The state as it is now, to be written while folding goes on.
     ///
-    /// Costs a visit to each chunk of 199 agents, and a copy of what classes learned in these hours.
+    /// Costs a visit to each chunk of 199 agents, a copy of what classes learned in these hours, and one of
+    /// the windows of copies: 1.5 MiB for each partition.
     pub fn snapshot(&mut self) -> Snapshot {
-        let State { head, open, shards } = &mut self.state;
+        let State { head, copies, open, shards } = &mut self.state;
+        let mut packed = Vec::new();
+        copies.pack(&mut packed);
         let shards = shards.par_iter_mut().map(Shard::image).collect();
-        Snapshot { head: head.clone(), open: open.clone(), shards }
+        Snapshot { head: head.clone(), copies: packed, open: open.clone(), shards }
     }
 
     /// Reads a state and the offsets it stands for. `config` is that of the process that goes on.
@@ -116,6 +123,7 @@ impl Detector {
         let offsets = serde_json::from_slice(&offsets)
             .map_err(|_| CheckpointError::Damaged { what: "its offsets are none" })?;
         let head = unpacked(&Section::read(&mut input)?.open()?, Head::unpack)?;
+        let copies = unpacked(&Section::read(&mut input)?.open()?, Copies::unpack)?;
         let deltas = |input: &mut Unpacker<'_>| {
             Vec::<Deltas>::unpack(input).filter(|open| open.len() == LANES)
         };
@@ -135,7 +143,7 @@ impl Detector {
         if end != END {
             return Err(CheckpointError::Damaged { what: "it does not end where it should" });
         }
-        Ok((Self::of(config, State { head, open, shards }), offsets))
+        Ok((Self::of(config, State { head, copies, open, shards }), offsets))
     }
 }
 

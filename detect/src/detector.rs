@@ -17,6 +17,7 @@ use schemas::{Finding, RegistryChange, SHARDS, Shard as ShardOf, StampedEvent, T
 use crate::class::{Additive, ClassDelta};
 use crate::clock::{Clock, Turn};
 use crate::config::Config;
+use crate::copies::{Copies, Fingerprint};
 use crate::guidance::Guidance;
 use crate::hash::{KeyMap, key_of};
 use crate::lapses::{self, Told};
@@ -46,6 +47,8 @@ pub struct Detector {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct State {
     pub head: Head,
+    /// What of each partition was read last.
+    pub copies: Copies,
     /// What classes learn in the open epochs, by lane.
     pub open: Vec<Deltas>,
     pub shards: Vec<Shard>,
@@ -103,7 +106,8 @@ impl Detector {
     pub fn new(config: Config) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
         let open = vec![Deltas::default(); LANES];
-        Self::of(config, State { head: Head::default(), open, shards })
+        let (head, copies) = (Head::default(), Copies::default());
+        Self::of(config, State { head, copies, open, shards })
     }
 
     pub(crate) fn of(config: Config, state: State) -> Self {
@@ -124,7 +128,20 @@ impl Detector {
         self.guidance.told()
     }
 
-    /// Judges and learns `events` in their order. The findings are in the order of their events.
+    /// Notes on the event whether it is a copy of one before it in its partition. Each event that was read
+    /// comes here once, in the order of its partition. Returns whether it is a copy.
+    pub fn mark(&mut self, stamped: &mut StampedEvent, fingerprint: Option<Fingerprint>) -> bool {
+        self.state.copies.mark(stamped, fingerprint);
+        stamped.dup_of.is_some()
+    }
+
+    /// As [`mark`](Self::mark), for events that were marked when they were read first.
+    pub fn recall(&mut self, events: &[StampedEvent]) {
+        self.state.copies.recall(events);
+    }
+
+    /// Judges and learns `events` in their order, among which there are no copies. The findings are in the
+    /// order of their events.
     pub fn fold(&mut self, events: &[StampedEvent]) -> Vec<Finding> {
         self.fold_all(events, None)
     }
@@ -163,6 +180,7 @@ impl Detector {
         events: &[StampedEvent],
         mut scores: Option<&mut Vec<Score>>,
     ) -> Vec<Finding> {
+        assert!(events.iter().all(|one| one.dup_of.is_none()), "a copy counts for nothing");
         let mut findings = Vec::new();
         let mut keys = Vec::new();
         keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(keys_of));
@@ -197,7 +215,7 @@ impl Detector {
     ) -> Vec<Finding> {
         let Segment { prepared, by_shard, epoch } = &mut self.segment;
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
-        let State { head, open, shards } = &mut self.state;
+        let State { head, open, shards, .. } = &mut self.state;
         let Head { current, previous, .. } = &*head;
         let is_scored = scores.is_some();
         let (config, guidance, epoch) = (&self.config, &self.guidance, *epoch);

@@ -11,6 +11,7 @@
 //!   where (`origin.rs`), what it pays (`amount.rs`, `purse.rs`) and to strangers (`exposure.rs`);
 //! - `sums.rs`, `class.rs`, `population.rs`: what agents of a class have in common, and those of a model
 //!   (`fleet.rs`); `voter.rs`: whose word counts there; `calibration.rs`: how unusual is unusual;
+//! - `copies.rs`: which events are copies of others: they count for nothing;
 //! - `guidance.rs`: what people told of findings and of what is to come;
 //! - `slab.rs`: where agents lie, `index.rs`: under which number; `checkpoint.rs`: [`Snapshot`]; `config.rs`: [`Config`];
 //! - [`evaluate`]: labelled streams through the detector, and how well it does;
@@ -23,6 +24,7 @@ mod checkpoint;
 mod class;
 mod clock;
 mod config;
+mod copies;
 mod counterparty;
 mod detector;
 pub mod evaluate;
@@ -60,5 +62,6 @@ pub mod webhook;
 
 pub use checkpoint::{CheckpointError, Snapshot};
 pub use config::{Ablation, Budgets, Config, Detectors, Weight};
+pub use copies::Fingerprint;
 pub use detector::{Detector, Stats};
 pub use score::{Assessment, Score};

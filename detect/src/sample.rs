@@ -91,6 +91,7 @@ pub(crate) fn event(agent: &str, class: &str, second: i64, action: &str) -> Stam
         sponsor_id: None,
         trace_status: TraceStatus::Orphaned,
         trace_confidence: 0.0,
+        dup_of: None,
     }
 }
 

@@ -41,6 +41,8 @@ pub struct TableHandle {
     state: Option<State>,
     /// The table's own id, in its metadata; `None` until it is made.
     id: Option<String>,
+    /// Whether it lacks columns of ours.
+    is_narrow: bool,
     nothing: Offsets,
 }
 
@@ -61,11 +63,13 @@ struct Pending<'a> {
 impl TableHandle {
     pub(crate) async fn open(log: TableLog) -> Result<Self, LakeError> {
         let state = log.newest().await?;
-        let id = match &state {
+        let found = match &state {
             Some(state) => Some(schema::check(&log, state.version).await?),
             None => None,
         };
-        Ok(Self { log, state, id, nothing: Offsets::default() })
+        let is_narrow = found.as_ref().is_some_and(|found| found.is_narrow);
+        let id = found.map(|found| found.id);
+        Ok(Self { log, state, id, is_narrow, nothing: Offsets::default() })
     }
 
     pub fn table(&self) -> Table {
@@ -231,6 +235,10 @@ impl TableHandle {
             if let Some(version) = pending.decide(state)? {
                 return Ok(version);
             }
+            if self.is_narrow {
+                self.widen(pending).await?;
+                continue;
+            }
             if !pending.is_stored {
                 crate::crash_point!("encoded", table.name());
                 let stored = self.log.put_files(pending.files).await;
@@ -254,6 +262,18 @@ impl TableHandle {
             if !is_taken || state.version < next {
                 return Err(CommitError::unavailable(table, cause));
             }
+        }
+    }
+
+    /// Gives the table the columns that an earlier release did not know, if nobody was quicker.
+    async fn widen(&mut self, pending: &mut Pending<'_>) -> Result<(), CommitError> {
+        let state = self.state.as_ref().expect("a table that lacks columns is there");
+        let entry = schema::widening(&self.log, state.version, pending.now).await?;
+        let put = self.log.put_entry(state.version + 1, entry).await;
+        self.follow_for(pending).await?;
+        match put {
+            Err(cause) if self.is_narrow => Err(CommitError::unavailable(self.table(), cause)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -289,7 +309,7 @@ impl TableHandle {
             // Either old entries were cleaned up behind a checkpoint, or all is lost.
             return match self.log.newest().await? {
                 Some(newest) if state.version <= newest.version => {
-                    schema::check(&self.log, newest.version).await?;
+                    self.is_narrow = schema::check(&self.log, newest.version).await?.is_narrow;
                     *state = newest;
                     Ok(())
                 }
@@ -303,7 +323,7 @@ impl TableHandle {
                 return Ok(());
             };
             if entry.changes_table {
-                schema::check(&self.log, next).await?;
+                self.is_narrow = schema::check(&self.log, next).await?.is_narrow;
             }
             sees(&entry);
             state.note(next, entry.transactions);
@@ -326,7 +346,8 @@ impl TableHandle {
         let made = schema::make(&self.log).await;
         match (self.log.newest().await?, made) {
             (Some(state), _) => {
-                self.id = Some(schema::check(&self.log, state.version).await?);
+                let found = schema::check(&self.log, state.version).await?;
+                (self.id, self.is_narrow) = (Some(found.id), found.is_narrow);
                 Ok(state)
             }
             (None, Err(error)) => Err(error),

@@ -75,6 +75,7 @@ pub(crate) fn event(partition: KafkaPartition, offset: i64) -> StampedEvent {
         sponsor_id: Some(SponsorId::try_from("maria").unwrap()),
         trace_status: TraceStatus::Traced,
         trace_confidence: 0.9,
+        dup_of: None,
     }
 }
 

@@ -91,7 +91,8 @@ impl Lake {
                 max(col("time")).alias("last_time"),
                 count(lit(1)).alias("events"),
             ];
-            events.filter(col("counterparty_id").is_not_null())?.aggregate(ids, uses)
+            let counts = col("counterparty_id").is_not_null().and(col("dup_of").is_null());
+            events.filter(counts)?.aggregate(ids, uses)
         });
         let found = frame.map_err(unavailable)?.collect().await.map_err(unavailable)?;
         let schema = Table::CounterpartyEdges.arrow_schema();

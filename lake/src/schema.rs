@@ -1,18 +1,24 @@
 //! Makes a table with our columns, and compares a table that is there with them.
 //!
 //! Invariant: nothing is written to a table that this build does not know completely: its columns,
-//! its folders by month, its protocol, and that it never forgets its marks.
+//! its folders by month, its protocol, and that it never forgets its marks. A table of an earlier release,
+//! which lacks columns that came later, is read as it is and gets them before the first row is written.
 
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
+use bytes::Bytes;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::kernel::{Snapshot, StructField};
 use deltalake::operations::create::CreateBuilder;
+use schemas::{Table, Timestamp};
+use serde_json::{Value, json};
 
-use crate::LakeError;
+use crate::commit::ENGINE;
 use crate::encode::statistics;
+use crate::error::Reason;
 use crate::log::{TableLog, Version};
+use crate::{Cause, LakeError};
 
 /// The protocol of a table without any of the later features. What we write needs none.
 const WRITER_VERSION_MAX: i32 = 2;
@@ -61,12 +67,20 @@ fn fields_of(schema: &Schema) -> Result<Vec<StructField>, ArrowError> {
     schema.fields().iter().map(|field| field.as_ref().try_into_kernel()).collect()
 }
 
-/// Compares the table at `version` with what this build writes, and tells the table's id.
+/// What a table is found to be.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) id: String,
+    /// Whether an earlier release made it, which did not know all columns.
+    pub(crate) is_narrow: bool,
+}
+
+/// Compares the table at `version` with what this build writes.
 ///
 /// # Errors
 ///
 /// [`LakeError::Schema`] or [`LakeError::OffsetsExpire`] if they differ.
-pub(crate) async fn check(log: &TableLog, version: Version) -> Result<String, LakeError> {
+pub(crate) async fn check(log: &TableLog, version: Version) -> Result<Found, LakeError> {
     let table = log.table;
     let snapshot = Snapshot::try_new(&log.delta, Some(version))
         .await
@@ -88,10 +102,12 @@ pub(crate) async fn check(log: &TableLog, version: Version) -> Result<String, La
         return differs("of the folders", wanted, format!("{folders:?}"));
     }
     let found = snapshot.arrow_schema();
-    for wanted in table.arrow_schema().fields() {
+    let mut is_narrow = false;
+    for (wanted, column) in table.arrow_schema().fields().iter().zip(table.columns()) {
         match found.field_with_name(wanted.name()) {
             Ok(found) if is_same(wanted, found) => {}
             Ok(found) => return differs(wanted.name(), typed(wanted), typed(found)),
+            Err(_) if column.is_later => is_narrow = true,
             Err(_) => return differs(wanted.name(), typed(wanted), "no such column".to_owned()),
         }
     }
@@ -101,7 +117,47 @@ pub(crate) async fn check(log: &TableLog, version: Version) -> Result<String, La
             return differs(found.name(), "no such column".to_owned(), typed(found));
         }
     }
-    Ok(snapshot.metadata().id().to_owned())
+    Ok(Found { id: snapshot.metadata().id().to_owned(), is_narrow })
+}
+
+/// The entry of the log that gives the table of an earlier release, at `version`, the columns that it
+/// lacks. They may be null, and in the rows that are there they are.
+pub(crate) async fn widening(
+    log: &TableLog,
+    version: Version,
+    now: Timestamp,
+) -> Result<Bytes, LakeError> {
+    let table = log.table;
+    let unavailable = |cause: Cause| LakeError::Unavailable { table, cause };
+    let snapshot = Snapshot::try_new(&log.delta, Some(version));
+    let snapshot = snapshot.await.map_err(|cause| unavailable(cause.into()))?;
+    let metadata = serde_json::to_value(snapshot.metadata());
+    let mut metadata = metadata.map_err(|cause| unavailable(cause.into()))?;
+    let widened = widened(table, &metadata["schemaString"]).map_err(unavailable)?;
+    metadata["schemaString"] = widened.into();
+    let about = json!({"commitInfo": {
+        "timestamp": now.as_millis(),
+        "operation": "ADD COLUMN",
+        "operationParameters": {},
+        "isBlindAppend": false,
+        "engineInfo": ENGINE,
+    }});
+    Ok(format!("{about}\n{}", json!({"metaData": metadata})).into())
+}
+
+/// A table's schema as its log tells it, with the columns that it lacks at the end.
+pub(crate) fn widened(table: Table, told: &Value) -> Result<String, Cause> {
+    let text = told.as_str().ok_or(Reason("wanted a schema in the metadata".to_owned()))?;
+    let mut schema: Value = serde_json::from_str(text)?;
+    let fields = schema.get_mut("fields").and_then(Value::as_array_mut);
+    let fields = fields.ok_or(Reason("wanted the fields of a schema".to_owned()))?;
+    let wanted = fields_of(&table.arrow_schema())?;
+    for (wanted, column) in wanted.iter().zip(table.columns()).filter(|(_, one)| one.is_later) {
+        if fields.iter().all(|field| field["name"] != column.name) {
+            fields.push(serde_json::to_value(wanted)?);
+        }
+    }
+    Ok(schema.to_string())
 }
 
 fn is_same(wanted: &Field, found: &Field) -> bool {

@@ -22,6 +22,11 @@ pub(crate) struct View {
 /// In the order in which they are made: a view may rest on the views before it.
 pub(crate) const VIEWS: &[View] = &[
     View {
+        name: "events_unique",
+        doc: "One event that is no copy of one before it: what the other views count.",
+        sql: include_str!("views/events_unique.sql"),
+    },
+    View {
         name: "agents",
         doc: "One agent that acted: the live inventory.",
         sql: include_str!("views/agents.sql"),

@@ -97,6 +97,15 @@ impl Position {
         EventId::try_from(format!("{}-{}-{}", self.topic, self.partition.0, self.offset.0))
             .expect("Kafka's topics are up to 249 letters, digits, dots, dashes and underscores")
     }
+
+    /// Whether `id` is made of this place, as [`event_id`](Self::event_id) is: no other record has it then.
+    pub fn is_named_by(&self, id: &EventId) -> bool {
+        let rest = id.as_str().strip_prefix(self.topic.as_str());
+        let numbers = rest.and_then(|rest| rest.strip_prefix('-')?.rsplit_once('-'));
+        numbers.is_some_and(|(partition, offset)| {
+            partition.parse() == Ok(self.partition.0) && offset.parse() == Ok(self.offset.0)
+        })
+    }
 }
 
 impl fmt::Display for Position {
@@ -172,6 +181,24 @@ impl From<Offsets> for Vec<(Topic, KafkaPartition, Offset)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_was_made_of_a_place_names_it_and_no_other() {
+        let place = |partition, offset| Position {
+            topic: Topic::new("uses-1"),
+            partition: KafkaPartition(partition),
+            offset: Offset(offset),
+        };
+        let id = place(3, 40).event_id();
+
+        assert!(place(3, 40).is_named_by(&id));
+        for (partition, offset) in [(3, 41), (4, 40), (0, 40)] {
+            assert!(!place(partition, offset).is_named_by(&id));
+        }
+        for other in ["uses-1", "uses-1-40", "uses-3-40", "40", "use-40"] {
+            assert!(!place(3, 40).is_named_by(&other.try_into().unwrap()), "{other}");
+        }
+    }
 
     #[test]
     fn offsets_move_forward_only() {

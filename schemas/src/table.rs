@@ -75,6 +75,8 @@ pub struct Column {
     pub name: &'static str,
     pub column_type: ColumnType,
     pub is_nullable: bool,
+    /// Whether lakes of earlier releases do not have it: there it is null. Such a column is nullable.
+    pub is_later: bool,
     pub doc: &'static str,
 }
 
@@ -215,7 +217,7 @@ impl Table {
                 " Sorted by `{sorted}`.\n\n| column | type | null | meaning |\n|---|---|---|---|\n"
             )
             .expect("writing to a string");
-            for Column { name, column_type, is_nullable, doc } in table.columns() {
+            for Column { name, column_type, is_nullable, doc, .. } in table.columns() {
                 let null = if *is_nullable { "yes" } else { "" };
                 writeln!(text, "| `{name}` | {} | {null} | {doc} |", column_type.name())
                     .expect("writing to a string");
@@ -248,6 +250,15 @@ mod tests {
             names.dedup();
             assert_eq!(names.len(), table.columns().len(), "{}", table.name());
             assert!(table.columns().iter().all(|c| c.doc.ends_with('.')), "{}", table.name());
+        }
+    }
+
+    #[test]
+    fn a_later_column_stands_after_the_others_and_may_be_null() {
+        for table in Table::ALL {
+            let columns = table.columns();
+            let first = columns.iter().position(|one| one.is_later).unwrap_or(columns.len());
+            assert!(columns[first..].iter().all(|one| one.is_later && one.is_nullable));
         }
     }
 }

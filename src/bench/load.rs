@@ -280,6 +280,7 @@ fn blank() -> StampedEvent {
         sponsor_id: None,
         trace_status: TraceStatus::Orphaned,
         trace_confidence: 0.0,
+        dup_of: None,
     }
 }
 

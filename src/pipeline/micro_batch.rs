@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use detect::Fingerprint;
 use ingest::{Normaliser, RawBatch, RawRecord, Source};
 use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
 use rayon::prelude::*;
@@ -61,13 +62,14 @@ impl Readers {
 /// What a micro-batch was read to, each in the order of the records.
 struct Read {
     events: Vec<StampedEvent>,
+    /// How many of the events are copies.
+    copies: u64,
     rejects: Vec<Reject>,
-    /// What the events teach of who had which credential issued, and of which grant is used.
+    /// What the others teach of who had which credential issued, and of which grant is used.
     taught: Vec<RegistryChange>,
 }
 
-fn in_order<T>(numbered: Mutex<Vec<(usize, T)>>) -> Vec<T> {
-    let mut numbered = numbered.into_inner().expect(NO_PANIC);
+fn in_order<T>(mut numbered: Vec<(usize, T)>) -> Vec<T> {
     numbered.sort_unstable_by_key(|(at, _)| *at);
     numbered.into_iter().map(|(_, one)| one).collect()
 }
@@ -201,9 +203,11 @@ impl<S: Source> Pipeline<S> {
     pub(super) fn take(&mut self, batch: &RawBatch, arrived: Instant) -> Result<(), Failure> {
         let (now, started) = (clock::reserve(batch.len()), Instant::now());
         let (changes, mut rejects) = self.take_registry_changes(batch, now);
-        let Read { mut events, rejects: rejected, taught } = self.read(batch, now);
+        let Read { mut events, copies, rejects: rejected, taught } = self.read(batch, now);
         rejects.extend(rejected);
         self.learn_from(&mut events, taught);
+        metrics::counter!("surety_copies_total").increment(copies);
+        let originals = if copies == 0 { events.len() } else { copies_last(&mut events) };
         self.stages.record(Stage::Normalise, started.elapsed(), batch.len());
 
         let started = Instant::now();
@@ -211,7 +215,7 @@ impl<S: Source> Pipeline<S> {
         let (found, built) = rayon::join(
             || {
                 let before = detector.agent_days();
-                let findings = detector.fold(&events);
+                let findings = detector.fold(&events[..originals]);
                 let agent_days = detector.agent_days() - before;
                 metrics::counter!("surety_agent_days_total").increment(agent_days);
                 (findings, started.elapsed())
@@ -261,33 +265,47 @@ impl<S: Source> Pipeline<S> {
     }
 
     /// Bytes to events with their trace, spread over the cores; the order stays. Each record is read
-    /// at a time of its own, a microsecond after the one before: so the lake knows their order.
-    fn read(&self, batch: &RawBatch, now: Timestamp) -> Read {
+    /// at a time of its own, a microsecond after the one before: so the lake knows their order. What is a
+    /// copy teaches nothing: what was told first and contradicted since stays contradicted.
+    fn read(&mut self, batch: &RawBatch, now: Timestamp) -> Read {
         let (readers, registry) = (&self.parts.readers, &self.registry);
         let (rejects, taught) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         let read_one = |at: usize| {
             let (record, read_at) = (batch.get(at), now.plus(Duration::from_micros(at as u64)));
             if readers.is_registry(record.topic) {
-                return None;
+                return (None, None);
             }
             let stamped = match readers.read(&record, registry, read_at) {
                 Ok(stamped) => stamped,
                 Err(reject) => {
                     rejects.lock().expect(NO_PANIC).push((at, reject));
-                    return None;
+                    return (None, None);
                 }
             };
             for change in RegistryChange::learned(&stamped.event, registry, read_at) {
                 taught.lock().expect(NO_PANIC).push((at, change));
             }
-            Some(stamped)
+            let fingerprint = Fingerprint::of(&stamped);
+            (Some(stamped), fingerprint)
         };
         let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
-        let mut read = Vec::new();
-        numbers.map(read_one).collect_into_vec(&mut read);
+        let (mut read, mut fingerprints) = (Vec::new(), Vec::new());
+        numbers.map(read_one).unzip_into_vecs(&mut read, &mut fingerprints);
+        // One after the other: the order of the records decides which is the copy.
+        let mut copies = Vec::new();
+        for (at, (stamped, fingerprint)) in read.iter_mut().zip(fingerprints).enumerate() {
+            if let Some(stamped) = stamped
+                && self.detector.mark(stamped, fingerprint)
+            {
+                copies.push(at);
+            }
+        }
+        let mut taught = taught.into_inner().expect(NO_PANIC);
+        taught.retain(|(at, _)| copies.binary_search(at).is_err());
         // In place: an event that may be missing takes no more room than one that is there.
         let events = read.into_iter().flatten().collect();
-        Read { events, rejects: in_order(rejects), taught: in_order(taught) }
+        let rejects = in_order(rejects.into_inner().expect(NO_PANIC));
+        Read { events, copies: copies.len() as u64, rejects, taught: in_order(taught) }
     }
 
     /// Takes in what the events taught, and stamps those again that it may concern: whether a
@@ -349,6 +367,12 @@ impl<S: Source> Pipeline<S> {
                 .increment(1);
         }
     }
+}
+
+/// Moves copies behind the other events, each in their order; returns how many others there are.
+pub(super) fn copies_last(events: &mut [StampedEvent]) -> usize {
+    events.sort_by_key(|one| one.dup_of.is_some());
+    events.partition_point(|one| one.dup_of.is_none())
 }
 
 /// A change that was read always says when it was told: the reader fills that in. Returns whether it

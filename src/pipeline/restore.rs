@@ -101,15 +101,16 @@ impl<S: Source> Pipeline<S> {
         let mut batches = self.parts.lake.scan_events_after(offsets).await?;
         let mut events = 0;
         while let Some(rows) = batches.try_next().await? {
-            let decoded = lake::decode_events(&rows).map_err(|error| LakeError::Unavailable {
-                table: Table::Events,
-                cause: Box::new(error),
+            let mut decoded = lake::decode_events(&rows).map_err(|error| {
+                LakeError::Unavailable { table: Table::Events, cause: Box::new(error) }
             })?;
             events += decoded.len();
             if let Some(last) = decoded.last() {
                 clock::not_before(last.ingested_at);
             }
-            detector.fold(&decoded);
+            detector.recall(&decoded);
+            let originals = micro_batch::copies_last(&mut decoded);
+            detector.fold(&decoded[..originals]);
         }
         if 0 < events {
             tracing::info!(events, "folded what came after the checkpoint");

@@ -16,6 +16,7 @@
 mod broker;
 mod browser;
 mod cli;
+mod copies;
 mod crash_points;
 mod demo;
 mod evidence;

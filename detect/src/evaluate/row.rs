@@ -241,6 +241,7 @@ impl Row {
             sponsor_id: None,
             trace_status: TraceStatus::Orphaned,
             trace_confidence: 0.0,
+            dup_of: None,
         })
     }
 }

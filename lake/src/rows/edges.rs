@@ -35,7 +35,8 @@ struct Uses {
 /// Distinct counterparties of one agent for which the memory is kept for the next agent.
 const KEPT_MAX: usize = 1_024;
 
-/// The edges of `events` (columns of [`Table::Events`]) as columns of [`Table::CounterpartyEdges`].
+/// The edges of `events` (columns of [`Table::Events`]) as columns of [`Table::CounterpartyEdges`]. Copies
+/// do not count.
 ///
 /// Events that are sorted by agent give one row for each edge; in any other order an edge may have
 /// several, which mean the same. Agent by agent, a look-up stays in the nearest cache: one table of all
@@ -48,7 +49,9 @@ pub(crate) fn edges_of(events: &[RecordBatch]) -> RecordBatch {
         let agents = batch["agent_id"].as_string::<i32>();
         let counterparties = batch["counterparty_id"].as_string::<i32>();
         let times = batch["time"].as_primitive::<TimestampMicrosecondType>().values();
-        for row in (0..batch.num_rows()).filter(|row| counterparties.is_valid(*row)) {
+        let copies = batch["dup_of"].as_string::<i32>();
+        let counts = |row: &usize| counterparties.is_valid(*row) && copies.is_null(*row);
+        for row in (0..batch.num_rows()).filter(counts) {
             if agents.value(row) != agent {
                 rows.take(agent, &mut uses);
                 agent = agents.value(row);

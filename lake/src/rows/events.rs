@@ -11,8 +11,8 @@ use arrow::array::{
 use arrow::datatypes::{Decimal128Type, Float32Type, TimestampMicrosecondType};
 use schemas::{
     AgentClass, AgentId, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
-    Currency, EventId, Format, GrantId, Outcome, SessionId, SponsorId, StampedEvent, Table,
-    TraceStatus,
+    Currency, EventId, Format, GrantId, Offset, Outcome, Position, SessionId, SponsorId,
+    StampedEvent, Table, TraceStatus,
 };
 
 use super::columns::{
@@ -56,6 +56,7 @@ pub struct EventRows {
     format: StringBuilder,
     position: PositionColumns,
     month: StringBuilder,
+    dup_of: StringBuilder,
     month_text: MonthText,
     /// Bytes of names and values in `attributes`, whose builder does not tell.
     attribute_bytes: usize,
@@ -109,6 +110,8 @@ impl EventRows {
             format: texts(rows),
             position: PositionColumns::with_capacity(rows),
             month: texts(rows),
+            // Few are copies.
+            dup_of: texts(0),
             month_text: MonthText::default(),
             attribute_bytes: 0,
             rows: 0,
@@ -123,6 +126,7 @@ impl EventRows {
             sponsor_id,
             trace_status,
             trace_confidence,
+            dup_of,
         } = stamped;
         self.push_event(event);
         self.position.push(position);
@@ -131,6 +135,10 @@ impl EventRows {
         self.trace_status.append_value(trace_status.as_str());
         self.trace_confidence.append_value(*trace_confidence);
         self.month.append_value(self.month_text.of(event.time));
+        match dup_of {
+            Some(_) => append_printed(&mut self.dup_of, stamped.original().expect("it is a copy")),
+            None => self.dup_of.append_null(),
+        }
         self.rows += 1;
     }
 
@@ -209,6 +217,7 @@ impl EventRows {
             &self.format,
             &self.position.topic,
             &self.month,
+            &self.dup_of,
         ]);
         self.rows * FIXED_BYTES + texts + self.attribute_bytes
     }
@@ -251,6 +260,7 @@ impl EventRows {
             self.position.partition,
             self.position.offset,
             self.month,
+            self.dup_of,
         ];
         batch(Table::Events, columns)
     }
@@ -278,6 +288,7 @@ struct Reader<'a> {
     labels: TextLists<'a>,
     attributes: &'a arrow::array::MapArray,
     position: Positions<'a>,
+    dup_of: Texts<'a>,
 }
 
 /// Columns of ids.
@@ -358,17 +369,21 @@ impl<'a> Reader<'a> {
                 .as_map_opt()
                 .ok_or_else(|| mistyped("attributes", "maps of text", attributes))?,
             position: Positions::of(columns)?,
+            dup_of: columns.texts("dup_of")?,
         })
     }
 
     fn stamped(&mut self, row: usize) -> Result<StampedEvent, RowError> {
+        let position = self.position.get(row)?;
+        let original = self.dup_of.maybe(row, |text| original(&position, text))?;
         Ok(StampedEvent {
             event: self.event(row)?,
-            position: self.position.get(row)?,
+            position,
             ingested_at: self.ingested_at.time(row)?,
             sponsor_id: self.ids.sponsor.maybe(row, SponsorId::try_from)?,
             trace_status: self.words.trace_status.word(row, TraceStatus::parse)?,
             trace_confidence: self.trace_confidence.plain(row)?,
+            dup_of: original,
         })
     }
 
@@ -416,4 +431,15 @@ impl<'a> Reader<'a> {
         let map: std::collections::BTreeMap<String, String> = pairs.collect();
         Attributes::try_from(map).map_err(|error| bad("attributes", row, error))
     }
+}
+
+/// The offset of the record that the one at `position` is a copy of: it stands before it in the same
+/// partition.
+fn original(position: &Position, text: &str) -> Result<Offset, String> {
+    let offset = text.rsplit_once('@').and_then(|(_, offset)| offset.parse().ok().map(Offset));
+    let before = offset.filter(|offset| {
+        let original = Position { offset: *offset, ..position.clone() };
+        *offset < position.offset && original.to_string() == text
+    });
+    before.ok_or_else(|| format!("wanted a place before {position}, found {text:?}"))
 }

@@ -88,9 +88,12 @@ prop_compose! {
     fn any_stamped()(
         event in any_event(), position in any_position(), ingested_at in time(),
         sponsor_id in option::of(id::<SponsorId>()), trace_status in select(TraceStatus::ALL),
-        trace_confidence in 0.0_f32..=1.0,
+        trace_confidence in 0.0_f32..=1.0, back in option::of(1..=i64::MAX),
     ) -> StampedEvent {
-        StampedEvent { event, position, ingested_at, sponsor_id, trace_status, trace_confidence }
+        let dup_of = back.map(|back| Offset(position.offset.0 - back)).filter(|at| 0 <= at.0);
+        StampedEvent {
+            event, position, ingested_at, sponsor_id, trace_status, trace_confidence, dup_of,
+        }
     }
 }
 

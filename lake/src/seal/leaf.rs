@@ -7,7 +7,9 @@
 //! `docs/tables.md` but `month` (which follows from `time`), in that order: a byte 0 for null; else a byte 1 and the value: texts and
 //! bytes with their length before them (4 bytes), numbers and timestamps (microseconds) as they are,
 //! money as 16 bytes of hundredths, lists and maps with their count before them (4 bytes). All
-//! numbers are little-endian. docs/evidence.md has the same for those who verify with other programs.
+//! numbers are little-endian. Of a column that the table did not always have nothing is written for null,
+//! and its name as a text before the byte 1: so the rows that were sealed before have the form that they
+//! had. docs/evidence.md has the same for those who verify with other programs.
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, Decimal128Array, ListArray, MapArray,
@@ -80,8 +82,8 @@ impl<'a> Values<'a> {
         })
     }
 
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
-        let is_null = match self {
+    fn is_null(&self, row: usize) -> bool {
+        match self {
             Self::Texts(column) => column.is_null(row),
             Self::Bytes(column) => column.is_null(row),
             Self::Int32(column) => column.is_null(row),
@@ -92,7 +94,11 @@ impl<'a> Values<'a> {
             Self::Money(column) => column.is_null(row),
             Self::List(column, _) => column.is_null(row),
             Self::Map(column, ..) => column.is_null(row),
-        };
+        }
+    }
+
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        let is_null = self.is_null(row);
         out.push(u8::from(!is_null));
         if is_null {
             return;
@@ -156,8 +162,11 @@ pub fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, Ro
             continue;
         }
         let found = rows.column_by_name(column.name);
+        if column.is_later && found.is_none() {
+            continue;
+        }
         let values = found.and_then(Values::of).ok_or_else(|| wrong(column.name, found))?;
-        columns.push(values);
+        columns.push((column.is_later.then_some(column.name), values));
     }
     let found = |name| rows.column_by_name(name);
     let topics = found("topic").and_then(|column| column.as_string_opt::<i32>());
@@ -173,8 +182,15 @@ pub fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, Ro
         form.clear();
         form.extend(table.name().as_bytes());
         form.push(0);
-        for column in &columns {
-            column.write(row, &mut form);
+        for (later, values) in &columns {
+            match later {
+                None => values.write(row, &mut form),
+                Some(_) if values.is_null(row) => {}
+                Some(name) => {
+                    write_bytes(name.as_bytes(), &mut form);
+                    values.write(row, &mut form);
+                }
+            }
         }
         let place = Place {
             topic: topics.value(row).to_owned(),

@@ -8,9 +8,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
@@ -97,7 +98,7 @@ impl Merging {
         for bytes in files {
             let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
             rows += usize::try_from(reader.metadata().file_metadata().num_rows())?;
-            if !is_same(reader.schema(), &schema) {
+            if !is_same(table, reader.schema(), &schema) {
                 return Err(
                     Reason("wanted the table's columns in a file, found others".into()).into()
                 );
@@ -122,7 +123,7 @@ impl Merging {
                 continue;
             }
             let schema = SchemaRef::clone(&self.schema);
-            let rows = RecordBatch::try_new(schema, rows.columns().to_vec())?;
+            let rows = widened(&rows, schema)?;
             let columns: Vec<ArrayRef> =
                 self.sorted_by.iter().map(|name| ArrayRef::clone(&rows[*name])).collect();
             input.keys = self.keys.convert_columns(&columns)?;
@@ -162,11 +163,22 @@ impl Merging {
     }
 }
 
-fn is_same(found: &SchemaRef, wanted: &SchemaRef) -> bool {
-    found.fields().len() == wanted.fields().len()
+/// Whether a file has the table's columns; those that the table did not always have, it may lack.
+fn is_same(table: Table, found: &SchemaRef, wanted: &SchemaRef) -> bool {
+    let always = table.columns().iter().filter(|one| !one.is_later).count()
+        - table.month_column().iter().count();
+    (always..=wanted.fields().len()).contains(&found.fields().len())
         && found.fields().iter().zip(wanted.fields()).all(|(found, wanted)| {
             found.name() == wanted.name()
                 && found.data_type() == wanted.data_type()
                 && found.is_nullable() == wanted.is_nullable()
         })
+}
+
+/// The rows of a file with all columns of the table: those that it lacks are null.
+fn widened(rows: &RecordBatch, schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let mut columns = rows.columns().to_vec();
+    let lacking = schema.fields().iter().skip(columns.len());
+    columns.extend(lacking.map(|field| new_null_array(field.data_type(), rows.num_rows())));
+    RecordBatch::try_new(schema, columns)
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking what is not true")]
 
+mod earlier;
 mod making;
 mod storage;
 mod tampering;

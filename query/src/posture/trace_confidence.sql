@@ -1,5 +1,5 @@
 WITH split AS (
-    SELECT CAST(trace_confidence AS DOUBLE) AS confidence FROM events
+    SELECT CAST(trace_confidence AS DOUBLE) AS confidence FROM events_unique
 )
 SELECT
     count(*) FILTER (WHERE 0.95 <= confidence) AS numerator,

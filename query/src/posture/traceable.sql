@@ -4,4 +4,4 @@ SELECT
     count(*) FILTER (WHERE trace_status = 'orphaned') AS orphaned,
     count(*) FILTER (WHERE trace_status = 'unregistered') AS unregistered,
     count(*) FILTER (WHERE trace_status = 'gap') AS gap
-FROM events
+FROM events_unique

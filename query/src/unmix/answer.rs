@@ -136,7 +136,7 @@ fn statement(credential: &CredentialId, from: Option<Timestamp>, to: Option<Time
     let to = to.map(|at| format!(" AND time < '{at}'")).unwrap_or_default();
     format!(
         "SELECT event_id, time, agent_id, session_id, source_ip, user_agent, action, sponsor_id \
-         FROM events WHERE credential_id = '{id}'{from}{to} ORDER BY time, event_id LIMIT {}",
+         FROM events_unique WHERE credential_id = '{id}'{from}{to} ORDER BY time, event_id LIMIT {}",
         USES_MAX + 1
     )
 }

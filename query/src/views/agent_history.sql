@@ -32,4 +32,4 @@ SELECT
     trace_status,
     trace_confidence,
     event_id
-FROM events
+FROM events_unique

@@ -30,7 +30,7 @@ uses AS (
         count(*) AS events,
         count(*) FILTER (WHERE newest.day_before < time) AS events_24h,
         sum(amount) AS money
-    FROM events
+    FROM events_unique
     CROSS JOIN newest
     GROUP BY agent_id, agent_class, sponsor_id, trace_status, credential_id, model, outcome, currency
 ),

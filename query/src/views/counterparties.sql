@@ -21,7 +21,7 @@ paid AS (
         sum(amount) AS money,
         min(currency) AS currency_min,
         max(currency) AS currency_max
-    FROM events
+    FROM events_unique
     WHERE amount IS NOT NULL AND outcome = 'success'
     GROUP BY counterparty_id
 ),

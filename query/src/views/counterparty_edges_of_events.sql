@@ -5,5 +5,5 @@ SELECT
     max(time) AS last_time,
     count(*) AS events
 FROM events
-WHERE counterparty_id IS NOT NULL
+WHERE counterparty_id IS NOT NULL AND dup_of IS NULL
 GROUP BY agent_id, counterparty_id

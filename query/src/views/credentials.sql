@@ -28,7 +28,7 @@ uses AS (
         count(*) AS events,
         min(time) AS first_use,
         max(time) AS last_use
-    FROM events
+    FROM events_unique
     GROUP BY credential_id, credential_kind, agent_id, sponsor_id
 ),
 used AS (

@@ -15,7 +15,7 @@ WITH uses AS (
         count(DISTINCT task_id) AS tasks,
         min(time) AS first_use,
         max(time) AS last_use
-    FROM events
+    FROM events_unique
     WHERE grant_id IS NOT NULL
     GROUP BY grant_id
 ),

@@ -12,7 +12,7 @@ WITH uses AS (
         count(*) AS events,
         min(time) AS first_use,
         max(time) AS last_use
-    FROM events
+    FROM events_unique
     GROUP BY credential_id, credential_kind, agent_id, sponsor_id
 ),
 used AS (

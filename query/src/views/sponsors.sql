@@ -27,7 +27,7 @@ uses AS (
         min(time) AS first_time,
         max(time) AS last_time,
         sum(amount) AS money
-    FROM events
+    FROM events_unique
     GROUP BY sponsor_id, agent_id, outcome, currency
 ),
 used AS (

@@ -11,5 +11,5 @@ SELECT
     count(sponsor_id) AS traced,
     count(*) FILTER (WHERE sponsor_id IS NOT NULL AND trace_status = 'claimed') AS claimed,
     CAST(count(sponsor_id) AS DOUBLE) / count(*) AS share
-FROM events
+FROM events_unique
 GROUP BY CAST(time AS DATE), format, agent_class

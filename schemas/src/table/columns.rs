@@ -8,11 +8,16 @@ use super::ColumnType::{
 };
 
 const fn one(name: &'static str, column_type: ColumnType, doc: &'static str) -> Column {
-    Column { name, column_type, is_nullable: false, doc }
+    Column { name, column_type, is_nullable: false, is_later: false, doc }
 }
 
 const fn maybe(name: &'static str, column_type: ColumnType, doc: &'static str) -> Column {
-    Column { name, column_type, is_nullable: true, doc }
+    Column { name, column_type, is_nullable: true, is_later: false, doc }
+}
+
+/// A column that the table did not always have.
+const fn later(name: &'static str, column_type: ColumnType, doc: &'static str) -> Column {
+    Column { name, column_type, is_nullable: true, is_later: true, doc }
 }
 
 const TOPIC: Column = one("topic", Utf8, "Kafka topic, or the name of the replayed file.");
@@ -77,6 +82,11 @@ pub(super) const EVENTS: &[Column] = &[
     KAFKA_PARTITION,
     KAFKA_OFFSET,
     MONTH,
+    later(
+        "dup_of",
+        Utf8,
+        "If the event is a copy: `topic/partition@offset` of the record that came first with the same id and content. Null in lakes of releases that did not look for copies.",
+    ),
 ];
 
 pub(super) const REJECTS: &[Column] = &[

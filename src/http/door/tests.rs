@@ -86,6 +86,7 @@ impl House {
             sponsor_id: trace.sponsor_id,
             trace_status: trace.status,
             trace_confidence: trace.confidence,
+            dup_of: None,
         };
         let mut rows = EventRows::with_capacity(1);
         rows.push(&stamped);

@@ -94,6 +94,20 @@ fn calm() -> Vec<(Arc<Company>, Outcome)> {
 }
 
 #[test]
+fn what_is_sent_again_is_kept_marked_and_counted_once() {
+    for number in 0..COMPANIES {
+        let company = Arc::new(Company::new(number));
+        let unique = Arc::new(Company::without_copies(number));
+        assert!(15 < company.copies && unique.copies == 0, "{}", company.copies);
+
+        let outcome = lived(&company, Plan::calm());
+
+        assert_eq!(outcome.copies(), company.copies, "each copy is marked, and nothing else");
+        outcome.assert_counts_as(&lived(&unique, Plan::calm()));
+    }
+}
+
+#[test]
 fn whatever_goes_wrong_the_lake_is_that_of_a_calm_run() {
     let (first, seeds) = (setting("SURETY_TEST_SEED", 0), setting("SURETY_TEST_SEEDS", 40));
     let calm = calm();

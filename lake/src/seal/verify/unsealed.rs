@@ -16,7 +16,7 @@ use crate::commit::{Told, entry_of};
 use crate::encode::EncodedFile;
 use crate::encode::statistics::Sum;
 use crate::upkeep::commit::Change;
-use crate::{Advance, Cause, Version, upkeep};
+use crate::{Advance, Cause, Version, schema, upkeep};
 
 /// Checks the entries past the newest seal. Returns how many there are that the next seal would name;
 /// the one that holds the newest seal is always there and not counted.
@@ -33,6 +33,7 @@ pub(super) async fn check(history: &History, chain: &Chain, flaws: &mut Vec<Flaw
                 changed_again(history, *version, actions).await.err()
             }
             (_, None) if *version == 0 && makes_a_table(actions) => None,
+            (_, None) if adds_columns(history, *version, actions) => None,
             (_, None) => Some("wanted an entry that a seal names, or one of ours".to_owned()),
         };
         match wrong {
@@ -46,6 +47,23 @@ pub(super) async fn check(history: &History, chain: &Chain, flaws: &mut Vec<Flaw
 
 fn makes_a_table(actions: &Actions) -> bool {
     actions.metadata.is_some() && actions.adds.is_empty() && actions.transactions.is_empty()
+}
+
+/// Whether the entry does nothing but give the table the columns that this release knows and the one
+/// that made it did not.
+fn adds_columns(history: &History, version: Version, actions: &Actions) -> bool {
+    let before = history.entries.range(..version).rev();
+    let mut before = before.filter_map(|(_, entry)| entry.actions.as_ref()?.metadata.as_ref());
+    let (Some(before), Some(found)) = (before.next(), &actions.metadata) else { return false };
+    let Some(told) = before.get("schemaString") else { return false };
+    let Ok(widened) = schema::widened(history.table(), told) else { return false };
+    let mut wanted = before.clone();
+    wanted.insert("schemaString".to_owned(), widened.into());
+    wanted == *found
+        && wanted != *before
+        && actions.protocol.is_none()
+        && actions.removed.is_empty()
+        && makes_a_table(actions)
 }
 
 /// Writes the entry again and compares.

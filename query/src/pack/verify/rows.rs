@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader as _};
+use arrow::datatypes::Fields;
 use lake::seal::{Hash, Place, leaves};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use schemas::Table;
@@ -85,12 +86,11 @@ impl Pack {
         let announced = std::mem::take(&mut counted.unsealed);
         let mut follow =
             Follow { proofs, unsealed: announced, is_held: false, row: 0, flaws: Vec::new() };
-        let schema = Table::Events.arrow_schema();
         let places = Places::of(&chain.seals);
         let mut is_ours = true;
         self.check_set(name::EVENTS, |rows, (done, total)| {
             let leaves = leaves(Table::Events, rows);
-            is_ours &= rows.schema().fields() == schema.fields();
+            is_ours &= is_of_events(rows.schema().fields());
             let Some(leaves) = leaves.ok().filter(|_| is_ours) else { return };
             let mine = manifest.subject.rows_of(rows, manifest.from, manifest.to);
             let mut mine = mine.iter().peekable();
@@ -344,4 +344,12 @@ impl Follow<'_> {
         }
         self.flaws.append(&mut self.proofs.flaws);
     }
+}
+
+/// Whether the columns are those of the table `events`. A pack of an earlier release lacks what came later.
+fn is_of_events(found: &Fields) -> bool {
+    let schema = Table::Events.arrow_schema();
+    let always = Table::Events.columns().iter().filter(|one| !one.is_later).count();
+    let wanted = schema.fields();
+    (always..=wanted.len()).contains(&found.len()) && wanted[..found.len()] == found[..]
 }

@@ -1,6 +1,7 @@
 //! [`Company`]: the records of a simulated log, in the order of their time.
 //!
-//! Invariant: a function of its number. An agent's records are all in one partition.
+//! Invariant: a function of its number. An agent's records are all in one partition, and so is a copy with
+//! the record that it is of. Without the copies the other records are the same, in the same order.
 
 use schemas::{KafkaPartition, Topic};
 
@@ -13,6 +14,10 @@ const USES: usize = 260;
 const AGENTS: u64 = 6;
 const PARTITIONS: u64 = 3;
 const MINUTES_BETWEEN: u64 = 25;
+/// Of so many records one is sent again,
+const RECORDS_PER_COPY: usize = 10;
+/// within so many others: half a day.
+const BEHIND_MAX: u64 = 29;
 
 /// A partition of a topic.
 pub(super) type Place = (Topic, KafkaPartition);
@@ -28,16 +33,28 @@ pub(super) struct Written {
 pub(super) struct Company {
     /// The records of each partition; the number of a record there is its offset.
     pub(super) log: Vec<(Place, Vec<Written>)>,
+    /// How many events are copies.
+    pub(super) copies: usize,
 }
 
 impl Company {
     pub(super) fn new(number: u64) -> Self {
+        Self::of(number, true)
+    }
+
+    /// The same whose producers send nothing again.
+    pub(super) fn without_copies(number: u64) -> Self {
+        Self::of(number, false)
+    }
+
+    fn of(number: u64, has_copies: bool) -> Self {
         let uses = Topic::new("uses");
         let mut log: Vec<(Place, Vec<Written>)> = (0..PARTITIONS)
             .map(|p| ((uses.clone(), KafkaPartition(i32::try_from(p).unwrap())), Vec::new()))
             .collect();
         log.push(((Topic::new("registry"), KafkaPartition(0)), Vec::new()));
         let registry = log.len() - 1;
+        let (mut copies, mut late) = (0, Vec::new());
         for at in 0..USES {
             let below = |what: &str, end: u64| draw(number, (what, at)) % end;
             let is_attack = USES - 30 <= at;
@@ -48,14 +65,22 @@ impl Company {
                 1 => b"{}".to_vec(),
                 _ => used(number, at, agent, is_attack),
             };
+            if has_copies && at % RECORDS_PER_COPY == 0 {
+                let behind = 1 + usize::try_from(below("behind", BEHIND_MAX)).unwrap();
+                late.push((at + behind, partition, payload.clone()));
+            }
             log[partition].1.push(Written { at, payload });
+            for (_, partition, payload) in late.extract_if(.., |(due, ..)| *due == at) {
+                copies += usize::from(payload.starts_with(b"{\""));
+                log[partition].1.push(Written { at, payload });
+            }
             if at % 60 == 5 {
                 let change = change(agent, below("sponsor", 3));
                 let payload = if at == 65 { b"no change".to_vec() } else { change };
                 log[registry].1.push(Written { at, payload });
             }
         }
-        Self { log }
+        Self { log, copies }
     }
 
     pub(super) fn partition(&self, place: &Place) -> &[Written] {
@@ -76,7 +101,7 @@ fn used(number: u64, at: usize, agent: u64, is_attack: bool) -> Vec<u8> {
     let actions = ["order.read", "order.list", "vendor.read"];
     let action = actions[usize::try_from(below("action", 3)).unwrap()];
     let mut event = serde_json::json!({
-        "schema": "surety.credential_event.v1", "time": time,
+        "schema": "surety.credential_event.v1", "time": time, "event_id": format!("use-{at}"),
         "agent_id": format!("procurement-{agent}"), "agent_class": "procurement",
         "credential_id": format!("key-{agent}"), "credential_kind": "static_key",
         "action": action, "outcome": "success", "counterparty_id": format!("vendor-{}", below("vendor", 5)),

@@ -19,6 +19,8 @@ type Place = (String, i32, i64);
 #[derive(Debug)]
 pub(super) struct Outcome {
     events: Vec<(Place, CredentialEvent)>,
+    /// Those that are copies, each with the offset of what it is a copy of.
+    copies: BTreeMap<Place, i64>,
     rejects: Vec<Place>,
     findings: Vec<Finding>,
     /// Uses of each counterparty by each agent.
@@ -56,6 +58,7 @@ pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
 
     let mut outcome = Outcome {
         events: Vec::new(),
+        copies: BTreeMap::new(),
         rejects: Vec::new(),
         findings: Vec::new(),
         edges: BTreeMap::new(),
@@ -69,6 +72,8 @@ pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
         for mut one in events {
             // By what the registry knew when the event was read, as its sponsor is.
             one.event.labels.retain(|label| !label.starts_with(schemas::Lapse::PREFIX));
+            let copy = one.dup_of.map(|offset| (place(&one.position), offset.0));
+            outcome.copies.extend(copy);
             outcome.events.push((place(&one.position), one.event));
         }
     }
@@ -107,6 +112,36 @@ impl Outcome {
         3 < self.findings.len()
     }
 
+    pub(super) fn copies(&self) -> usize {
+        self.copies.len()
+    }
+
+    /// Compares with the outcome of the same records, none of which was sent again.
+    pub(super) fn assert_counts_as(&self, unique: &Self) {
+        let of_events = |one: &Self| -> BTreeSet<String> {
+            one.events.iter().map(|(_, event)| event.event_id.to_string()).collect()
+        };
+        assert_eq!(of_events(self), of_events(unique));
+        assert_eq!(self.events.len(), unique.events.len() + self.copies.len());
+        for (copy, offset) in &self.copies {
+            let at = |place: &Place| self.events.iter().find(|(known, _)| known == place);
+            let first = (copy.0.clone(), copy.1, *offset);
+            assert_eq!(at(copy).unwrap().1, at(&first).unwrap().1);
+            assert!(!self.copies.contains_key(&first), "a copy is of a record that is none");
+        }
+        // A finding is named by its record, which stands elsewhere.
+        let all = |one: &Self| -> BTreeSet<String> {
+            let mut findings = one.findings.clone();
+            for finding in &mut findings {
+                (finding.finding_id, finding.position) =
+                    (unique.findings[0].finding_id.clone(), unique.findings[0].position.clone());
+            }
+            findings.iter().map(|finding| format!("{finding:?}")).collect()
+        };
+        assert_eq!(all(self), all(unique));
+        assert_eq!(self.edges, unique.edges);
+    }
+
     /// Compares with the outcome of the calm run.
     pub(super) fn assert_like(&self, calm: &Self, is_alone: bool) {
         let told = &self.told;
@@ -115,6 +150,7 @@ impl Outcome {
         };
         assert_eq!(places(self), places(calm), "E1: each event once\n{told}");
         assert!(self.events == calm.events, "N1: the events are the same\n{told}");
+        assert_eq!(self.copies, calm.copies, "N2: the same events are copies\n{told}");
         assert_eq!(self.rejects, calm.rejects, "E1: each reject once\n{told}");
         assert_eq!(self.edges, calm.edges, "E4: each use is counted once\n{told}");
         assert_eq!(self.registry_changes, calm.registry_changes, "E4: each change once\n{told}");

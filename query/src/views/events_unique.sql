@@ -1,0 +1,1 @@
+SELECT * FROM events WHERE dup_of IS NULL
