@@ -76,7 +76,11 @@ struct Merging {
 }
 
 struct Input {
-    reader: ParquetRecordBatchReader,
+    /// Absent once all rows are decoded: a reader holds a decompressor for each column, and a hundred
+    /// small files would hold a gigabyte of them.
+    reader: Option<ParquetRecordBatchReader>,
+    /// Rows that are not decoded yet.
+    left: usize,
     /// The batch that is taken from, its keys, and its next row.
     rows: RecordBatch,
     keys: Rows,
@@ -97,15 +101,16 @@ impl Merging {
         let (mut inputs, mut rows) = (Vec::new(), 0);
         for bytes in files {
             let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-            rows += usize::try_from(reader.metadata().file_metadata().num_rows())?;
+            let left = usize::try_from(reader.metadata().file_metadata().num_rows())?;
+            rows += left;
             if !is_same(table, reader.schema(), &schema) {
                 return Err(
                     Reason("wanted the table's columns in a file, found others".into()).into()
                 );
             }
-            let reader = reader.with_batch_size(batch).build()?;
+            let reader = Some(reader.with_batch_size(batch).build()?);
             let none = RecordBatch::new_empty(SchemaRef::clone(&schema));
-            inputs.push(Input { reader, rows: none, keys: keys.empty_rows(0, 0), at: 0 });
+            inputs.push(Input { reader, left, rows: none, keys: keys.empty_rows(0, 0), at: 0 });
         }
         let mut merging = Self { schema, keys, sorted_by, inputs, next: BinaryHeap::new(), rows };
         for number in 0..merging.inputs.len() {
@@ -118,7 +123,12 @@ impl Merging {
     fn refill(&mut self, number: usize) -> Result<bool, Cause> {
         let input = &mut self.inputs[number];
         loop {
-            let Some(rows) = input.reader.next().transpose()? else { return Ok(false) };
+            let Some(reader) = &mut input.reader else { return Ok(false) };
+            let Some(rows) = reader.next().transpose()? else { return Ok(false) };
+            input.left = input.left.saturating_sub(rows.num_rows());
+            if input.left == 0 {
+                input.reader = None;
+            }
             if rows.num_rows() == 0 {
                 continue;
             }
