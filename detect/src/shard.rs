@@ -190,11 +190,14 @@ impl Shard {
             for (found, number) in found.iter_mut().zip(group) {
                 *found = self.index.find(agent_of(number), |_| true);
             }
+            for found in found[..group.len()].iter().flatten() {
+                self.agents.announce(*found);
+            }
             let fetch = |agents: &Slab, at: usize| {
                 let Some(number) = group.get(at) else { return };
                 crate::prefetch::value(&batch.events[*number as usize]);
                 if let Some(found) = found[at] {
-                    agents.prefetch(found);
+                    agents.fetch(found);
                 }
             };
             (0..AHEAD).for_each(|at| fetch(&self.agents, at));
