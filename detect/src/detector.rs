@@ -10,13 +10,14 @@
 //!   snapshot is sealed from sums that are exact, so that no order can show in them (`class.rs`).
 
 use rayon::prelude::*;
-use schemas::{Finding, RegistryChange, SHARDS, Shard as ShardOf, StampedEvent};
+use schemas::{Finding, RegistryChange, SHARDS, StampedEvent};
 
 use crate::class::{Additive, ClassDelta};
 use crate::clock::{Clock, Turn};
 use crate::config::Config;
+use crate::facts::Keys;
 use crate::guidance::Guidance;
-use crate::hash::{KeyMap, key_of};
+use crate::hash::KeyMap;
 use crate::lapses::Told;
 use crate::pack::pack_struct;
 use crate::population::Population;
@@ -38,6 +39,8 @@ pub struct Detector {
     guidance: Guidance,
     pub(crate) state: State,
     segment: Segment,
+    /// Of the events that are folded; here for its memory only.
+    keys: Vec<Keys>,
 }
 
 /// Everything that a checkpoint holds.
@@ -107,7 +110,8 @@ impl Detector {
     pub(crate) fn of(config: Config, state: State) -> Self {
         assert_eq!(state.shards.len(), SHARDS, "each agent has a shard");
         assert_eq!(state.open.len(), LANES, "each shard has a lane");
-        Self { config, guidance: Guidance::default(), state, segment: Segment::default() }
+        let (guidance, segment) = (Guidance::default(), Segment::default());
+        Self { config, guidance, state, segment, keys: Vec::new() }
     }
 
     /// Takes in what a person told, if the change of the registry is a disposition or an expectation:
@@ -136,15 +140,16 @@ impl Detector {
 
     /// What would be thought of `stamped` if it happened now: nothing is learned, nothing moves.
     pub fn score(&self, stamped: &StampedEvent) -> Assessment {
-        let (agent, shard, second) = keys_of(stamped);
+        let keys = Keys::of(stamped, self.config.limits());
         let Head { current, previous, clock, .. } = &self.state.head;
-        let epoch = clock.epoch().unwrap_or(second / 3_600);
-        let placed = clock.clone().place(second / 3_600, agent);
-        let second = if placed.is_ahead { epoch * 3_600 } else { second };
-        let prepared = Prepared { agent, second, shard, slot: placed.slot };
+        let hour = keys.second / 3_600;
+        let epoch = clock.epoch().unwrap_or(hour);
+        let placed = clock.clone().place(hour, keys.agent);
+        let second = if placed.is_ahead { epoch * 3_600 } else { keys.second };
+        let prepared = Prepared { second, slot: placed.slot };
         let (config, guidance) = (&self.config, &self.guidance);
         let view = View { config, guidance, previous, current, epoch, is_scored: true };
-        self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view)
+        self.state.shards[usize::from(keys.shard)].assess(stamped, &keys, prepared, &view)
     }
 
     /// Folds `events`; tells the score of each if they are wanted.
@@ -154,13 +159,16 @@ impl Detector {
         mut scores: Option<&mut Vec<Score>>,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut keys = Vec::new();
-        keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(keys_of));
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        let read = |stamped| Keys::of(stamped, self.config.limits());
+        keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(read));
         let mut start = 0;
-        for (at, (agent, shard, second)) in keys.iter().enumerate() {
-            let placed = self.state.head.clock.place(second / 3_600, *agent);
+        for (at, of_event) in keys.iter().enumerate() {
+            let placed = self.state.head.clock.place(of_event.second / 3_600, of_event.agent);
             if placed.turn != Turn::Stay {
-                let folded = self.fold_segment(&events[start..at], scores.as_deref_mut());
+                let segment = (&events[start..at], &keys[start..at]);
+                let folded = self.fold_segment(segment, scores.as_deref_mut());
                 findings.extend(folded);
                 start = at;
                 self.turn(placed.turn);
@@ -170,19 +178,20 @@ impl Detector {
             head.ahead += u64::from(placed.is_ahead);
             let epoch = head.clock.epoch().expect("an event was placed");
             self.segment.epoch = epoch;
-            let second = if placed.is_ahead { epoch * 3_600 } else { *second };
-            let prepared = Prepared { agent: *agent, second, shard: *shard, slot: placed.slot };
-            self.segment.prepared.push(prepared);
+            let second = if placed.is_ahead { epoch * 3_600 } else { of_event.second };
+            self.segment.prepared.push(Prepared { second, slot: placed.slot });
         }
-        findings.extend(self.fold_segment(&events[start..], scores));
+        findings.extend(self.fold_segment((&events[start..], &keys[start..]), scores));
+        self.keys = keys;
         self.state.head.events += events.len() as u64;
         findings
     }
 
-    /// Folds what was prepared. The findings are in the order of their events.
+    /// Folds what was prepared, given as events and their keys. The findings are in the order of their
+    /// events.
     fn fold_segment(
         &mut self,
-        events: &[StampedEvent],
+        (events, keys): (&[StampedEvent], &[Keys]),
         scores: Option<&mut Vec<Score>>,
     ) -> Vec<Finding> {
         let Segment { prepared, by_shard, epoch } = &mut self.segment;
@@ -193,11 +202,11 @@ impl Detector {
         let (config, guidance, epoch) = (&self.config, &self.guidance, *epoch);
         let view = View { config, guidance, previous, current, epoch, is_scored };
         by_shard.resize_with(SHARDS, Vec::new);
-        for (at, one) in prepared.iter().enumerate() {
+        for (at, of_event) in keys.iter().enumerate() {
             let number = u32::try_from(at).expect("a batch is far smaller");
-            by_shard[usize::from(one.shard)].push(number);
+            by_shard[usize::from(of_event.shard)].push(number);
         }
-        let batch = Batch { events, prepared, view: &view };
+        let batch = Batch { events, keys, prepared, view: &view };
         let fold = |((shards, numbers), open): ((&mut [Shard], &mut [Vec<u32>]), &mut Deltas)| {
             let mut folded = Folded::default();
             for (shard, numbers) in shards.iter_mut().zip(numbers) {
@@ -291,14 +300,6 @@ impl Detector {
             agent_days: self.agent_days(),
         }
     }
-}
-
-/// Key and shard of the agent, and the second of the event.
-fn keys_of(stamped: &StampedEvent) -> (u64, u8, u32) {
-    let agent = &stamped.event.agent_id;
-    let shard = u8::try_from(ShardOf::of(agent).index()).expect("there are 64 shards");
-    let second = u32::try_from(stamped.event.time.as_micros() / 1_000_000).unwrap_or(u32::MAX);
-    (key_of(agent.as_str()), shard, second)
 }
 
 #[cfg(test)]

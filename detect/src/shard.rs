@@ -15,10 +15,10 @@ use crate::clock::Slot;
 use crate::config::Config;
 use crate::counterparty::{self, Touched};
 use crate::explain::{Case, cents_at_risk};
-use crate::facts::{Facts, realm};
+use crate::facts::{Facts, Keys, realm};
 use crate::gone::Gone;
 use crate::guidance::Guidance;
-use crate::hash::{KeyMap, join, key_of};
+use crate::hash::{KeyMap, join};
 use crate::index::Index;
 use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
@@ -37,12 +37,10 @@ const AHEAD: usize = 2;
 /// Agents looked at to find one to forget.
 const EVICTION_SAMPLE: usize = 16;
 
-/// An event with what the clock and the hashes say of it.
+/// What the clock says of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prepared {
-    pub agent: u64,
     pub second: u32,
-    pub shard: u8,
     pub slot: Slot,
 }
 
@@ -63,6 +61,7 @@ pub(crate) struct View<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch<'a> {
     pub events: &'a [StampedEvent],
+    pub keys: &'a [Keys],
     pub prepared: &'a [Prepared],
     pub view: &'a View<'a>,
 }
@@ -180,7 +179,7 @@ impl Shard {
         open: &mut Deltas,
         folded: &mut Folded,
     ) {
-        let agent_of = |number: &u32| batch.prepared[*number as usize].agent;
+        let agent_of = |number: &u32| batch.keys[*number as usize].agent;
         let mut found = [None; GROUP];
         for group in numbers.chunks(GROUP) {
             for number in group {
@@ -195,7 +194,7 @@ impl Shard {
             }
             let fetch = |agents: &Slab, at: usize| {
                 let Some(number) = group.get(at) else { return };
-                crate::prefetch::value(&batch.events[*number as usize]);
+                crate::prefetch::value(&batch.keys[*number as usize]);
                 if let Some(found) = found[at] {
                     agents.fetch(found);
                 }
@@ -218,28 +217,28 @@ impl Shard {
         batch: &Batch<'_>,
         open: &mut Deltas,
     ) -> (Option<Finding>, Option<Score>) {
-        let Batch { events, prepared, view } = batch;
-        let (stamped, prepared) = (&events[number as usize], &prepared[number as usize]);
-        let (at, is_new) = self.place(prepared, found, view);
-        let class_key = class_key_of(stamped);
+        let Batch { events, keys, prepared, view } = batch;
+        let (stamped, keys) = (&events[number as usize], &keys[number as usize]);
+        let prepared = prepared[number as usize];
+        let (at, is_new) = self.place((keys.agent, prepared.second), found, view);
         let population = view.of(prepared.slot);
-        let class = population.class(class_key);
+        let class = population.class(keys.class);
         let [previous, current] = open;
         let open = match prepared.slot {
             Slot::Previous => previous,
             Slot::Current => current,
         };
-        let delta = open.entry(class_key).or_default();
+        let delta = open.entry(keys.class).or_default();
         let mut held = self.agents.hold(at);
         let agent = held.agent_mut();
         delta.heads.seen += f64::from(u8::from(is_new));
-        if is_new && !population.has_regulars(class_key) {
-            agent.standing.found(class_key);
+        if is_new && !population.has_regulars(keys.class) {
+            agent.standing.found(keys.class);
         }
         let peers = Peers { class, population, config: view.config };
         let days = agent.days;
         let Judged { facts, signs, verdict, cents } = Judged::of(
-            Pending { stamped, second: prepared.second, class_key, view },
+            Pending { stamped, keys, second: prepared.second, view },
             agent,
             peers,
             delta,
@@ -268,19 +267,19 @@ impl Shard {
     pub(crate) fn assess(
         &self,
         stamped: &StampedEvent,
-        prepared: &Prepared,
+        keys: &Keys,
+        prepared: Prepared,
         view: &View<'_>,
     ) -> Assessment {
         let population = view.of(prepared.slot);
-        let class_key = class_key_of(stamped);
-        let class = population.class(class_key);
-        let mut agent = match self.find(prepared.agent) {
+        let class = population.class(keys.class);
+        let mut agent = match self.find(keys.agent) {
             Some(at) => self.agents.hold(at).agent().clone(),
-            None => Agent::new(prepared.agent, prepared.second),
+            None => Agent::new(keys.agent, prepared.second),
         };
         let mut delta = ClassDelta::default();
         let peers = Peers { class, population, config: view.config };
-        let pending = Pending { stamped, second: prepared.second, class_key, view };
+        let pending = Pending { stamped, keys, second: prepared.second, view };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(pending, &mut agent, peers, &mut delta);
         let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
@@ -303,21 +302,20 @@ impl Shard {
         self.index.find(key, |at| self.agents.is(at, key))
     }
 
-    /// The place of the event's agent, and whether it is new. It may have been `found` before others
-    /// came and went.
+    /// The place of the agent with this key at this second, and whether it is new. It may have been
+    /// `found` before others came and went.
     fn place(
         &mut self,
-        prepared: &Prepared,
+        (key, second): (u64, u32),
         found: Option<usize>,
         view: &View<'_>,
     ) -> (usize, bool) {
-        let key = prepared.agent;
         let is_there = |at: &usize| self.agents.is(*at, key);
         if let Some(at) = found.filter(is_there).or_else(|| self.find(key)) {
             return (at, false);
         }
         let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
-        let mut agent = Agent::new(key, prepared.second);
+        let mut agent = Agent::new(key, second);
         let is_back = self.gone.may_hold(key);
         if self.gone.may_hold(as_regular(key)) {
             agent.standing = Standing::of_returned();
@@ -326,7 +324,7 @@ impl Shard {
             self.agents.push(agent);
             self.agents.len() - 1
         } else {
-            let at = self.evict(prepared.second, capacity);
+            let at = self.evict(second, capacity);
             *self.agents.hold(at).agent_mut() = agent;
             at
         };
@@ -365,17 +363,12 @@ pub(crate) struct Folded {
     pub scores: Vec<(u32, Score)>,
 }
 
-fn class_key_of(stamped: &StampedEvent) -> u64 {
-    let class = &stamped.event.agent_class;
-    class.as_ref().map_or(0, |class| key_of(class.as_str()))
-}
-
 /// An event to be judged, at the second that is believed of it.
 #[derive(Clone, Copy)]
 struct Pending<'a> {
     stamped: &'a StampedEvent,
+    keys: &'a Keys,
     second: u32,
-    class_key: u64,
     view: &'a View<'a>,
 }
 
@@ -396,7 +389,7 @@ impl<'a> Judged<'a> {
         peers: Peers<'_>,
         delta: &mut ClassDelta,
     ) -> Self {
-        let Pending { stamped, second, class_key, view } = pending;
+        let Pending { stamped, keys, second, view } = pending;
         let reached = view.epoch.saturating_add(1).saturating_mul(3_600);
         let believed = reached.saturating_add(AHEAD_SECONDS);
         if believed < agent.last_second && second.saturating_add(AHEAD_SECONDS) < agent.last_second
@@ -406,15 +399,14 @@ impl<'a> Judged<'a> {
         let before = agent.last_second;
         let second = second.max(before);
         agent.last_second = second;
-        let facts = Facts::of(&stamped.event, second, view.config.limits());
+        let facts = Facts::at(&stamped.event, keys, second);
         delta.sums.events += 1.0;
         if let Some(model) = facts.model {
             agent.meet_model(model);
         }
-        let sponsor = stamped.sponsor_id.as_ref().map_or(0, |id| key_of(id.as_str()));
-        let voter = agent.voter(class_key, sponsor, peers.class.counts_days());
+        let voter = agent.voter(keys.class, keys.sponsor, peers.class.counts_days());
         let before = (0 < agent.events).then_some(before);
-        let silence = agent.open_windows(&facts, before, (peers.class, class_key), delta);
+        let silence = agent.open_windows(&facts, before, (peers.class, keys.class), delta);
         agent.volume.add(Increment::of(&facts));
         agent.spend(&facts, before);
         let touched = if let Some(other) = &facts.counterparty {
