@@ -24,6 +24,8 @@ use crate::population::Population;
 use crate::score::{Assessment, Score};
 use crate::shard::{Batch, Deltas, Folded, Prepared, Shard, View};
 
+/// Events whose texts are on their way into the cache.
+const AHEAD: usize = 4;
 /// Segments smaller than this are folded by the calling thread: waking others costs more.
 const PARALLEL_EVENTS_MIN: usize = 512;
 /// Shards that are folded one after the other add to the same deltas: with few of those, they stay in the
@@ -161,8 +163,14 @@ impl Detector {
         let mut findings = Vec::new();
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
-        let read = |stamped| Keys::of(stamped, self.config.limits());
-        keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(read));
+        let read = |(at, stamped)| {
+            if let Some(soon) = events.get(at + AHEAD) {
+                Keys::fetch(soon);
+            }
+            Keys::of(stamped, self.config.limits())
+        };
+        let numbered = events.par_iter().enumerate();
+        keys.par_extend(numbered.with_min_len(PARALLEL_EVENTS_MIN).map(read));
         let mut start = 0;
         for (at, of_event) in keys.iter().enumerate() {
             let placed = self.state.head.clock.place(of_event.second / 3_600, of_event.agent);

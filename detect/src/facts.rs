@@ -103,6 +103,23 @@ pub(crate) struct Money {
 }
 
 impl Keys {
+    /// Tells the processor that an event's texts are about to be read.
+    pub(crate) fn fetch(stamped: &StampedEvent) {
+        let event = &stamped.event;
+        let texts = [
+            Some(event.agent_id.as_str()),
+            event.agent_class.as_ref().map(|class| class.as_str()),
+            Some(event.credential_id.as_str()),
+            Some(event.action.as_str()),
+            event.counterparty_id.as_ref().map(|id| id.as_str()),
+            event.user_agent.as_deref(),
+            event.model.as_deref(),
+        ];
+        for text in texts.into_iter().flatten() {
+            crate::prefetch::lines(text.as_ptr().addr(), 1);
+        }
+    }
+
     /// Amounts are close to one of `limits`, or to a round number if there are none.
     pub(crate) fn of(stamped: &StampedEvent, limits: &[f64]) -> Self {
         let event = &stamped.event;
