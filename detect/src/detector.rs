@@ -176,8 +176,7 @@ impl Detector {
             let placed = self.state.head.clock.place(of_event.second / 3_600, of_event.agent);
             if placed.turn != Turn::Stay {
                 let segment = (&events[start..at], &keys[start..at]);
-                let folded = self.fold_segment(segment, scores.as_deref_mut());
-                findings.extend(folded);
+                self.fold_segment(segment, scores.as_deref_mut(), &mut findings);
                 start = at;
                 self.turn(placed.turn);
             }
@@ -189,19 +188,20 @@ impl Detector {
             let second = if placed.is_ahead { epoch * 3_600 } else { of_event.second };
             self.segment.prepared.push(Prepared { second, slot: placed.slot });
         }
-        findings.extend(self.fold_segment((&events[start..], &keys[start..]), scores));
+        self.fold_segment((&events[start..], &keys[start..]), scores, &mut findings);
         self.keys = keys;
         self.state.head.events += events.len() as u64;
         findings
     }
 
-    /// Folds what was prepared, given as events and their keys. The findings are in the order of their
-    /// events.
+    /// Folds what was prepared, given as events and their keys. The findings are added in the order of
+    /// their events.
     fn fold_segment(
         &mut self,
         (events, keys): (&[StampedEvent], &[Keys]),
         scores: Option<&mut Vec<Score>>,
-    ) -> Vec<Finding> {
+        findings: &mut Vec<Finding>,
+    ) {
         let Segment { prepared, by_shard, epoch } = &mut self.segment;
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
         let State { head, open, shards } = &mut self.state;
@@ -230,10 +230,10 @@ impl Detector {
             let lanes = shards.par_chunks_mut(SHARDS_OF_LANE);
             lanes.zip(by_shard.par_chunks_mut(SHARDS_OF_LANE)).zip(open).map(fold).collect()
         };
-        let mut findings = Vec::new();
+        let mut found = Vec::new();
         let mut of_events = vec![Score::default(); if is_scored { events.len() } else { 0 }];
         for one in folded {
-            findings.extend(one.findings);
+            found.extend(one.findings);
             for (number, score) in one.scores {
                 of_events[number as usize] = score;
             }
@@ -245,11 +245,11 @@ impl Detector {
         let told = &mut self.state.head.told;
         for (number, stamped) in (0..).zip(events) {
             let lapses = told.findings(stamped, self.config.detectors());
-            findings.extend(lapses.into_iter().map(|finding| (number, finding)));
+            found.extend(lapses.into_iter().map(|finding| (number, Box::new(finding))));
         }
         // Stable: of one event, what its agent's history tells comes first.
-        findings.sort_by_key(|(number, _)| *number);
-        findings.into_iter().map(|(_, finding)| finding).collect()
+        found.sort_by_key(|(number, _)| *number);
+        findings.extend(found.into_iter().map(|(_, finding)| *finding));
     }
 
     /// Seals epochs as the clock turns.

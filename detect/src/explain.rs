@@ -68,9 +68,9 @@ impl Case<'_> {
     pub(crate) fn explain(&self, verdict: &Verdict, severity: Severity, cents: i64) -> Finding {
         let StampedEvent { event, position, .. } = self.stamped;
         let detector = verdict.detector();
-        let total: f64 = verdict.parts.iter().map(|part| part.added).sum();
+        let total: f64 = verdict.parts().iter().map(|part| part.added).sum();
         let features = verdict
-            .parts
+            .parts()
             .iter()
             .filter(|part| 0.0 < part.added)
             .map(|part| self.feature(part, total))
@@ -185,7 +185,7 @@ impl Case<'_> {
         }
         text.push_str(": ");
         let mut clauses: Vec<String> = verdict
-            .parts
+            .parts()
             .iter()
             .filter(|part| 0.0 < part.added && 0.05 * verdict.score < part.added)
             .map(|part| self.clause(part.feature))

@@ -181,10 +181,12 @@ impl Shard {
     ) {
         let agent_of = |number: &u32| batch.keys[*number as usize].agent;
         let mut found = [None; GROUP];
-        for group in numbers.chunks(GROUP) {
-            for number in group {
-                self.index.prefetch(agent_of(number));
-            }
+        let look_for = |index: &Index, group: Option<&[u32]>| {
+            group.into_iter().flatten().for_each(|number| index.prefetch(agent_of(number)));
+        };
+        let mut groups = numbers.chunks(GROUP).peekable();
+        look_for(&self.index, groups.peek().copied());
+        while let Some(group) = groups.next() {
             // Candidates: whether they are right is seen once they are in the cache.
             for (found, number) in found.iter_mut().zip(group) {
                 *found = self.index.find(agent_of(number), |_| true);
@@ -192,6 +194,7 @@ impl Shard {
             for found in found[..group.len()].iter().flatten() {
                 self.agents.announce(*found);
             }
+            look_for(&self.index, groups.peek().copied());
             let fetch = |agents: &Slab, at: usize| {
                 let Some(number) = group.get(at) else { return };
                 crate::prefetch::value(&batch.keys[*number as usize]);
@@ -202,9 +205,7 @@ impl Shard {
             (0..AHEAD).for_each(|at| fetch(&self.agents, at));
             for (at, number) in group.iter().enumerate() {
                 fetch(&self.agents, at + AHEAD);
-                let (finding, score) = self.fold(*number, found[at], batch, open);
-                folded.findings.extend(finding.map(|finding| (*number, finding)));
-                folded.scores.extend(score.map(|score| (*number, score)));
+                self.fold((*number, found[at]), batch, open, folded);
             }
         }
     }
@@ -212,15 +213,22 @@ impl Shard {
     /// Judges the event of this number, and learns it. Its agent may have been `found`.
     fn fold(
         &mut self,
-        number: u32,
-        found: Option<usize>,
+        (number, found): (u32, Option<usize>),
         batch: &Batch<'_>,
         open: &mut Deltas,
-    ) -> (Option<Finding>, Option<Score>) {
+        folded: &mut Folded,
+    ) {
         let Batch { events, keys, prepared, view } = batch;
         let (stamped, keys) = (&events[number as usize], &keys[number as usize]);
         let prepared = prepared[number as usize];
-        let (at, is_new) = self.place((keys.agent, prepared.second), found, view);
+        // It may have been found before others came and went.
+        let (mut held, is_new) =
+            if let Some(held) = found.and_then(|at| self.agents.hold_if(at, keys.agent)) {
+                (held, false)
+            } else {
+                let (at, is_new) = self.place(keys.agent, prepared.second, view);
+                (self.agents.hold(at), is_new)
+            };
         let population = view.of(prepared.slot);
         let class = population.class(keys.class);
         let [previous, current] = open;
@@ -229,7 +237,6 @@ impl Shard {
             Slot::Current => current,
         };
         let delta = open.entry(keys.class).or_default();
-        let mut held = self.agents.hold(at);
         let agent = held.agent_mut();
         delta.heads.seen += f64::from(u8::from(is_new));
         if is_new && !population.has_regulars(keys.class) {
@@ -252,15 +259,18 @@ impl Shard {
                 return None;
             }
             let case = Case { stamped, agent, class, facts: &facts, signs: &signs };
-            Some(case.explain(verdict, severity, cents))
+            Some(Box::new(case.explain(verdict, severity, cents)))
         });
         agent.learn(&facts, &signs, delta);
-        if let (Some(_), Some(verdict)) = (&finding, &verdict) {
+        if let (Some(finding), Some(verdict)) = (finding, &verdict) {
             self.findings += 1;
             agent.note_finding(verdict, &facts);
+            folded.findings.push((number, finding));
         }
-        let of_event = || Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
-        (finding, view.is_scored.then(of_event))
+        if view.is_scored {
+            let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
+            folded.scores.push((number, score));
+        }
     }
 
     /// Judges an event as [`Self::fold`] would, on copies.
@@ -302,16 +312,9 @@ impl Shard {
         self.index.find(key, |at| self.agents.is(at, key))
     }
 
-    /// The place of the agent with this key at this second, and whether it is new. It may have been
-    /// `found` before others came and went.
-    fn place(
-        &mut self,
-        (key, second): (u64, u32),
-        found: Option<usize>,
-        view: &View<'_>,
-    ) -> (usize, bool) {
-        let is_there = |at: &usize| self.agents.is(*at, key);
-        if let Some(at) = found.filter(is_there).or_else(|| self.find(key)) {
+    /// The place of the agent with this key at this second, and whether it is new.
+    fn place(&mut self, key: u64, second: u32, view: &View<'_>) -> (usize, bool) {
+        if let Some(at) = self.find(key) {
             return (at, false);
         }
         let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
@@ -359,7 +362,7 @@ impl Shard {
 /// What came of a shard's events, by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
-    pub findings: Vec<(u32, Finding)>,
+    pub findings: Vec<(u32, Box<Finding>)>,
     pub scores: Vec<(u32, Score)>,
 }
 

@@ -114,7 +114,12 @@ impl Slab {
 
     /// Whether the agent of this number has this key.
     pub(crate) fn is(&self, at: usize, key: u64) -> bool {
-        self.hold(at).agent().key == key
+        self.hold_if(at, key).is_some()
+    }
+
+    /// The agent of this number, if it has this key.
+    pub(crate) fn hold_if(&self, at: usize, key: u64) -> Option<Held<'_>> {
+        Some(self.hold(at)).filter(|held| held.agent().key == key)
     }
 
     pub(crate) fn hold(&self, at: usize) -> Held<'_> {

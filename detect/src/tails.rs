@@ -78,6 +78,21 @@ pub(crate) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
+/// The nearest whole number, halves away from zero: as [`f64::round`], which is a call into the C library on
+/// processors that a build for any x86-64 may meet.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 2^52")]
+pub(crate) fn rounded(x: f64) -> f64 {
+    /// From here on every float is whole.
+    const WHOLE: f64 = 4_503_599_627_370_496.0;
+    if x.abs() < WHOLE {
+        let whole = x as i64 as f64;
+        let rest = x - whole;
+        whole + f64::from(i8::from(0.5 <= rest) - i8::from(rest <= -0.5))
+    } else {
+        x
+    }
+}
+
 /// Minus the decimal logarithm of a probability: 0 for certain, at most 16.
 pub(crate) fn surprise(probability: f64) -> f64 {
     -sane(probability).log10()
@@ -102,6 +117,16 @@ mod tests {
         let above = surprise(negative_binomial_upper(2_001.0, 1_000.0, 8.0));
 
         assert!((below - above).abs() < 0.15, "{below} {above}");
+    }
+
+    #[test]
+    fn rounding_is_that_of_the_standard_library() {
+        let halves = (-9..10).map(|n| f64::from(n) / 2.0);
+        let near = [0.499_999_999_999_999_94, 4_503_599_627_370_495.5, 1e300, -1e17, 65_536.499_99];
+        for x in halves.chain(near).flat_map(|x| [x, -x, x.next_up(), x.next_down()]) {
+            assert_eq!(rounded(x), x.round(), "{x:e}");
+        }
+        assert!(rounded(f64::NAN).is_nan());
     }
 
     #[test]
