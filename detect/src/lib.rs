@@ -30,6 +30,7 @@ mod explain;
 mod exposure;
 mod facts;
 mod fan;
+mod figures;
 mod fleet;
 mod gone;
 mod guidance;
