@@ -340,8 +340,8 @@ impl Volume {
             }
             let Some(expected) = self.expected(window, count, prior) else { continue };
             let tail = negative_binomial_upper(seen, expected.mean, expected.dispersion);
-            if most.surprise < surprise(tail) {
-                let surprise = surprise(tail);
+            let surprise = surprise(tail);
+            if most.surprise < surprise {
                 most = Unusual { surprise, expected: expected.mean, seen, window };
             }
         }
