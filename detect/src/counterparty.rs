@@ -51,8 +51,6 @@ pub(crate) struct CounterpartySign {
     pub is_foreign: bool,
     /// No other agent of its class ever dealt with it.
     pub is_unknown: bool,
-    /// Nobody else in the company knows it.
-    pub is_unheard_of: bool,
     /// The agent has dealt with it in some way.
     pub was_met: bool,
     /// The agent writes to it and never looked at it.
@@ -112,7 +110,6 @@ fn judge_unsaid(
     let parent = facts.parent();
     let mut sign = CounterpartySign {
         place,
-        is_unheard_of: !peers.population.all().knows(other.key),
         was_met: elsewhere.is_some(),
         is_foreign: !agent.knows_parent(parent) && !class.has_seen(parent),
         is_unknown: peers.is_unknown(other.key, agent.key),

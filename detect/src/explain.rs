@@ -10,7 +10,7 @@ use schemas::{
 };
 
 use crate::agent::Agent;
-use crate::class::Class;
+use crate::class::Peers;
 use crate::facts::Facts;
 use crate::figures::{grouped, once_in, significant};
 use crate::fleet::{Change, Shift};
@@ -28,7 +28,7 @@ const WINDOW_WORDS: [&str; 3] = ["5 minutes", "an hour", "a day"];
 pub(crate) struct Case<'a> {
     pub stamped: &'a StampedEvent,
     pub agent: &'a Agent,
-    pub class: &'a Class,
+    pub peers: Peers<'a>,
     pub facts: &'a Facts<'a>,
     pub signs: &'a Signs,
 }
@@ -324,14 +324,16 @@ impl Case<'_> {
             ),
         );
         let Some(other) = &self.facts.counterparty else { return };
-        let agents = self.class.heads.seen.max(1.0);
+        let agents = self.peers.class.heads.seen.max(1.0);
         let class = self.stamped.event.agent_class.as_ref().map_or("", |class| class.as_str());
-        let holders = self.class.holders(other.key).min(agents);
+        let holders = self.peers.class.holders(other.key).min(agents);
         let sign = &self.signs.counterparty;
-        if sign.is_unseen && sign.is_unheard_of {
+        // Nobody else in the company knows it.
+        let is_unheard_of = !self.peers.population.all().knows(other.key);
+        if sign.is_unseen && is_unheard_of {
             text.push_str(", and not once looked at");
         }
-        if sign.is_unheard_of && holders <= 0.0 {
+        if is_unheard_of && holders <= 0.0 {
             push(
                 text,
                 format_args!("; none of {agents} {class} agents deals with it, nor anyone else"),

@@ -258,7 +258,7 @@ impl Shard {
             if !agent.opens_alert(subject_of(verdict, &facts), rank(severity), cents) {
                 return None;
             }
-            let case = Case { stamped, agent, class, facts: &facts, signs: &signs };
+            let case = Case { stamped, agent, peers, facts: &facts, signs: &signs };
             Some(Box::new(case.explain(verdict, severity, cents)))
         });
         agent.learn(&facts, &signs, delta);
@@ -297,7 +297,7 @@ impl Shard {
         let is_ready = view.config.warmup_events() <= population.events;
         let severity = verdict.severity(&signs, view.config).filter(|_| is_ready);
         let cents = cents_at_risk(&verdict, &agent, &facts, cents);
-        let case = Case { stamped, agent: &agent, class, facts: &facts, signs: &signs };
+        let case = Case { stamped, agent: &agent, peers, facts: &facts, signs: &signs };
         let finding = severity.map(|severity| case.explain(&verdict, severity, cents));
         Assessment { score, finding }
     }
