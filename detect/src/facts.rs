@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::ops::Deref;
 
-use schemas::{CounterpartyId, CredentialEvent, Outcome, Shard, StampedEvent};
+use schemas::{AgentClass, CounterpartyId, CredentialEvent, Outcome, Shard, StampedEvent};
 
 use crate::hash::{fingerprint, join, key_of, key_of_bytes};
 
@@ -108,10 +108,10 @@ impl Keys {
         let event = &stamped.event;
         let texts = [
             Some(event.agent_id.as_str()),
-            event.agent_class.as_ref().map(|class| class.as_str()),
+            event.agent_class.as_ref().map(AgentClass::as_str),
             Some(event.credential_id.as_str()),
             Some(event.action.as_str()),
-            event.counterparty_id.as_ref().map(|id| id.as_str()),
+            event.counterparty_id.as_ref().map(CounterpartyId::as_str),
             event.user_agent.as_deref(),
             event.model.as_deref(),
         ];

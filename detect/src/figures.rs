@@ -7,7 +7,7 @@ use std::fmt;
 
 use schemas::Amount;
 
-use crate::tails::rounded;
+use crate::tails::{as_float, rounded};
 
 /// How often something with this probability is expected: once in so many.
 pub(crate) fn once_in(rate: f64) -> Significant {
@@ -54,7 +54,7 @@ impl fmt::Display for Significant {
             return write!(f, "{number:.digits$}");
         }
         let parts = 10_u64.pow(digits as u32);
-        let scaled = number * 10_f64.powi(digits as i32);
+        let scaled = number * as_float(parts);
         let (below, rest) = (scaled as u64, scaled.fract());
         if (rest - 0.5).abs() < MIDDLE {
             return write!(f, "{number:.digits$}");
@@ -99,6 +99,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 17")]
     fn digits_are_those_of_the_standard_library() {
         let plain = |number: f64| {
             let digits = (1.0 - number.log10().floor()).clamp(1.0, 17.0) as usize;

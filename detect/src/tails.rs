@@ -183,7 +183,7 @@ mod tests {
         let halves = (-9..10).map(|n| f64::from(n) / 2.0);
         let near = [0.499_999_999_999_999_94, 4_503_599_627_370_495.5, 1e300, -1e17, 65_536.499_99];
         for x in halves.chain(near).flat_map(|x| [x, -x, x.next_up(), x.next_down()]) {
-            assert_eq!(rounded(x), x.round(), "{x:e}");
+            assert!((rounded(x) - x.round()).abs() <= 0.0, "{x:e}");
         }
         assert!(rounded(f64::NAN).is_nan());
     }
