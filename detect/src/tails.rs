@@ -2,7 +2,8 @@
 //!
 //! Invariant: every function is total over the finite floats, returns a probability in
 //! [`LEAST`]`..=1`, and never grows with the observation; but where the negative binomial changes
-//! from the exact tail to the deviance, it may step by what the two differ.
+//! from the exact tail to the deviance, it may step by what the two differ, and where it changes from
+//! a sum to beta functions, by a rounding.
 
 use statrs::function::beta::checked_beta_reg;
 
