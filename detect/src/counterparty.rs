@@ -25,7 +25,7 @@ use crate::memory::{Note, Place};
 use crate::novelty::{Rates, Strangeness, likelihood_of_new, with_trust};
 use crate::rough::Rough;
 use crate::signs::Signs;
-use crate::tails::{Deviation, as_float, negative_binomial_upper, surprise};
+use crate::tails::{Deviation, as_float, negative_binomial_upper, rounded, surprise};
 
 /// Trust in a counterparty that was trusted once and had to leave the memory.
 const TRUST_OF_BYGONE: f32 = 0.67;
@@ -51,8 +51,6 @@ pub(crate) struct CounterpartySign {
     pub is_foreign: bool,
     /// No other agent of its class ever dealt with it.
     pub is_unknown: bool,
-    /// Nobody else in the company knows it.
-    pub is_unheard_of: bool,
     /// The agent has dealt with it in some way.
     pub was_met: bool,
     /// The agent writes to it and never looked at it.
@@ -112,7 +110,6 @@ fn judge_unsaid(
     let parent = facts.parent();
     let mut sign = CounterpartySign {
         place,
-        is_unheard_of: !peers.population.all().knows(other.key),
         was_met: elsewhere.is_some(),
         is_foreign: !agent.knows_parent(parent) && !class.has_seen(parent),
         is_unknown: peers.is_unknown(other.key, agent.key),
@@ -343,7 +340,7 @@ fn close_burst(
     // One wild hour is learned as a busy one, or the next flood would be usual.
     let [hours, sum, _] = agent.bursts.map(f64::from);
     let busy = if hours < 3.0 { 10_000.0 } else { 8.0 * (sum / hours).max(1.0) };
-    let dealings = dealings.min(busy).round();
+    let dealings = rounded(dealings.min(busy));
     let sums = [1.0, dealings, dealings * dealings];
     let all = agent.bursts.iter_mut().zip(&mut delta.sums.bursts);
     for ((own, of_class), more) in all.zip(sums) {

@@ -12,20 +12,23 @@
 use std::time::Duration;
 
 use rayon::prelude::*;
-use schemas::{Finding, RegistryChange, SHARDS, Shard as ShardOf, StampedEvent, Timestamp};
+use schemas::{Finding, RegistryChange, SHARDS, StampedEvent, Timestamp};
 
 use crate::class::{Additive, ClassDelta};
 use crate::clock::{Clock, Turn};
 use crate::config::Config;
 use crate::copies::{Copies, Fingerprint};
+use crate::facts::Keys;
 use crate::guidance::Guidance;
-use crate::hash::{KeyMap, key_of};
+use crate::hash::KeyMap;
 use crate::lapses::{self, Told};
 use crate::pack::pack_struct;
 use crate::population::Population;
 use crate::score::{Assessment, Score};
 use crate::shard::{Batch, Deltas, Folded, Prepared, Shard, View};
 
+/// Events whose texts are on their way into the cache.
+const AHEAD: usize = 4;
 /// Segments smaller than this are folded by the calling thread: waking others costs more.
 const PARALLEL_EVENTS_MIN: usize = 512;
 /// Shards that are folded one after the other add to the same deltas: with few of those, they stay in the
@@ -41,6 +44,8 @@ pub struct Detector {
     guidance: Guidance,
     pub(crate) state: State,
     segment: Segment,
+    /// Of the events that are folded; here for its memory only.
+    keys: Vec<Keys>,
 }
 
 /// Everything that a checkpoint holds.
@@ -113,7 +118,8 @@ impl Detector {
     pub(crate) fn of(config: Config, state: State) -> Self {
         assert_eq!(state.shards.len(), SHARDS, "each agent has a shard");
         assert_eq!(state.open.len(), LANES, "each shard has a lane");
-        Self { config, guidance: Guidance::default(), state, segment: Segment::default() }
+        let (guidance, segment) = (Guidance::default(), Segment::default());
+        Self { config, guidance, state, segment, keys: Vec::new() }
     }
 
     /// Takes in what a person told, if the change of the registry is a disposition or an expectation:
@@ -156,16 +162,17 @@ impl Detector {
     /// What would be thought of `stamped` if it happened now: nothing is learned, nothing moves. What
     /// the registry has against it counts each time, unlike in [`Self::fold`], which tells it once.
     pub fn score(&self, stamped: &StampedEvent) -> Assessment {
-        let (agent, shard, second) = keys_of(stamped);
+        let keys = Keys::of(stamped, self.config.limits());
         let Head { current, previous, clock, .. } = &self.state.head;
-        let epoch = clock.epoch().unwrap_or(second / 3_600);
-        let placed = clock.clone().place(second / 3_600, agent);
-        let second = if placed.is_ahead { epoch * 3_600 } else { second };
-        let prepared = Prepared { agent, second, shard, slot: placed.slot };
+        let hour = keys.second / 3_600;
+        let epoch = clock.epoch().unwrap_or(hour);
+        let placed = clock.clone().place(hour, keys.agent);
+        let second = if placed.is_ahead { epoch * 3_600 } else { keys.second };
+        let prepared = Prepared { second, slot: placed.slot };
         let (config, guidance) = (&self.config, &self.guidance);
         let view = View { config, guidance, previous, current, epoch, is_scored: true };
-        let mut assessment =
-            self.state.shards[usize::from(shard)].assess(stamped, &prepared, &view);
+        let shard = &self.state.shards[usize::from(keys.shard)];
+        let mut assessment = shard.assess(stamped, &keys, prepared, &view);
         let severity = assessment.finding.as_ref().map(|finding| finding.severity);
         let gravest = lapses::gravest(stamped, self.config.detectors());
         if let Some(worse) = gravest.filter(|lapse| severity < Some(lapse.severity)) {
@@ -182,14 +189,22 @@ impl Detector {
     ) -> Vec<Finding> {
         assert!(events.iter().all(|one| one.dup_of.is_none()), "a copy counts for nothing");
         let mut findings = Vec::new();
-        let mut keys = Vec::new();
-        keys.par_extend(events.par_iter().with_min_len(PARALLEL_EVENTS_MIN).map(keys_of));
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        let read = |(at, stamped)| {
+            if let Some(soon) = events.get(at + AHEAD) {
+                Keys::fetch(soon);
+            }
+            Keys::of(stamped, self.config.limits())
+        };
+        let numbered = events.par_iter().enumerate();
+        keys.par_extend(numbered.with_min_len(PARALLEL_EVENTS_MIN).map(read));
         let mut start = 0;
-        for (at, (agent, shard, second)) in keys.iter().enumerate() {
-            let placed = self.state.head.clock.place(second / 3_600, *agent);
+        for (at, of_event) in keys.iter().enumerate() {
+            let placed = self.state.head.clock.place(of_event.second / 3_600, of_event.agent);
             if placed.turn != Turn::Stay {
-                let folded = self.fold_segment(&events[start..at], scores.as_deref_mut());
-                findings.extend(folded);
+                let segment = (&events[start..at], &keys[start..at]);
+                self.fold_segment(segment, scores.as_deref_mut(), &mut findings);
                 start = at;
                 self.turn(placed.turn);
             }
@@ -198,21 +213,23 @@ impl Detector {
             head.ahead += u64::from(placed.is_ahead);
             let epoch = head.clock.epoch().expect("an event was placed");
             self.segment.epoch = epoch;
-            let second = if placed.is_ahead { epoch * 3_600 } else { *second };
-            let prepared = Prepared { agent: *agent, second, shard: *shard, slot: placed.slot };
-            self.segment.prepared.push(prepared);
+            let second = if placed.is_ahead { epoch * 3_600 } else { of_event.second };
+            self.segment.prepared.push(Prepared { second, slot: placed.slot });
         }
-        findings.extend(self.fold_segment(&events[start..], scores));
+        self.fold_segment((&events[start..], &keys[start..]), scores, &mut findings);
+        self.keys = keys;
         self.state.head.events += events.len() as u64;
         findings
     }
 
-    /// Folds what was prepared. The findings are in the order of their events.
+    /// Folds what was prepared, given as events and their keys. The findings are added in the order of
+    /// their events.
     fn fold_segment(
         &mut self,
-        events: &[StampedEvent],
+        (events, keys): (&[StampedEvent], &[Keys]),
         scores: Option<&mut Vec<Score>>,
-    ) -> Vec<Finding> {
+        findings: &mut Vec<Finding>,
+    ) {
         let Segment { prepared, by_shard, epoch } = &mut self.segment;
         assert_eq!(prepared.len(), events.len(), "each event is prepared once");
         let State { head, open, shards, .. } = &mut self.state;
@@ -221,11 +238,11 @@ impl Detector {
         let (config, guidance, epoch) = (&self.config, &self.guidance, *epoch);
         let view = View { config, guidance, previous, current, epoch, is_scored };
         by_shard.resize_with(SHARDS, Vec::new);
-        for (at, one) in prepared.iter().enumerate() {
+        for (at, of_event) in keys.iter().enumerate() {
             let number = u32::try_from(at).expect("a batch is far smaller");
-            by_shard[usize::from(one.shard)].push(number);
+            by_shard[usize::from(of_event.shard)].push(number);
         }
-        let batch = Batch { events, prepared, view: &view };
+        let batch = Batch { events, keys, prepared, view: &view };
         let fold = |((shards, numbers), open): ((&mut [Shard], &mut [Vec<u32>]), &mut Deltas)| {
             let mut folded = Folded::default();
             for (shard, numbers) in shards.iter_mut().zip(numbers) {
@@ -241,10 +258,10 @@ impl Detector {
             let lanes = shards.par_chunks_mut(SHARDS_OF_LANE);
             lanes.zip(by_shard.par_chunks_mut(SHARDS_OF_LANE)).zip(open).map(fold).collect()
         };
-        let mut findings = Vec::new();
+        let mut found = Vec::new();
         let mut of_events = vec![Score::default(); if is_scored { events.len() } else { 0 }];
         for one in folded {
-            findings.extend(one.findings);
+            found.extend(one.findings);
             for (number, score) in one.scores {
                 of_events[number as usize] = score;
             }
@@ -254,17 +271,17 @@ impl Detector {
         }
         prepared.clear();
         let State { head: Head { told, .. }, shards, .. } = &mut self.state;
-        for (number, stamped) in (0..).zip(events) {
+        for ((number, stamped), keys) in (0..).zip(events).zip(keys) {
             let watched = || {
-                let (agent, shard, second) = keys_of(stamped);
-                at_second(shards[usize::from(shard)].seen_since(agent).unwrap_or(second))
+                let since = shards[usize::from(keys.shard)].seen_since(keys.agent);
+                at_second(since.unwrap_or(keys.second))
             };
             let lapses = told.findings(stamped, self.config.detectors(), watched);
-            findings.extend(lapses.into_iter().map(|finding| (number, finding)));
+            found.extend(lapses.into_iter().map(|finding| (number, Box::new(finding))));
         }
         // Stable: of one event, what its agent's history tells comes first.
-        findings.sort_by_key(|(number, _)| *number);
-        findings.into_iter().map(|(_, finding)| finding).collect()
+        found.sort_by_key(|(number, _)| *number);
+        findings.extend(found.into_iter().map(|(_, finding)| *finding));
     }
 
     /// Seals epochs as the clock turns.
@@ -323,14 +340,6 @@ impl Detector {
             agent_days: self.agent_days(),
         }
     }
-}
-
-/// Key and shard of the agent, and the second of the event.
-fn keys_of(stamped: &StampedEvent) -> (u64, u8, u32) {
-    let agent = &stamped.event.agent_id;
-    let shard = u8::try_from(ShardOf::of(agent).index()).expect("there are 64 shards");
-    let second = u32::try_from(stamped.event.time.as_micros() / 1_000_000).unwrap_or(u32::MAX);
-    (key_of(agent.as_str()), shard, second)
 }
 
 fn at_second(second: u32) -> Timestamp {

@@ -3,20 +3,23 @@
 //! Invariant: every number in a finding comes from the state that the verdict was made of; nothing
 //! is estimated for the text. What this costs is paid for findings only.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use schemas::{
     Amount, DetectorKind, FeatureShare, Finding, Maturity, MaturityLevel, Severity, StampedEvent,
 };
 
 use crate::agent::Agent;
-use crate::class::Class;
+use crate::class::Peers;
 use crate::facts::Facts;
+use crate::figures::{grouped, once_in, significant};
 use crate::fleet::{Change, Shift};
 use crate::score::{Part, Verdict};
 use crate::signs::{Feature, Signs};
 use crate::volume::Unusual;
 
+/// Most summaries are shorter.
+const SUMMARY_BYTES: usize = 384;
 const WINDOW_NAMES: [&str; 3] = ["5min", "1h", "24h"];
 const WINDOW_WORDS: [&str; 3] = ["5 minutes", "an hour", "a day"];
 
@@ -25,7 +28,7 @@ const WINDOW_WORDS: [&str; 3] = ["5 minutes", "an hour", "a day"];
 pub(crate) struct Case<'a> {
     pub stamped: &'a StampedEvent,
     pub agent: &'a Agent,
-    pub class: &'a Class,
+    pub peers: Peers<'a>,
     pub facts: &'a Facts<'a>,
     pub signs: &'a Signs,
 }
@@ -78,9 +81,9 @@ impl Case<'_> {
     pub(crate) fn explain(&self, verdict: &Verdict, severity: Severity, cents: i64) -> Finding {
         let StampedEvent { event, position, .. } = self.stamped;
         let detector = verdict.detector();
-        let total: f64 = verdict.parts.iter().map(|part| part.added).sum();
+        let total: f64 = verdict.parts().iter().map(|part| part.added).sum();
         let features = verdict
-            .parts
+            .parts()
             .iter()
             .filter(|part| 0.0 < part.added)
             .map(|part| self.feature(part, total))
@@ -189,25 +192,35 @@ impl Case<'_> {
 
     fn summary(&self, verdict: &Verdict) -> String {
         let event = &self.stamped.event;
-        let mut text = format!("{} did {}", event.agent_id.as_str(), event.action);
+        let mut text = String::with_capacity(SUMMARY_BYTES);
+        push(&mut text, format_args!("{} did {}", event.agent_id.as_str(), event.action));
         if let Some(other) = &event.counterparty_id {
             push(&mut text, format_args!(" with {}", other.as_str()));
         }
-        text.push_str(": ");
-        let mut clauses: Vec<String> = verdict
-            .parts
-            .iter()
-            .filter(|part| 0.0 < part.added && 0.05 * verdict.score < part.added)
-            .map(|part| self.clause(part.feature))
-            .collect();
+        let mut separator = ": ";
+        let mut next = |text: &mut String| {
+            text.push_str(separator);
+            separator = "; ";
+        };
+        let is_worth_telling = |part: &&Part| 0.0 < part.added && 0.05 * verdict.score < part.added;
+        for part in verdict.parts().iter().filter(is_worth_telling) {
+            next(&mut text);
+            self.add_clause(&mut text, part.feature);
+        }
         if let Some(money) = event.amount.filter(|_| self.signs.amount.surprise <= 0.0) {
-            let currency = event.currency.map_or(String::new(), |c| format!(" {}", c.as_str()));
-            clauses.push(format!("the amount is {}{currency}", grouped(money)));
+            next(&mut text);
+            push(&mut text, format_args!("the amount is {}", grouped(money)));
+            if let Some(currency) = event.currency {
+                push(&mut text, format_args!(" {}", currency.as_str()));
+            }
         }
         if self.signs.is_denied {
-            clauses.push("an operator confirmed an attack with it before".to_owned());
+            next(&mut text);
+            text.push_str("an operator confirmed an attack with it before");
         }
-        text.push_str(&clauses.join("; "));
+        if separator == ": " {
+            text.push_str(separator);
+        }
         push(
             &mut text,
             format_args!(
@@ -218,88 +231,92 @@ impl Case<'_> {
         text
     }
 
-    /// What one feature has to say.
-    fn clause(&self, feature: Feature) -> String {
+    /// Adds what one feature has to say.
+    fn add_clause(&self, text: &mut String, feature: Feature) {
         let signs = self.signs;
+        let mut say = |words: fmt::Arguments<'_>| push(text, words);
         match feature {
-            Feature::Calls => counted("calls", &signs.counts[0]),
-            Feature::Writes => counted("writes", &signs.counts[1]),
-            Feature::Failures => counted("failures", &signs.counts[2]),
-            Feature::Money => counted("units of money", &signs.money),
-            Feature::Drift => format!(
+            Feature::Calls => counted(text, "calls", &signs.counts[0]),
+            Feature::Writes => counted(text, "writes", &signs.counts[1]),
+            Feature::Failures => counted(text, "failures", &signs.counts[2]),
+            Feature::Money => counted(text, "units of money", &signs.money),
+            Feature::Drift => say(format_args!(
                 "what it does in {} has crept up from {} to {}",
                 WINDOW_WORDS[signs.drift.window],
                 significant(signs.drift.expected),
                 significant(signs.drift.seen)
-            ),
-            Feature::Hour => format!(
+            )),
+            Feature::Hour => say(format_args!(
                 "it and agents of its class are active in one of {} such hours",
                 once_in(signs.hour.expected)
-            ),
-            Feature::Amount => self.amount_clause(),
-            Feature::NearLimit => format!(
+            )),
+            Feature::Amount => self.add_amount(text),
+            Feature::NearLimit => say(format_args!(
                 "{} recent amounts lie just below a round limit, where {} % of amounts do",
                 signs.near_limit.seen.round(),
                 significant(100.0 * signs.near_limit.rate)
-            ),
-            Feature::Counterparty => self.counterparty_clause(),
-            Feature::Burst => format!(
+            )),
+            Feature::Counterparty => self.add_counterparty(text),
+            Feature::Burst => say(format_args!(
                 "{} dealings with it within an hour, where {} are usual",
                 signs.burst.seen,
                 significant(signs.burst.expected)
-            ),
-            Feature::Action => format!(
+            )),
+            Feature::Action => say(format_args!(
                 "it {} did {} before (a new action was expected once in {} events)",
                 if signs.action.is_new { "never" } else { "hardly" },
                 self.stamped.event.action,
                 once_in(signs.action.rate)
-            ),
-            Feature::Origin => self.origin_clause(),
-            Feature::Parts => format!(
+            )),
+            Feature::Origin => self.add_origin(text),
+            Feature::Parts => say(format_args!(
                 "what it paid there in a day adds up to {}, {} times the median of one payment",
                 significant(signs.parts.seen),
                 significant(signs.parts.seen / signs.parts.median.max(0.01))
-            ),
-            Feature::Fan => format!(
+            )),
+            Feature::Fan => say(format_args!(
                 "about {} different counterparties in an hour, where {} are usual",
                 signs.fan.seen,
                 significant(signs.fan.expected)
-            ),
-            Feature::Silence => format!(
+            )),
+            Feature::Silence => say(format_args!(
                 "it was silent for {} days before, where its pauses last {} hours",
                 significant(signs.silence.seen / 24.0),
                 significant(signs.silence.expected)
-            ),
-            Feature::Sharing => format!(
+            )),
+            Feature::Sharing => say(format_args!(
                 "it used a credential that another agent holds (a new one was expected once in {} events)",
                 once_in(signs.credential.rate)
-            ),
-            Feature::Switch => format!(
+            )),
+            Feature::Switch => say(format_args!(
                 "the credential was used from two networks within a minute (expected once in {} events)",
                 once_in(signs.switch.rate)
-            ),
-            Feature::Exposure => format!(
+            )),
+            Feature::Exposure => say(format_args!(
                 "{} went to counterparties not trusted yet in these days, where {} are usual",
                 significant(signs.exposure.seen),
                 significant(signs.exposure.expected)
-            ),
-            Feature::Fleet => self.fleet_clause(),
+            )),
+            Feature::Fleet => self.add_fleet(text),
         }
     }
 
-    fn fleet_clause(&self) -> String {
-        let Some((change, shift)) = &self.signs.fleet else { return String::new() };
+    fn add_fleet(&self, text: &mut String) {
+        let Some((change, shift)) = &self.signs.fleet else { return };
         let model = self.stamped.event.model.as_deref().unwrap_or("its model");
-        format!(
-            "{} of {} agents of {model} {} in one hour, where {} are usual",
-            shift.changed,
-            shift.active,
-            fleet_words(*change).1,
-            significant(shift.expected)
-        )
+        push(
+            text,
+            format_args!(
+                "{} of {} agents of {model} {} in one hour, where {} are usual",
+                shift.changed,
+                shift.active,
+                fleet_words(*change).1,
+                significant(shift.expected)
+            ),
+        );
     }
 
-    fn counterparty_clause(&self) -> String {
+    fn add_counterparty(&self, text: &mut String) {
         let strangeness = &self.signs.counterparty.strangeness;
         let dealings = self.agent.dealings.saturating_sub(1);
         let days = self.days_known().round();
@@ -309,56 +326,66 @@ impl Case<'_> {
             (true, true) => "never in this way",
             (false, true | false) => "hardly ever",
         };
-        let mut text = format!(
-            "{known} in {dealings} dealings over {days} days (a new counterparty was expected once in {})",
-            once_in(strangeness.rate)
+        push(
+            text,
+            format_args!(
+                "{known} in {dealings} dealings over {days} days (a new counterparty was expected once in {})",
+                once_in(strangeness.rate)
+            ),
         );
-        let Some(other) = &self.facts.counterparty else { return text };
-        let agents = self.class.heads.seen.max(1.0);
+        let Some(other) = &self.facts.counterparty else { return };
+        let agents = self.peers.class.heads.seen.max(1.0);
         let class = self.stamped.event.agent_class.as_ref().map_or("", |class| class.as_str());
-        let holders = self.class.holders(other.key).min(agents);
+        let holders = self.peers.class.holders(other.key).min(agents);
         let sign = &self.signs.counterparty;
-        if sign.is_unseen && sign.is_unheard_of {
+        // Nobody else in the company knows it.
+        let is_unheard_of = !self.peers.population.all().knows(other.key);
+        if sign.is_unseen && is_unheard_of {
             text.push_str(", and not once looked at");
         }
-        if sign.is_unheard_of && holders <= 0.0 {
+        if is_unheard_of && holders <= 0.0 {
             push(
-                &mut text,
+                text,
                 format_args!("; none of {agents} {class} agents deals with it, nor anyone else"),
             );
         } else if holders <= 0.0 {
-            push(&mut text, format_args!("; none of {agents} {class} agents deals with it"));
+            push(text, format_args!("; none of {agents} {class} agents deals with it"));
         } else {
-            push(&mut text, format_args!("; {holders} of {agents} {class} agents dealt with it"));
+            push(text, format_args!("; {holders} of {agents} {class} agents dealt with it"));
         }
-        text
     }
 
-    fn amount_clause(&self) -> String {
+    fn add_amount(&self, text: &mut String) {
         let amount = &self.signs.amount;
         let event = &self.stamped.event;
         let (Some(money), Some(currency)) = (event.amount, event.currency) else {
-            return String::new();
+            return;
         };
-        format!(
-            "{} {} is {} times the median for this action",
-            grouped(money),
-            currency.as_str(),
-            significant(amount.seen / amount.median)
-        )
+        push(
+            text,
+            format_args!(
+                "{} {} is {} times the median for this action",
+                grouped(money),
+                currency.as_str(),
+                significant(amount.seen / amount.median)
+            ),
+        );
     }
 
-    fn origin_clause(&self) -> String {
+    fn add_origin(&self, text: &mut String) {
         let [network, device] = [&self.signs.network, &self.signs.device];
         let what = match (0.0 < network.surprise, 0.0 < device.surprise) {
             (true, true) => "the credential came from a network and a program",
             (true, false) => "the credential came from a network",
             (false, true | false) => "the credential came from a program",
         };
-        format!(
-            "{what} that this agent is not used to (a new one was expected once in {} events)",
-            once_in(self.origin_rate())
-        )
+        push(
+            text,
+            format_args!(
+                "{what} that this agent is not used to (a new one was expected once in {} events)",
+                once_in(self.origin_rate())
+            ),
+        );
     }
 
     /// How often something as new was expected: the network, or the device if only that is new.
@@ -377,52 +404,20 @@ fn fleet_words(change: Change) -> (&'static str, &'static str) {
     }
 }
 
-fn counted(what: &str, unusual: &Unusual) -> String {
-    format!(
-        "{} {what} in {}, where {} are usual",
-        significant(unusual.seen),
-        WINDOW_WORDS[unusual.window],
-        significant(unusual.expected)
-    )
+fn counted(text: &mut String, what: &str, unusual: &Unusual) {
+    push(
+        text,
+        format_args!(
+            "{} {what} in {}, where {} are usual",
+            significant(unusual.seen),
+            WINDOW_WORDS[unusual.window],
+            significant(unusual.expected)
+        ),
+    );
 }
 
-fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
+fn push(text: &mut String, more: fmt::Arguments<'_>) {
     text.write_fmt(more).expect("writing to a string does not fail");
-}
-
-fn once_in(rate: f64) -> String {
-    significant(1.0 / rate.max(1e-6))
-}
-
-/// Two significant digits, whole from ten on.
-fn significant(number: f64) -> String {
-    if 10.0 <= number {
-        return format!("{:.0}", number.round());
-    }
-    if number <= 0.0 {
-        return "0".into();
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 17")]
-    let digits = (1.0 - number.log10().floor()).clamp(1.0, 17.0) as usize;
-    format!("{number:.digits$}")
-}
-
-/// `49,800.00`.
-fn grouped(amount: Amount) -> String {
-    let plain = amount.to_string();
-    let (whole, cents) = plain.split_once('.').unwrap_or((&plain, "00"));
-    let (sign, digits) = match whole.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", whole),
-    };
-    let mut text = String::from(sign);
-    for (at, digit) in digits.char_indices() {
-        if at != 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    format!("{text}.{cents}")
 }
 
 /// Source: MITRE ATT&CK 17 techniques; OWASP Non-Human Identities Top 10 (2025); OWASP Top 10 for
@@ -465,21 +460,4 @@ pub(crate) fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
         }
     };
     tags.iter().map(|tag| (*tag).to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_as_people_write_them() {
-        let amounts = ["49800", "1234567.5", "-999.99", "0"];
-        let shown = amounts.map(|text| grouped(Amount::parse(text).unwrap()));
-
-        assert_eq!(shown, ["49,800.00", "1,234,567.50", "-999.99", "0.00"]);
-        assert_eq!(
-            [0.008_31, 1.25, 14.4, 0.0, 350.0].map(significant),
-            ["0.0083", "1.2", "14", "0", "350"]
-        );
-    }
 }

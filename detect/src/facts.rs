@@ -1,11 +1,12 @@
-//! [`Facts`]: what the detector reads off an event, as keys and numbers.
+//! [`Keys`] and [`Facts`]: what the detector reads off an event, as keys and numbers.
 //!
 //! Invariant: a function of the event and of the time given alone. An unknown verb is a write: to
 //! take a write for a read would hide it.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 
-use schemas::{CounterpartyId, CredentialEvent, Outcome};
+use schemas::{AgentClass, CounterpartyId, CredentialEvent, Outcome, Shard, StampedEvent};
 
 use crate::hash::{fingerprint, join, key_of, key_of_bytes};
 
@@ -36,24 +37,48 @@ const NEAR_LIMIT: f64 = 0.95;
 /// Below this, being close to a round number means nothing.
 const LIMIT_UNITS_MIN: f64 = 1_000.0;
 
+/// What an event says by itself, whenever it may have been: its texts are read once, where they lie
+/// beside those of the events before and after.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts<'a> {
-    event: &'a CredentialEvent,
-    /// Seconds since 1970.
-    pub second: u32,
-    pub hour_of_week: usize,
+pub(crate) struct Keys {
+    /// Of the agent, its class (0 if it has none) and who answers for it (0 if nobody does).
+    pub agent: u64,
+    pub class: u64,
+    pub sponsor: u64,
     pub action: u64,
+    pub credential: u64,
+    pub counterparty: Option<Counterparty>,
+    pub network: Option<u64>,
+    pub device: Option<u64>,
+    pub money: Option<Money>,
+    /// Of the model that drives the agent.
+    pub model: Option<u32>,
+    /// The second that it tells itself.
+    pub second: u32,
+    /// Of the agent.
+    pub shard: u8,
     pub is_write: bool,
     pub is_success: bool,
     /// It failed, but nobody refused it.
     pub is_error: bool,
-    pub counterparty: Option<Counterparty>,
-    pub money: Option<Money>,
-    pub credential: u64,
-    pub network: Option<u64>,
-    pub device: Option<u64>,
-    /// Of the model that drives the agent.
-    pub model: Option<u32>,
+}
+
+/// An event and its keys, at the time that is believed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    event: &'a CredentialEvent,
+    keys: &'a Keys,
+    /// Seconds since 1970.
+    pub second: u32,
+    pub hour_of_week: usize,
+}
+
+impl Deref for Facts<'_> {
+    type Target = Keys;
+
+    fn deref(&self) -> &Keys {
+        self.keys
+    }
 }
 
 /// The other side.
@@ -77,10 +102,28 @@ pub(crate) struct Money {
     pub is_near_limit: bool,
 }
 
-impl<'a> Facts<'a> {
-    /// Of an event that is believed to be of this second; amounts are close to one of `limits`, or to
-    /// a round number if there are none.
-    pub(crate) fn of(event: &'a CredentialEvent, second: u32, limits: &[f64]) -> Self {
+impl Keys {
+    /// Tells the processor that an event's texts are about to be read.
+    pub(crate) fn fetch(stamped: &StampedEvent) {
+        let event = &stamped.event;
+        let texts = [
+            Some(event.agent_id.as_str()),
+            event.agent_class.as_ref().map(AgentClass::as_str),
+            Some(event.credential_id.as_str()),
+            Some(event.action.as_str()),
+            event.counterparty_id.as_ref().map(CounterpartyId::as_str),
+            event.user_agent.as_deref(),
+            event.model.as_deref(),
+        ];
+        for text in texts.into_iter().flatten() {
+            crate::prefetch::lines(text.as_ptr().addr(), 1);
+        }
+    }
+
+    /// Amounts are close to one of `limits`, or to a round number if there are none.
+    pub(crate) fn of(stamped: &StampedEvent, limits: &[f64]) -> Self {
+        let event = &stamped.event;
+        let agent = &event.agent_id;
         let action = key_of_action(&event.action);
         let is_write = !is_read(&event.action);
         let counterparty = event.counterparty_id.as_ref().map(|id| {
@@ -99,20 +142,30 @@ impl<'a> Facts<'a> {
             _ => None,
         };
         Self {
-            event,
-            second,
-            hour_of_week: (second as usize / 3_600 + 72) % 168,
+            agent: key_of(agent.as_str()),
+            class: event.agent_class.as_ref().map_or(0, |class| key_of(class.as_str())),
+            sponsor: stamped.sponsor_id.as_ref().map_or(0, |id| key_of(id.as_str())),
             action,
+            credential: join(realm::CREDENTIAL, key_of(event.credential_id.as_str())),
+            counterparty,
+            network: event.source_ip.map(network_of),
+            device: event.user_agent.as_deref().map(device_of),
+            money,
+            model: event.model.as_deref().map(|model| fingerprint(key_of(model))),
+            second: u32::try_from(event.time.as_micros() / 1_000_000).unwrap_or(u32::MAX),
+            shard: u8::try_from(Shard::of(agent).index()).expect("there are 64 shards"),
             is_write,
             is_success: event.outcome == Outcome::Success,
             is_error: event.outcome == Outcome::Error,
-            counterparty,
-            money,
-            credential: join(realm::CREDENTIAL, key_of(event.credential_id.as_str())),
-            network: event.source_ip.map(network_of),
-            device: event.user_agent.as_deref().map(device_of),
-            model: event.model.as_deref().map(|model| fingerprint(key_of(model))),
         }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Of an event, of which these are the keys, that is believed to be of this second.
+    pub(crate) fn at(event: &'a CredentialEvent, keys: &'a Keys, second: u32) -> Self {
+        let hour_of_week = (second as usize / 3_600 + 72) % 168;
+        Self { event, keys, second, hour_of_week }
     }
 
     /// Money that went out: of writes that succeeded. A look at an order moves nothing.

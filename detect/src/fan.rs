@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use crate::class::{ClassSums, Prior};
 use crate::pack::pack_struct;
-use crate::tails::{Deviation, negative_binomial_upper, surprise};
+use crate::tails::{Deviation, negative_binomial_upper, rounded, surprise};
 
 /// Fewer counterparties are no fan.
 const FAN_MIN: f64 = 6.0;
@@ -55,7 +55,7 @@ impl Fan {
         // One wild hour is learned as a busy one, or the next would be usual.
         let [hours, sum, _] = self.hours.map(f64::from);
         let busy = if hours < 3.0 { f64::MAX } else { 4.0 * (sum / hours).max(1.0) };
-        let seen = self.seen().min(busy).round();
+        let seen = rounded(self.seen().min(busy));
         for ((own, of_class), more) in
             self.hours.iter_mut().zip(&mut class.fans).zip([1.0, seen, seen * seen])
         {

@@ -5,7 +5,7 @@
 //! Layout, in the order a newcomer wants it:
 //! - [`Detector`] (`detector.rs`): folds batches, shard by shard, hour by hour (`clock.rs`);
 //! - `shard.rs`: one event from facts (`facts.rs`) through signs (`signs.rs`) and a verdict
-//!   (`score.rs`) to a finding (`explain.rs`), and then learned (`learning.rs`);
+//!   (`score.rs`) to a finding (`explain.rs`, numbers by `figures.rs`), and then learned (`learning.rs`);
 //! - `agent.rs`: what is remembered of an agent: whom it deals with (`counterparty.rs`, `memory.rs`,
 //!   `novelty.rs`), with how many (`fan.rs`), how much it does (`volume.rs`), when (`rhythm.rs`), from
 //!   where (`origin.rs`), what it pays (`amount.rs`, `purse.rs`) and to strangers (`exposure.rs`);
@@ -32,6 +32,7 @@ mod explain;
 mod exposure;
 mod facts;
 mod fan;
+mod figures;
 mod fleet;
 mod gone;
 mod guidance;

@@ -6,9 +6,12 @@
 //! (Not learning from what was flagged takes the average precision from .28 to .018: detection.md
 //! section 0.)
 
+use std::sync::LazyLock;
+
 use crate::facts::LOWER_BITS;
 use crate::hash::fingerprint;
 use crate::pack::{Pack, Unpacker};
+use crate::tails::rounded;
 
 /// Distinct days after which a thing is trusted. Source: detection.md section 6.
 const TRUST_DAYS: f32 = 3.0;
@@ -21,6 +24,12 @@ const DAYS_SHIFT: u8 = 4;
 const PACE_MASK: u8 = 0b0001_1111;
 /// Set once a finding named this thing: it then needs twice as long to be trusted.
 const ALERTED: u8 = 0b1000_0000;
+
+/// What the bits of a pace stand for.
+static PACES: LazyLock<[f64; 32]> = LazyLock::new(|| {
+    let halves = |bits: usize| f64::from(u8::try_from(bits).expect("five bits")) / 2.0;
+    std::array::from_fn(|bits| halves(bits).exp2())
+});
 
 /// Up to `N` things with 8 bytes each; with 7 where no pace is kept (`P` is 0, otherwise `N`).
 #[derive(Clone, Debug, PartialEq)]
@@ -130,16 +139,20 @@ impl<const N: usize, const P: usize> Memory<N, P> {
 
     /// Dealings expected in an hour with dealings.
     pub(crate) fn pace(&self, place: Place) -> f64 {
-        (f64::from(self.paces[place.0] & PACE_MASK) / 2.0).exp2()
+        PACES[usize::from(self.paces[place.0] & PACE_MASK)]
     }
 
     /// Learns that an hour had `dealings` dealings.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 31")]
     pub(crate) fn learn_pace(&mut self, place: Place, dealings: f64) {
-        let hours = f64::from((self.trusts[place.0] & HOURS_MASK).clamp(1, 4));
         let pace = self.pace(place);
+        // Most hours are as ever: one dealing where one is expected.
+        if dealings.total_cmp(&pace).is_eq() {
+            return;
+        }
+        let hours = f64::from((self.trusts[place.0] & HOURS_MASK).clamp(1, 4));
         let pace = pace + (dealings - pace) / hours;
-        let bits = (pace.max(1.0).log2() * 2.0).round().min(f64::from(PACE_MASK)) as u8;
+        let bits = rounded(pace.max(1.0).log2() * 2.0).min(f64::from(PACE_MASK)) as u8;
         self.paces[place.0] = (self.paces[place.0] & !PACE_MASK) | bits;
     }
 

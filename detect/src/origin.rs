@@ -81,17 +81,15 @@ pub(crate) fn judge_credential(agent: &Agent, peers: Peers<'_>, facts: &Facts<'_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Keys;
     use crate::sample::event;
 
-    fn used(address: &str, second: u32) -> schemas::StampedEvent {
+    /// Does something with the facts of an event that uses a credential from there and then.
+    fn with_facts<T>(address: &str, second: u32, of: impl FnOnce(&Facts<'_>) -> T) -> T {
         let mut stamped = event("a", "c", i64::from(second), "x.get");
         stamped.event.source_ip = Some(address.parse().unwrap());
-        stamped
-    }
-
-    fn facts(stamped: &schemas::StampedEvent) -> Facts<'_> {
-        let second = u32::try_from(stamped.event.time.as_micros() / 1_000_000).unwrap();
-        Facts::of(&stamped.event, second, &[])
+        let keys = Keys::of(&stamped, &[]);
+        of(&Facts::at(&stamped.event, &keys, keys.second))
     }
 
     #[test]
@@ -99,16 +97,20 @@ mod tests {
         let (mut steady, mut pooled) = (Whereabouts::default(), Whereabouts::default());
         let mut sums = NoveltySums::default();
         for n in 0..400_u32 {
-            steady.learn(&facts(&used("10.1.1.1", 1_000 + 10 * n)), &mut sums);
+            let second = 1_000 + 10 * n;
+            with_facts("10.1.1.1", second, |facts| steady.learn(facts, &mut sums));
             let address = ["10.1.1.1", "10.2.2.2"][n as usize % 2];
-            pooled.learn(&facts(&used(address, 1_000 + 10 * n)), &mut NoveltySums::default());
+            with_facts(address, second, |facts| pooled.learn(facts, &mut NoveltySums::default()));
         }
         let soon = 1_000 + 4_000 + 5;
+        let judge = |of: &Whereabouts, address: &str, second: u32| {
+            with_facts(address, second, |facts| of.judge(facts, &sums))
+        };
 
-        let elsewhere = steady.judge(&facts(&used("10.9.9.9", soon)), &sums);
-        let later = steady.judge(&facts(&used("10.9.9.9", soon + 600)), &sums);
-        let at_home = steady.judge(&facts(&used("10.1.1.1", soon)), &sums);
-        let of_pool = pooled.judge(&facts(&used("10.1.1.1", soon)), &sums);
+        let elsewhere = judge(&steady, "10.9.9.9", soon);
+        let later = judge(&steady, "10.9.9.9", soon + 600);
+        let at_home = judge(&steady, "10.1.1.1", soon);
+        let of_pool = judge(&pooled, "10.1.1.1", soon);
 
         assert!(1.5 < elsewhere.surprise, "{elsewhere:?}");
         assert!(later.surprise <= 0.0 && at_home.surprise <= 0.0, "{later:?} {at_home:?}");

@@ -64,10 +64,40 @@ pub(crate) struct Part {
     pub added: f64,
 }
 
+/// The parts of features that are unusual at all, at least one.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    len: usize,
+    /// Those from `len` on mean nothing.
+    parts: [Part; FEATURES],
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        let nothing = Part { feature: Feature::Calls, calibrated: 0.0, surprise: 0.0, added: 0.0 };
+        Self { len: 0, parts: [nothing; FEATURES] }
+    }
+}
+
+impl Parts {
+    fn push(&mut self, part: Part) {
+        self.parts[self.len] = part;
+        self.len += 1;
+    }
+
+    fn all(&self) -> &[Part] {
+        &self.parts[..self.len]
+    }
+
+    fn all_mut(&mut self) -> &mut [Part] {
+        &mut self.parts[..self.len]
+    }
+}
+
 /// The score of an event; where it is a finding, with the largest part first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
-    pub parts: [Part; FEATURES],
+    parts: Parts,
     pub score: f64,
     /// The calibrated surprise of the score.
     pub surprise: f64,
@@ -127,75 +157,80 @@ impl Verdict {
         delta: &mut ClassDelta,
         config: &Config,
     ) -> Option<Self> {
+        let surprises = signs.surprises();
         // Most events have nothing unusual, and are done with here.
-        if Feature::ALL.iter().all(|feature| signs.surprise(*feature) <= 0.0) {
+        if surprises.iter().all(|raw| *raw <= 0.0) {
             return None;
         }
-        let mut parts = Feature::ALL.map(Part::of);
-        let novelty = Novelty::of(signs, config, agent.novel_surprise_at());
+        let novelty = Novelty::of(&surprises, config, agent.novel_surprise_at());
         let mut novelty_calibrated = 0.0;
         let is_raw = config.is_without(Ablation::Calibration);
         let curve = |scale: usize, raw: f64| if is_raw { raw } else { class.curves[scale].at(raw) };
-        for (scale, part) in parts.iter_mut().enumerate() {
-            let raw = signs.surprise(part.feature);
+        let mut parts = Parts::default();
+        for (feature, raw) in Feature::ALL.into_iter().zip(surprises) {
             if raw <= 0.0 {
                 continue;
             }
-            if part.feature.group() == Group::Novelty {
-                part.calibrated = curve(NOVELTY, raw);
+            if feature.group() == Group::Novelty {
+                let surprise = novelty.total * novelty.share_of(feature);
+                parts.push(Part { feature, calibrated: curve(NOVELTY, raw), surprise, added: 0.0 });
                 continue;
             }
+            let scale = feature as usize;
             agent.note_surprise(scale, raw, delta);
-            part.calibrated = curve(scale, raw);
-            part.surprise = part.calibrated * config.detectors().weight(part.feature.detector());
+            let calibrated = curve(scale, raw);
+            let surprise = calibrated * config.detectors().weight(feature.detector());
+            parts.push(Part { feature, calibrated, surprise, added: 0.0 });
         }
         if 0.0 < novelty.total {
             if !signs.is_told {
                 agent.note_surprise(NOVELTY, novelty.total, delta);
             }
             novelty_calibrated = curve(NOVELTY, novelty.total);
-            for (part, share) in parts.iter_mut().zip(novelty.shares) {
-                part.surprise += novelty.total * share;
-            }
             if NOVEL_MIN <= novelty.own {
                 agent.note_novelty(novelty.own);
             }
         }
-        if parts.iter().all(|part| part.surprise <= 0.0) {
+        if parts.all().iter().all(|part| part.surprise <= 0.0) {
             return None;
         }
-        let mut broad_parts = parts;
-        let score = add_up(&mut parts, Sum { novelty: NOVELTY_FACTOR, usual: USUAL });
+        let mut added = [[0.0; FEATURES]; 2];
+        let [narrow_added, broad_added] = &mut added;
+        let usual = Sum { novelty: NOVELTY_FACTOR, usual: USUAL };
+        let score = add_up(parts.all(), narrow_added, usual);
         let per_novelty = novelty_calibrated / novelty.total.max(1e-9);
-        let broad = add_up(&mut broad_parts, Sum { novelty: per_novelty, usual: 0.0 });
+        let broad = add_up(parts.all(), broad_added, Sum { novelty: per_novelty, usual: 0.0 });
         if !signs.is_told {
             agent.note_surprise(TOTAL, score, delta);
             agent.note_surprise(BROAD, broad, delta);
         }
         let hours = hours_per_day(agent, class);
-        let mut verdict = Self::new(&parts, score, curve(TOTAL, score), hours / TOTAL_SHARE);
-        let other = Self::new(&broad_parts, score, curve(BROAD, broad), hours / BROAD_SHARE);
-        if other.false_per_agent_day < verdict.false_per_agent_day {
-            verdict = other;
+        let narrow = Level { surprise: curve(TOTAL, score), hours: hours / TOTAL_SHARE };
+        let broad = Level { surprise: curve(BROAD, broad), hours: hours / BROAD_SHARE };
+        let (level, added) =
+            if broad.is_rarer(&narrow) { (broad, broad_added) } else { (narrow, narrow_added) };
+        for (part, added) in parts.all_mut().iter_mut().zip(added) {
+            part.added = *added;
         }
-        if verdict.false_per_agent_day <= config.budgets().review() || signs.is_denied {
-            verdict.parts.sort_by(|a, b| b.added.total_cmp(&a.added));
+        let false_per_agent_day = level.false_per_agent_day();
+        if false_per_agent_day <= config.budgets().review() || signs.is_denied {
+            parts.all_mut().sort_by(|a, b| b.added.total_cmp(&a.added));
         }
-        Some(verdict)
-    }
-
-    fn new(parts: &[Part; FEATURES], score: f64, surprise: f64, hours: f64) -> Self {
-        let false_per_agent_day = 10_f64.powf(-surprise) * hours / REPEATS;
-        Self { parts: *parts, score, surprise, false_per_agent_day }
+        Some(Self { parts, score, surprise: level.surprise, false_per_agent_day })
     }
 
     pub(crate) fn detector(&self) -> DetectorKind {
-        self.parts[0].feature.detector()
+        self.parts()[0].feature.detector()
+    }
+
+    /// What is unusual.
+    pub(crate) fn parts(&self) -> &[Part] {
+        self.parts.all()
     }
 
     /// Whether a feature has a part in the score.
     pub(crate) fn adds(&self, feature: Feature) -> bool {
-        self.parts.iter().any(|part| part.feature == feature && 0.0 < part.added)
+        self.parts().iter().any(|part| part.feature == feature && 0.0 < part.added)
     }
 
     /// What was denied is one level above what the score says, and worth a page at the least.
@@ -225,20 +260,45 @@ impl Verdict {
     }
 }
 
+/// A sum that was calibrated.
+#[derive(Clone, Copy)]
+struct Level {
+    surprise: f64,
+    /// Active hours per day, as many as this sum's share of the budget makes them.
+    hours: f64,
+}
+
+impl Level {
+    fn false_per_agent_day(&self) -> f64 {
+        10_f64.powf(-self.surprise) * self.hours / REPEATS
+    }
+
+    /// Whether fewer false findings are expected. Where logarithms tell already, powers are not asked.
+    fn is_rarer(&self, other: &Self) -> bool {
+        /// Decimal logarithms of how many times the one's hours may be the other's, with room.
+        const APART: f64 = 1.0;
+        const _: () = assert!(TOTAL_SHARE / BROAD_SHARE < 9.0);
+        if self.surprise + APART < other.surprise || other.surprise + APART < self.surprise {
+            return other.surprise < self.surprise;
+        }
+        self.false_per_agent_day() < other.false_per_agent_day()
+    }
+}
+
 /// How new an event is: whom with and what, taken together.
 struct Novelty {
     /// Of the event itself.
     own: f64,
     /// With what was new in the ten minutes before.
     total: f64,
-    /// Each feature's share.
-    shares: [f64; FEATURES],
+    /// The share of the action; the rest is the counterparty's.
+    of_action: f64,
 }
 
 impl Novelty {
-    fn of(signs: &Signs, config: &Config, before: f64) -> Self {
+    fn of(surprises: &[f64; FEATURES], config: &Config, before: f64) -> Self {
         let weighted = |feature: Feature| {
-            signs.surprise(feature) * config.detectors().weight(feature.detector())
+            surprises[feature as usize] * config.detectors().weight(feature.detector())
         };
         let [other, action] = [weighted(Feature::Counterparty), weighted(Feature::Action)];
         let action = ACTION_FACTOR * action;
@@ -246,18 +306,12 @@ impl Novelty {
         let own = first + SECOND_FACTOR * second;
         let added = if NOVEL_MIN <= own { NOVEL_FACTOR * before.min(NOVEL_MAX) } else { 0.0 };
         let of_action = if other < action { action } else { SECOND_FACTOR * action };
-        let mut shares = [0.0; FEATURES];
-        if 0.0 < own {
-            shares[Feature::Action as usize] = of_action / own;
-            shares[Feature::Counterparty as usize] = 1.0 - of_action / own;
-        }
-        Self { own, total: own + added, shares }
+        let of_action = if 0.0 < own { of_action / own } else { 0.0 };
+        Self { own, total: own + added, of_action }
     }
-}
 
-impl Part {
-    fn of(feature: Feature) -> Self {
-        Self { feature, calibrated: 0.0, surprise: 0.0, added: 0.0 }
+    fn share_of(&self, feature: Feature) -> f64 {
+        if feature == Feature::Action { self.of_action } else { 1.0 - self.of_action }
     }
 }
 
@@ -270,17 +324,17 @@ struct Sum {
     usual: f64,
 }
 
-/// Sets what each part adds and gives the sum: the novelty, and the strongest of each other group,
-/// each a little less than the one before.
-fn add_up(parts: &mut [Part; FEATURES], sum: Sum) -> f64 {
+/// Tells in `added` what each part adds and gives the sum: the novelty, and the strongest of each other
+/// group, each a little less than the one before.
+fn add_up(parts: &[Part], added: &mut [f64; FEATURES], sum: Sum) -> f64 {
+    // By group, the largest excess with its part.
     let mut strongest = [(0.0_f64, FEATURES); Group::COUNT];
     let mut novelty = 0.0;
-    for (at, part) in parts.iter_mut().enumerate() {
+    for (at, part) in parts.iter().enumerate() {
         let group = part.feature.group();
-        part.added = 0.0;
         if group == Group::Novelty {
-            part.added = part.surprise * sum.novelty;
-            novelty += part.added;
+            added[at] = part.surprise * sum.novelty;
+            novelty += added[at];
         } else {
             let excess = part.surprise - sum.usual - group.handicap();
             let best = &mut strongest[group as usize];
@@ -289,22 +343,30 @@ fn add_up(parts: &mut [Part; FEATURES], sum: Sum) -> f64 {
             }
         }
     }
-    strongest.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut factors = FACTORS.into_iter();
     let mut total = 0.0;
     // Where novelty is one group among others it takes its place in the order.
     let mut novelty_factor = (0.0 < sum.usual).then_some(1.0);
-    for (excess, at) in strongest.into_iter().filter(|(_, at)| *at < FEATURES) {
+    // The largest first; of equal ones that of the first part.
+    while let Some((group, (excess, at))) = strongest
+        .into_iter()
+        .enumerate()
+        .filter(|(_, (_, at))| *at < FEATURES)
+        .max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
+    {
+        strongest[group].1 = FEATURES;
         if novelty_factor.is_none() && excess <= novelty {
             novelty_factor = factors.next();
         }
-        parts[at].added = excess * factors.next().unwrap_or(0.0);
-        total += parts[at].added;
+        added[at] = excess * factors.next().unwrap_or(0.0);
+        total += added[at];
     }
     let novelty_factor = novelty_factor.or_else(|| factors.next()).unwrap_or(0.0);
-    for part in parts.iter_mut().filter(|part| part.feature.group() == Group::Novelty) {
-        part.added *= novelty_factor;
-        total += part.added;
+    for (part, added) in parts.iter().zip(added) {
+        if part.feature.group() == Group::Novelty {
+            *added *= novelty_factor;
+            total += *added;
+        }
     }
     total
 }

@@ -15,10 +15,10 @@ use crate::clock::Slot;
 use crate::config::Config;
 use crate::counterparty::{self, Touched};
 use crate::explain::{Case, cents_at_risk};
-use crate::facts::{Facts, realm};
+use crate::facts::{Facts, Keys, realm};
 use crate::gone::Gone;
 use crate::guidance::Guidance;
-use crate::hash::{KeyMap, join, key_of};
+use crate::hash::{KeyMap, join};
 use crate::index::Index;
 use crate::pack::{Pack, Unpacker};
 use crate::population::Population;
@@ -37,12 +37,10 @@ const AHEAD: usize = 2;
 /// Agents looked at to find one to forget.
 const EVICTION_SAMPLE: usize = 16;
 
-/// An event with what the clock and the hashes say of it.
+/// What the clock says of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prepared {
-    pub agent: u64,
     pub second: u32,
-    pub shard: u8,
     pub slot: Slot,
 }
 
@@ -63,6 +61,7 @@ pub(crate) struct View<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch<'a> {
     pub events: &'a [StampedEvent],
+    pub keys: &'a [Keys],
     pub prepared: &'a [Prepared],
     pub view: &'a View<'a>,
 }
@@ -180,29 +179,33 @@ impl Shard {
         open: &mut Deltas,
         folded: &mut Folded,
     ) {
-        let agent_of = |number: &u32| batch.prepared[*number as usize].agent;
+        let agent_of = |number: &u32| batch.keys[*number as usize].agent;
         let mut found = [None; GROUP];
-        for group in numbers.chunks(GROUP) {
-            for number in group {
-                self.index.prefetch(agent_of(number));
-            }
+        let look_for = |index: &Index, group: Option<&[u32]>| {
+            group.into_iter().flatten().for_each(|number| index.prefetch(agent_of(number)));
+        };
+        let mut groups = numbers.chunks(GROUP).peekable();
+        look_for(&self.index, groups.peek().copied());
+        while let Some(group) = groups.next() {
             // Candidates: whether they are right is seen once they are in the cache.
             for (found, number) in found.iter_mut().zip(group) {
                 *found = self.index.find(agent_of(number), |_| true);
             }
+            for found in found[..group.len()].iter().flatten() {
+                self.agents.announce(*found);
+            }
+            look_for(&self.index, groups.peek().copied());
             let fetch = |agents: &Slab, at: usize| {
                 let Some(number) = group.get(at) else { return };
-                crate::prefetch::value(&batch.events[*number as usize]);
+                crate::prefetch::value(&batch.keys[*number as usize]);
                 if let Some(found) = found[at] {
-                    agents.prefetch(found);
+                    agents.fetch(found);
                 }
             };
             (0..AHEAD).for_each(|at| fetch(&self.agents, at));
             for (at, number) in group.iter().enumerate() {
                 fetch(&self.agents, at + AHEAD);
-                let (finding, score) = self.fold(*number, found[at], batch, open);
-                folded.findings.extend(finding.map(|finding| (*number, finding)));
-                folded.scores.extend(score.map(|score| (*number, score)));
+                self.fold((*number, found[at]), batch, open, folded);
             }
         }
     }
@@ -210,33 +213,39 @@ impl Shard {
     /// Judges the event of this number, and learns it. Its agent may have been `found`.
     fn fold(
         &mut self,
-        number: u32,
-        found: Option<usize>,
+        (number, found): (u32, Option<usize>),
         batch: &Batch<'_>,
         open: &mut Deltas,
-    ) -> (Option<Finding>, Option<Score>) {
-        let Batch { events, prepared, view } = batch;
-        let (stamped, prepared) = (&events[number as usize], &prepared[number as usize]);
-        let (at, is_new) = self.place(prepared, found, view);
-        let class_key = class_key_of(stamped);
+        folded: &mut Folded,
+    ) {
+        let Batch { events, keys, prepared, view } = batch;
+        let (stamped, keys) = (&events[number as usize], &keys[number as usize]);
+        let prepared = prepared[number as usize];
+        // It may have been found before others came and went.
+        let (mut held, is_new) =
+            if let Some(held) = found.and_then(|at| self.agents.hold_if(at, keys.agent)) {
+                (held, false)
+            } else {
+                let (at, is_new) = self.place(keys.agent, prepared.second, view);
+                (self.agents.hold(at), is_new)
+            };
         let population = view.of(prepared.slot);
-        let class = population.class(class_key);
+        let class = population.class(keys.class);
         let [previous, current] = open;
         let open = match prepared.slot {
             Slot::Previous => previous,
             Slot::Current => current,
         };
-        let delta = open.entry(class_key).or_default();
-        let mut held = self.agents.hold(at);
+        let delta = open.entry(keys.class).or_default();
         let agent = held.agent_mut();
         delta.heads.seen += f64::from(u8::from(is_new));
-        if is_new && !population.has_regulars(class_key) {
-            agent.standing.found(class_key);
+        if is_new && !population.has_regulars(keys.class) {
+            agent.standing.found(keys.class);
         }
         let peers = Peers { class, population, config: view.config };
         let days = agent.days;
         let Judged { facts, signs, verdict, cents } = Judged::of(
-            Pending { stamped, second: prepared.second, class_key, view },
+            Pending { stamped, keys, second: prepared.second, view },
             agent,
             peers,
             delta,
@@ -249,35 +258,38 @@ impl Shard {
             if !agent.opens_alert(subject_of(verdict, &facts), rank(severity), cents) {
                 return None;
             }
-            let case = Case { stamped, agent, class, facts: &facts, signs: &signs };
-            Some(case.explain(verdict, severity, cents))
+            let case = Case { stamped, agent, peers, facts: &facts, signs: &signs };
+            Some(Box::new(case.explain(verdict, severity, cents)))
         });
         agent.learn(&facts, &signs, delta);
-        if let (Some(_), Some(verdict)) = (&finding, &verdict) {
+        if let (Some(finding), Some(verdict)) = (finding, &verdict) {
             self.findings += 1;
             agent.note_finding(verdict, &facts);
+            folded.findings.push((number, finding));
         }
-        let of_event = || Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
-        (finding, view.is_scored.then(of_event))
+        if view.is_scored {
+            let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
+            folded.scores.push((number, score));
+        }
     }
 
     /// Judges an event as [`Self::fold`] would, on copies.
     pub(crate) fn assess(
         &self,
         stamped: &StampedEvent,
-        prepared: &Prepared,
+        keys: &Keys,
+        prepared: Prepared,
         view: &View<'_>,
     ) -> Assessment {
         let population = view.of(prepared.slot);
-        let class_key = class_key_of(stamped);
-        let class = population.class(class_key);
-        let mut agent = match self.find(prepared.agent) {
+        let class = population.class(keys.class);
+        let mut agent = match self.find(keys.agent) {
             Some(at) => self.agents.hold(at).agent().clone(),
-            None => Agent::new(prepared.agent, prepared.second),
+            None => Agent::new(keys.agent, prepared.second),
         };
         let mut delta = ClassDelta::default();
         let peers = Peers { class, population, config: view.config };
-        let pending = Pending { stamped, second: prepared.second, class_key, view };
+        let pending = Pending { stamped, keys, second: prepared.second, view };
         let Judged { facts, signs, verdict, cents } =
             Judged::of(pending, &mut agent, peers, &mut delta);
         let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
@@ -285,7 +297,7 @@ impl Shard {
         let is_ready = view.config.warmup_events() <= population.events;
         let severity = verdict.severity(&signs, view.config).filter(|_| is_ready);
         let cents = cents_at_risk(&verdict, &agent, &facts, cents);
-        let case = Case { stamped, agent: &agent, class, facts: &facts, signs: &signs };
+        let case = Case { stamped, agent: &agent, peers, facts: &facts, signs: &signs };
         let finding = severity.map(|severity| case.explain(&verdict, severity, cents));
         Assessment { score, finding }
     }
@@ -305,21 +317,13 @@ impl Shard {
         self.index.find(key, |at| self.agents.is(at, key))
     }
 
-    /// The place of the event's agent, and whether it is new. It may have been `found` before others
-    /// came and went.
-    fn place(
-        &mut self,
-        prepared: &Prepared,
-        found: Option<usize>,
-        view: &View<'_>,
-    ) -> (usize, bool) {
-        let key = prepared.agent;
-        let is_there = |at: &usize| self.agents.is(*at, key);
-        if let Some(at) = found.filter(is_there).or_else(|| self.find(key)) {
+    /// The place of the agent with this key at this second, and whether it is new.
+    fn place(&mut self, key: u64, second: u32, view: &View<'_>) -> (usize, bool) {
+        if let Some(at) = self.find(key) {
             return (at, false);
         }
         let capacity = (view.config.agents_max() as usize).div_ceil(schemas::SHARDS);
-        let mut agent = Agent::new(key, prepared.second);
+        let mut agent = Agent::new(key, second);
         let is_back = self.gone.may_hold(key);
         if self.gone.may_hold(as_regular(key)) {
             agent.standing = Standing::of_returned();
@@ -328,7 +332,7 @@ impl Shard {
             self.agents.push(agent);
             self.agents.len() - 1
         } else {
-            let at = self.evict(prepared.second, capacity);
+            let at = self.evict(second, capacity);
             *self.agents.hold(at).agent_mut() = agent;
             at
         };
@@ -363,21 +367,16 @@ impl Shard {
 /// What came of a shard's events, by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
-    pub findings: Vec<(u32, Finding)>,
+    pub findings: Vec<(u32, Box<Finding>)>,
     pub scores: Vec<(u32, Score)>,
-}
-
-fn class_key_of(stamped: &StampedEvent) -> u64 {
-    let class = &stamped.event.agent_class;
-    class.as_ref().map_or(0, |class| key_of(class.as_str()))
 }
 
 /// An event to be judged, at the second that is believed of it.
 #[derive(Clone, Copy)]
 struct Pending<'a> {
     stamped: &'a StampedEvent,
+    keys: &'a Keys,
     second: u32,
-    class_key: u64,
     view: &'a View<'a>,
 }
 
@@ -398,7 +397,7 @@ impl<'a> Judged<'a> {
         peers: Peers<'_>,
         delta: &mut ClassDelta,
     ) -> Self {
-        let Pending { stamped, second, class_key, view } = pending;
+        let Pending { stamped, keys, second, view } = pending;
         let reached = view.epoch.saturating_add(1).saturating_mul(3_600);
         let believed = reached.saturating_add(AHEAD_SECONDS);
         if believed < agent.last_second && second.saturating_add(AHEAD_SECONDS) < agent.last_second
@@ -408,15 +407,14 @@ impl<'a> Judged<'a> {
         let before = agent.last_second;
         let second = second.max(before);
         agent.last_second = second;
-        let facts = Facts::of(&stamped.event, second, view.config.limits());
+        let facts = Facts::at(&stamped.event, keys, second);
         delta.sums.events += 1.0;
         if let Some(model) = facts.model {
             agent.meet_model(model);
         }
-        let sponsor = stamped.sponsor_id.as_ref().map_or(0, |id| key_of(id.as_str()));
-        let voter = agent.voter(class_key, sponsor, peers.class.counts_days());
+        let voter = agent.voter(keys.class, keys.sponsor, peers.class.counts_days());
         let before = (0 < agent.events).then_some(before);
-        let silence = agent.open_windows(&facts, before, (peers.class, class_key), delta);
+        let silence = agent.open_windows(&facts, before, (peers.class, keys.class), delta);
         agent.volume.add(Increment::of(&facts));
         agent.spend(&facts, before);
         let touched = if let Some(other) = &facts.counterparty {

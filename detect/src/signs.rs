@@ -348,35 +348,34 @@ impl Signs {
         calls.max(surprise + seen.max(1.0).log10())
     }
 
-    /// The raw surprise of a feature.
-    pub(crate) fn surprise(&self, feature: Feature) -> f64 {
-        match feature {
-            Feature::Calls => self.counts[0].surprise,
-            Feature::Writes => self.counts[1].surprise,
-            Feature::Failures => self.counts[2].surprise,
-            Feature::Money => self.money.surprise,
-            Feature::Drift => self.drift.surprise,
-            Feature::Hour => self.hour.surprise,
-            Feature::Amount => self.amount.surprise,
-            Feature::NearLimit => self.near_limit.surprise,
-            Feature::Counterparty => self.counterparty.strangeness.surprise,
-            Feature::Burst => self.burst.surprise,
-            Feature::Action => self.action.surprise,
-            Feature::Parts => self.parts.surprise,
-            Feature::Fan => self.fan.surprise,
-            Feature::Silence => self.silence.surprise,
-            Feature::Sharing => self.credential.surprise,
-            Feature::Switch => self.switch.surprise,
-            Feature::Exposure => self.exposure.surprise,
-            Feature::Fleet => self.fleet.map_or(0.0, |(_, shift)| shift.surprise),
-            Feature::Origin => {
-                let [network, device] = [self.network.surprise, self.device.surprise];
-                if network <= 0.0 || device <= 0.0 {
-                    ONE_OF_TWO_WEIGHT * network.max(device)
-                } else {
-                    network + device
-                }
-            }
-        }
+    /// The raw surprises, in the order of [`Feature::ALL`].
+    pub(crate) fn surprises(&self) -> [f64; Feature::ALL.len()] {
+        let [network, device] = [self.network.surprise, self.device.surprise];
+        let origin = if network <= 0.0 || device <= 0.0 {
+            ONE_OF_TWO_WEIGHT * network.max(device)
+        } else {
+            network + device
+        };
+        [
+            self.counts[0].surprise,
+            self.counts[1].surprise,
+            self.counts[2].surprise,
+            self.money.surprise,
+            self.drift.surprise,
+            self.hour.surprise,
+            self.amount.surprise,
+            self.near_limit.surprise,
+            self.counterparty.strangeness.surprise,
+            self.burst.surprise,
+            self.action.surprise,
+            origin,
+            self.parts.surprise,
+            self.fan.surprise,
+            self.silence.surprise,
+            self.credential.surprise,
+            self.switch.surprise,
+            self.exposure.surprise,
+            self.fleet.map_or(0.0, |(_, shift)| shift.surprise),
+        ]
     }
 }

@@ -93,16 +93,33 @@ impl Slab {
         self.chunks.len() * CHUNK * size_of::<Agent>()
     }
 
-    /// Tells the processor that an agent is about to be looked at.
-    pub(crate) fn prefetch(&self, at: usize) {
-        let agent = self.addresses[at / CHUNK] + at % CHUNK * size_of::<Agent>();
+    /// Tells the processor that an agent is about to be fetched: where its pages are is looked up. For
+    /// several agents one after the other these look-ups take place at once, while each [`Self::fetch`]
+    /// would wait for its own.
+    pub(crate) fn announce(&self, at: usize) {
+        let agent = self.address(at);
+        crate::prefetch::lines(agent, 1);
+        crate::prefetch::lines(agent + Agent::HOT_BYTES - 1, 1);
         crate::prefetch::lines(Arc::as_ptr(&self.chunks[at / CHUNK]).addr(), HEAD_LINES);
-        crate::prefetch::lines(agent, HOT_LINES);
+    }
+
+    /// Tells the processor that an agent is about to be looked at.
+    pub(crate) fn fetch(&self, at: usize) {
+        crate::prefetch::lines(self.address(at), HOT_LINES);
+    }
+
+    fn address(&self, at: usize) -> usize {
+        self.addresses[at / CHUNK] + at % CHUNK * size_of::<Agent>()
     }
 
     /// Whether the agent of this number has this key.
     pub(crate) fn is(&self, at: usize, key: u64) -> bool {
-        self.hold(at).agent().key == key
+        self.hold_if(at, key).is_some()
+    }
+
+    /// The agent of this number, if it has this key.
+    pub(crate) fn hold_if(&self, at: usize, key: u64) -> Option<Held<'_>> {
+        Some(self.hold(at)).filter(|held| held.agent().key == key)
     }
 
     pub(crate) fn hold(&self, at: usize) -> Held<'_> {

@@ -7,6 +7,7 @@
 use crate::fleet::FleetSums;
 use crate::hash::KeyMap;
 use crate::pack::{Pack, Unpacker};
+use crate::tails::rounded;
 use crate::volume::COUNTS;
 use crate::voter::Voter;
 
@@ -16,7 +17,7 @@ pub(crate) const VOUCHERS_MIN: f64 = 3.0;
 
 /// Rounded to a multiple of 2^-16, so that sums are exact: see the file's invariant.
 pub(crate) fn quantised(x: f64) -> f64 {
-    (x * 65_536.0).round() / 65_536.0
+    rounded(x * 65_536.0) / 65_536.0
 }
 
 /// Sums that can be added and, for forgetting, scaled.

@@ -12,7 +12,7 @@
 use crate::class::{ClassSums, Prior, quantised};
 use crate::pack::pack_struct;
 use crate::rough::Rough;
-use crate::tails::{as_float, negative_binomial_upper, student_upper, surprise};
+use crate::tails::{as_float, negative_binomial_upper, rounded, student_upper, surprise};
 
 /// Lengths of the windows in seconds.
 pub(crate) const WINDOW_SECONDS: [u32; 3] = [300, 3_600, 86_400];
@@ -334,14 +334,14 @@ impl Volume {
                 continue;
             }
             let before = as_float(before) * Self::share_before(window, second);
-            let seen = (as_float(now) + before).round();
+            let seen = rounded(as_float(now) + before);
             if seen <= as_float(quiet) {
                 continue;
             }
             let Some(expected) = self.expected(window, count, prior) else { continue };
             let tail = negative_binomial_upper(seen, expected.mean, expected.dispersion);
-            if most.surprise < surprise(tail) {
-                let surprise = surprise(tail);
+            let surprise = surprise(tail);
+            if most.surprise < surprise {
                 most = Unusual { surprise, expected: expected.mean, seen, window };
             }
         }

@@ -11,11 +11,12 @@
 use schemas::{DetectorKind, Offset, Offsets, Outcome, Severity, Topic};
 
 use super::*;
+use crate::hash::key_of;
 use crate::sample::{DAY, Dice, START, company, event, numbered, paying, with};
 
 impl Detector {
     fn agent(&self, name: &str) -> crate::agent::Agent {
-        let shard = ShardOf::of(&name.try_into().unwrap()).index();
+        let shard = schemas::Shard::of(&name.try_into().unwrap()).index();
         self.state.shards[shard].agent(key_of(name)).expect("it is remembered")
     }
 }
