@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn a_flat_line_in_noise_is_rare() {
         let noise = |row: u32| f64::from(row.wrapping_mul(2_654_435_761) >> 20) / 40.96;
-        let found = rarities(|row| if 2_000 <= row && row < 2_030 { 50.0 } else { noise(row) });
+        let flat = 2_000..2_030;
+        let found = rarities(|row| if flat.contains(&row) { 50.0 } else { noise(row) });
 
         let highest = found[2_000..2_030].iter().copied().fold(0.0, f64::max);
         assert!(2.5 < highest, "{highest}");
