@@ -415,14 +415,14 @@ fn bytes_below(folder: PathBuf) -> std::io::Result<u64> {
 }
 
 /// What the process has used so far. Source: proc(5), `/proc/self/stat` and `/proc/self/status`.
-struct Usage {
-    cpu: Duration,
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
     /// Largest resident set so far.
     rss_bytes: u64,
 }
 
 impl Usage {
-    fn now() -> Result<Self, Failure> {
+    pub(crate) fn now() -> Result<Self, Failure> {
         let (stat, status) = (
             std::fs::read_to_string("/proc/self/stat")?,
             std::fs::read_to_string("/proc/self/status")?,
@@ -440,7 +440,7 @@ impl Usage {
         Ok(Self { cpu: Duration::from_millis(10 * ticks), rss_bytes: 1_024 * kib.unwrap_or(0) })
     }
 
-    fn since(self, before: &Self) -> Self {
+    pub(crate) fn since(self, before: &Self) -> Self {
         Self { cpu: self.cpu.saturating_sub(before.cpu), rss_bytes: self.rss_bytes }
     }
 }

@@ -118,7 +118,9 @@ fn content(event: &CredentialEvent, out: &mut Vec<u8>) {
         user_agent.as_deref(),
     ] {
         out.push(u8::from(maybe.is_some()));
-        maybe.into_iter().for_each(|one| text(one, out));
+        if let Some(one) = maybe {
+            text(one, out);
+        }
     }
     out.extend(time.as_micros().to_le_bytes());
     out.push(u8::from(amount.is_some()));

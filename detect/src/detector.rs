@@ -347,6 +347,8 @@ fn at_second(second: u32) -> Timestamp {
 }
 
 #[cfg(test)]
+mod config_tests;
+#[cfg(test)]
 mod kinds_tests;
 #[cfg(test)]
 mod tests;

@@ -1,27 +1,38 @@
-//! [`Evaluation`]: labelled rows through the real detector, scored before they are learned, and what
-//! came of it ([`Report`]).
+//! [`Evaluation`]: labelled rows, scored before they are learned, and what came of it ([`Report`]).
+//!
+//! Agent streams are judged by the real detector. Edges and series are by a part that only they have
+//! (`edges.rs`, `series.rs`), unless the detector alone is asked for.
 //!
 //! Invariant: nothing of a row is known before it is scored: no limits, scalers or thresholds come
 //! from the stream. One configuration serves all streams.
 //!
 //! Source of the protocol: detection.md sections 4 and 7.
 
+mod edges;
 mod metrics;
+mod nab;
 mod poison;
 mod row;
+mod series;
 
 use schemas::DetectorKind;
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::detector::Detector;
+use crate::hash::{KeyMap, join, key_of};
 use crate::score::Score;
 
-pub use metrics::{Calibration, Curves, Recall, Report};
+use edges::Edges;
+use metrics::Fact;
+use series::{Ranks, Series};
+
+pub use metrics::{Calibration, Curves, Ranking, Recall, Report};
+pub use nab::{Judged, NabScore};
 pub use poison::Poison;
 pub use row::{Row, RowError};
 
-/// Rows folded at once; what is found does not depend on it.
+/// Rows judged at once; what is found does not depend on it.
 const BATCH: usize = 4_096;
 
 /// What kind of rows a file has.
@@ -32,11 +43,12 @@ pub enum Kind {
     /// [counterparties], amount|null, error, y]`.
     AgentStream,
     /// Edges of a network: `source,target,MM/DD/YYYY-HH:MM,label` with `-` for benign, or
-    /// `source target weight seconds` without a label. Each is a dealing of its source with its
-    /// target, and of its target with its source.
+    /// `source target weight seconds` without a label. For the detector alone each is a dealing of its
+    /// source with its target, and of its target with its source. A pair's minute is its session.
     Edges,
-    /// Values of a series, `YYYY-MM-DD HH:MM:SS,value` after a header. Each is an amount that the
-    /// series pays, and its reciprocal one of a twin, since amounts are watched for being high.
+    /// Values of a series, `YYYY-MM-DD HH:MM:SS,value` after a header. For the detector alone each is
+    /// an amount that the series pays, and its reciprocal one of a twin, since amounts are watched for
+    /// being high.
     Series,
 }
 
@@ -45,36 +57,74 @@ pub enum Kind {
 const PROBATION: f64 = 0.15;
 const PROBATION_MAX: f64 = 750.0;
 
-/// Rows of a series within which an anomaly is told once, unless it gets worse. Source: measured on
-/// NAB's folders; a day of five minutes each.
-const STRETCH: usize = 288;
+/// What judges rows.
+#[derive(Debug)]
+enum Judge {
+    Detector(Box<Detector>),
+    Edges(Box<Edges>),
+    Series(Box<Series>),
+}
 
-/// A detector being evaluated.
+/// Numbers of keys, in the order in which they came.
+#[derive(Debug, Default)]
+struct Numbers(KeyMap<u32>);
+
+impl Numbers {
+    fn of(&mut self, key: u64) -> u32 {
+        let next = u32::try_from(self.0.len()).expect("rows in memory are fewer");
+        *self.0.entry(key).or_insert(next)
+    }
+}
+
+/// A stream being evaluated.
 #[derive(Debug)]
 pub struct Evaluation {
     kind: Kind,
-    detector: Detector,
-    rows: Vec<Row>,
+    judge: Judge,
+    facts: Vec<Fact>,
     scores: Vec<f64>,
+    /// What the detector said of false alerts, row by row; none of what something else judges.
     rates: Vec<f64>,
     /// What found something, and the number of its row.
     found: Vec<(DetectorKind, usize)>,
-    /// Rows not folded yet.
-    waiting: usize,
+    /// Rows not judged yet: the latest of the facts.
+    waiting: Vec<Row>,
+    agents: Numbers,
+    sessions: Numbers,
+    kinds: Numbers,
+    times: row::Times,
     /// Of a series: where it is anomalous, from and up to which second since 1970.
     windows: Vec<(f64, f64)>,
 }
 
 impl Evaluation {
     pub fn new(kind: Kind, config: Config) -> Self {
+        let judge = match kind {
+            Kind::AgentStream => Judge::Detector(Box::new(Detector::new(config))),
+            Kind::Edges => Judge::Edges(Box::default()),
+            Kind::Series => Judge::Series(Box::default()),
+        };
+        Self::judged_by(kind, judge)
+    }
+
+    /// By nothing but the detector, whatever the kind.
+    pub fn by_detector_alone(kind: Kind, config: Config) -> Self {
+        Self::judged_by(kind, Judge::Detector(Box::new(Detector::new(config))))
+    }
+
+    fn judged_by(kind: Kind, judge: Judge) -> Self {
         Self {
             kind,
-            detector: Detector::new(config),
-            rows: Vec::new(),
+            judge,
+            facts: Vec::new(),
             scores: Vec::new(),
             rates: Vec::new(),
             found: Vec::new(),
-            waiting: 0,
+            waiting: Vec::new(),
+            agents: Numbers::default(),
+            sessions: Numbers::default(),
+            kinds: Numbers::default(),
+            times: row::Times::default(),
             windows: Vec::new(),
         }
     }
@@ -95,29 +145,79 @@ impl Evaluation {
         if line.trim().is_empty() || line.starts_with('%') {
             return Ok(());
         }
-        self.rows.push(match self.kind {
-            Kind::AgentStream => Row::read(line)?,
-            Kind::Edges => Row::read_edge(line)?,
-            Kind::Series if self.rows.is_empty() && row::is_header(line) => return Ok(()),
-            Kind::Series => Row::read_value(line, &self.windows)?,
-        });
-        self.waiting += 1;
-        if self.waiting == BATCH {
-            self.fold();
+        let row = match (self.kind, &mut self.judge) {
+            (Kind::Edges, Judge::Edges(edges)) => {
+                let edge = row::Edge::read(line, &mut self.times)?;
+                let judged = edges.push(key_of(edge.source), key_of(edge.target), edge.minute());
+                self.facts.push(Fact {
+                    second: edge.second(),
+                    label: edge.label,
+                    agent: judged.source,
+                    session: judged.pair_minute,
+                    kind: judged.pair,
+                    amount: 0.0,
+                });
+                self.scores.push(judged.score);
+                return Ok(());
+            }
+            (Kind::AgentStream, _) => Row::read(line)?,
+            (Kind::Edges, _) => Row::read_edge(line, &mut self.times)?,
+            (Kind::Series, _) if self.facts.is_empty() && row::is_header(line) => return Ok(()),
+            (Kind::Series, judge) => {
+                let (row, value) = Row::read_value(line, &self.windows)?;
+                if let Judge::Series(series) = judge {
+                    self.scores.push(series.push(row.second, value));
+                }
+                row
+            }
+        };
+        let fact = self.fact(&row);
+        self.facts.push(fact);
+        if matches!(self.judge, Judge::Detector(_)) {
+            self.waiting.push(row);
+            if self.waiting.len() == BATCH {
+                self.judge_waiting();
+            }
         }
         Ok(())
     }
 
-    /// Scores and learns the rows that wait.
-    fn fold(&mut self) {
-        let first = self.rows.len() - self.waiting;
+    /// What counts of a row in the end.
+    fn fact(&mut self, row: &Row) -> Fact {
+        let agent = key_of(&row.agent);
+        let kind = row
+            .counterparties
+            .iter()
+            .fold(join(agent, key_of(&row.tool)), |kind, other| join(kind, key_of(other)));
+        // A pair's minute is its session.
+        let session = if self.kind == Kind::Edges {
+            join(kind, row.minute().cast_unsigned())
+        } else {
+            join(agent, key_of(&row.session))
+        };
+        Fact {
+            second: row.second,
+            label: row.label,
+            agent: self.agents.of(agent),
+            session: self.sessions.of(session),
+            kind: self.kinds.of(kind),
+            amount: row.amount.unwrap_or(0.0),
+        }
+    }
+
+    /// The detector scores and learns the rows that wait, as it does by itself at the end.
+    pub fn judge_waiting(&mut self) {
+        let Judge::Detector(detector) = &mut self.judge else {
+            return;
+        };
+        let first = self.facts.len() - self.waiting.len();
         let mut events = Vec::new();
         let mut ends = Vec::new();
-        for (at, row) in self.rows.iter().enumerate().skip(first) {
+        for (at, row) in (first..).zip(&self.waiting) {
             events.extend(row.events(at));
             ends.push(events.len());
         }
-        let (findings, scores) = self.detector.fold_scored(&events);
+        let (findings, scores) = detector.fold_scored(&events);
         self.found.extend(findings.iter().map(|finding| {
             let at = finding.position.offset.0;
             (finding.detector, usize::try_from(at).expect("the number of its row"))
@@ -137,7 +237,7 @@ impl Evaluation {
             self.rates.push(least);
             start = end;
         }
-        self.waiting = 0;
+        self.waiting.clear();
     }
 
     /// Scores what is left, and tells one score per row, in order, and the metrics.
@@ -147,68 +247,56 @@ impl Evaluation {
 
     /// The same, with other scores in the place of the detector's: to try what would be better.
     pub fn finish_with(mut self, rescore: impl FnOnce(&[f64]) -> Vec<f64>) -> (Vec<f64>, Report) {
-        self.fold();
+        self.judge_waiting();
         self.scores = rescore(&self.scores);
-        assert_eq!(self.scores.len(), self.rows.len(), "one score per row");
-        if self.kind == Kind::Series {
-            self.scores = told_once(&self.scores);
-            #[expect(clippy::cast_precision_loss, reason = "rows of a file")]
-            let probation = (PROBATION * self.rows.len() as f64).min(PROBATION_MAX);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "750 at most"
-            )]
-            for row in self.rows.iter_mut().take(probation as usize) {
-                row.label = -1;
-            }
-        }
+        assert_eq!(self.scores.len(), self.facts.len(), "one score per row");
+        let judged = (self.kind == Kind::Series).then(|| self.judged_series());
         let warm_up = match self.kind {
             Kind::AgentStream => metrics::WARM_UP_SECONDS,
             Kind::Edges | Kind::Series => 0.0,
         };
-        let report = metrics::report(&self.rows, &self.scores, &self.rates, &self.found, warm_up);
+        let mut report =
+            metrics::report(&self.facts, &self.scores, &self.rates, &self.found, warm_up);
+        if let Some(judged) = judged {
+            // A series is one session.
+            report.session = None;
+            report.series = judged;
+        }
         (self.scores, report)
     }
-}
 
-/// From surprises of a series to how rare each is among those before it (minus the decimal logarithm),
-/// 0 within a stretch that was told already.
-#[expect(clippy::cast_precision_loss, reason = "rows of a file")]
-fn told_once(surprises: &[f64]) -> Vec<f64> {
-    let mut before: Vec<f64> = Vec::with_capacity(surprises.len());
-    let mut rarities: Vec<f64> = Vec::with_capacity(surprises.len());
-    let mut told = Vec::with_capacity(surprises.len());
-    for surprise in surprises {
-        let below = before.partition_point(|one| one < surprise);
-        let as_large = before.len() - below;
-        let rarity = -((as_large as f64 + 1.0) / (before.len() as f64 + 1.0)).log10();
-        let rarity = if *surprise <= 0.0 { 0.0 } else { rarity };
-        before.insert(below, *surprise);
-        let recent = &rarities[rarities.len().saturating_sub(STRETCH)..];
-        let is_worse = recent.iter().all(|one| *one < rarity);
-        told.push(if is_worse { rarity } else { 0.0 });
-        rarities.push(rarity);
+    /// Makes scores of a series what is told of it, and takes its probation out of what is labelled.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "rows of a file"
+    )]
+    fn judged_series(&mut self) -> Judged {
+        if matches!(self.judge, Judge::Detector(_)) {
+            let mut ranks = Ranks::default();
+            self.scores = self.scores.iter().map(|surprise| ranks.push(*surprise)).collect();
+        }
+        self.scores = series::told_once(&self.scores);
+        let windows = self.windows.iter().filter_map(|(from, to)| {
+            let is_within = |fact: &Fact| {
+                let second = fact.second + row::START;
+                *from <= second && second <= *to
+            };
+            Some((self.facts.iter().position(is_within)?, self.facts.iter().rposition(is_within)?))
+        });
+        let windows = windows.collect();
+        let probation = (PROBATION * self.facts.len() as f64).min(PROBATION_MAX) as usize;
+        for fact in self.facts.iter_mut().take(probation) {
+            fact.label = -1;
+        }
+        Judged { scores: self.scores.clone(), windows, probation }
     }
-    told
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_stretch_is_told_once_and_again_when_it_gets_worse() {
-        let mut surprises = vec![0.5; 600];
-        surprises[500..520].fill(3.0);
-        surprises[510] = 6.0;
-
-        let told = told_once(&surprises);
-
-        assert!(told[501..510].iter().all(|one| *one <= 0.0));
-        assert!(2.5 < told[500] && told[500] < told[510] + 1e-9, "{} {}", told[500], told[510]);
-        assert!(told[511..].iter().all(|one| *one <= 0.0));
-    }
 
     #[test]
     fn a_series_is_scored_row_by_row_and_its_probation_is_not_counted() {

@@ -10,6 +10,9 @@ use super::{LakeArg, ReportFormat};
 /// Judge labelled streams with the real detector, scoring each row before it is learned, and print how
 /// well it does.
 ///
+/// Edges and series, which agents are not, are judged by a part that only they have, unless
+/// --detector-alone is given.
+///
 /// Each file is a stream of its own, plain or gzip; a path of /dev/stdin reads standard input. With
 /// several files the figures are their means, `range` has the smallest and the largest, and `files` has
 /// those of each. Nothing is written to a
@@ -24,6 +27,7 @@ use super::{LakeArg, ReportFormat};
   unzip -p darpa_original.zip | surety evaluate --kind edges /dev/stdin
   surety evaluate --kind company --agents 2000 --days 90 --seeds 1,2
   surety evaluate --kind series NAB/data/*/*.csv --windows NAB/labels/combined_windows.json --results NAB/results
+  surety evaluate --kind series NAB/data/*/*.csv --windows NAB/labels/combined_windows.json --detector-alone
 
 Rows of agent-stream: [seconds, agent, purpose, model, session, \"b\"|\"a\", tool, is_write,
 [counterparties], amount|null, error, label]; label 1 malicious, 0 benign, else not scored.
@@ -56,7 +60,10 @@ pub(crate) struct Evaluate {
     /// Let the attackers of agent streams prepare the baseline before they strike.
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) poisoned: Option<Poisoning>,
-    /// Where series are anomalous: NAB's JSON of windows by folder/file.
+    /// Judge edges and series by the detector alone, without the part that only they have.
+    #[arg(long)]
+    pub(crate) detector_alone: bool,
+    /// Where series are anomalous: NAB's JSON of windows by folder/file. Prints NAB's score.
     #[arg(long, value_name = "WINDOWS.json")]
     pub(crate) windows: Option<PathBuf>,
     /// Write NAB's result files of series below this folder, for NAB's own scorer.

@@ -1,7 +1,8 @@
-//! `surety evaluate`: labelled streams through the real detector, and how well it does.
+//! `surety evaluate`: labelled streams through the real detector, and how well it does; edges and
+//! series through a part that only they have, unless the detector alone is asked for.
 //!
-//! Invariant: each file is a stream of its own, judged by a detector that knows nothing yet and by
-//! the default configuration; `--scores` has one line per row that was read, in order.
+//! Invariant: each file is a stream of its own, judged by what knows nothing yet and by the default
+//! configuration; `--scores` has one line per row that was read, in order.
 
 mod company;
 mod plots;
@@ -10,8 +11,9 @@ mod series;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use detect::evaluate::{Evaluation, Poison, Report};
+use detect::evaluate::{Evaluation, NabScore, Poison, Report};
 use detect::{Ablation, Config};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::series::Windows;
 use super::typed;
+use crate::bench::Usage;
 use crate::cli::measure::Poisoning;
 use crate::cli::{Evaluate, Part, ReportFormat, StreamKind};
 use crate::exit::{Exit, Failure};
@@ -26,6 +29,8 @@ use crate::terminal;
 
 /// Rows between two looks at the terminal and at the signals.
 const ROWS_PER_LOOK: u64 = 8_192;
+/// Processor time below which speed is not told: it is counted in 10 ms.
+const USED_MIN: Duration = Duration::from_millis(100);
 
 /// Evaluates the files and prints the metrics: those of the one file, or the means of all with those
 /// of each.
@@ -42,8 +47,10 @@ pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit,
     let windows = args.windows.as_deref().map(Windows::read).transpose()?.unwrap_or_default();
     let mut scores = args.scores.as_deref().map(Scores::create).transpose()?;
     let mut reports = Vec::with_capacity(args.files.len());
+    let mut speeds = Vec::with_capacity(args.files.len());
     for path in &args.files {
-        let (of_file, report) = evaluate(args, path, &windows, shutdown)?;
+        let (of_file, report, speed) = evaluate(args, path, &windows, shutdown)?;
+        speeds.push(speed);
         if let Some(scores) = &mut scores {
             scores.write(&of_file)?;
         }
@@ -55,7 +62,7 @@ pub(super) fn run(args: &Evaluate, shutdown: &CancellationToken) -> Result<Exit,
     if let Some(folder) = &args.plots {
         plots::write(folder, &reports)?;
     }
-    let answer = figures(args, &reports);
+    let answer = figures(args, &reports, &speeds);
     let text = match args.format {
         ReportFormat::Json => format!("{answer:#}\n"),
         ReportFormat::Table => lines_of(&answer),
@@ -79,6 +86,16 @@ fn check(args: &Evaluate) -> Result<(), Failure> {
     if args.results.is_some() && args.kind != StreamKind::Series {
         return Err(only("--results", StreamKind::Series));
     }
+    let has_own_part = matches!(args.kind, StreamKind::Edges | StreamKind::Series);
+    if args.detector_alone && !has_own_part {
+        let found = typed(&args.kind);
+        let text = format!("--detector-alone: wanted --kind edges or series, found {found}");
+        return Err(Failure::told(Exit::Usage, text));
+    }
+    if args.without.is_some() && has_own_part && !args.detector_alone {
+        let text = "--without leaves a part of the detector out: wanted --detector-alone with it";
+        return Err(Failure::told(Exit::Usage, text.to_owned()));
+    }
     if args.kind == StreamKind::Company && !args.files.is_empty() {
         let text = "--kind company plays its own events: wanted no file".to_owned();
         return Err(Failure::told(Exit::Usage, text));
@@ -91,13 +108,13 @@ fn check(args: &Evaluate) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One file through a new detector.
+/// One file through a new detector: scores, metrics, rows read and judged per second of a processor.
 fn evaluate(
     args: &Evaluate,
     path: &Path,
     windows: &Windows,
     shutdown: &CancellationToken,
-) -> Result<(Vec<f64>, Report), Failure> {
+) -> Result<(Vec<f64>, Report, Option<f64>), Failure> {
     let config = args.without.map_or_else(Config::default, |part| {
         Config::default().without(match part {
             Part::Peers => Ablation::Peers,
@@ -112,7 +129,13 @@ fn evaluate(
         StreamKind::Company => unreachable!("it has no file"),
     };
     let windows = windows.of(path);
-    let mut evaluation = Evaluation::new(kind, config).with_windows(windows.clone());
+    let evaluation = if args.detector_alone {
+        Evaluation::by_detector_alone(kind, config)
+    } else {
+        Evaluation::new(kind, config)
+    };
+    let mut evaluation = evaluation.with_windows(windows.clone());
+    let before = Usage::now().ok();
     let no_row = |number: u64, error| {
         Failure::new(Exit::Data, error).while_doing(format!("{}:{number}", path.display()))
     };
@@ -120,7 +143,11 @@ fn evaluate(
         each_line(path, shutdown, |number, line| {
             evaluation.push(line).map_err(|error| no_row(number, error))
         })?;
-        return Ok(evaluation.finish());
+        evaluation.judge_waiting();
+        let used = used_since(before.as_ref());
+        let (scores, report) = evaluation.finish();
+        let speed = per_second(&scores, used);
+        return Ok((scores, report, speed));
     }
     let mut lines = Vec::new();
     each_line(path, shutdown, |_, line| {
@@ -138,12 +165,27 @@ fn evaluate(
     for (number, line) in (1..).zip(&lines) {
         evaluation.push(line).map_err(|error| no_row(number, error))?;
     }
+    evaluation.judge_waiting();
+    let used = used_since(before.as_ref());
     let (scores, report) = evaluation.finish();
     if let Some(below) = &args.results {
         lines.retain(|line| !line.trim().is_empty() && !line.starts_with("timestamp"));
         series::write_results(below, path, &lines, &scores, &windows)?;
     }
-    Ok((scores, report))
+    let speed = per_second(&scores, used);
+    Ok((scores, report, speed))
+}
+
+/// Processor time of all threads, where the system tells it.
+fn used_since(before: Option<&Usage>) -> Option<Duration> {
+    Some(Usage::now().ok()?.since(before?).cpu)
+}
+
+/// None of what took too few of the clock's ticks to tell.
+#[expect(clippy::cast_precision_loss, reason = "rows of a file")]
+fn per_second(scores: &[f64], used: Option<Duration>) -> Option<f64> {
+    let used = used.filter(|used| USED_MIN <= *used)?;
+    Some((scores.len() as f64 / used.as_secs_f64()).round())
 }
 
 /// Gives `sink` each line of the file with its number, from 1.
@@ -218,12 +260,21 @@ fn unwritable(path: &Path, error: io::Error) -> Failure {
 }
 
 /// The metrics as JSON.
-fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)]) -> Value {
+fn figures(args: &Evaluate, reports: &[(&PathBuf, Report)], speeds: &[Option<f64>]) -> Value {
     let values: Vec<Value> = reports
         .iter()
-        .map(|(_, report)| serde_json::to_value(report).expect("a report is numbers"))
+        .zip(speeds)
+        .map(|((_, report), speed)| {
+            let mut value = serde_json::to_value(report).expect("a report is numbers");
+            value["rows_per_processor_second"] = json!(speed);
+            value
+        })
         .collect();
     let mut answer = summed_up(&values);
+    if args.windows.is_some() {
+        let series: Vec<_> = reports.iter().map(|(_, report)| &report.series).collect();
+        answer["nab"] = json!(NabScore::of(&series));
+    }
     answer["kind"] = json!(typed(&args.kind));
     answer["without"] = json!(args.without.as_ref().map(typed));
     answer["poisoned"] = json!(args.poisoned.as_ref().map(typed));
@@ -357,6 +408,7 @@ mod tests {
             poisoned: None,
             windows: None,
             results: None,
+            detector_alone: false,
             format: ReportFormat::Json,
         };
 
@@ -381,11 +433,81 @@ mod tests {
             poisoned: Some(Poisoning::FakePeers),
             windows: None,
             results: None,
+            detector_alone: false,
             format: ReportFormat::Json,
         };
 
         let failure = run(&args, &CancellationToken::new()).unwrap_err();
 
         assert_eq!(failure.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn series_have_nabs_score_and_both_ways_to_judge() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let series = folder.path().join("art").join("one.csv");
+        std::fs::create_dir(folder.path().join("art")).unwrap();
+        let row = |n: u32| {
+            let value = if n == 900 { 500 } else { 20 + n * 7 % 5 };
+            format!("2014-04-{:02} {:02}:{:02}:00,{value}\n", 1 + n / 288, n / 12 % 24, n % 12 * 5)
+        };
+        let rows: String = (0..1_000).map(row).collect();
+        std::fs::write(&series, format!("timestamp,value\n{rows}")).unwrap();
+        let labels = folder.path().join("windows.json");
+        let window = r#"{"art/one.csv": [["2014-04-04 03:00:00", "2014-04-04 05:00:00"]]}"#;
+        std::fs::write(&labels, window).unwrap();
+        let args = |detector_alone| Evaluate {
+            kind: StreamKind::Series,
+            files: vec![series.clone()],
+            agents: 2_000,
+            days: 90,
+            seeds: vec![1],
+            scores: None,
+            plots: None,
+            without: None,
+            poisoned: None,
+            windows: Some(labels.clone()),
+            results: None,
+            detector_alone,
+            format: ReportFormat::Json,
+        };
+
+        for detector_alone in [false, true] {
+            let args = args(detector_alone);
+            let windows = Windows::read(&labels).unwrap();
+            let judged = evaluate(&args, &series, &windows, &CancellationToken::new()).unwrap();
+            let answer = figures(&args, &[(&series, judged.1)], &[judged.2]);
+
+            // The wild value is the first of the window, and nothing else is told.
+            let standard = answer["nab"]["standard"].as_f64().unwrap();
+            assert!(99.9 < standard, "{answer:#}");
+            assert_eq!(answer["session"], json!(null));
+        }
+    }
+
+    #[test]
+    fn parts_of_the_detector_are_left_out_of_the_detector_alone() {
+        let usage = |kind, detector_alone, without| {
+            let args = Evaluate {
+                kind,
+                files: vec!["rows".into()],
+                agents: 2_000,
+                days: 90,
+                seeds: vec![1],
+                scores: None,
+                plots: None,
+                without,
+                poisoned: None,
+                windows: None,
+                results: None,
+                detector_alone,
+                format: ReportFormat::Json,
+            };
+            check(&args).err().map(|failure| failure.exit())
+        };
+
+        assert_eq!(usage(StreamKind::AgentStream, true, None), Some(Exit::Usage));
+        assert_eq!(usage(StreamKind::Edges, false, Some(Part::Peers)), Some(Exit::Usage));
+        assert_eq!(usage(StreamKind::Edges, true, Some(Part::Peers)), None);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use schemas::DetectorKind;
 use serde::Serialize;
 
-use super::row::Row;
+use super::nab::Judged;
 
 /// Source: 7 days of warm-up, detection.md section 7.
 pub(super) const WARM_UP_SECONDS: f64 = 7.0 * 86_400.0;
@@ -41,6 +41,9 @@ pub struct Calibration {
 pub struct Report {
     pub auc: f64,
     pub average_precision: f64,
+    /// Of whole sessions that have a row with a label: the largest score, and whether any row is
+    /// malicious. Of edges a session is a pair's minute; a series is one.
+    pub session: Option<Ranking>,
     pub recall: Recall,
     /// Share of attacked agents whose first malicious call was alerted, at 0.1.
     pub caught_at_first_call: f64,
@@ -50,6 +53,7 @@ pub struct Report {
     pub money_before_first_finding: f64,
     /// The same where the alerted call itself is not blocked.
     pub money_with_first_finding: f64,
+    /// Empty where the detector did not judge.
     pub calibration: Vec<Calibration>,
     pub rows: usize,
     pub scored: usize,
@@ -57,6 +61,38 @@ pub struct Report {
     pub agent_days: f64,
     #[serde(skip)]
     pub curves: Curves,
+    /// What NAB's score needs of a series.
+    #[serde(skip)]
+    pub series: Judged,
+}
+
+/// How well scores rank.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ranking {
+    pub auc: f64,
+    pub average_precision: f64,
+}
+
+/// What counts of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fact {
+    pub(super) second: f64,
+    /// 1 malicious, 0 benign, anything else unlabelled.
+    pub(super) label: i32,
+    pub(super) agent: u32,
+    /// Number of the session of this agent.
+    pub(super) session: u32,
+    /// Number of agent, tool and counterparties.
+    pub(super) kind: u32,
+    /// 0 for none.
+    pub(super) amount: f64,
+}
+
+impl Fact {
+    /// Whether it is scored, from this second on.
+    fn counts(&self, from: f64) -> bool {
+        from <= self.second && (self.label == 0 || self.label == 1)
+    }
 }
 
 /// What pictures show of the same rows. Points are `[x, y]`.
@@ -79,42 +115,42 @@ const LEVELS: i32 = 24;
 
 /// A row that counts.
 struct Scored<'a> {
-    row: &'a Row,
+    row: &'a Fact,
     score: f64,
     rate: f64,
     is_malicious: bool,
-    /// Number of its kind: agent, tool, counterparties.
     kind: usize,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
 pub(super) fn report(
-    rows: &[Row],
+    rows: &[Fact],
     scores: &[f64],
     rates: &[f64],
     found: &[(DetectorKind, usize)],
     warm_up: f64,
 ) -> Report {
     let from = rows.first().map_or(0.0, |row| row.second.min(0.0)) + warm_up;
-    let mut kinds = HashMap::new();
+    let kinds = rows.iter().map(|row| row.kind as usize + 1).max().unwrap_or(0);
     let scored: Vec<Scored<'_>> = rows
         .iter()
-        .zip(scores.iter().zip(rates))
-        .filter(|(row, _)| from <= row.second && (row.label == 0 || row.label == 1))
-        .map(|(row, (score, rate))| {
-            let next = kinds.len();
-            let of_row = (row.agent.as_str(), row.tool.as_str(), row.counterparties.as_slice());
-            let kind = *kinds.entry(of_row).or_insert(next);
-            Scored { row, score: *score, rate: *rate, is_malicious: row.label == 1, kind }
+        .enumerate()
+        .filter(|(_, row)| row.counts(from))
+        .map(|(at, row)| Scored {
+            row,
+            score: scores[at],
+            rate: rates.get(at).copied().unwrap_or(f64::MAX),
+            is_malicious: row.label == 1,
+            kind: row.kind as usize,
         })
         .collect();
-    let mut agents: Vec<&str> = scored.iter().map(|one| one.row.agent.as_str()).collect();
+    let mut agents: Vec<u32> = scored.iter().map(|one| one.row.agent).collect();
     agents.sort_unstable();
     agents.dedup();
     let last = rows.last().map_or(0.0, |row| row.second);
     let days = ((last - from) / 86_400.0).ceil().max(0.0);
     let agent_days = agents.len() as f64 * days;
-    let thresholds = BUDGETS.map(|budget| threshold(&scored, kinds.len(), budget * agent_days));
+    let thresholds = BUDGETS.map(|budget| threshold(&scored, kinds, budget * agent_days));
     let [review, page, block] = thresholds.map(|threshold| recall(&scored, threshold));
     let first = FirstCalls::of(&scored, thresholds[0]);
     let observed = |budget: f64| {
@@ -127,25 +163,23 @@ pub(super) fn report(
         alerted.dedup();
         alerted.len() as f64 / agent_days.max(1.0)
     };
-    let (auc, average_precision, mut curves) = curve(&scored);
-    for level in 0..=LEVELS {
+    let by_row = scored.iter().map(|one| (one.score, one.is_malicious)).collect();
+    let (Ranking { auc, average_precision }, mut curves) = curve(by_row);
+    let levels = if rates.is_empty() { 0 } else { LEVELS + 1 };
+    for level in 0..levels {
         let budget = 10_f64.powf(-3.0 * f64::from(level) / f64::from(LEVELS));
         let observed = observed(budget);
         if 0.0 < observed {
             curves.calibration.push([budget, observed]);
         }
     }
-    for (detector, at) in found {
-        let row = &rows[*at];
-        if from <= row.second && (row.label == 0 || row.label == 1) {
-            let of = curves.findings.entry(detector.as_str()).or_default();
-            of[usize::from(row.label == 0)] += 1;
-        }
-    }
+    curves.findings = findings(rows, found, from);
     Report {
         curves,
+        series: Judged::default(),
         auc,
         average_precision,
+        session: Some(curve(sessions(&scored)).0),
         recall: Recall { review, page, block },
         caught_at_first_call: first.caught,
         time_to_detect_s: first.seconds,
@@ -153,6 +187,7 @@ pub(super) fn report(
         money_with_first_finding: first.money_with,
         calibration: BUDGETS
             .iter()
+            .filter(|_| !rates.is_empty())
             .map(|budget| Calibration {
                 budget: *budget,
                 expected: *budget,
@@ -166,12 +201,38 @@ pub(super) fn report(
     }
 }
 
-/// Area under the receiver's curve, ties counting half, average precision, and both curves.
+/// Findings on malicious and on benign rows from this second on, by detector.
+fn findings(
+    rows: &[Fact],
+    found: &[(DetectorKind, usize)],
+    from: f64,
+) -> BTreeMap<&'static str, [u64; 2]> {
+    let mut findings: BTreeMap<_, [u64; 2]> = BTreeMap::new();
+    for (detector, at) in found {
+        let row = &rows[*at];
+        if row.counts(from) {
+            findings.entry(detector.as_str()).or_default()[usize::from(row.label == 0)] += 1;
+        }
+    }
+    findings
+}
+
+/// The largest score of each session, and whether it is attacked.
+fn sessions(scored: &[Scored<'_>]) -> Vec<(f64, bool)> {
+    let mut sessions: HashMap<u32, (f64, bool)> = HashMap::new();
+    for one in scored {
+        let of_session = sessions.entry(one.row.session).or_insert((f64::MIN, false));
+        of_session.0 = of_session.0.max(one.score);
+        of_session.1 |= one.is_malicious;
+    }
+    sessions.into_values().collect()
+}
+
+/// Area under the receiver's curve, ties counting half, average precision, and both curves, of scores
+/// and whether they are of something malicious.
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-fn curve(scored: &[Scored<'_>]) -> (f64, f64, Curves) {
-    let mut sorted: Vec<(f64, bool)> =
-        scored.iter().map(|one| (one.score, one.is_malicious)).collect();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+fn curve(mut sorted: Vec<(f64, bool)>) -> (Ranking, Curves) {
+    sorted.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let positives = sorted.iter().filter(|(_, is_malicious)| *is_malicious).count() as f64;
     let negatives = sorted.len() as f64 - positives;
     let (mut hits, mut misses, mut area, mut precision) = (0.0, 0.0, 0.0, 0.0);
@@ -192,7 +253,8 @@ fn curve(scored: &[Scored<'_>]) -> (f64, f64, Curves) {
         precision_recall: thinned(&precision_recall),
         ..Curves::default()
     };
-    (if 0.0 < pairs { area / pairs } else { 0.5 }, precision / positives.max(1.0), curves)
+    let auc = if 0.0 < pairs { area / pairs } else { 0.5 };
+    (Ranking { auc, average_precision: precision / positives.max(1.0) }, curves)
 }
 
 /// Points of a curve that are [`STEP`] apart, and its last.
@@ -242,10 +304,9 @@ fn alerted<'a>(
 /// Share of attacked sessions with an alerted malicious call.
 #[expect(clippy::cast_precision_loss, reason = "counts of sessions")]
 fn recall(scored: &[Scored<'_>], threshold: f64) -> f64 {
-    let mut sessions: HashMap<(&str, &str), bool> = HashMap::new();
+    let mut sessions: HashMap<u32, bool> = HashMap::new();
     for (one, is_alerted) in alerted(scored, threshold).filter(|(one, _)| one.is_malicious) {
-        let session = (one.row.agent.as_str(), one.row.session.as_str());
-        *sessions.entry(session).or_default() |= is_alerted;
+        *sessions.entry(one.row.session).or_default() |= is_alerted;
     }
     let found = sessions.values().filter(|is_found| **is_found).count();
     found as f64 / sessions.len().max(1) as f64
@@ -271,15 +332,15 @@ struct Victim {
 impl FirstCalls {
     #[expect(clippy::cast_precision_loss, reason = "counts of agents")]
     fn of(scored: &[Scored<'_>], threshold: f64) -> Self {
-        let mut victims: HashMap<&str, Victim> = HashMap::new();
+        let mut victims: HashMap<u32, Victim> = HashMap::new();
         for (one, is_alerted) in alerted(scored, threshold).filter(|(one, _)| one.is_malicious) {
-            let victim = victims.entry(one.row.agent.as_str()).or_default();
+            let victim = victims.entry(one.row.agent).or_default();
             victim.first.get_or_insert(one.row.second);
             if victim.found.is_some() {
                 continue;
             }
             victim.calls += 1;
-            let money = one.row.amount.unwrap_or(0.0).max(0.0);
+            let money = one.row.amount.max(0.0);
             victim.money_with += money;
             if is_alerted {
                 victim.found = Some(one.row.second);
@@ -305,23 +366,20 @@ impl FirstCalls {
 mod tests {
     use super::*;
 
-    fn row(second: f64, agent: u32, tool: &str, other: &str, label: i32) -> Row {
-        let line = format!(
-            r#"[{second}, {agent}, "mail", "m", "s{second}", "b", "{tool}", 1, ["{other}"], 5.0, false, {label}]"#
-        );
-        Row::read(&line).unwrap()
+    fn row(day: f64, session: u32, kind: u32, label: i32) -> Fact {
+        Fact { second: 86_400.0 * day, label, agent: 1, session, kind, amount: 5.0 }
     }
 
     #[test]
     fn alerts_are_unique_and_an_open_one_catches_what_follows() {
-        let day = 86_400.0;
+        let (early, friend, thief) = (0, 1, 2);
         let rows = [
-            row(1.0 * day, 1, "send", "early", 0),
-            row(8.0 * day, 1, "send", "friend", 0),
-            row(9.0 * day, 1, "send", "thief", 1),
-            row(10.0 * day, 1, "send", "thief", 1),
-            row(11.0 * day, 1, "send", "friend", 0),
-            row(17.0 * day, 1, "send", "friend", -1),
+            row(1.0, 0, early, 0),
+            row(8.0, 1, friend, 0),
+            row(9.0, 2, thief, 1),
+            row(10.0, 3, thief, 1),
+            row(11.0, 3, friend, 0),
+            row(17.0, 4, friend, -1),
         ];
 
         let told = report(
@@ -340,6 +398,10 @@ mod tests {
         assert!((told.caught_at_first_call - 1.0).abs() < 1e-9);
         assert!(told.money_before_first_finding.abs() < 1e-9);
         assert!((told.money_with_first_finding - 5.0).abs() < 1e-9);
+        // Sessions 2 and 3 are attacked: 5 and 2 against 1.
+        let session = told.session.unwrap();
+        assert!((session.auc - 1.0).abs() < 1e-9, "{session:?}");
+        assert!((session.average_precision - 1.0).abs() < 1e-9, "{session:?}");
         // Best first: a malicious row, two benign ones, a malicious row. The row of the warm-up is none.
         let curves = told.curves;
         assert_eq!(curves.roc, [[0.0, 0.0], [0.0, 0.5], [0.5, 0.5], [1.0, 0.5], [1.0, 1.0]]);

@@ -10,7 +10,7 @@ use schemas::{
 use crate::hash::key_of;
 
 /// Rows name seconds of a synthetic clock; they begin on 2026-03-02, a Monday, 00:00 UTC.
-const START: f64 = 1_772_409_600.0;
+pub(super) const START: f64 = 1_772_409_600.0;
 
 /// Ids have 256 bytes at most; this leaves room for a key.
 const NAME_MAX: usize = 200;
@@ -71,14 +71,71 @@ enum Shape {
     Value,
 }
 
+/// An edge of a network, as its line names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge<'a> {
+    pub(super) source: &'a str,
+    pub(super) target: &'a str,
+    /// Since 1970.
+    second: f64,
+    pub(super) label: i32,
+}
+
+/// The latest text of a time and its second: edges of a minute follow each other.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    text: String,
+    second: f64,
+}
+
+impl<'a> Edge<'a> {
+    pub(super) fn read(line: &'a str, times: &mut Times) -> Result<Self, RowError> {
+        let line = line.trim();
+        let mut parts = line.split(',');
+        if let (Some(source), Some(target), Some(time), Some(label), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        {
+            if times.text != time {
+                times.second = minute_of(time).ok_or(RowError::Edge)?;
+                time.clone_into(&mut times.text);
+            }
+            let label = i32::from(label != "-" && label != "0");
+            return Ok(Self { source, target, second: times.second, label });
+        }
+        let mut parts = line.split_whitespace();
+        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(source), Some(target), Some(_), Some(second), None) => {
+                let second = second.parse().map_err(|_| RowError::Edge)?;
+                Ok(Self { source, target, second, label: -1 })
+            }
+            _ => Err(RowError::Edge),
+        }
+    }
+
+    /// On the clock of rows.
+    pub(super) fn second(&self) -> f64 {
+        self.second - START
+    }
+
+    /// Since 1970.
+    pub(super) fn minute(&self) -> i64 {
+        minute_at(self.second)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "minutes of this century")]
+fn minute_at(second: f64) -> i64 {
+    (second / 60.0).floor() as i64
+}
+
 /// Whether a line of a series names its columns.
 pub(crate) fn is_header(line: &str) -> bool {
     line.trim().eq_ignore_ascii_case("timestamp,value")
 }
 
 impl Row {
-    /// Reads a value of a series; see [`super::Kind::Series`].
-    pub(crate) fn read_value(line: &str, windows: &[(f64, f64)]) -> Result<Self, RowError> {
+    /// Reads a value of a series, and the value itself; see [`super::Kind::Series`].
+    pub(super) fn read_value(line: &str, windows: &[(f64, f64)]) -> Result<(Self, f64), RowError> {
         let (time, value) = line.trim().split_once(',').ok_or(RowError::Value)?;
         let value: f64 = value.trim().parse().map_err(|_| RowError::Value)?;
         let time = Timestamp::parse(&format!("{}Z", time.trim().replacen(' ', "T", 1)));
@@ -101,7 +158,7 @@ impl Row {
             shape: Shape::Value,
             label: i32::from(is_anomalous),
         };
-        row.event(0, 0).map(|_| row)
+        row.event(0, 0).map(|_| (row, value))
     }
 
     pub(crate) fn read(line: &str) -> Result<Self, RowError> {
@@ -125,33 +182,27 @@ impl Row {
     }
 
     /// Reads an edge; see [`super::Kind::Edges`].
-    pub(crate) fn read_edge(line: &str) -> Result<Self, RowError> {
-        let by_comma: Vec<&str> = line.trim().split(',').collect();
-        let by_space: Vec<&str> = line.split_whitespace().collect();
-        let (source, target, second, label) = match (&by_comma[..], &by_space[..]) {
-            ([source, target, time, label], _) => {
-                let label = i32::from(*label != "-" && *label != "0");
-                (source, target, minute_of(time).ok_or(RowError::Edge)?, label)
-            }
-            (_, [source, target, _, second]) => {
-                (source, target, second.parse().map_err(|_| RowError::Edge)?, -1)
-            }
-            _ => return Err(RowError::Edge),
-        };
+    pub(super) fn read_edge(line: &str, times: &mut Times) -> Result<Self, RowError> {
+        let edge = Edge::read(line, times)?;
         let row = Self {
-            second: second - START,
-            agent: (*source).to_owned(),
+            second: edge.second(),
+            agent: edge.source.to_owned(),
             purpose: "edge-source".to_owned(),
             model: String::new(),
             session: String::new(),
             tool: "edge.send".to_owned(),
-            counterparties: vec![(*target).to_owned()],
+            counterparties: vec![edge.target.to_owned()],
             amount: None,
             is_error: false,
             shape: Shape::Edge,
-            label,
+            label: edge.label,
         };
         row.event(0, 0).map(|_| row)
+    }
+
+    /// The minute of its clock.
+    pub(super) fn minute(&self) -> i64 {
+        minute_at(self.second + START)
     }
 
     /// The same edge from its other end, the same value upside down.
@@ -283,7 +334,8 @@ mod tests {
             r#"[5.5, 3, "mail", "m-1", 7, "b", "mail.send", 1, ["a b", "c"], null, true, 0]"#;
         let row = Row::read(call).unwrap();
         let events: Vec<StampedEvent> = row.events(0).collect();
-        let edge = Row::read_edge("10.0.0.1,10.0.0.2,07/32/1998-00:01,neptune").unwrap();
+        let line = "10.0.0.1,10.0.0.2,07/32/1998-00:01,neptune";
+        let edge = Row::read_edge(line, &mut Times::default()).unwrap();
 
         let others: Vec<_> = events.iter().map(|one| one.event.counterparty_id.clone()).collect();
         assert_eq!(others.len(), 2);
@@ -296,12 +348,13 @@ mod tests {
     #[test]
     fn a_value_of_a_series_is_paid_and_its_reciprocal_by_a_twin() {
         let windows = [(1_396_310_400.0, 1_396_396_800.0)];
-        let row = Row::read_value("2014-04-01 05:00:00,19.5", &windows).unwrap();
+        let (row, value) = Row::read_value("2014-04-01 05:00:00,19.5", &windows).unwrap();
         let amounts: Vec<i64> =
             row.events(0).map(|one| one.event.amount.unwrap().as_cents()).collect();
 
         assert_eq!((row.label, &amounts[..]), (1, &[205_000, 48_780_487_805][..]));
-        assert_eq!(Row::read_value("2014-04-03 05:00:00,-3", &windows).unwrap().label, 0);
+        assert!((value - 19.5).abs() < 1e-9);
+        assert_eq!(Row::read_value("2014-04-03 05:00:00,-3", &windows).unwrap().0.label, 0);
         assert!(is_header("timestamp,value") && !is_header("2014-04-01 05:00:00,19.5"));
         for line in ["", "2014-04-01 05:00:00", "2014-04-01 05:00:00,x", "later,1"] {
             assert!(Row::read_value(line, &[]).is_err(), "{line}");
@@ -314,7 +367,7 @@ mod tests {
             assert!(Row::read(line).is_err(), "{line}");
         }
         for line in ["", "a,b", "a,b,07-01-1998,x", "a,b,07/00/1998-00:00,-"] {
-            assert!(Row::read_edge(line).is_err(), "{line}");
+            assert!(Row::read_edge(line, &mut Times::default()).is_err(), "{line}");
         }
     }
 }
