@@ -65,7 +65,7 @@ fn a_browser_runs_nothing_that_stands_in_a_report() {
     let path = |name: &str| folder.path().join(name);
     let (mut uses, mut changes) = (String::new(), String::new());
     for (number, attack) in ATTACKS.iter().enumerate() {
-        uses.push_str(&format!("{}\n", event(number, attack)));
+        uses.extend([event(number, attack).to_string(), "\n".to_owned()]);
         let change = |fact: Value| {
             let mut change = fact;
             change["schema"] = json!("surety.registry_change.v1");

@@ -99,7 +99,7 @@ fn workers_that_come_and_go_all_the_time_cost_no_record_and_double_none() {
     std::thread::scope(|scope| {
         scope.spawn(|| produce(&kafka, &topic, &is_over, &sent));
         all[0].running = Some(start(all[0].folder.path()));
-        let mut seen = wait_for_more(lake.path(), 0, 1, Duration::from_secs(60), "a first commit");
+        let mut seen = wait_for_more(lake.path(), 0, 1, Duration::from_mins(1), "a first commit");
         let (began, mut moved) = (Instant::now(), Instant::now());
         while began.elapsed() < lasts {
             let draw = (seed + changes).wrapping_mul(6_364_136_223_846_793_005) >> 33;
