@@ -210,7 +210,9 @@ fn events_that_were_read_before_are_recalled_with_or_without_marks() {
         for chunk in stored.chunks(70) {
             let mut events = chunk.to_vec();
             if !has_marks {
-                events.iter_mut().for_each(|one| one.dup_of = None);
+                for one in events.iter_mut() {
+                    one.dup_of = None;
+                }
             }
             recalled.recall(&events);
         }
