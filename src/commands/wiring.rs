@@ -188,13 +188,19 @@ pub(crate) fn random_hex() -> std::io::Result<String> {
     Ok(text)
 }
 
-/// A random key, readable by this user alone.
+/// A random key, readable by this user alone. It appears whole or not at all, and of several processes
+/// that start at once the first one's is everybody's.
 fn make_key(path: &Path) -> std::io::Result<()> {
-    let key = random()?;
+    let unfinished = path.with_extension(random_hex()?);
     let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&key)?;
-    file.sync_all()
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let written = file.write_all(&random()?).and_then(|()| file.sync_all());
+    let named = written.and_then(|()| match std::fs::hard_link(&unfinished, path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        named => named,
+    });
+    std::fs::remove_file(&unfinished)?;
+    named
 }
 
 /// The redactor as it would be, for a command that writes nothing: where no key was made yet, its
@@ -452,4 +458,28 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
             .map_err(|failure| failure.while_doing(place()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn processes_that_start_at_once_have_one_whole_key() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let ours = || {
+            let path = made_key(Path::new(""), folder.path(), SEAL_KEY).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        let keys: BTreeSet<Vec<u8>> = std::thread::scope(|scope| {
+            let started: Vec<_> = (0..32).map(|_| scope.spawn(ours)).collect();
+            started.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+
+        assert_eq!(keys.len(), 1);
+        assert_eq!(keys.first().map(Vec::len), Some(KEY_BYTES));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
+    }
 }
