@@ -210,7 +210,7 @@ fn events_that_were_read_before_are_recalled_with_or_without_marks() {
         for chunk in stored.chunks(70) {
             let mut events = chunk.to_vec();
             if !has_marks {
-                for one in events.iter_mut() {
+                for one in &mut events {
                     one.dup_of = None;
                 }
             }

@@ -4,7 +4,7 @@
 //! used yet, nothing that is asked of an event grows with the number of grants: an agent may get one
 //! for each task.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::{AsOf, History, Interval};
 use crate::{AgentId, GrantId, Lapse, Timestamp};
@@ -16,8 +16,12 @@ const UNUSED_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GrantFact {
     pub(crate) agent_id: AgentId,
-    scope: Box<str>,
+    scope: Box<[Word]>,
 }
+
+/// A word of a scope, by its number: companies have few words and many grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Word(u32);
 
 /// All grants, their uses, and what each agent was ever granted.
 #[derive(Clone, Debug, Default)]
@@ -25,11 +29,32 @@ pub(super) struct Grants {
     facts: History<GrantId, GrantFact>,
     /// When the first use of each was told.
     used: HashMap<GrantId, Timestamp>,
+    granted: HashMap<AgentId, Granted>,
+    words: HashMap<Box<str>, Word>,
+}
+
+/// What one agent was granted.
+#[derive(Clone, Debug, Default)]
+struct Granted {
     /// Grants that were not known to be used when they were told, in that order. Used ones are dropped
     /// whenever the list has doubled.
-    unused: HashMap<AgentId, Vec<GrantId>>,
-    /// The words of the scopes of each agent's grants, and when each was told first.
-    words: HashMap<AgentId, BTreeMap<Box<str>, Timestamp>>,
+    unused: Vec<GrantId>,
+    /// The words of all scopes, sorted, and when each was told first.
+    words: Vec<(Word, Timestamp)>,
+}
+
+impl Granted {
+    fn may(&mut self, word: Word, told: Timestamp) {
+        match self.words.binary_search_by_key(&word, |(one, _)| *one) {
+            Ok(at) => self.words[at].1 = told.min(self.words[at].1),
+            Err(at) => self.words.insert(at, (word, told)),
+        }
+    }
+
+    fn knows(&self, word: Word, known_at: Timestamp) -> bool {
+        let at = self.words.binary_search_by_key(&word, |(one, _)| *one);
+        at.is_ok_and(|at| self.words[at].1 <= known_at)
+    }
 }
 
 impl Grants {
@@ -39,24 +64,27 @@ impl Grants {
         (agent_id, scope): (AgentId, &str),
         told: Interval<()>,
     ) -> bool {
-        let told_at = told.told_first;
-        let words = self.words.entry(agent_id.clone()).or_default();
-        for word in scope.split_whitespace() {
-            let first = words.entry(word.into()).or_insert(told_at);
-            *first = told_at.min(*first);
-        }
+        let scope: Box<[Word]> =
+            scope.split_whitespace().map(|word| numbered(&mut self.words, word)).collect();
         let entries = self.facts.0.get(&grant_id);
         let is_known =
             entries.is_some_and(|all| all.iter().any(|one| one.value.agent_id == agent_id));
+        let granted = self.granted.entry(agent_id.clone()).or_default();
+        if granted.words.is_empty() {
+            // Most agents have one grant, or several with the same words.
+            granted.words.reserve_exact(scope.len());
+            granted.unused.reserve_exact(1);
+        }
+        for word in &scope {
+            granted.may(*word, told.told_first);
+        }
         if !is_known && !self.used.contains_key(&grant_id) {
-            let unused = self.unused.entry(agent_id.clone()).or_default();
-            unused.push(grant_id.clone());
-            if unused.len().is_power_of_two() {
-                unused.retain(|grant| !self.used.contains_key(grant));
+            granted.unused.push(grant_id.clone());
+            if granted.unused.len().is_power_of_two() {
+                granted.unused.retain(|grant| !self.used.contains_key(grant));
             }
         }
-        let fact = GrantFact { agent_id, scope: scope.into() };
-        self.facts.insert(grant_id, told.with(fact))
+        self.facts.insert(grant_id, told.with(GrantFact { agent_id, scope }))
     }
 
     /// Takes in that a grant was used, as was told at `told`. Returns whether it is news.
@@ -82,16 +110,15 @@ impl Grants {
     /// Whether the scope of a grant has a word that no grant of `parent` has. Nothing is said where the
     /// parent has none.
     pub(super) fn is_wider(&self, grant: &GrantFact, parent: &AgentId, as_of: AsOf) -> bool {
-        let Some(words) = self.words.get(parent) else { return false };
-        let is_known = |told: &Timestamp| *told <= as_of.known_at;
-        words.values().any(is_known)
-            && grant.scope.split_whitespace().any(|word| !words.get(word).is_some_and(is_known))
+        let Some(granted) = self.granted.get(parent) else { return false };
+        granted.words.iter().any(|(_, told)| *told <= as_of.known_at)
+            && !grant.scope.iter().all(|word| granted.knows(*word, as_of.known_at))
     }
 
     /// The grant that the agent has had longest of those that it could use and never did. Only who has
     /// known a grant for as long can say so.
     pub(super) fn long_unused(&self, agent: &AgentId, as_of: AsOf) -> Option<&GrantId> {
-        let unused = self.unused.get(agent)?.iter();
+        let unused = self.granted.get(agent)?.unused.iter();
         let is_used = |id| self.used.get(id).is_some_and(|told| *told <= as_of.known_at);
         let since = |id| {
             let entry = self.facts.get(id, as_of)?;
@@ -102,4 +129,14 @@ impl Grants {
         let due = unused.take(UNUSED_MAX).filter(|id| !is_used(*id));
         due.filter_map(|id| Some((since(id)?, id))).min().map(|(_, id)| id)
     }
+}
+
+/// The number of a word, which gets the next one if it is new.
+fn numbered(words: &mut HashMap<Box<str>, Word>, word: &str) -> Word {
+    if let Some(known) = words.get(word) {
+        return *known;
+    }
+    let next = Word(u32::try_from(words.len()).expect("memory ends long before"));
+    words.insert(word.into(), next);
+    next
 }
