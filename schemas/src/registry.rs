@@ -57,6 +57,10 @@ impl<K: Eq + Hash, V: Clone> History<K, V> {
     /// subject and `valid_from`.
     fn insert(&mut self, subject: K, told: Interval<V>) -> bool {
         let intervals = self.0.entry(subject).or_default();
+        if intervals.is_empty() {
+            // Most subjects are told of once, and a list would begin with room for four.
+            intervals.reserve_exact(1);
+        }
         let (valid_from, at) = (told.valid_from, told.told_first);
         let end = intervals.partition_point(|one| one.valid_from <= valid_from);
         let start = intervals.partition_point(|one| one.valid_from < valid_from);
