@@ -18,16 +18,25 @@ const ATTACKS: [&str; 4] = [
     "</style><body onload=\"document.title='taken'\"><a href=\"javascript:document.title='taken'\">",
 ];
 
-/// Chromium under any of its names, if there is one.
+/// Without a screen, in a container as root too.
+const QUIETLY: [&str; 4] =
+    ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+
+/// Chromium under any of its names, if there is one that opens a page here.
 fn browser() -> Option<&'static str> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok())
+    let opens = |name: &&str| {
+        let page = "data:text/html,<title>here</title>";
+        let output = Command::new(name).args(QUIETLY).args(["--dump-dom", page]).output();
+        output.is_ok_and(|output| text(&output.stdout).contains("<title>here</title>"))
+    };
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(opens)
 }
 
 /// The document as the browser has it after everything that runs has run.
 fn rendered(browser: &str, profile: &Path, page: &Path) -> String {
     let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000"])
+        .args(QUIETLY)
+        .arg("--virtual-time-budget=2000")
         .arg(format!("--user-data-dir={}", profile.display()))
         .args(["--dump-dom", &format!("file://{}", page.display())])
         .output()
