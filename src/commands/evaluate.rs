@@ -391,13 +391,10 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_line_that_is_no_row_is_named_by_its_place() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let file = folder.path().join("rows.jsonl");
-        std::fs::write(&file, "\n[1, 2]\n").unwrap();
-        let args = Evaluate {
-            kind: StreamKind::AgentStream,
+    /// What the command line gives without options.
+    fn args_of(kind: StreamKind, file: PathBuf) -> Evaluate {
+        Evaluate {
+            kind,
             files: vec![file],
             agents: 2_000,
             days: 90,
@@ -410,7 +407,15 @@ mod tests {
             results: None,
             detector_alone: false,
             format: ReportFormat::Json,
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_row_is_named_by_its_place() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("rows.jsonl");
+        std::fs::write(&file, "\n[1, 2]\n").unwrap();
+        let args = args_of(StreamKind::AgentStream, file);
 
         let failure = run(&args, &CancellationToken::new()).unwrap_err();
 
@@ -422,19 +427,8 @@ mod tests {
     #[test]
     fn options_of_another_kind_are_refused() {
         let args = Evaluate {
-            kind: StreamKind::Edges,
-            files: vec!["edges".into()],
-            agents: 2_000,
-            days: 90,
-            seeds: vec![1],
-            scores: None,
-            plots: None,
-            without: None,
             poisoned: Some(Poisoning::FakePeers),
-            windows: None,
-            results: None,
-            detector_alone: false,
-            format: ReportFormat::Json,
+            ..args_of(StreamKind::Edges, "edges".into())
         };
 
         let failure = run(&args, &CancellationToken::new()).unwrap_err();
@@ -457,19 +451,9 @@ mod tests {
         let window = r#"{"art/one.csv": [["2014-04-04 03:00:00", "2014-04-04 05:00:00"]]}"#;
         std::fs::write(&labels, window).unwrap();
         let args = |detector_alone| Evaluate {
-            kind: StreamKind::Series,
-            files: vec![series.clone()],
-            agents: 2_000,
-            days: 90,
-            seeds: vec![1],
-            scores: None,
-            plots: None,
-            without: None,
-            poisoned: None,
             windows: Some(labels.clone()),
-            results: None,
             detector_alone,
-            format: ReportFormat::Json,
+            ..args_of(StreamKind::Series, series.clone())
         };
 
         for detector_alone in [false, true] {

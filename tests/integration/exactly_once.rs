@@ -26,6 +26,11 @@ pub(crate) fn setting(name: &str, default: u64) -> u64 {
     value.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: wanted a number")))
 }
 
+/// A number of 31 bits for each number: a linear congruential step is random enough for when to do what.
+pub(crate) fn drawn(number: u64) -> u64 {
+    number.wrapping_mul(6_364_136_223_846_793_005) >> 33
+}
+
 /// Events of a company with a fraud in its last day, and poison; returns the number of records.
 fn fill(kafka: &Kafka, folder: &Path, topic: &str, events_wanted: u64) -> u64 {
     let days = (events_wanted / (80 * 60)).max(8).to_string();
@@ -167,9 +172,8 @@ fn nothing_shows_that_the_process_was_killed() {
     let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
     for kill in 0..kills {
         let mut running = start(killed.path());
-        // The k-th kill comes when about k of the parts between kills are read, and up to 0.3 s
-        // later: a linear congruential step is random enough for that.
-        let draw = (seed + kill).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+        // The k-th kill comes when about k of the parts between kills are read, and up to 0.3 s later.
+        let draw = drawn(seed + kill);
         let read = records * (100 * kill + draw % 100) / (100 * (kills + 1));
         wait_for(killed.path(), &mut running, "a kill", || read < records_read(killed.path()));
         std::thread::sleep(Duration::from_millis(draw % 300));

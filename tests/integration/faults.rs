@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Broker, NoBroker};
 use crate::exactly_once::{
-    assert_exactly_once, end, log, records_read, setting, start, wait_for, worker,
+    assert_exactly_once, drawn, end, log, records_read, setting, start, wait_for, worker,
 };
 use crate::kafka::Kafka;
 use crate::process::{not_run, sql, surety, surety_json, text, tried};
@@ -94,7 +94,7 @@ fn a_worker_that_is_told_to_stop_does_so_at_once_and_nothing_shows() {
     for stop in 0..stops {
         produce(&kafka, &topic, 3_000);
         let mut running = start(folder.path());
-        let draw = (seed + stop).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+        let draw = drawn(seed + stop);
         // Before that a signal ends it as any process, with nothing read yet.
         let starts = || log(folder.path()).matches("serving /metrics").count() as u64;
         wait_for(folder.path(), &mut running, "a start", || stop < starts());

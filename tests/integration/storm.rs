@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use schemas::{KafkaPartition, Timestamp, Topic};
 use tempfile::TempDir;
 
-use crate::exactly_once::{assert_exactly_once, end, log, setting, start, worker};
+use crate::exactly_once::{assert_exactly_once, drawn, end, log, setting, start, worker};
 use crate::kafka::Kafka;
 use crate::process::{Running, sql, surety_json, tried};
 
@@ -103,7 +103,7 @@ fn workers_that_come_and_go_all_the_time_cost_no_record_and_double_none() {
         let mut seen = wait_for_more(lake.path(), 0, 1, Duration::from_mins(1), "a first commit");
         let (began, mut moved) = (Instant::now(), Instant::now());
         while began.elapsed() < lasts {
-            let draw = (seed + changes).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+            let draw = drawn(seed + changes);
             let members = all.len();
             let lone = all.iter().filter(|one| one.running.is_some()).count() == 1;
             let member = &mut all[usize::try_from(draw).unwrap() % members];
