@@ -265,8 +265,13 @@ def check_logs(seals, logs, flaws):
             flaws.check(is_same, about, table, f"entries {start} to {int(end) - 1} of the log are not as sealed")
             ends[table] = int(end)
         checkpoints.update({(table, name): (about, wanted) for table, name, _, wanted in seal["checkpoint"]})
-    for (table, name), (about, wanted) in checkpoints.items():
+    there = {}  # A vacuum deletes checkpoints that have a newer one, by which readers go.
+    for (table, name), (about, wanted) in sorted(checkpoints.items(), reverse=True):
         content = logs[table].read(f"_delta_log/{name}") or b""
+        if not content and name[:20].isdigit() and name[:20] < there.get(table, ""):
+            continue
+        if content and name[:20].isdigit():
+            there.setdefault(table, name[:20])
         flaws.check(base64.b64encode(sha256(content)).decode() == wanted, about, table, name, "is not as sealed")
 
 

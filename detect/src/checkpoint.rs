@@ -223,3 +223,6 @@ fn read_exact(input: &mut impl Read, bytes: &mut [u8]) -> Result<(), CheckpointE
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

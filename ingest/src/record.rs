@@ -142,6 +142,13 @@ impl RawBatch {
         (0..self.len()).map(|at| self.get(at))
     }
 
+    /// Gives each topic the name that `of` says.
+    pub(crate) fn rename(&mut self, of: impl Fn(&Topic) -> Topic) {
+        for stretch in &mut self.stretches {
+            stretch.topic = of(&stretch.topic);
+        }
+    }
+
     /// The offsets that the batch covers: from where reading continued to after the last record.
     pub fn advance(&self) -> BTreeMap<(Topic, KafkaPartition), OffsetRange> {
         let ranges = self.stretches.iter();

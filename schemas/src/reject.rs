@@ -26,6 +26,9 @@ spelled! {
         DuplicateField = "duplicate_field",
         /// No field tells which agent acted.
         NoAgent = "no_agent",
+        /// Not one record but all from this offset to the one that `detail` tells: Kafka had deleted them
+        /// before they were read, and a person went on without them.
+        Lost = "lost",
     }
 }
 
@@ -58,6 +61,9 @@ impl RejectReason {
             }
             Self::NoAgent => {
                 "the record names nobody: check that it is an audit record of the topic's format, or map the field that does"
+            }
+            Self::Lost => {
+                "nobody can read these again; let Kafka keep records for longer than an outage may last"
             }
         }
     }

@@ -172,7 +172,7 @@ impl Writer {
     }
 
     /// May be called again with the same cut after it failed: what has landed is passed over.
-    async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
+    pub(super) async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
         let now = clock::now();
         let encoding = encoded(cut);
         let all = cut.uses.with(&cut.registry);
