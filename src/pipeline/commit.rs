@@ -247,6 +247,8 @@ impl Writer {
 
 fn tell_long(table: Table, kept: Result<(), LakeError>) {
     if let Err(error) = kept {
+        metrics::counter!("surety_log_checkpoint_failures_total", "table" => table.name())
+            .increment(1);
         tracing::warn!(
             table = table.name(),
             error = &error as &dyn std::error::Error,

@@ -61,7 +61,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn replay(folder: &TempDir, name: &str) -> Output {
-    surety(folder.path(), &["replay", name, "--lake", "lake"])
+    surety(folder.path(), &["replay", name, "--lake", "lake", "--log", "info"])
 }
 
 /// Replays what must succeed; returns what it logged.
@@ -164,23 +164,21 @@ fn metadata(folder: &TempDir, column: &Value) -> Value {
 #[test]
 fn a_lake_of_a_later_release_is_refused_with_what_differs_and_stays_as_it_is() {
     let made = earlier();
-    let protocol = |reader: i32, writer: i32| {
-        let mut protocol = json!({"minReaderVersion": reader, "minWriterVersion": writer});
-        if 3 <= reader {
-            protocol["readerFeatures"] = json!(["rowsOfTomorrow"]);
-        }
-        if 7 <= writer {
-            protocol["writerFeatures"] = json!(["rowsOfTomorrow"]);
-        }
-        json!({"protocol": protocol})
-    };
+    let features = json!(["rowsOfTomorrow"]);
+    let for_writers = json!({"protocol": {
+        "minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features,
+    }});
+    let for_readers = json!({"protocol": {
+        "minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": features, "writerFeatures": features,
+    }});
     let column = |name: &str, kind: &str, nullable: bool| {
         let field = json!({"name": name, "type": kind, "nullable": nullable, "metadata": {}});
         metadata(&made, &field)
     };
     let cases = [
-        (protocol(1, 7), &["column of the log", "writer version 2 at most", "7"][..]),
-        (protocol(3, 7), &["rowsOfTomorrow"][..]),
+        (for_writers, &["column of the log", "writer version 2 at most", "7"][..]),
+        (for_readers.clone(), &["column of the log", "writer version 2 at most", "7"][..]),
         (column("tomorrow", "string", false), &["tomorrow", "no such column", "never null"][..]),
         (column("session_id", "long", true), &["session_id", "Utf8", "Int64"][..]),
     ];
@@ -197,6 +195,12 @@ fn a_lake_of_a_later_release_is_refused_with_what_differs_and_stays_as_it_is() {
         assert!(wanted.iter().all(|part| error.contains(part)), "{entry}: {wanted:?}: {error}");
         assert_eq!(files(&later.path().join("lake")), before, "{entry}: nothing was written");
     }
+    // Whoever only reads is stopped by what he cannot read.
+    let later = earlier();
+    changed(&later, &[for_readers]);
+    let asked = surety(later.path(), &["sql", "SELECT count(*) FROM events", "--lake", "lake"]);
+    let error = text(&asked.stderr);
+    assert!(!asked.status.success() && error.contains("rowsOfTomorrow"), "{error}");
     // A column that may be null is what a later release adds: this one writes on, and leaves it out.
     let later = earlier();
     changed(&later, &[column("tomorrow", "string", true)]);

@@ -6,8 +6,8 @@
 //! `SURETY_TEST_EVENTS` sets how many events the crash test produces (default 60,000), and
 //! `SURETY_TEST_KILLS` how often it kills the process (default 4); `SURETY_TEST_WRITERS` how many processes
 //! write to one lake at once (default 3), and `SURETY_TEST_STORM_S` for how many seconds workers come and go
-//! (default 12). `SURETY_TEST_STORE_COMMITS` is what each writer commits through a slow store (default 8), which
-//! answers within `SURETY_TEST_LATENCY_MS` (default 100); `SURETY_TEST_COMMITS` is how many commits a process
+//! (default 12). `SURETY_TEST_STORE_COMMITS` is what each writer commits through a slow store (default 4), which
+//! answers within `SURETY_TEST_LATENCY_MS` (default 50); `SURETY_TEST_COMMITS` is how many commits a process
 //! lives for that is watched (default 300).
 
 #![expect(

@@ -143,9 +143,9 @@ fn many_writers_through_a_slow_and_failing_store_lose_and_double_nothing() {
     const NAME: &str = "many_writers_through_a_slow_and_failing_store_lose_and_double_nothing";
     let Some(store) = Store::start() else { return };
     let (writers, commits) =
-        (setting("SURETY_TEST_WRITERS", 3), setting("SURETY_TEST_STORE_COMMITS", 8));
+        (setting("SURETY_TEST_WRITERS", 3), setting("SURETY_TEST_STORE_COMMITS", 4));
     let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
-    let latency_ms = setting("SURETY_TEST_LATENCY_MS", 100);
+    let latency_ms = setting("SURETY_TEST_LATENCY_MS", 50);
     let slow = SlowStore::before(store.address, latency_ms / 10..latency_ms, seed);
     let folder = TempDir::new().unwrap();
     let config = "[batch]\nrecords-max = 1\nrows-max = 1\nage-ms-max = 3600000\n\
