@@ -49,16 +49,21 @@ impl TryFrom<u64> for Epoch {
 
 /// A topic is read in one way.
 pub(super) fn check(kafka: &Kafka, origin: &Origin) -> Result<(), String> {
-    let uses = kafka.topics.iter().map(|topic| (&topic.name, topic.in_lake()));
-    let registry = kafka.registry_topic.iter().map(|name| (name, name.get_ref().clone()));
+    let uses = kafka.topics.iter();
+    let uses = uses.map(|topic| (&topic.name, topic.in_lake(), topic.epoch.is_some()));
+    let registry = kafka.registry_topic.iter().map(|name| (name, name.get_ref().clone(), false));
     let (mut seen, mut kept) = (BTreeSet::new(), BTreeSet::new());
-    for (name, in_lake) in uses.chain(registry) {
+    for (name, in_lake, is_anew) in uses.chain(registry) {
         let place = || origin.place(&name.span());
         if name.get_ref().as_str() == Reject::REPLAY_TOPIC {
             return Err(format!("{}: wanted another topic: this name is that of rejects", place()));
         }
         if !seen.insert(name.get_ref()) {
             return Err(format!("{}: wanted each topic once, found it again", place()));
+        }
+        // What is longer was cut, and the epoch with it.
+        if is_anew && Topic::BYTES_MAX <= in_lake.as_str().len() {
+            return Err(format!("{}: wanted a shorter name for a topic with an epoch", place()));
         }
         if !kept.insert(in_lake.clone()) {
             return Err(format!("{}: wanted one topic that the lake calls {in_lake}", place()));
