@@ -99,7 +99,7 @@ pub(super) const REJECTS: &[Column] = &[
     one(
         "reason",
         Utf8,
-        "`empty`, `too_large`, `not_utf8`, `too_deep`, `not_json`, `unsupported_encoding`, `several_records`, `bad_field`, `duplicate_field` or `no_agent`.",
+        "`empty`, `too_large`, `not_utf8`, `too_deep`, `not_json`, `unsupported_encoding`, `several_records`, `bad_field`, `duplicate_field`, `no_agent`, or `lost` for records that Kafka deleted before they were read.",
     ),
     one("detail", Utf8, "What was wanted and what was found."),
     one("raw", Binary, "The record's bytes, at most 16 KiB, secrets replaced."),
