@@ -133,7 +133,8 @@ fn write_records(path: &Path, writer: u64, commits: u64) {
             "credential_kind": "static_key", "action": "order.read", "outcome": "success",
             "counterparty_id": "vendor-1", "session_id": format!("{writer}-{number}"),
         });
-        lines += &format!("{event}\n");
+        lines += &event.to_string();
+        lines.push('\n');
     }
     std::fs::write(path, lines).unwrap();
 }
