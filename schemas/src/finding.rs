@@ -140,7 +140,7 @@ pub struct Finding {
     pub counterparty_id: Option<CounterpartyId>,
     /// Minus the decimal logarithm of the combined probability. Unit: none.
     pub score: f64,
-    /// False findings expected per agent and day at this score.
+    /// False findings expected per agent and day at this score; 0 for what the registry has against a use.
     pub false_findings_per_agent_day: f64,
     /// One or two sentences for people, with numbers from the baseline.
     pub summary: String,
@@ -157,6 +157,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether it says what the registry has against a use: that is so or not, and spends nothing of the
+    /// budgets of false findings.
+    pub fn is_of_registry(&self) -> bool {
+        self.false_findings_per_agent_day <= 0.0
+    }
+
     /// The id of the finding that `detector` makes of the record at `position`.
     pub fn id_of(detector: DetectorKind, agent: &AgentId, position: &Position) -> FindingId {
         let mut hasher = blake3::Hasher::new();

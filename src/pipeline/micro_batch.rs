@@ -363,7 +363,9 @@ impl<S: Source> Pipeline<S> {
                 .increment(1);
         }
         for finding in findings {
-            metrics::counter!("surety_findings_total", "severity" => finding.severity.as_str())
+            let basis = if finding.is_of_registry() { "registry" } else { "baseline" };
+            let severity = finding.severity.as_str();
+            metrics::counter!("surety_findings_total", "severity" => severity, "basis" => basis)
                 .increment(1);
         }
     }

@@ -69,7 +69,10 @@ pub(super) struct Played {
     pub(super) events: u64,
     pub(super) agent_days: usize,
     pub(super) calibration: Vec<Level>,
+    /// By baselines, by detector.
     pub(super) false_findings: BTreeMap<&'static str, usize>,
+    /// What the registry has against uses, which spends nothing of a budget.
+    pub(super) registry_findings: BTreeMap<&'static str, usize>,
     pub(super) attacks: Vec<Attacked>,
 }
 
@@ -105,10 +108,8 @@ impl Play {
             stage.fold(&mut detector, merged(normal, malicious), |scene| attack.note(scene))?;
             attacks.push(attack.told(kind));
         }
-        let mut false_findings = BTreeMap::new();
-        for finding in &findings {
-            *false_findings.entry(finding.detector.as_str()).or_default() += 1;
-        }
+        let (of_registry, findings): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(Finding::is_of_registry);
         let budgets = Config::default().budgets();
         let budgets = [budgets.review(), budgets.page(), budgets.block()];
         let level = |(severity, budget): (Severity, f64)| {
@@ -121,10 +122,19 @@ impl Play {
             events: stage.folded,
             agent_days: pairs.len(),
             calibration: SEVERITIES.into_iter().zip(budgets).map(level).collect(),
-            false_findings,
+            false_findings: by_detector(&findings),
+            registry_findings: by_detector(&of_registry),
             attacks,
         })
     }
+}
+
+fn by_detector(findings: &[Finding]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(finding.detector.as_str()).or_default() += 1;
+    }
+    counts
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a company")]
