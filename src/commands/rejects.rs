@@ -63,7 +63,7 @@ fn counted(args: &RejectsList) -> String {
     let wanted = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
     let (table, limit) = (if args.all { "rejects" } else { "open_rejects" }, args.limit);
     let place = "concat(topic, '/', CAST(kafka_partition AS VARCHAR), '@', CAST(kafka_offset AS VARCHAR), \
-         coalesce(concat('.', CAST(record_part AS VARCHAR)), ''))";
+         CASE WHEN record_part IS NULL THEN '' ELSE concat('.', CAST(record_part AS VARCHAR)) END)";
     format!(
         "WITH kinds AS (SELECT reason, format, topic, count(*) AS rejects, min(time) AS first_time, \
          max(time) AS last_time, min(detail) AS example, last_value({place} ORDER BY time) AS newest \

@@ -17,5 +17,5 @@ FROM rejects AS r
 LEFT JOIN (
     SELECT DISTINCT attributes['replay_of'] AS place FROM events WHERE topic = 'rejects.replay'
 ) AS e
-    ON concat(r.topic, '/', CAST(r.kafka_partition AS VARCHAR), '@', CAST(r.kafka_offset AS VARCHAR), coalesce(concat('.', CAST(r.record_part AS VARCHAR)), '')) = e.place
+    ON concat(r.topic, '/', CAST(r.kafka_partition AS VARCHAR), '@', CAST(r.kafka_offset AS VARCHAR), CASE WHEN r.record_part IS NULL THEN '' ELSE concat('.', CAST(r.record_part AS VARCHAR)) END) = e.place
 WHERE e.place IS NULL AND r.topic <> 'rejects.replay'

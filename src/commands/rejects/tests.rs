@@ -140,7 +140,7 @@ async fn open_and_made(config: &Config) -> (Vec<String>, Vec<String>) {
     };
     let open = rows(
         config,
-        "SELECT concat(CAST(kafka_offset AS VARCHAR), coalesce(concat('.', CAST(record_part AS VARCHAR)), '')) \
+        "SELECT concat(CAST(kafka_offset AS VARCHAR), CASE WHEN record_part IS NULL THEN '' ELSE concat('.', CAST(record_part AS VARCHAR)) END) \
          AS t FROM open_rejects ORDER BY 1",
     );
     let open = texts(&open.await);
