@@ -10,7 +10,9 @@
 #![expect(clippy::cast_precision_loss, reason = "counts of a month")]
 
 use detect::{Config, Detector};
-use schemas::{KafkaPartition, NativeEvent, Offset, Position, StampedEvent, Topic, TraceStatus};
+use schemas::{
+    KafkaPartition, NativeEvent, Offset, Part, Position, StampedEvent, Topic, TraceStatus,
+};
 
 const CLEAN_DAYS: i64 = 60;
 const RAMP_DAYS: i64 = 60;
@@ -110,6 +112,7 @@ fn stamped(second: i64, agent: u64, offset: i64) -> StampedEvent {
         topic: Topic::new("events"),
         partition: KafkaPartition(0),
         offset: Offset(offset),
+        part: Part::FIRST,
     };
     let time = schemas::Timestamp::from_micros(second * 1_000_000).expect("a time of this century");
     let native: NativeEvent = serde_json::from_value(serde_json::json!({

@@ -22,7 +22,7 @@ mod source;
 
 pub use format::{
     AvroSchemaError, AvroSchemas, Expression, ExpressionError, InvalidMapping, MappedField,
-    Mapping, MappingCase, Normaliser,
+    Mapping, MappingCase, Normaliser, NotOne,
 };
 pub use kafka::{
     EmbeddedBroker, InvalidBoard, KafkaConfig, KafkaSource, NoticeBoard, ProduceError, Producer,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::spelled;
 use crate::{
-    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, FindingId,
+    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, FindingId, Part,
     Position, SponsorId, Timestamp, TraceStatus,
 };
 
@@ -173,6 +173,10 @@ impl Finding {
         }
         hasher.update(&position.partition.0.to_le_bytes());
         hasher.update(&position.offset.0.to_le_bytes());
+        // The first has the id that it had when a record held one.
+        if position.part != Part::FIRST {
+            hasher.update(&position.part.0.to_le_bytes());
+        }
         let hash = hasher.finalize().to_hex();
         FindingId::try_from(format!("fnd_{}", &hash[..32])).expect("36 letters and digits")
     }

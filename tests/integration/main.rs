@@ -32,6 +32,7 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod several;
 mod spans;
 mod storm;
 mod surroundings;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use detect::{Config, Detector};
 use schemas::{
-    CredentialEvent, Finding, KafkaPartition, Offset, Offsets, Outcome, Position, Registry,
+    CredentialEvent, Finding, KafkaPartition, Offset, Offsets, Outcome, Part, Position, Registry,
     Severity, StampedEvent, Timestamp, Topic,
 };
 use serde::Serialize;
@@ -181,8 +181,12 @@ impl Stage<'_> {
                 Scene { events: Vec::new(), is_malicious: Vec::new(), findings: Vec::new() };
             for one in events.by_ref().take(BATCH) {
                 let offset = Offset(i64::try_from(self.folded).expect("far fewer"));
-                let position =
-                    Position { topic: topic.clone(), partition: KafkaPartition(0), offset };
+                let position = Position {
+                    topic: topic.clone(),
+                    partition: KafkaPartition(0),
+                    offset,
+                    part: Part::FIRST,
+                };
                 let event = one.event.into_event(&position).expect("a simulated event is sound");
                 let read_at = event.time;
                 scene.events.push(StampedEvent::stamp(event, position, read_at, &self.registry));
