@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 COVERED = ["events", "rejects", "findings", "registry_changes", "seals"]
 # Columns that tables did not always have.
-LATER = ["dup_of"]
+LATER = ["dup_of", "record_part"]
 
 
 def sha256(*parts):
@@ -140,7 +140,9 @@ def leaves(table, content):
     """Each row's place with its leaf. The columns stand in the file as docs/tables.md has them."""
     rows = read(content)
     columns = [[form_of(name, value, column.type) for value in values(column)] for name, column in zip(rows.column_names, rows.columns)]
-    places = zip(*(rows[name].to_pylist() for name in ("topic", "kafka_partition", "kafka_offset")))
+    has_parts = "record_part" in rows.column_names
+    parts = [part or 0 for part in rows["record_part"].to_pylist()] if has_parts else [0] * len(rows)
+    places = zip(*(rows[name].to_pylist() for name in ("topic", "kafka_partition", "kafka_offset")), parts)
     rows = zip(*columns)
     return [(place, sha256(b"\x00", table.encode(), b"\x00", *row)) for place, row in zip(places, rows)]
 

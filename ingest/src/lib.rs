@@ -25,7 +25,7 @@ mod source;
 pub use epochs::Epochs;
 pub use format::{
     AvroSchemaError, AvroSchemas, Expression, ExpressionError, InvalidMapping, MappedField,
-    Mapping, MappingCase, Normaliser,
+    Mapping, MappingCase, Normaliser, NotOne,
 };
 pub use kafka::{
     EmbeddedBroker, InvalidBoard, KafkaConfig, KafkaSource, NoticeBoard, ProduceError, Producer,

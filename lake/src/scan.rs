@@ -26,7 +26,8 @@ const SORT_BYTES_MAX: usize = 512 << 20;
 
 impl Lake {
     /// The events at or past `offsets`, and all of a partition that is not in it; in the order
-    /// in which they were read (`ingested_at` grows from record to record). Columns as in [`Table::Events`].
+    /// in which they were read (`ingested_at` grows from record to record, and several of one record are
+    /// in their own order). Columns as in [`Table::Events`].
     ///
     /// # Errors
     ///
@@ -46,10 +47,10 @@ impl Lake {
             reading = reading.within(paths);
         }
         let frame = session().map_err(unavailable)?.read_table(Arc::new(reading));
-        let order = ["ingested_at", "topic", "kafka_partition", "kafka_offset"];
+        let order = ["ingested_at", "topic", "kafka_partition", "kafka_offset", "record_part"];
         let rows = frame
             .and_then(|frame| frame.filter(is_after(offsets)))
-            .and_then(|frame| frame.sort(order.map(|name| col(name).sort(true, false)).to_vec()))
+            .and_then(|frame| frame.sort(order.map(|name| col(name).sort(true, true)).to_vec()))
             .map_err(unavailable)?;
         let stream = rows.execute_stream().await.map_err(unavailable)?;
         Ok(stream.map_err(move |cause| LakeError::unavailable(table, cause)).boxed())

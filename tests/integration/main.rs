@@ -37,6 +37,7 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod several;
 mod slow_store;
 mod spans;
 mod storm;

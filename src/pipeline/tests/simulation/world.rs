@@ -12,7 +12,7 @@ use std::time::Duration;
 use ingest::{Poll, RawBatch, RawRecord, Source, SourceError};
 use lake::Lake;
 use lake::faults::{Decide, Fate, Kind, Memory, Operation};
-use schemas::{Offset, Offsets};
+use schemas::{Offset, Offsets, Part};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -292,6 +292,7 @@ impl Reading {
                 topic: &place.0,
                 partition: place.1,
                 offset: Offset(i64::try_from(next).unwrap()),
+                part: Part::FIRST,
                 record_time: None,
                 payload: Some(&company.partition(&place)[next].payload),
             });
