@@ -260,9 +260,10 @@ impl Normaliser {
             | RejectReason::TooLarge => true,
             // One of several may be so, and spoils no other.
             RejectReason::TooDeep | RejectReason::DuplicateField => false,
-            RejectReason::Empty | RejectReason::NotUtf8 | RejectReason::UnsupportedEncoding => {
-                return Err(fault.into());
-            }
+            RejectReason::Empty
+            | RejectReason::NotUtf8
+            | RejectReason::UnsupportedEncoding
+            | RejectReason::Lost => return Err(fault.into()),
         };
         let is_otel = self.format == Format::Otel;
         let (mut told, mut text, mut unless) = (fault, Cow::Borrowed(json), None);

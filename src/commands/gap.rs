@@ -3,7 +3,7 @@
 //! Invariant (E1): only what Kafka does not have any more is passed over, from exactly where the lake
 //! stands to exactly where Kafka begins, and a row of `rejects` in the same commit says so.
 
-use schemas::{Format, Offset, OffsetRange, Position, Reject, RejectReason};
+use schemas::{Format, Offset, OffsetRange, Part, Position, Reject, RejectReason};
 use serde_json::json;
 
 use super::run;
@@ -50,7 +50,7 @@ pub(super) async fn accept(args: AcceptGap, config: &Config) -> Result<Exit, Fai
         end.0 - 1
     );
     let reject = Reject {
-        position: Position { topic: in_lake, partition, offset: start },
+        position: Position { topic: in_lake, partition, offset: start, part: Part::FIRST },
         record_time: None,
         rejected_at: clock::now(),
         format: of_topic,
