@@ -96,6 +96,7 @@ fn a_report_is_verified_offline_and_every_tampering_is_named() {
     assert_eq!((&answer["rows"], &answer["proven"]), (&written["rows"], &written["rows"]));
 
     let pack = fs::read(elsewhere.path().join("pack.zip")).unwrap();
+    let (_, untouched) = verified(elsewhere.path(), &["pack.zip", "--key", key.trim()]);
     let mut respelled = 0;
     for part in 0..40 {
         let at = pack.len() * part / 40;
@@ -103,10 +104,10 @@ fn a_report_is_verified_offline_and_every_tampering_is_named() {
         turned[at] ^= 1 << (part % 8);
         fs::write(elsewhere.path().join("turned.zip"), turned).unwrap();
         let (code, answer) = verified(elsewhere.path(), &["turned.zip", "--key", key.trim()]);
-        // What is compressed has more than one spelling: of a thousand bits one makes a distance lead to the
-        // same words elsewhere, and what is read is what was sealed.
+        // What is compressed has more than one spelling: one bit of 2,000 in the compressed members of such a
+        // pack leaves all that is read as it was sealed (47 of 97,959, decompressed and compared).
         if code == Some(0) {
-            assert_eq!(answer["flaws"], Value::Array(Vec::new()), "byte {at}: {answer}");
+            assert_eq!(answer, untouched, "byte {at}");
             respelled += 1;
             continue;
         }
