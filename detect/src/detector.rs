@@ -19,6 +19,7 @@ use crate::clock::{Clock, Turn};
 use crate::config::Config;
 use crate::copies::{Copies, Fingerprint};
 use crate::facts::Keys;
+use crate::flood::Flood;
 use crate::guidance::Guidance;
 use crate::hash::KeyMap;
 use crate::lapses::{self, Told};
@@ -72,9 +73,11 @@ pub(crate) struct Head {
     pub ahead: u64,
     /// What was told of the registry's lapses.
     pub told: Told,
+    /// New agents, hour by hour.
+    pub flood: Flood,
 }
 
-pack_struct!(Head { clock, current, previous, events, late, ahead, told });
+pack_struct!(Head { clock, current, previous, events, late, ahead, told, flood });
 
 /// Events between two turns of the clock, sorted by shard.
 #[derive(Debug, Default)]
@@ -258,10 +261,11 @@ impl Detector {
             let lanes = shards.par_chunks_mut(SHARDS_OF_LANE);
             lanes.zip(by_shard.par_chunks_mut(SHARDS_OF_LANE)).zip(open).map(fold).collect()
         };
-        let mut found = Vec::new();
+        let (mut found, mut newcomers) = (Vec::new(), Vec::new());
         let mut of_events = vec![Score::default(); if is_scored { events.len() } else { 0 }];
         for one in folded {
             found.extend(one.findings);
+            newcomers.extend(one.newcomers);
             for (number, score) in one.scores {
                 of_events[number as usize] = score;
             }
@@ -270,7 +274,12 @@ impl Detector {
             scores.append(&mut of_events);
         }
         prepared.clear();
-        let State { head: Head { told, .. }, shards, .. } = &mut self.state;
+        let State { head: Head { told, flood, .. }, shards, .. } = &mut self.state;
+        newcomers.sort_unstable();
+        for number in newcomers {
+            let flood = flood.count(&events[number as usize], &self.config);
+            found.extend(flood.map(|finding| (number, Box::new(finding))));
+        }
         for ((number, stamped), keys) in (0..).zip(events).zip(keys) {
             let watched = || {
                 let since = shards[usize::from(keys.shard)].seen_since(keys.agent);
@@ -291,6 +300,7 @@ impl Detector {
             Turn::Advance { from, to } => {
                 // When an epoch ends, the one before it is sealed: the epoch itself is the grace.
                 for epoch in from..to {
+                    self.state.head.flood.close_hour();
                     self.seal(epoch.saturating_sub(1));
                 }
             }
@@ -336,7 +346,7 @@ impl Detector {
             events: head.events,
             late: head.late,
             ahead: head.ahead,
-            findings: sum(|shard| shard.findings) + head.told.findings,
+            findings: sum(|shard| shard.findings) + head.told.findings + head.flood.findings,
             agent_days: self.agent_days(),
         }
     }

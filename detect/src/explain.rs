@@ -61,6 +61,7 @@ pub(crate) fn cents_at_risk(
         | DetectorKind::UnusualTime
         | DetectorKind::SharedCredential
         | DetectorKind::FleetShift
+        | DetectorKind::AgentFlood
         | DetectorKind::ExpiredCredential
         | DetectorKind::RevokedCredential
         | DetectorKind::EndedPurpose
@@ -78,10 +79,42 @@ pub(crate) fn cents_at_risk(
     }
 }
 
+/// What every finding of an event says, whatever found it; the rest says that nothing is known.
+pub(crate) fn told_of(
+    stamped: &StampedEvent,
+    detector: DetectorKind,
+    severity: Severity,
+) -> Finding {
+    let StampedEvent { event, position, .. } = stamped;
+    Finding {
+        finding_id: Finding::id_of(detector, &event.agent_id, position),
+        detector,
+        severity,
+        time: event.time,
+        agent_id: event.agent_id.clone(),
+        agent_class: event.agent_class.clone(),
+        credential_id: event.credential_id.clone(),
+        sponsor_id: stamped.sponsor_id.clone(),
+        trace_status: stamped.trace_status,
+        event_id: event.event_id.clone(),
+        position: position.clone(),
+        action: event.action.clone(),
+        counterparty_id: event.counterparty_id.clone(),
+        score: 0.0,
+        false_findings_per_agent_day: 0.0,
+        summary: String::new(),
+        features: Vec::new(),
+        maturity: Maturity { level: MaturityLevel::Cold, events: 0, days: 0.0 },
+        evidence: vec![event.event_id.clone()],
+        money_at_risk: event.amount,
+        currency: event.currency.filter(|_| event.amount.is_some()),
+        tags: tags(detector, event.amount.is_some()),
+    }
+}
+
 impl Case<'_> {
     pub(crate) fn explain(&self, verdict: &Verdict, severity: Severity, cents: i64) -> Finding {
-        let StampedEvent { event, position, .. } = self.stamped;
-        let detector = verdict.detector();
+        let event = &self.stamped.event;
         let total: f64 = verdict.parts().iter().map(|part| part.added).sum();
         let features = verdict
             .parts()
@@ -91,28 +124,14 @@ impl Case<'_> {
             .collect();
         let money = event.amount.and_then(|_| Amount::from_cents(cents).ok());
         Finding {
-            finding_id: Finding::id_of(detector, &event.agent_id, position),
-            detector,
-            severity,
-            time: event.time,
-            agent_id: event.agent_id.clone(),
-            agent_class: event.agent_class.clone(),
-            credential_id: event.credential_id.clone(),
-            sponsor_id: self.stamped.sponsor_id.clone(),
-            trace_status: self.stamped.trace_status,
-            event_id: event.event_id.clone(),
-            position: position.clone(),
-            action: event.action.clone(),
-            counterparty_id: event.counterparty_id.clone(),
             score: verdict.surprise,
             false_findings_per_agent_day: verdict.false_per_agent_day,
             summary: self.summary(verdict),
             features,
             maturity: self.maturity(),
-            evidence: vec![event.event_id.clone()],
             money_at_risk: money,
             currency: event.currency.filter(|_| money.is_some()),
-            tags: tags(detector, event.amount.is_some()),
+            ..told_of(self.stamped, verdict.detector(), severity)
         }
     }
 
@@ -423,7 +442,7 @@ fn push(text: &mut String, more: fmt::Arguments<'_>) {
 
 /// Source: MITRE ATT&CK 17 techniques; OWASP Non-Human Identities Top 10 (2025); OWASP Top 10 for
 /// Agentic Applications (2026).
-pub(crate) fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
+fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
     let tags: &[&str] = match detector {
         DetectorKind::UnusualVolume => &["attack.t1078", "owasp-asi:ASI02"],
         DetectorKind::UnusualAmount => &["attack.t1657", "owasp-asi:ASI02"],
@@ -450,7 +469,9 @@ pub(crate) fn tags(detector: DetectorKind, has_money: bool) -> Vec<String> {
         | DetectorKind::EndedPurpose
         | DetectorKind::EndedGrant
         | DetectorKind::OrphanedAgent => &["attack.t1078", "owasp-nhi:NHI1"],
-        DetectorKind::UnregisteredAgent => &["attack.t1136", "owasp-asi:ASI10"],
+        DetectorKind::UnregisteredAgent | DetectorKind::AgentFlood => {
+            &["attack.t1136", "owasp-asi:ASI10"]
+        }
         DetectorKind::NeverRotated => &["owasp-nhi:NHI7"],
         DetectorKind::MintedCredential => &["attack.t1098", "owasp-nhi:NHI7"],
         DetectorKind::OutsidePurpose | DetectorKind::OverLimit => {

@@ -230,6 +230,7 @@ fn about(of: &Disposition) -> Option<Subject> {
         | DetectorKind::StolenCredential
         | DetectorKind::SharedCredential
         | DetectorKind::FleetShift
+        | DetectorKind::AgentFlood
         // What the registry has against a use ends when the registry says otherwise.
         | DetectorKind::ExpiredCredential
         | DetectorKind::RevokedCredential

@@ -5,12 +5,12 @@
 //! than [`REMEMBERED`] others were told since. Memory is twice that at most.
 
 use schemas::{
-    CredentialEvent, DetectorKind, FeatureShare, Finding, GrantId, Lapse, Maturity, MaturityLevel,
-    Severity, StampedEvent, Timestamp,
+    CredentialEvent, DetectorKind, FeatureShare, Finding, GrantId, Lapse, Severity, StampedEvent,
+    Timestamp,
 };
 
 use crate::config::Detectors;
-use crate::explain::tags;
+use crate::explain;
 use crate::hash::{KeyMap, join, key_of};
 use crate::pack::pack_struct;
 
@@ -211,39 +211,17 @@ impl Found<'_> {
 
     /// A finding of a fact: no baseline is compared, so nothing is expected to be false.
     fn finding(&self, stamped: &StampedEvent) -> Finding {
-        let StampedEvent { event, position, .. } = stamped;
-        let Self { lapse, detector, .. } = *self;
-        let (agent, credential) = (&event.agent_id, &event.credential_id);
-        let what = self.words(event);
+        let what = self.words(&stamped.event);
         Finding {
-            finding_id: Finding::id_of(detector, agent, position),
-            detector,
-            severity: self.severity(),
-            time: event.time,
-            agent_id: agent.clone(),
-            agent_class: event.agent_class.clone(),
-            credential_id: credential.clone(),
-            sponsor_id: stamped.sponsor_id.clone(),
-            trace_status: stamped.trace_status,
-            event_id: event.event_id.clone(),
-            position: position.clone(),
-            action: event.action.clone(),
-            counterparty_id: event.counterparty_id.clone(),
-            score: 0.0,
-            false_findings_per_agent_day: 0.0,
             summary: format!("{what}, by the registry as of the event's time. This is told once."),
             features: vec![FeatureShare {
-                feature: lapse.as_str().to_owned(),
+                feature: self.lapse.as_str().to_owned(),
                 expected: 0.0,
                 seen: 1.0,
                 probability: 0.0,
                 share: 1.0,
             }],
-            maturity: Maturity { level: MaturityLevel::Cold, events: 0, days: 0.0 },
-            evidence: vec![event.event_id.clone()],
-            money_at_risk: event.amount,
-            currency: event.currency.filter(|_| event.amount.is_some()),
-            tags: tags(detector, event.amount.is_some()),
+            ..explain::told_of(stamped, self.detector, self.severity())
         }
     }
 }

@@ -201,6 +201,7 @@ impl Agent {
             | DetectorKind::UnusualTime
             | DetectorKind::SharedCredential
             | DetectorKind::FleetShift
+            | DetectorKind::AgentFlood
             | DetectorKind::ExpiredCredential
             | DetectorKind::RevokedCredential
             | DetectorKind::EndedPurpose

@@ -34,6 +34,7 @@ mod facts;
 mod fan;
 mod figures;
 mod fleet;
+mod flood;
 mod gone;
 mod guidance;
 mod hash;

@@ -270,6 +270,9 @@ impl Shard {
             let score = Score::of(verdict.as_ref(), signs, class.rarity(facts.action));
             folded.scores.push((number, score));
         }
+        if is_new {
+            folded.newcomers.push(number);
+        }
     }
 
     /// Judges an event as [`Self::fold`] would, on copies.
@@ -370,6 +373,8 @@ impl Shard {
 pub(crate) struct Folded {
     pub findings: Vec<(u32, Box<Finding>)>,
     pub scores: Vec<(u32, Score)>,
+    /// Events that are the first of their agents.
+    pub newcomers: Vec<u32>,
 }
 
 /// An event to be judged, at the second that is believed of it.
@@ -434,6 +439,7 @@ fn subject_of(verdict: &Verdict, facts: &Facts<'_>) -> u64 {
         | DetectorKind::FailureBurst
         | DetectorKind::UnusualTime
         | DetectorKind::NewExposure
+        | DetectorKind::AgentFlood
         | DetectorKind::ExpiredCredential
         | DetectorKind::RevokedCredential
         | DetectorKind::EndedPurpose

@@ -43,6 +43,8 @@ spelled! {
         FleetShift = "fleet_shift",
         /// Much money to counterparties that are not trusted yet, added up over days.
         NewExposure = "new_exposure",
+        /// Many more new agents within an hour than usual: names that come once.
+        AgentFlood = "agent_flood",
         /// A credential used after its expiry.
         ExpiredCredential = "expired_credential",
         /// A credential used after it was revoked.

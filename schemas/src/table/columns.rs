@@ -129,7 +129,7 @@ pub(super) const FINDINGS: &[Column] = &[
     one(
         "detector",
         Utf8,
-        "`unusual_volume`, `unusual_amount`, `new_counterparty`, `counterparty_burst`, `new_action`, `stolen_credential`, `structuring`, `fan_out`, `failure_burst`, `unusual_time`, `shared_credential`, `fleet_shift` or `new_exposure`.",
+        "`unusual_volume`, `unusual_amount`, `new_counterparty`, `counterparty_burst`, `new_action`, `stolen_credential`, `structuring`, `fan_out`, `failure_burst`, `unusual_time`, `shared_credential`, `fleet_shift`, `new_exposure` or `agent_flood`; or what the registry has against a use: `expired_credential`, `revoked_credential`, `ended_purpose`, `unregistered_agent`, `orphaned_agent`, `never_rotated`, `minted_credential`, `unapproved_model`, `outside_purpose`, `over_limit`, `ended_grant`, `standing_grant`, `unused_grant` or `wider_than_parent`.",
     ),
     one(
         "severity",
