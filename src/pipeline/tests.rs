@@ -484,6 +484,7 @@ async fn a_lake_whose_logs_became_long_is_as_it_was_sealed() {
     assert_eq!(flaws(folder.path()).await, [""; 0]);
 }
 
+mod moves;
 mod registry;
 mod several;
 mod simulation;
