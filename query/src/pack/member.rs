@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Bytes that are gathered before they go to the disk.
 const BUFFER_BYTES: usize = 1 << 18;
+/// Bytes that are compressed at once. Packs of the same release have the same.
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// How a member is kept in the zip. The numbers are the format's.
 ///
@@ -24,10 +26,46 @@ pub(crate) enum Method {
     Deflated = 8,
 }
 
+/// Compresses content so that the same has one form, whatever pieces it comes in: the compressor, whose output
+/// depends on them, gets blocks of one size.
+pub(crate) struct Deflating<W: Write> {
+    encoder: DeflateEncoder<W>,
+    block: Vec<u8>,
+}
+
+impl<W: Write> Deflating<W> {
+    pub(crate) fn new(out: W) -> Self {
+        // Rows are many and alike: chosen for the time that a million of them takes.
+        let encoder = DeflateEncoder::new(out, Compression::fast());
+        Self { encoder, block: Vec::with_capacity(BLOCK_BYTES) }
+    }
+
+    pub(crate) fn finish(mut self) -> io::Result<W> {
+        self.encoder.write_all(&self.block)?;
+        self.encoder.finish()
+    }
+}
+
+impl<W: Write> Write for Deflating<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.block.len() == BLOCK_BYTES {
+            self.encoder.write_all(&self.block)?;
+            self.block.clear();
+        }
+        let taken = bytes.len().min(BLOCK_BYTES - self.block.len());
+        self.block.extend(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Where the bytes go.
 enum Spill {
     Stored(BufWriter<File>),
-    Deflated(DeflateEncoder<BufWriter<File>>),
+    Deflated(Deflating<BufWriter<File>>),
 }
 
 /// A file of a pack while it is written.
@@ -57,8 +95,7 @@ impl Member {
         let file = BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile()?);
         let spill = match method {
             Method::Stored => Spill::Stored(file),
-            // Rows are many and alike: chosen for the time that a million of them takes.
-            Method::Deflated => Spill::Deflated(DeflateEncoder::new(file, Compression::fast())),
+            Method::Deflated => Spill::Deflated(Deflating::new(file)),
         };
         Ok(Self { name: name.to_owned(), spill, crc: Crc::new(), hash: Sha256::new(), bytes: 0 })
     }

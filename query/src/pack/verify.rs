@@ -4,6 +4,7 @@
 //! files of rows say the same, the figures follow from the rows and the seals, and the page from the
 //! figures. Whatever is wrong is told with its file, its row and its seal, and the rest is still looked at.
 
+mod packed;
 mod rows;
 mod texts;
 
@@ -16,6 +17,7 @@ use schemas::Timestamp;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use self::packed::is_as_packed;
 use super::chain::{Chain, Link};
 use super::manifest::{FORMAT, Head, Manifest, Subject};
 use super::member::Method;
@@ -232,7 +234,11 @@ impl Pack {
         }
         for entry in entries {
             let is_parquet = entry.name.ends_with(".parquet");
-            if is_parquet != (entry.method == Method::Stored) {
+            // What cannot be read is told already.
+            let is_respelled = !is_parquet
+                && manifest.made_by == crate::report::RELEASE
+                && is_as_packed(&self.archive, &entry).is_ok_and(|is_same| !is_same);
+            if is_parquet != (entry.method == Method::Stored) || is_respelled {
                 self.tell(PackFlaw::in_file(&entry.name, "it is not packed as it was written"));
             }
         }

@@ -223,17 +223,18 @@ impl Archive {
 
     /// The content of a member; an error where it does not end at the size that its header names.
     pub(crate) fn read(&self, entry: &Entry) -> impl Read + Send + use<> {
-        let header = STANDARD.local_header(entry).len() as u64;
-        let section = Section {
-            file: Arc::clone(&self.file),
-            at: entry.offset + header,
-            end: entry.offset + header + entry.packed_bytes,
-        };
+        let section = self.packed(entry);
         let content: Box<dyn Read + Send> = match entry.method {
             Method::Stored => Box::new(section),
             Method::Deflated => Box::new(DeflateDecoder::new(section)),
         };
         Bounded { content, left: entry.bytes }
+    }
+
+    /// A member as it stands in the zip.
+    pub(crate) fn packed(&self, entry: &Entry) -> Section {
+        let at = entry.offset + STANDARD.local_header(entry).len() as u64;
+        Section { file: Arc::clone(&self.file), at, end: at + entry.packed_bytes }
     }
 }
 
@@ -330,7 +331,7 @@ fn bytes_at(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 }
 
 /// A part of a file. Several can be read at once.
-struct Section {
+pub(crate) struct Section {
     file: Arc<File>,
     at: u64,
     end: u64,
