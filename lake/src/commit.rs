@@ -18,8 +18,8 @@ use schemas::{Offsets, Table, Timestamp};
 use serde_json::{Value, json};
 
 use crate::advance::{Advance, Verdict};
-use crate::encode::{EncodedFile, encode};
-use crate::log::{Entry, State, TableLog, Version};
+use crate::encode::{EncodedFile, Form};
+use crate::log::{Backing, Entry, State, TableLog, Version};
 use crate::rows::edges_of;
 use crate::{CommitError, EncodeError, LakeError, rows_from, schema};
 
@@ -74,6 +74,20 @@ impl TableHandle {
 
     pub fn table(&self) -> Table {
         self.log.table
+    }
+
+    /// What the table's files are.
+    pub fn form(&self) -> Form {
+        match self.log.backing() {
+            Backing::Stored(_) => Form::Parquet,
+            #[cfg(any(test, feature = "faults"))]
+            Backing::Modelled(_) => Form::Rows,
+        }
+    }
+
+    /// Whether it is a simulation's model of a table, which is never of an earlier release.
+    pub(crate) fn is_modelled(&self) -> bool {
+        self.form() != Form::Parquet
     }
 
     /// The next offset of each partition, of the version this handle stands on.
@@ -183,8 +197,8 @@ impl TableHandle {
         rows: Vec<RecordBatch>,
         advance: &Advance,
     ) -> Result<Vec<EncodedFile>, CommitError> {
-        let (table, advance) = (self.table(), advance.clone());
-        let task = tokio::task::spawn_blocking(move || encode(table, &rows, &advance));
+        let (form, table, advance) = (self.form(), self.table(), advance.clone());
+        let task = tokio::task::spawn_blocking(move || form.encode(table, &rows, &advance));
         match task.await {
             Ok(files) => Ok(files?),
             Err(stopped) => Err(CommitError::unavailable(table, stopped)),
@@ -375,8 +389,12 @@ impl TableHandle {
     ///
     /// [`LakeError::Unavailable`].
     pub async fn checkpoint(&self) -> Result<(), LakeError> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(_) = self.log.backing() {
+            return Ok(());
+        }
         let unavailable = |cause| LakeError::unavailable(self.table(), cause);
-        let mut delta = DeltaTable::new(Arc::clone(&self.log.delta));
+        let mut delta = DeltaTable::new(Arc::clone(&self.log.stored().delta));
         delta.load().await.map_err(unavailable)?;
         create_checkpoint(&delta, None).await.map_err(unavailable)
     }

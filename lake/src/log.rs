@@ -29,6 +29,8 @@ use url::Url;
 
 use crate::advance::Recorded;
 use crate::error::Reason;
+#[cfg(any(test, feature = "faults"))]
+use crate::faults::Model;
 use crate::{Cause, EncodedFile, LakeError};
 
 /// The number of a table's version, from 0.
@@ -55,7 +57,7 @@ impl State {
 }
 
 /// What one entry of the log tells us.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
     pub(crate) transactions: Vec<(String, i64)>,
     /// Paths of the files that it adds.
@@ -66,6 +68,21 @@ pub(crate) struct Entry {
     pub(crate) advance: Option<String>,
     /// Whether it changes the table's schema, properties or protocol.
     pub(crate) changes_table: bool,
+}
+
+impl Entry {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut entry = Self::default();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: Line = serde_json::from_slice(line)?;
+            entry.transactions.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
+            entry.added.extend(line.add.map(|file| file.path));
+            entry.removed.extend(line.remove.map(|file| file.path));
+            entry.advance = entry.advance.or(line.about.and_then(|about| about.surety_advance));
+            entry.changes_table |= line.metadata.is_some() || line.protocol.is_some();
+        }
+        Ok(entry)
+    }
 }
 
 #[derive(Deserialize)]
@@ -107,6 +124,20 @@ struct LastCheckpoint {
 #[derive(Clone, Debug)]
 pub(crate) struct TableLog {
     pub(crate) table: Table,
+    backing: Backing,
+}
+
+/// Where entries and files are.
+#[derive(Clone, Debug)]
+pub(crate) enum Backing {
+    Stored(Stored),
+    #[cfg(any(test, feature = "faults"))]
+    Modelled(Model),
+}
+
+/// A folder of a storage, in the form of Delta Lake.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
     /// The table's folder.
     pub(crate) store: Arc<dyn ObjectStore>,
     /// The same for the library.
@@ -120,12 +151,36 @@ impl TableLog {
         let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(root), path));
         let config = StorageConfig::default();
         let delta = default_logstore(Arc::clone(&store), Arc::clone(root), &url, &config);
-        Self { table, store, delta }
+        Self { table, backing: Backing::Stored(Stored { store, delta }) }
+    }
+
+    /// The log as a simulation's model of it has it.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) fn modelled(table: Table, model: Model) -> Self {
+        Self { table, backing: Backing::Modelled(model) }
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.backing
+    }
+
+    /// The folder, for what is done with files and with the library. A simulation's model has none, and
+    /// does nothing of the kind.
+    pub(crate) fn stored(&self) -> &Stored {
+        match &self.backing {
+            Backing::Stored(stored) => stored,
+            #[cfg(any(test, feature = "faults"))]
+            Backing::Modelled(_) => panic!("{}: a model has no folder", self.table.name()),
+        }
     }
 
     /// The newest version and its marks; `None` if there is no table.
     pub(crate) async fn newest(&self) -> Result<Option<State>, LakeError> {
         let unreadable = |cause| LakeError::Unavailable { table: self.table, cause };
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.newest(self.table).await.map_err(|cause| unreadable(cause.into()));
+        }
         let listing = self.list().await.map_err(unreadable)?;
         let Some(version) = listing.newest() else {
             return Ok(None);
@@ -153,12 +208,20 @@ impl TableLog {
         &self,
         version: Version,
     ) -> object_store::Result<Option<Bytes>> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.entry_bytes(self.table, version).await;
+        }
         self.get_if_there(&entry_path(version)).await
     }
 
     /// The bytes of a file in the table's folder; `None` if there is none.
     pub(crate) async fn get_if_there(&self, path: &Path) -> object_store::Result<Option<Bytes>> {
-        match self.store.get(path).await {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.get_if_there(self.table, path).await;
+        }
+        match self.stored().store.get(path).await {
             Ok(found) => Ok(Some(found.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -167,22 +230,23 @@ impl TableLog {
 
     /// The entry that makes `version`; `None` if there is none.
     pub(crate) async fn entry(&self, version: Version) -> Result<Option<Entry>, Cause> {
-        let Some(bytes) = self.entry_bytes(version).await? else { return Ok(None) };
-        let mut entry = Entry::default();
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let line: Line = serde_json::from_slice(line)?;
-            entry.transactions.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
-            entry.added.extend(line.add.map(|file| file.path));
-            entry.removed.extend(line.remove.map(|file| file.path));
-            entry.advance = entry.advance.or(line.about.and_then(|about| about.surety_advance));
-            entry.changes_table |= line.metadata.is_some() || line.protocol.is_some();
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return Ok(model.entry(self.table, version).await?);
         }
-        Ok(Some(entry))
+        match self.entry_bytes(version).await? {
+            Some(bytes) => Ok(Some(Entry::parse(&bytes)?)),
+            None => Ok(None),
+        }
     }
 
     /// Whether the entry that makes `version` is still there.
     pub(crate) async fn has_entry(&self, version: Version) -> object_store::Result<bool> {
-        match self.store.head(&entry_path(version)).await {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return Ok(model.entry(self.table, version).await?.is_some());
+        }
+        match self.stored().store.head(&entry_path(version)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -195,21 +259,31 @@ impl TableLog {
         version: Version,
         bytes: Bytes,
     ) -> object_store::Result<()> {
-        self.store.put_opts(&entry_path(version), bytes.into(), PutMode::Create.into()).await?;
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.put_entry(self.table, version, bytes).await;
+        }
+        let store = &self.stored().store;
+        store.put_opts(&entry_path(version), bytes.into(), PutMode::Create.into()).await?;
         Ok(())
     }
 
     /// Stores data files. Storing one again changes nothing: its name says what is in it.
     pub(crate) async fn put_files(&self, files: &[EncodedFile]) -> object_store::Result<()> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.put_files(self.table, files).await;
+        }
+        let store = &self.stored().store;
         let puts = files.iter().map(async |file| {
-            self.store.put(&Path::from(file.path.as_str()), file.bytes.clone().into()).await
+            store.put(&Path::from(file.path.as_str()), file.bytes.clone().into()).await
         });
         try_join_all(puts).await?;
         Ok(())
     }
 
     async fn get(&self, path: &Path) -> Result<Bytes, Cause> {
-        Ok(self.store.get(path).await?.bytes().await?)
+        Ok(self.stored().store.get(path).await?.bytes().await?)
     }
 
     async fn list(&self) -> Result<Listing, Cause> {
@@ -221,7 +295,7 @@ impl TableLog {
         // Names sort by version; this one sorts before all of its version.
         let before = folder.clone().join(format!("{from:020}"));
         let mut listing = Listing::default();
-        let mut files = self.store.list_with_offset(Some(&folder), &before);
+        let mut files = self.stored().store.list_with_offset(Some(&folder), &before);
         while let Some(file) = files.try_next().await? {
             listing.note(file.location);
         }

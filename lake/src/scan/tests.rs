@@ -1,5 +1,6 @@
 //! Events after a checkpoint, and the registry.
 
+use futures::TryStreamExt as _;
 use schemas::{Fact, KafkaPartition, Offset, RegistrySchema, StampedEvent, Topic};
 
 use super::*;

@@ -10,7 +10,10 @@ use super::plan::draw;
 /// How many companies there are.
 pub(super) const COMPANIES: u64 = 4;
 
-const USES: usize = 260;
+/// Uses of a credential, where the lake is one of Delta and where it is a model: a seed of the latter has
+/// as many commits, of fewer records.
+pub(super) const USES: usize = 260;
+pub(super) const USES_OF_A_MODEL: usize = 90;
 const AGENTS: u64 = 6;
 const PARTITIONS: u64 = 3;
 const MINUTES_BETWEEN: u64 = 25;
@@ -38,16 +41,16 @@ pub(super) struct Company {
 }
 
 impl Company {
-    pub(super) fn new(number: u64) -> Self {
-        Self::of(number, true)
+    pub(super) fn new(number: u64, uses: usize) -> Self {
+        Self::of(number, uses, true)
     }
 
     /// The same whose producers send nothing again.
-    pub(super) fn without_copies(number: u64) -> Self {
-        Self::of(number, false)
+    pub(super) fn without_copies(number: u64, uses: usize) -> Self {
+        Self::of(number, uses, false)
     }
 
-    fn of(number: u64, has_copies: bool) -> Self {
+    fn of(number: u64, count: usize, has_copies: bool) -> Self {
         let uses = Topic::new("uses");
         let mut log: Vec<(Place, Vec<Written>)> = (0..PARTITIONS)
             .map(|p| ((uses.clone(), KafkaPartition(i32::try_from(p).unwrap())), Vec::new()))
@@ -55,9 +58,9 @@ impl Company {
         log.push(((Topic::new("registry"), KafkaPartition(0)), Vec::new()));
         let registry = log.len() - 1;
         let (mut copies, mut late) = (0, Vec::new());
-        for at in 0..USES {
+        for at in 0..count {
             let below = |what: &str, end: u64| draw(number, (what, at)) % end;
-            let is_attack = USES - 30 <= at;
+            let is_attack = count - 30 <= at;
             let agent = if is_attack { 0 } else { below("agent", AGENTS) };
             let partition = usize::try_from(agent % PARTITIONS).unwrap();
             let payload = match below("kind", 40) {

@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) checkpoint_ms: u64,
     /// Whether the log ends, as a file does.
     pub(super) ends: bool,
+    /// A life that ends early does so within so many operations.
+    pub(super) operations_max: u64,
 }
 
 impl Plan {
@@ -70,6 +72,20 @@ impl Plan {
             age_ms_max: 1_000,
             checkpoint_ms: 10_000,
             ends: true,
+            operations_max: 260,
+        }
+    }
+
+    /// For a model of a lake, whose lives need fewer operations and read fewer records.
+    pub(super) fn of_model(seed: u64) -> Self {
+        let below = |what: &str, end: usize| {
+            usize::try_from(draw(seed, what)).unwrap_or(usize::MAX) % end
+        };
+        Self {
+            records_max: 2 + below("records", 20),
+            rows_max: 5 + below("rows", 40),
+            operations_max: 130,
+            ..Self::of(seed)
         }
     }
 
@@ -107,6 +123,7 @@ impl Plan {
             age_ms_max: one_of("age", &[20, 100, 1_000]),
             checkpoint_ms: one_of("checkpoint", &[1, 60, 400]),
             ends: workers == 1 && below("ends", 3) == 0,
+            operations_max: 260,
         }
     }
 

@@ -155,7 +155,9 @@ impl World {
             worker,
             nth,
             number,
-            ends_at: is_short.then(|| 1 + draw(seed, (worker, nth, "ends at")) % 260),
+            ends_at: is_short.then(|| {
+                1 + draw(seed, (worker, nth, "ends at")) % self.plan.operations_max
+            }),
             is_done: draw(seed, (worker, nth, "is done")).is_multiple_of(2),
             counts: Mutex::default(),
             ended: Notify::new(),
