@@ -72,9 +72,8 @@ impl Reading {
             #[cfg(any(test, feature = "faults"))]
             Rows::Modelled(rows) => {
                 let rows: Vec<_> = rows.into_iter().map(|(_, rows)| rows).collect();
-                let found = crate::faults::filtered(table, &rows, &wanted);
-                let found = found.map_err(|cause| LakeError::Unavailable { table, cause })?;
-                return Ok(vec![found]);
+                let found = crate::faults::filtered(table, rows, &wanted);
+                return found.map_err(|cause| LakeError::Unavailable { table, cause });
             }
         };
         found.map_err(|cause| LakeError::unavailable(table, cause))
@@ -99,7 +98,7 @@ impl Reading {
             #[cfg(any(test, feature = "faults"))]
             Rows::Modelled(_) => {
                 let found = self.collect(wanted).await?;
-                let sorted = crate::faults::sorted(&found[0], order);
+                let sorted = crate::faults::sorted(table, &found, order);
                 let sorted = sorted.map_err(|cause| LakeError::unavailable(table, cause));
                 Ok(futures::stream::iter([sorted]).boxed())
             }

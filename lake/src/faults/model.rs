@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arrow::array::{ArrayData, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayData, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{
     SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
 };
@@ -212,16 +212,16 @@ impl Model {
     }
 }
 
-/// The rows that are wanted, as one batch.
+/// The rows that are wanted.
 pub(crate) fn filtered(
     table: Table,
-    rows: &[RecordBatch],
+    rows: Vec<RecordBatch>,
     wanted: &Expr,
-) -> Result<RecordBatch, Cause> {
-    let rows = concat_batches(&table.arrow_schema(), rows)?;
-    if *wanted == lit(true) || rows.num_rows() == 0 {
+) -> Result<Vec<RecordBatch>, Cause> {
+    if *wanted == lit(true) || rows.is_empty() {
         return Ok(rows);
     }
+    let rows = concat_batches(&table.arrow_schema(), &rows)?;
     let schema = DFSchema::try_from(rows.schema())?;
     let wanted = create_physical_expr(
         wanted,
@@ -230,15 +230,20 @@ pub(crate) fn filtered(
         &PhysicalPlanningContext::default(),
     )?;
     let wanted = wanted.evaluate(&rows)?.into_array(rows.num_rows())?;
-    Ok(filter_record_batch(&rows, arrow::array::AsArray::as_boolean(&wanted))?)
+    Ok(vec![filter_record_batch(&rows, wanted.as_boolean())?])
 }
 
 /// The rows sorted by these columns.
-pub(crate) fn sorted(rows: &RecordBatch, order: &[&str]) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn sorted(
+    table: Table,
+    rows: &[RecordBatch],
+    order: &[&str],
+) -> Result<RecordBatch, ArrowError> {
+    let rows = concat_batches(&table.arrow_schema(), rows)?;
     let column = |name: &&str| SortColumn { values: Arc::clone(&rows[*name]), options: None };
     let order: UInt32Array =
         lexsort_to_indices(&order.iter().map(column).collect::<Vec<_>>(), None)?;
-    take_record_batch(rows, &order)
+    take_record_batch(&rows, &order)
 }
 
 /// What stands for the bytes of a file with these rows: equal for equal ones.

@@ -13,7 +13,7 @@ pub(super) const COMPANIES: u64 = 4;
 /// Uses of a credential, where the lake is one of Delta and where it is a model: a seed of the latter has
 /// as many commits, of fewer records.
 pub(super) const USES: usize = 260;
-pub(super) const USES_OF_A_MODEL: usize = 90;
+pub(super) const USES_OF_A_MODEL: usize = 60;
 const AGENTS: u64 = 6;
 const PARTITIONS: u64 = 3;
 const MINUTES_BETWEEN: u64 = 25;
@@ -57,6 +57,7 @@ impl Company {
             .collect();
         log.push(((Topic::new("registry"), KafkaPartition(0)), Vec::new()));
         let registry = log.len() - 1;
+        let between_changes = count.min(240) / 4;
         let (mut copies, mut late) = (0, Vec::new());
         for at in 0..count {
             let below = |what: &str, end: u64| draw(number, (what, at)) % end;
@@ -77,9 +78,10 @@ impl Company {
                 copies += usize::from(payload.starts_with(b"{\""));
                 log[partition].1.push(Written { at, payload });
             }
-            if at % 60 == 5 {
+            if at % between_changes == 5 {
                 let change = change(agent, below("sponsor", 3));
-                let payload = if at == 65 { b"no change".to_vec() } else { change };
+                let is_none = at == 5 + between_changes;
+                let payload = if is_none { b"no change".to_vec() } else { change };
                 log[registry].1.push(Written { at, payload });
             }
         }

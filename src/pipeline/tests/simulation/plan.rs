@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) ends: bool,
     /// A life that ends early does so within so many operations.
     pub(super) operations_max: u64,
+    /// Of a hundred reads of the storage so many take no time.
+    pub(super) quick_reads: u64,
 }
 
 impl Plan {
@@ -73,6 +75,7 @@ impl Plan {
             checkpoint_ms: 10_000,
             ends: true,
             operations_max: 260,
+            quick_reads: 0,
         }
     }
 
@@ -81,11 +84,14 @@ impl Plan {
         let below = |what: &str, end: usize| {
             usize::try_from(draw(seed, what)).unwrap_or(usize::MAX) % end
         };
+        let of = Self::of(seed);
         Self {
             records_max: 2 + below("records", 20),
             rows_max: 5 + below("rows", 40),
+            reassigned_every: of.reassigned_every.map(|every| every * 2),
             operations_max: 130,
-            ..Self::of(seed)
+            quick_reads: 70,
+            ..of
         }
     }
 
@@ -124,6 +130,7 @@ impl Plan {
             checkpoint_ms: one_of("checkpoint", &[1, 60, 400]),
             ends: workers == 1 && below("ends", 3) == 0,
             operations_max: 260,
+            quick_reads: 0,
         }
     }
 

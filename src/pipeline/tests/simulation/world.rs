@@ -223,14 +223,16 @@ impl Life {
         };
         let what = (self.worker, self.nth, &place, nth);
         let (plan, is_well) = (&world.plan, world.is_well());
-        let wait = if is_well {
+        let writes = matches!(operation.kind, Kind::Write | Kind::Create);
+        let wait = if !writes && plan.chance((what, "quick"), plan.quick_reads, 100) {
+            Duration::ZERO
+        } else if is_well {
             Duration::from_millis(1)
         } else if plan.chance((what, "slow"), plan.slow, 1_000) {
             plan.ms_up_to((what, "slow"), SLOW_MS_MAX)
         } else {
             plan.ms_up_to(what, plan.latency_ms_max)
         } + self.still(world);
-        let writes = matches!(operation.kind, Kind::Write | Kind::Create);
         let fate = if self.ends_at == Some(counts.operations) && !is_well {
             counts.is_over = true;
             self.ended.notify_one();
@@ -246,10 +248,10 @@ impl Life {
         } else {
             Fate::Done
         };
-        let line = format!("life {} {place} {nth}: {fate:?} {}", self.number, wait.as_millis());
         drop(counts);
         if writes || fate != Fate::Done {
-            world.note(&line);
+            let waits = wait.as_millis();
+            world.note(&format!("life {} {place} {nth}: {fate:?} {waits}", self.number));
         }
         (wait, fate)
     }
