@@ -18,6 +18,7 @@
 //! a lake (default 40), `SURETY_TEST_SEED` the first of them. Seeds that found a fault once are always tried.
 
 mod company;
+mod differential;
 mod lives;
 mod outcome;
 mod plan;
@@ -207,6 +208,17 @@ fn whatever_goes_wrong_the_lake_is_that_of_a_calm_run() {
         "whatever_goes_wrong_the_lake_is_that_of_a_calm_run",
         "SURETY_TEST_SEEDS",
     );
+}
+
+#[test]
+fn a_seed_over_a_model_is_lived_in_the_same_way_again() {
+    let company = Arc::new(Company::new(0, USES_OF_A_MODEL));
+    for seed in 0..12 {
+        let [once, again] =
+            [(); 2].map(|()| lived(&company, Plan::of_model(seed), Storage::Model));
+
+        assert_eq!(once.told(), again.told(), "seed {seed}");
+    }
 }
 
 #[test]

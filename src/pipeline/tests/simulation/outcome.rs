@@ -31,6 +31,9 @@ pub(super) struct Outcome {
     /// The detector's state, as a checkpoint has it.
     state: Vec<u8>,
     flaws: Vec<String>,
+    /// The notes of the seals, in their order.
+    notes: Vec<String>,
+    went_wrong: Vec<String>,
     told: String,
 }
 
@@ -67,6 +70,8 @@ pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
         registry_changes: 0,
         state,
         flaws: Vec::new(),
+        notes: lake.read_seals_from(0).await.unwrap().into_iter().map(|seal| seal.note).collect(),
+        went_wrong: world.went_wrong(),
         told: world.told(),
     };
     for rows in lake::faults::rows(&lake, Table::Events).await.unwrap() {
@@ -119,6 +124,19 @@ async fn flaws(memory: &Memory, lake: &Lake) -> Vec<String> {
 impl Outcome {
     pub(super) fn has_findings(&self) -> bool {
         3 < self.findings.len()
+    }
+
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(super) fn went_wrong(&self) -> &[String] {
+        &self.went_wrong
+    }
+
+    /// The end of what happened, and when.
+    pub(super) fn told(&self) -> &str {
+        &self.told
     }
 
     pub(super) fn copies(&self) -> usize {

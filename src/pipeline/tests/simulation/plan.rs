@@ -48,6 +48,8 @@ pub(super) struct Plan {
     pub(super) operations_max: u64,
     /// Of a hundred reads of the storage so many take no time.
     pub(super) quick_reads: u64,
+    /// Only writes go wrong, nothing takes time, and records come when those before them are committed.
+    pub(super) is_in_step: bool,
 }
 
 impl Plan {
@@ -76,6 +78,24 @@ impl Plan {
             ends: true,
             operations_max: 260,
             quick_reads: 0,
+            is_in_step: false,
+        }
+    }
+
+    /// For a comparison of two storages.
+    pub(super) fn in_step(seed: u64) -> Self {
+        let below = |what: &str, end: u64| draw(seed, (what, "in step")) % end;
+        Self {
+            seed,
+            failed: [0, 40, 120][usize::try_from(below("failed", 3)).unwrap()],
+            answers_lost: 30 + below("lost", 120),
+            tried_twice: 30 + below("twice", 120),
+            crashes: below("crashes", 5),
+            rows_max: 1,
+            records_max: 15,
+            checkpoint_ms: 1,
+            is_in_step: true,
+            ..Self::calm()
         }
     }
 
@@ -131,6 +151,7 @@ impl Plan {
             ends: workers == 1 && below("ends", 3) == 0,
             operations_max: 260,
             quick_reads: 0,
+            is_in_step: false,
         }
     }
 

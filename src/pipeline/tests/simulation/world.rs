@@ -50,6 +50,8 @@ pub(super) struct World {
 struct State {
     /// How far each life has said that the lake is.
     committed: Offsets,
+    /// The writes that did not go well.
+    went_wrong: Vec<String>,
     lives: u64,
     trace: Vec<String>,
 }
@@ -129,6 +131,13 @@ impl World {
     pub(super) fn note(&self, what: &str) {
         let line = format!("{:>8} {what}", self.now().as_millis());
         self.state.lock().unwrap().trace.push(line);
+    }
+
+    /// The writes that did not go well, in an order that does not depend on threads.
+    pub(super) fn went_wrong(&self) -> Vec<String> {
+        let mut wrong = self.state.lock().unwrap().went_wrong.clone();
+        wrong.sort();
+        wrong
     }
 
     /// Everything that happened, in an order that does not depend on threads.
@@ -211,6 +220,9 @@ impl Life {
 
     fn decide(&self, world: &World, operation: Operation<'_>) -> (Duration, Fate) {
         let place = place_of(operation);
+        if world.plan.is_in_step {
+            return (Duration::ZERO, self.fate_in_step(world, operation.kind, place));
+        }
         let mut counts = self.counts.lock().unwrap();
         if counts.is_over {
             return (Duration::ZERO, Fate::EndedBefore);
@@ -256,6 +268,47 @@ impl Life {
         (wait, fate)
     }
 
+    /// What becomes of a write, by how often there was such a one in this life; everything else is done.
+    /// A life ends with a write of those that come one after the other.
+    fn fate_in_step(&self, world: &World, kind: Kind, place: String) -> Fate {
+        let (plan, mut counts) = (&world.plan, self.counts.lock().unwrap());
+        if counts.is_over {
+            return Fate::EndedBefore;
+        }
+        if !matches!(kind, Kind::Write | Kind::Create) {
+            return Fate::Done;
+        }
+        let nth = counts.of_places.entry(place.clone()).or_default();
+        *nth += 1;
+        let (nth, what) = (*nth, (self.worker, self.nth, &place, *nth));
+        let last = |what: &str| draw(plan.seed, (self.nth, what));
+        let tables = ["counterparty_edges", "events", "seals"];
+        let table = tables[usize::try_from(last("table") % 3).unwrap()];
+        let last_place =
+            if last("kind") % 2 == 0 { format!("{table} Create log") } else { format!("{table} Write file") };
+        let is_last = place == last_place && nth == 1 + last("nth") % 3;
+        let fate = if self.nth < plan.crashes && is_last {
+            counts.is_over = true;
+            self.ended.notify_one();
+            if self.is_done { Fate::EndedAfter } else { Fate::EndedBefore }
+        } else if plan.chance((what, "lost"), plan.answers_lost, 1_000) {
+            Fate::AnswerLost
+        } else if plan.chance((what, "twice"), plan.tried_twice, 1_000) {
+            Fate::TriedTwice
+        } else if plan.chance((what, "failed"), plan.failed, 1_000) {
+            Fate::Failed
+        } else {
+            Fate::Done
+        };
+        drop(counts);
+        if fate != Fate::Done {
+            let line = format!("life {} {place} {nth}: {fate:?}", self.number);
+            world.note(&line);
+            world.state.lock().unwrap().went_wrong.push(line);
+        }
+        fate
+    }
+
     /// How long this process still stands still.
     fn still(&self, world: &World) -> Duration {
         match world.plan.stands_still {
@@ -273,13 +326,16 @@ pub(super) struct Reading {
     pub(super) world: Arc<World>,
     pub(super) life: Arc<Life>,
     next: BTreeMap<Place, usize>,
+    /// How far the lake is, as this life was told.
+    committed: Offsets,
     generation: Option<u64>,
 }
 
 impl Reading {
     pub(super) fn new(world: &Arc<World>, life: &Arc<Life>) -> Self {
         let (world, life) = (Arc::clone(world), Arc::clone(life));
-        Self { world, life, next: BTreeMap::new(), generation: None }
+        let committed = Offsets::default();
+        Self { world, life, next: BTreeMap::new(), committed, generation: None }
     }
 
     /// The records that come next, in the order of their time.
@@ -305,6 +361,24 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// The records that come next, as soon as those before them are committed.
+    async fn next_in_step(&mut self) -> Poll {
+        let is_behind = self.next.iter().any(|((topic, partition), next)| {
+            let next = Offset(i64::try_from(*next).unwrap());
+            self.committed.next_of(topic, *partition).unwrap_or(Offset::START) < next
+        });
+        if is_behind {
+            return std::future::pending().await;
+        }
+        let read: usize = self.next.values().sum();
+        let plan = &self.world.plan;
+        let wanted = usize::try_from(draw(plan.seed, (read, "in step"))).unwrap_or(0);
+        let batch = self.records(1 + wanted % plan.records_max);
+        if batch.is_empty() { Poll::End } else { Poll::Records(batch) }
+    }
+}
+
 impl Source for Reading {
     async fn poll(&mut self, records_max: usize, _wait_max: Duration) -> Result<Poll, SourceError> {
         let nth = {
@@ -315,6 +389,9 @@ impl Source for Reading {
         let (world, what) =
             (Arc::clone(&self.world), (self.life.worker, self.life.nth, "poll", nth));
         let plan = &world.plan;
+        if plan.is_in_step {
+            return Ok(self.next_in_step().await);
+        }
         let wait = plan.ms_up_to(what, plan.poll_ms_max) + self.life.still(&world);
         tokio::time::sleep(wait).await;
         let generation = world.generation();
@@ -339,6 +416,7 @@ impl Source for Reading {
     /// What is sought is what the lake has, which a life that did not hear of its own commit tells nobody.
     fn seek(&mut self, offsets: &Offsets) -> Result<(), SourceError> {
         self.world.note_committed(offsets);
+        self.committed = offsets.clone();
         let generation = self.world.generation();
         self.generation = Some(generation);
         let assigned = self.world.assigned(self.life.worker, generation);
@@ -352,5 +430,8 @@ impl Source for Reading {
 
     fn committed(&mut self, offsets: &Offsets) {
         self.world.note_committed(offsets);
+        for (topic, partition, next) in offsets.iter() {
+            self.committed.raise(topic, partition, next);
+        }
     }
 }
