@@ -136,12 +136,11 @@ impl Detector {
         while shards.len() < SHARDS {
             let some: Vec<Section> =
                 (0..8).map(|_| Section::read(&mut input)).collect::<Result<_, _>>()?;
-            let some = some.par_iter().map_init(Decompressor::new, |unpacker, section| {
-                match unpacker {
+            let some =
+                some.par_iter().map_init(Decompressor::new, |unpacker, section| match unpacker {
                     Ok(unpacker) => unpacked(&section.open(unpacker)?, Shard::unpack),
                     Err(error) => Err(CheckpointError::Io(io::Error::other(error.to_string()))),
-                }
-            });
+                });
             for shard in some.collect::<Vec<Result<_, CheckpointError>>>() {
                 shards.push(shard?);
             }

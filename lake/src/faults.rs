@@ -31,8 +31,8 @@ use object_store::{
 };
 use schemas::Table;
 
-pub(crate) use self::model::{Model, bytes_of, filtered, sorted};
 use self::model::Tables;
+pub(crate) use self::model::{Model, bytes_of, filtered, sorted};
 pub use self::seals::flaws;
 use crate::{Lake, LakeError, Location};
 

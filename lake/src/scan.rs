@@ -11,8 +11,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Expr, col, lit, not};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::stream::BoxStream;
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use schemas::{Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Timestamp};
 
 use crate::log::{TableLog, Version};

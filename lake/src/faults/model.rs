@@ -78,7 +78,10 @@ impl Stored {
     fn put(&mut self, path: &str, version: Version, bytes: Bytes) -> Result<()> {
         let next = self.entries.len() as u64;
         if version < next {
-            return Err(Error::AlreadyExists { path: path.to_owned(), source: "it is there".into() });
+            return Err(Error::AlreadyExists {
+                path: path.to_owned(),
+                source: "it is there".into(),
+            });
         }
         assert_eq!(version, next, "{path}: an entry comes right after the newest one");
         let entry = Entry::parse(&bytes).expect("whoever writes an entry can read it");

@@ -9,7 +9,7 @@ use datafusion::logical_expr::lit;
 use ring::digest::{Context, SHA256};
 use schemas::Table;
 
-use crate::seal::{Hash, PublicKey, Seal, SealedLog, Tree, hash_of, sha256};
+use crate::seal::{Hash, PublicKey, SealedLog, Tree, hash_of, seal_of_row, sha256};
 use crate::{Advance, Lake, LakeError, Version};
 
 /// What is wrong with the seals of `lake`, a model: none of it is as it should be.
@@ -23,10 +23,15 @@ pub async fn flaws(lake: &Lake, key: &PublicKey) -> Result<Vec<String>, LakeErro
     let rejects = lake.read(Table::Rejects, lit(true)).await?;
     let mut ends: BTreeMap<Table, Version> = BTreeMap::new();
     let mut previous = crate::seal::NOTHING;
-    for (row, wanted) in lake.read_seals_from(0).await?.iter().zip(0..) {
+    let rows = lake.read_seals_from(0).await?;
+    // It holds the hash of the one before, and so of all.
+    if rows.last().is_some_and(|newest| key.open(&newest.note).is_err()) {
+        flaws.push("the newest seal is not one that the key signed".to_owned());
+    }
+    for (row, wanted) in rows.iter().zip(0..) {
         let mut wrong = |what: &str| flaws.push(format!("seal {}: {what}", row.sequence));
-        let Some(seal) = key.open(&row.note).ok().and_then(|text| Seal::parse(text).ok()) else {
-            wrong("it is not one that the key signed");
+        let Ok(seal) = seal_of_row(row) else {
+            wrong("it is none");
             continue;
         };
         if row.sequence != wanted || seal.sequence != wanted || seal.previous != previous {

@@ -11,9 +11,11 @@ use super::plan::draw;
 pub(super) const COMPANIES: u64 = 4;
 
 /// Uses of a credential, where the lake is one of Delta and where it is a model: a seed of the latter has
-/// as many commits, of fewer records.
+/// commits of fewer records.
 pub(super) const USES: usize = 260;
-pub(super) const USES_OF_A_MODEL: usize = 60;
+pub(super) const USES_OF_A_MODEL: usize = 36;
+/// Those of an attack, at the end.
+const ATTACK_MAX: usize = 30;
 const AGENTS: u64 = 6;
 const PARTITIONS: u64 = 3;
 const MINUTES_BETWEEN: u64 = 25;
@@ -58,16 +60,17 @@ impl Company {
         log.push(((Topic::new("registry"), KafkaPartition(0)), Vec::new()));
         let registry = log.len() - 1;
         let between_changes = count.min(240) / 4;
+        let minutes_between = if count < USES { 5 } else { MINUTES_BETWEEN };
         let (mut copies, mut late) = (0, Vec::new());
         for at in 0..count {
             let below = |what: &str, end: u64| draw(number, (what, at)) % end;
-            let is_attack = count - 30 <= at;
+            let is_attack = count - ATTACK_MAX.min(count * 2 / 5) <= at;
             let agent = if is_attack { 0 } else { below("agent", AGENTS) };
             let partition = usize::try_from(agent % PARTITIONS).unwrap();
             let payload = match below("kind", 40) {
                 0 => b"not json".to_vec(),
                 1 => b"{}".to_vec(),
-                _ => used(number, at, agent, is_attack),
+                _ => used(number, (at, minutes_between), agent, is_attack),
             };
             if has_copies && at % RECORDS_PER_COPY == 0 {
                 let behind = 1 + usize::try_from(below("behind", BEHIND_MAX)).unwrap();
@@ -98,9 +101,9 @@ impl Company {
     }
 }
 
-fn used(number: u64, at: usize, agent: u64, is_attack: bool) -> Vec<u8> {
+fn used(number: u64, (at, minutes_between): (usize, u64), agent: u64, is_attack: bool) -> Vec<u8> {
     let below = |what: &str, end: u64| draw(number, (what, at)) % end;
-    let minutes = u64::try_from(at).unwrap() * MINUTES_BETWEEN;
+    let minutes = u64::try_from(at).unwrap() * minutes_between;
     let time = 1_772_409_600 + minutes * 60 + below("second", 60);
     let time = schemas::Timestamp::from_millis(i64::try_from(time * 1_000).unwrap()).unwrap();
     let actions = ["order.read", "order.list", "vendor.read"];

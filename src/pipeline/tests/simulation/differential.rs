@@ -46,7 +46,7 @@ fn a_model_of_a_lake_becomes_what_a_delta_lake_becomes() {
         assert_eq!(model.went_wrong(), delta.went_wrong(), "seed {seed}: the same went wrong");
         wrong_writes += model.went_wrong().len();
     }
-    assert!(seeds as usize * 3 < wrong_writes, "{wrong_writes}: nothing to compare");
+    assert!(seeds < wrong_writes as u64, "{wrong_writes}: too little went wrong");
     crate::terminal::remark(&format_args!(
         "TRIES a_model_of_a_lake_becomes_what_a_delta_lake_becomes {seeds}"
     ));

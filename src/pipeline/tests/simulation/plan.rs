@@ -50,6 +50,8 @@ pub(super) struct Plan {
     pub(super) quick_reads: u64,
     /// Only writes go wrong, nothing takes time, and records come when those before them are committed.
     pub(super) is_in_step: bool,
+    /// In step: the first life ends with its write of this number, which is done or not.
+    pub(super) ends_at_write: Option<(u64, bool)>,
 }
 
 impl Plan {
@@ -79,6 +81,19 @@ impl Plan {
             operations_max: 260,
             quick_reads: 0,
             is_in_step: false,
+            ends_at_write: None,
+        }
+    }
+
+    /// Nothing goes wrong but that the first life ends with its write of this number, which is done or not.
+    pub(super) fn ending_at(write: u64, is_done: bool) -> Self {
+        Self {
+            rows_max: 1,
+            records_max: 15,
+            checkpoint_ms: 1,
+            is_in_step: true,
+            ends_at_write: Some((write, is_done)),
+            ..Self::calm()
         }
     }
 
@@ -101,16 +116,16 @@ impl Plan {
 
     /// For a model of a lake, whose lives need fewer operations and read fewer records.
     pub(super) fn of_model(seed: u64) -> Self {
-        let below = |what: &str, end: usize| {
-            usize::try_from(draw(seed, what)).unwrap_or(usize::MAX) % end
-        };
+        let below =
+            |what: &str, end: usize| usize::try_from(draw(seed, what)).unwrap_or(usize::MAX) % end;
         let of = Self::of(seed);
         Self {
             records_max: 2 + below("records", 20),
-            rows_max: 5 + below("rows", 40),
-            reassigned_every: of.reassigned_every.map(|every| every * 2),
+            rows_max: 6 + below("rows", 40),
+            reassigned_every: of.reassigned_every.map(|every| every * 8),
+            checkpoint_ms: of.checkpoint_ms * 4,
             operations_max: 130,
-            quick_reads: 70,
+            quick_reads: 90,
             ..of
         }
     }
@@ -152,6 +167,7 @@ impl Plan {
             operations_max: 260,
             quick_reads: 0,
             is_in_step: false,
+            ends_at_write: None,
         }
     }
 

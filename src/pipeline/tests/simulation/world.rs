@@ -164,9 +164,8 @@ impl World {
             worker,
             nth,
             number,
-            ends_at: is_short.then(|| {
-                1 + draw(seed, (worker, nth, "ends at")) % self.plan.operations_max
-            }),
+            ends_at: is_short
+                .then(|| 1 + draw(seed, (worker, nth, "ends at")) % self.plan.operations_max),
             is_done: draw(seed, (worker, nth, "is done")).is_multiple_of(2),
             counts: Mutex::default(),
             ended: Notify::new(),
@@ -278,19 +277,26 @@ impl Life {
         if !matches!(kind, Kind::Write | Kind::Create) {
             return Fate::Done;
         }
+        counts.operations += 1;
         let nth = counts.of_places.entry(place.clone()).or_default();
         *nth += 1;
         let (nth, what) = (*nth, (self.worker, self.nth, &place, *nth));
         let last = |what: &str| draw(plan.seed, (self.nth, what));
         let tables = ["counterparty_edges", "events", "seals"];
         let table = tables[usize::try_from(last("table") % 3).unwrap()];
-        let last_place =
-            if last("kind") % 2 == 0 { format!("{table} Create log") } else { format!("{table} Write file") };
-        let is_last = place == last_place && nth == 1 + last("nth") % 3;
-        let fate = if self.nth < plan.crashes && is_last {
+        let written = if last("kind").is_multiple_of(2) { "Create log" } else { "Write file" };
+        let last_place = format!("{table} {written}");
+        let (is_last, is_done) = match plan.ends_at_write {
+            Some((at, is_done)) => (self.nth == 0 && counts.operations == at, is_done),
+            None => {
+                let is_last = place == last_place && nth == 1 + last("nth") % 3;
+                (self.nth < plan.crashes && is_last, self.is_done)
+            }
+        };
+        let fate = if is_last {
             counts.is_over = true;
             self.ended.notify_one();
-            if self.is_done { Fate::EndedAfter } else { Fate::EndedBefore }
+            if is_done { Fate::EndedAfter } else { Fate::EndedBefore }
         } else if plan.chance((what, "lost"), plan.answers_lost, 1_000) {
             Fate::AnswerLost
         } else if plan.chance((what, "twice"), plan.tried_twice, 1_000) {
@@ -364,9 +370,11 @@ impl Reading {
 impl Reading {
     /// The records that come next, as soon as those before them are committed.
     async fn next_in_step(&mut self) -> Poll {
+        // Of the registry's topic nobody is told.
         let is_behind = self.next.iter().any(|((topic, partition), next)| {
             let next = Offset(i64::try_from(*next).unwrap());
-            self.committed.next_of(topic, *partition).unwrap_or(Offset::START) < next
+            let committed = self.committed.next_of(topic, *partition).unwrap_or(Offset::START);
+            topic.as_str() == "uses" && committed < next
         });
         if is_behind {
             return std::future::pending().await;
