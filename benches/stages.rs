@@ -8,7 +8,7 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use ingest::{Normaliser, RawBatch, RawRecord, Redactor};
 use lake::{Advance, EventRows};
 use schemas::{
-    Format, KafkaPartition, Offset, Registry, StampedEvent, Table, Timestamp, Topic, Trace,
+    Format, KafkaPartition, Offset, Part, Registry, StampedEvent, Table, Timestamp, Topic, Trace,
 };
 use simulate::{Company, Settings, bench_events, output};
 
@@ -35,6 +35,7 @@ fn batch() -> RawBatch {
             topic: &topic,
             partition: KafkaPartition(0),
             offset: Offset(i64::try_from(number).expect("a batch is small")),
+            part: Part::FIRST,
             record_time: Some(event.time),
             payload: Some(&json),
         };
@@ -60,7 +61,7 @@ fn registry() -> Registry {
 fn events() -> Vec<StampedEvent> {
     let (batch, normaliser, registry) = (batch(), normaliser(), registry());
     let stamped = batch.iter().map(|record| {
-        let event = normaliser.normalise(&record, now()).expect("a native event");
+        let event = normaliser.normalise_one(&record, now()).expect("a native event");
         StampedEvent::stamp(event, record.position(), now(), &registry)
     });
     stamped.collect()
@@ -70,7 +71,10 @@ fn events() -> Vec<StampedEvent> {
 fn normalise(bencher: Bencher<'_, '_>) {
     let (batch, normaliser) = (batch(), normaliser());
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
-        batch.iter().filter(|record| black_box(normaliser.normalise(record, now())).is_ok()).count()
+        batch
+            .iter()
+            .filter(|record| black_box(normaliser.normalise_one(record, now())).is_ok())
+            .count()
     });
 }
 

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # The columns of `events` that are no texts, in docs/tables.md; `month` is in no leaf.
-LATER = ("dup_of",)  # columns that the table did not always have: null is not written, the name comes first
-TIMES, FLOATS, MONEY, INT32, INT64 = ("time", "ingested_at"), ("trace_confidence",), ("amount",), ("kafka_partition",), ("kafka_offset",)
+LATER = ("dup_of", "record_part")  # columns that the table did not always have: null is not written, the name comes first
+TIMES, FLOATS, MONEY, INT32, INT64 = ("time", "ingested_at"), ("trace_confidence",), ("amount",), ("kafka_partition", "record_part"), ("kafka_offset",)
 
 
 def sha256(*parts):

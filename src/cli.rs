@@ -4,6 +4,7 @@
 //! configuration are resolved in `commands.rs`.
 
 mod evidence;
+pub(crate) mod gap;
 pub(crate) mod guidance;
 pub(crate) mod measure;
 mod records;
@@ -59,6 +60,7 @@ pub(crate) enum Command {
     Normalize(Normalize),
     #[command(subcommand)]
     Rejects(Rejects),
+    AcceptGap(gap::AcceptGap),
     Sql(Sql),
     Trace(Trace),
     Agents(Agents),

@@ -4,6 +4,7 @@
 
 mod ask;
 mod evaluate;
+mod gap;
 mod guidance;
 mod normalize;
 mod posture;
@@ -75,6 +76,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Rejects(cli::Rejects::Replay(args)) => {
             Box::pin(rejects::replay(args, config, shutdown_on_signal()?)).await
         }
+        Command::AcceptGap(args) => Box::pin(gap::accept(args, config)).await,
         Command::Sql(args) => Box::pin(ask::sql(args, config)).await,
         Command::Trace(args) => Box::pin(ask::trace(args, config)).await,
         Command::Agents(args) => Box::pin(ask::agents(args, config)).await,

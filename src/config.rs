@@ -8,6 +8,7 @@
 mod formats;
 mod overlay;
 mod place;
+mod topics;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use toml::de::DeTable;
 use crate::exit::{Exit, Failure};
 pub(crate) use formats::{Mappings, unknown as unknown_format};
 pub(crate) use place::Origin;
+pub(crate) use topics::KafkaTopic;
 pub(crate) use upkeep::{HorizonHours, Retention, Upkeep};
 
 const DEFAULTS: &str = include_str!("../surety.toml");
@@ -102,13 +104,6 @@ impl Kafka {
 pub(crate) enum Start {
     Earliest,
     Latest,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct KafkaTopic {
-    pub(crate) name: Spanned<schemas::Topic>,
-    pub(crate) format: Spanned<schemas::Format>,
 }
 
 /// When a micro-batch is closed, and when its rows are committed.
@@ -454,27 +449,10 @@ impl Config {
         let mut config = Self::deserialize(whole).map_err(|error| origin.explain(&error))?;
         config.store_environment = store_environment(environment);
         config.origin = origin;
-        config.check_topics()?;
+        topics::check(&config.kafka, &config.origin)?;
         config.mappings = formats::compiled(&config.formats, &config.origin)?;
         formats::check_topics(&config.kafka.topics, &config.mappings, &config.origin)?;
         Ok(config)
-    }
-
-    /// A topic is read in one way.
-    fn check_topics(&self) -> Result<(), String> {
-        let mut seen = std::collections::BTreeSet::new();
-        let uses = self.kafka.topics.iter().map(|topic| &topic.name);
-        for name in uses.chain(&self.kafka.registry_topic) {
-            if name.get_ref().as_str() == schemas::Reject::REPLAY_TOPIC {
-                let place = self.origin.place(&name.span());
-                return Err(format!("{place}: wanted another topic: this name is that of rejects"));
-            }
-            if !seen.insert(name.get_ref()) {
-                let place = self.origin.place(&name.span());
-                return Err(format!("{place}: wanted each topic once, found it again"));
-            }
-        }
-        Ok(())
     }
 
     /// The endpoints that findings go to.

@@ -11,6 +11,7 @@
 
 mod checkpoint;
 mod commit;
+mod gap;
 mod micro_batch;
 mod outbox;
 mod patience;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::checkpoint::Checkpoints;
 use self::commit::Writer;
 use self::commit::Written;
+pub(crate) use self::gap::{Lost, accept_lost};
 pub(crate) use self::micro_batch::Readers;
 use self::micro_batch::{Buffer, Counts};
 pub(crate) use self::outbox::{Route, Routes, of_outbox};

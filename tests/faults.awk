@@ -20,6 +20,7 @@ FNR == NR {
     split(substr($0, RSTART, RLENGTH), word, " ")
     tries[word[2]] = word[3]
 }
+/MEASURED: / { sub(/.*MEASURED: /, ""); seen[$0] = 1 }
 /NOT RUN: / { sub(/.*NOT RUN: /, ""); skipped[$0] = 1 }
 /^test .* \.\.\. / {
     name = $2
@@ -54,6 +55,7 @@ END {
         printf "%-4s %10d %9d%s\n", id, all, bad, all == 0 ? " none of its tests ran" : ""
         sum += bad
     }
+    for (what in seen) print "measured: " what
     for (what in skipped) print "not run: " what
     exit sum ? 1 : 0
 }

@@ -1,8 +1,8 @@
-//! A slow ramp: sixteen agents whose hourly counts are negative binomial (mean 20, k = 8, an hour
+//! A slow ramp: agents (25 if not told) whose hourly counts are negative binomial (mean 20, k = 8, an hour
 //! profile) work for 60 days; then each does 2 % more every day. Tells at which multiple of the old
 //! volume each is found, and what was found of them before.
 //!
-//! `cargo run -p detect --release --example drift [PERCENT]`
+//! `cargo run -p detect --release --example drift [PERCENT [AGENTS]]`
 //!
 //! Source: detection.md section 4, slow drift.
 
@@ -10,9 +10,10 @@
 #![expect(clippy::cast_precision_loss, reason = "counts of a month")]
 
 use detect::{Config, Detector};
-use schemas::{KafkaPartition, NativeEvent, Offset, Position, StampedEvent, Topic, TraceStatus};
+use schemas::{
+    KafkaPartition, NativeEvent, Offset, Part, Position, StampedEvent, Topic, TraceStatus,
+};
 
-const AGENTS: u64 = 16;
 const CLEAN_DAYS: i64 = 60;
 const RAMP_DAYS: i64 = 60;
 /// 2026-03-02, a Monday, 00:00 UTC.
@@ -49,18 +50,20 @@ impl Dice {
 fn main() {
     let percent: f64 =
         std::env::args().nth(1).map_or(2.0, |text| text.parse().expect("percent a day"));
+    let agents: u64 =
+        std::env::args().nth(2).map_or(25, |text| text.parse().expect("a number of agents"));
     let mut dice = Dice(1);
     let mut detector = Detector::new(Config::default());
     let mut offset = 0;
     let (mut false_alarms, mut of_drift) = (0, 0);
-    let mut found = vec![None; usize::try_from(AGENTS).expect("a few")];
+    let mut found = vec![None; usize::try_from(agents).expect("a few")];
     for day in 0..CLEAN_DAYS + RAMP_DAYS {
         let ramp =
             (1.0 + percent / 100.0).powi(i32::try_from((day - CLEAN_DAYS).max(0)).expect("days"));
         let mut events = Vec::new();
         for hour in 8..18_i64 {
             let profile = [0.5, 0.9, 1.2, 1.3, 0.9, 1.0, 1.3, 1.2, 1.0, 0.7];
-            for agent in 0..AGENTS {
+            for agent in 0..agents {
                 let mean = 20.0 * ramp * profile[usize::try_from(hour - 8).expect("ten hours")];
                 for _ in 0..dice.count(mean) {
                     let second = START
@@ -96,11 +99,11 @@ fn main() {
     let mut multiples: Vec<f64> = found.iter().flatten().map(|(_, ramp)| *ramp).collect();
     multiples.sort_by(f64::total_cmp);
     let days: Vec<i64> = found.iter().flatten().map(|(day, _)| *day).collect();
-    println!("{percent} % a day: found {} of {AGENTS}, on days {days:?}", multiples.len());
+    println!("{percent} % a day: found {} of {agents}, on days {days:?}", multiples.len());
     if let Some(median) = multiples.get(multiples.len() / 2) {
         println!("median multiple of the old volume: {median:.2}");
     }
-    let clean = 16 * CLEAN_DAYS;
+    let clean = agents.cast_signed() * CLEAN_DAYS;
     println!("findings in {clean} clean agent-days: {false_alarms}, of drift {of_drift}");
 }
 
@@ -109,6 +112,7 @@ fn stamped(second: i64, agent: u64, offset: i64) -> StampedEvent {
         topic: Topic::new("events"),
         partition: KafkaPartition(0),
         offset: Offset(offset),
+        part: Part::FIRST,
     };
     let time = schemas::Timestamp::from_micros(second * 1_000_000).expect("a time of this century");
     let native: NativeEvent = serde_json::from_value(serde_json::json!({

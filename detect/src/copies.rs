@@ -10,8 +10,8 @@
 //! with one fingerprint, though whoever sends them may choose both. It takes 0.3 us for an event of 450
 //! bytes with the processor's SHA instructions.
 //!
-//! A partition remembers its last [`WINDOW`] events that are no copies: 34 bytes for each, 2.1 MiB when it
-//! is full, and 24 bytes in a checkpoint. It belongs to the partition and not to a worker: who takes a
+//! A partition remembers its last [`WINDOW`] events that are no copies: 42 bytes for each, 2.6 MiB when it
+//! is full, and 26 bytes in a checkpoint. It belongs to the partition and not to a worker: who takes a
 //! partition over has it from the lake's events.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use hashbrown::HashTable;
 use rayon::prelude::*;
 use schemas::{
     AgentClass, AgentId, Amount, CounterpartyId, CredentialEvent, Currency, GrantId,
-    KafkaPartition, Lapse, Offset, SessionId, StampedEvent, Topic,
+    KafkaPartition, Lapse, Offset, Part, Position, SessionId, StampedEvent, Topic,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -168,9 +168,9 @@ impl Copies {
     pub(crate) fn mark(&mut self, stamped: &mut StampedEvent, fingerprint: Option<Fingerprint>) {
         let Some(fingerprint) = fingerprint else { return };
         let window = self.window(stamped);
-        stamped.dup_of = window.offset_of(fingerprint);
+        stamped.dup_of = window.place_of(fingerprint);
         if stamped.dup_of.is_none() {
-            window.remember(fingerprint, stamped.position.offset);
+            window.remember(Seen::of(fingerprint, stamped));
         }
     }
 
@@ -185,8 +185,8 @@ impl Copies {
             let Some(fingerprint) = fingerprint else { continue };
             let window = self.window(stamped);
             // A release that did not look for copies has not marked them.
-            if window.offset_of(fingerprint).is_none() {
-                window.remember(fingerprint, stamped.position.offset);
+            if window.place_of(fingerprint).is_none() {
+                window.remember(Seen::of(fingerprint, stamped));
             }
         }
     }
@@ -221,13 +221,14 @@ impl Pack for Copies {
             let topic = Topic::try_from(topic).ok()?;
             let partition = KafkaPartition(i32::try_from(i64::unpack(input)?).ok()?);
             let mut window = Window::default();
-            for Seen { fingerprint, offset } in Vec::unpack(input)? {
-                let is_new = window.offset_of(fingerprint).is_none();
-                let is_later = window.in_order().last().is_none_or(|last| last.offset < offset);
+            for seen in Vec::<Seen>::unpack(input)? {
+                let is_new = window.place_of(seen.fingerprint).is_none();
+                let last = window.in_order().last();
+                let is_later = last.is_none_or(|last| last.place() < seen.place());
                 if !is_new || !is_later || window.seen.len() == WINDOW {
                     return None;
                 }
-                window.remember(fingerprint, Offset(offset));
+                window.remember(seen);
             }
             copies.0.entry(topic).or_default().insert(partition, window);
         }
@@ -240,9 +241,22 @@ impl Pack for Copies {
 struct Seen {
     fingerprint: Fingerprint,
     offset: i64,
+    part: u16,
 }
 
-pack_struct!(Seen { fingerprint, offset });
+pack_struct!(Seen { fingerprint, offset, part });
+
+impl Seen {
+    fn of(fingerprint: Fingerprint, stamped: &StampedEvent) -> Self {
+        let Position { offset, part, .. } = &stamped.position;
+        Self { fingerprint, offset: offset.0, part: part.0 }
+    }
+
+    /// Where it stands in its partition.
+    fn place(&self) -> (Offset, Part) {
+        (Offset(self.offset), Part(self.part))
+    }
+}
 
 /// The last events of a partition that are no copies.
 ///
@@ -257,9 +271,9 @@ struct Window {
 }
 
 impl Window {
-    fn offset_of(&self, fingerprint: Fingerprint) -> Option<Offset> {
+    fn place_of(&self, fingerprint: Fingerprint) -> Option<(Offset, Part)> {
         let at = self.places.find(fingerprint.low, |at| self.at(*at).fingerprint == fingerprint)?;
-        Some(Offset(self.at(*at).offset))
+        Some(self.at(*at).place())
     }
 
     fn at(&self, at: u32) -> &Seen {
@@ -267,8 +281,8 @@ impl Window {
     }
 
     /// Remembers an event that is not there, and forgets the oldest if it is full.
-    fn remember(&mut self, fingerprint: Fingerprint, offset: Offset) {
-        let seen = Seen { fingerprint, offset: offset.0 };
+    fn remember(&mut self, seen: Seen) {
+        let low = seen.fingerprint.low;
         let at = if self.seen.len() < WINDOW {
             self.seen.push(seen);
             self.seen.len() - 1
@@ -282,7 +296,7 @@ impl Window {
         };
         let at = u32::try_from(at).expect("a window has 65,536 places");
         let seen = &self.seen;
-        self.places.insert_unique(fingerprint.low, at, |at| seen[*at as usize].fingerprint.low);
+        self.places.insert_unique(low, at, |at| seen[*at as usize].fingerprint.low);
     }
 
     /// From the oldest to the newest.

@@ -133,7 +133,7 @@ fn judge_unsaid(
     };
     // Once it is trusted in another way, this one is merely new.
     let kin = f64::from(elsewhere.unwrap_or(0.0));
-    let new = new.powf(1.0 - kin) * new.max(rate).powf(kin);
+    let new = if 0.0 < kin { new.powf(1.0 - kin) * new.max(rate).powf(kin) } else { new };
     sign.strangeness.surprise = surprise(with_trust(new, trust));
     sign
 }

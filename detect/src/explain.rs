@@ -16,6 +16,7 @@ use crate::figures::{grouped, once_in, significant};
 use crate::fleet::{Change, Shift};
 use crate::score::{Part, Verdict};
 use crate::signs::{Feature, Signs};
+use crate::tails::probability_of;
 use crate::volume::Unusual;
 
 /// Most summaries are shorter.
@@ -186,7 +187,7 @@ impl Case<'_> {
                 (name, shift.expected, shift.changed)
             }
         };
-        let probability = 10_f64.powf(-part.calibrated);
+        let probability = probability_of(part.calibrated);
         FeatureShare { feature, expected, seen, probability, share: (part.added / total) as f32 }
     }
 

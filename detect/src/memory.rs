@@ -25,6 +25,23 @@ const PACE_MASK: u8 = 0b0001_1111;
 /// Set once a finding named this thing: it then needs twice as long to be trusted.
 const ALERTED: u8 = 0b1000_0000;
 
+/// What the bits of a trust stand for: 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "eight bits")]
+static TRUSTS: [f32; 256] = {
+    let mut trusts = [0.0; 256];
+    let mut bits = 0;
+    while bits < trusts.len() {
+        let doubt = if bits & ALERTED as usize == 0 { 1.0 } else { 2.0 };
+        let days = (bits & DAYS_MASK as usize) >> DAYS_SHIFT;
+        let hours = bits & HOURS_MASK as usize;
+        let by_days = days as f32 / (TRUST_DAYS * doubt);
+        let by_hours = hours as f32 / (TRUST_HOURS * doubt);
+        trusts[bits] = by_days.max(by_hours).min(1.0);
+        bits += 1;
+    }
+    trusts
+};
+
 /// What the bits of a pace stand for.
 static PACES: LazyLock<[f64; 32]> = LazyLock::new(|| {
     let halves = |bits: usize| f64::from(u8::try_from(bits).expect("five bits")) / 2.0;
@@ -106,11 +123,7 @@ impl<const N: usize, const P: usize> Memory<N, P> {
 
     /// 0 (seen never) to 1 (trusted), linear in days and hours.
     pub(crate) fn trust(&self, place: Place) -> f32 {
-        let trust = self.trusts[place.0];
-        let doubt = if trust & ALERTED == 0 { 1.0 } else { 2.0 };
-        let days = f32::from((trust & DAYS_MASK) >> DAYS_SHIFT) / (TRUST_DAYS * doubt);
-        let hours = f32::from(trust & HOURS_MASK) / (TRUST_HOURS * doubt);
-        days.max(hours).min(1.0)
+        TRUSTS[usize::from(self.trusts[place.0])]
     }
 
     pub(crate) fn mark_alerted(&mut self, place: Place) {
@@ -178,7 +191,7 @@ impl<const N: usize, const P: usize> Memory<N, P> {
             };
         };
         let age = u32::from((hour as u16).wrapping_sub(self.last_hours[place.0]));
-        let (is_new_hour, is_new_day) = (age != 0, (hour.wrapping_sub(age)) / 24 != hour / 24);
+        let (is_new_hour, is_new_day) = (age != 0, hour % 24 < age);
         let before = self.trust(place);
         let trust = self.trusts[place.0];
         let hours = (trust & HOURS_MASK) + u8::from(is_new_hour);

@@ -112,7 +112,11 @@ pub(crate) fn likelihood_of_new(rate: f64, strange: f64, vouchers: f64) -> f64 {
 /// From the likelihood of something never seen to that of something seen with this trust: linear in
 /// the logarithm.
 pub(crate) fn with_trust(likelihood: f64, trust: f32) -> f64 {
-    if 1.0 <= trust { 1.0 } else { likelihood.powf(1.0 - f64::from(trust)) }
+    match trust {
+        1.0.. => 1.0,
+        ..=0.0 => likelihood,
+        _ => likelihood.powf(1.0 - f64::from(trust)),
+    }
 }
 
 /// Judges something of which the agent keeps a memory and the class a novelty: actions, networks and

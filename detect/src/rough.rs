@@ -30,8 +30,11 @@ impl Rough {
     }
 
     pub(crate) fn get(self) -> u64 {
-        let (low, exponent) = (u64::from(self.bits & 0x7ff), self.bits >> BITS);
-        if exponent == 0 { low } else { (low | 0x800) << (exponent - 1) }
+        // Most counts are small, and are their own bits.
+        if self.bits < 1 << BITS {
+            return u64::from(self.bits);
+        }
+        u64::from(self.bits & 0x7ff | 0x800) << ((self.bits >> BITS) - 1)
     }
 }
 

@@ -12,7 +12,7 @@
 
 use schemas::{
     AgentId, Amount, CredentialEvent, CredentialKind, EventId, Format, KafkaPartition, Offset,
-    Outcome, Position, StampedEvent, Timestamp, Topic, TraceStatus,
+    Outcome, Part, Position, StampedEvent, Timestamp, Topic, TraceStatus,
 };
 
 /// 2026-03-02, a Monday, 00:00 UTC.
@@ -87,6 +87,7 @@ pub(crate) fn event(agent: &str, class: &str, second: i64, action: &str) -> Stam
             topic: Topic::new("events"),
             partition: KafkaPartition(0),
             offset: Offset(0),
+            part: Part::FIRST,
         },
         sponsor_id: None,
         trace_status: TraceStatus::Orphaned,

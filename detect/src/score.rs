@@ -14,6 +14,7 @@ use crate::agent::Agent;
 use crate::class::{Class, ClassDelta, SCALES, TOTAL};
 use crate::config::{Ablation, Config};
 use crate::signs::{Feature, Group, Signs};
+use crate::tails::probability_of;
 
 /// Novelty of ten minutes adds up, to this at most, each counting a tenth more.
 /// Source: detection.md section 6; the factor is measured, docs/detection.md.
@@ -270,7 +271,7 @@ struct Level {
 
 impl Level {
     fn false_per_agent_day(&self) -> f64 {
-        10_f64.powf(-self.surprise) * self.hours / REPEATS
+        probability_of(self.surprise) * self.hours / REPEATS
     }
 
     /// Whether fewer false findings are expected. Where logarithms tell already, powers are not asked.

@@ -244,31 +244,30 @@ impl Shard {
         }
         let peers = Peers { class, population, config: view.config };
         let days = agent.days;
-        let Judged { facts, signs, verdict, cents } = Judged::of(
-            Pending { stamped, keys, second: prepared.second, view },
-            agent,
-            peers,
-            delta,
-        );
+        let pending = Pending { stamped, keys, second: prepared.second, view };
+        let (facts, open) = pending.open(agent, peers, delta);
+        let (facts, signs) = (&facts, &mut Signs::default());
+        signs.read(agent, peers, facts, &open);
+        let verdict = Verdict::weigh(signs, agent, class, delta, view.config);
         self.agent_days += u64::from(agent.days - days);
         let is_ready = view.config.warmup_events() <= population.events;
         let finding = verdict.as_ref().filter(|_| is_ready).and_then(|verdict| {
-            let severity = verdict.severity(&signs, view.config)?;
-            let cents = cents_at_risk(verdict, agent, &facts, cents);
-            if !agent.opens_alert(subject_of(verdict, &facts), rank(severity), cents) {
+            let severity = verdict.severity(signs, view.config)?;
+            let cents = cents_at_risk(verdict, agent, facts, open.touched.cents);
+            if !agent.opens_alert(subject_of(verdict, facts), rank(severity), cents) {
                 return None;
             }
-            let case = Case { stamped, agent, peers, facts: &facts, signs: &signs };
+            let case = Case { stamped, agent, peers, facts, signs };
             Some(Box::new(case.explain(verdict, severity, cents)))
         });
-        agent.learn(&facts, &signs, delta);
+        agent.learn(facts, signs, delta);
         if let (Some(finding), Some(verdict)) = (finding, &verdict) {
             self.findings += 1;
-            agent.note_finding(verdict, &facts);
+            agent.note_finding(verdict, facts);
             folded.findings.push((number, finding));
         }
         if view.is_scored {
-            let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
+            let score = Score::of(verdict.as_ref(), signs, class.rarity(facts.action));
             folded.scores.push((number, score));
         }
     }
@@ -290,13 +289,15 @@ impl Shard {
         let mut delta = ClassDelta::default();
         let peers = Peers { class, population, config: view.config };
         let pending = Pending { stamped, keys, second: prepared.second, view };
-        let Judged { facts, signs, verdict, cents } =
-            Judged::of(pending, &mut agent, peers, &mut delta);
+        let (facts, open) = pending.open(&mut agent, peers, &mut delta);
+        let mut signs = Signs::default();
+        signs.read(&mut agent, peers, &facts, &open);
+        let verdict = Verdict::weigh(&signs, &mut agent, class, &mut delta, view.config);
         let score = Score::of(verdict.as_ref(), &signs, class.rarity(facts.action));
         let Some(verdict) = verdict else { return Assessment { score, finding: None } };
         let is_ready = view.config.warmup_events() <= population.events;
         let severity = verdict.severity(&signs, view.config).filter(|_| is_ready);
-        let cents = cents_at_risk(&verdict, &agent, &facts, cents);
+        let cents = cents_at_risk(&verdict, &agent, &facts, open.touched.cents);
         let case = Case { stamped, agent: &agent, peers, facts: &facts, signs: &signs };
         let finding = severity.map(|severity| case.explain(&verdict, severity, cents));
         Assessment { score, finding }
@@ -380,24 +381,15 @@ struct Pending<'a> {
     view: &'a View<'a>,
 }
 
-/// An event with everything that is thought of it.
-struct Judged<'a> {
-    facts: Facts<'a>,
-    signs: Signs,
-    verdict: Option<Verdict>,
-    /// What went to its counterparty, or its own money if it has none.
-    cents: i64,
-}
-
-impl<'a> Judged<'a> {
-    /// Counts the event in the open windows and judges it.
-    fn of(
-        pending: Pending<'a>,
+impl<'a> Pending<'a> {
+    /// Counts the event in the open windows, and tells what is known of it beside the baselines.
+    fn open(
+        self,
         agent: &mut Agent,
         peers: Peers<'_>,
         delta: &mut ClassDelta,
-    ) -> Self {
-        let Pending { stamped, keys, second, view } = pending;
+    ) -> (Facts<'a>, Open) {
+        let Pending { stamped, keys, second, view } = self;
         let reached = view.epoch.saturating_add(1).saturating_mul(3_600);
         let believed = reached.saturating_add(AHEAD_SECONDS);
         if believed < agent.last_second && second.saturating_add(AHEAD_SECONDS) < agent.last_second
@@ -423,12 +415,8 @@ impl<'a> Judged<'a> {
             let cents = facts.paid().map_or(0, |money| money.cents);
             Touched { cents, ..Touched::default() }
         };
-        let cents = touched.cents;
         let word = view.guidance.of(stamped, &facts);
-        let open = Open { touched, silence, word, voter };
-        let signs = Signs::read(agent, peers, &facts, &open);
-        let verdict = Verdict::weigh(&signs, agent, peers.class, delta, view.config);
-        Self { facts, signs, verdict, cents }
+        (facts, Open { touched, silence, word, voter })
     }
 }
 

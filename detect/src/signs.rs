@@ -195,62 +195,58 @@ pub(crate) struct Open {
 }
 
 impl Signs {
-    /// Reads the signs of an event.
+    /// Reads the signs of an event, of which none was read yet.
     pub(crate) fn read(
+        &mut self,
         agent: &mut Agent,
         peers: Peers<'_>,
         facts: &Facts<'_>,
         open: &Open,
-    ) -> Self {
+    ) {
         let Open { touched, silence, word, voter } = open;
         let class = peers.class;
         let prior = &class.prior;
         let at = facts.second;
-        let mut signs = Self {
-            counts: [0, 1, 2].map(|count| agent.volume.unusual(count, at, prior)),
-            hour: agent.rhythm.judge_hour(facts.hour_of_week, prior),
-            silence: *silence,
-            fan: agent.fan.judge(prior),
-            is_failure: !facts.is_success,
-            voter: *voter,
-            drift: agent.volume.unusual_drift(),
-            ..Self::default()
-        };
-        signs.read_money(agent, peers, facts, touched);
+        self.counts = [0, 1, 2].map(|count| agent.volume.unusual(count, at, prior));
+        self.hour = agent.rhythm.judge_hour(facts.hour_of_week, prior);
+        self.silence = *silence;
+        self.fan = agent.fan.judge(prior);
+        self.is_failure = !facts.is_success;
+        self.voter = *voter;
+        self.drift = agent.volume.unusual_drift();
+        self.read_money(agent, peers, facts, touched);
         if let Some(other) = &facts.counterparty {
-            signs.counterparty = counterparty::judge(agent, peers, facts, other, word.counterparty);
-            let place = signs.counterparty.place;
-            signs.burst = counterparty::judge_burst(agent, class, place, touched.dealings);
+            self.counterparty = counterparty::judge(agent, peers, facts, other, word.counterparty);
+            let place = self.counterparty.place;
+            self.burst = counterparty::judge_burst(agent, class, place, touched.dealings);
             if let Some(money) = facts.paid() {
                 let is_known = word.counterparty.is_known();
-                signs.is_exposed = 0.0 < signs.counterparty.strangeness.surprise
+                self.is_exposed = 0.0 < self.counterparty.strangeness.surprise
                     || word.counterparty == Standing::Expected;
-                if signs.is_exposed && !is_known {
-                    signs.exposure = agent.exposure.judge(money.units, facts.hour(), &class.sums);
+                if self.is_exposed && !is_known {
+                    self.exposure = agent.exposure.judge(money.units, facts.hour(), &class.sums);
                 }
             }
         }
         let place = agent.actions.find(facts.action);
-        signs.action = novelty::judge(
+        self.action = novelty::judge(
             place.map(|place| agent.actions.trust(place)),
             agent.action_novelty,
             &class.sums.action_novelty,
             peers,
             facts.action,
         );
-        signs.hear(word);
-        signs.read_origin(agent, peers, facts);
+        self.hear(word);
+        self.read_origin(agent, peers, facts);
         let weight = if facts.is_write { 1.0 } else { READ_WEIGHT };
         let weight = if facts.is_error { weight * ERROR_WEIGHT } else { weight };
-        signs.counterparty.strangeness.surprise *= weight;
-        signs.action.surprise *= weight;
-        signs.weight = weight;
-        signs.is_told = signs.is_denied
-            || signs.counterparty.place.is_some_and(|at| agent.edges.is_alerted(at))
-            || (0.0 < signs.action.surprise
-                && place.is_some_and(|at| agent.actions.is_alerted(at)));
-        signs.fleet = facts.model.and_then(|model| signs.shift_of(model, &peers.population.fleets));
-        signs
+        self.counterparty.strangeness.surprise *= weight;
+        self.action.surprise *= weight;
+        self.weight = weight;
+        self.is_told = self.is_denied
+            || self.counterparty.place.is_some_and(|at| agent.edges.is_alerted(at))
+            || (0.0 < self.action.surprise && place.is_some_and(|at| agent.actions.is_alerted(at)));
+        self.fleet = facts.model.and_then(|model| self.shift_of(model, &peers.population.fleets));
     }
 
     /// Takes what people said of the action and of volumes; the counterparty has its share already.

@@ -285,4 +285,53 @@ mod tests {
 
         assert!(slab.chunks.iter().all(|chunk| lock(chunk).savings.is_empty()));
     }
+
+    /// Agents that are kept twice, for images that have not read them.
+    fn kept_twice(slab: &Slab) -> usize {
+        let savings =
+            |chunk: &Chunk| chunk.savings.iter().map(|one| one.before.len()).sum::<usize>();
+        slab.chunks.iter().map(|chunk| savings(&lock(chunk))).sum::<usize>()
+    }
+
+    #[test]
+    fn an_image_copies_nobody_and_an_event_no_agent_but_its_own_and_that_once() {
+        let mut slab = slab(20 * CHUNK as u64 + 7);
+
+        let image = slab.image();
+
+        assert_eq!(kept_twice(&slab), 0);
+        for (events, at) in (0..slab.len()).step_by(3).enumerate() {
+            for _ in 0..2 {
+                touch(&slab, at);
+                assert_eq!(kept_twice(&slab), events + 1);
+            }
+        }
+        read(image);
+        assert_eq!(kept_twice(&slab), 0);
+    }
+
+    #[test]
+    fn who_reads_an_image_has_one_chunk_at_a_time_to_itself() {
+        let mut slab = slab(3 * CHUNK as u64);
+        let image = slab.image();
+        let in_the_way = slab.hold(2 * CHUNK);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| read(image));
+            // The reader is through with two chunks and waits for the third.
+            let is_read = |chunk: &Arc<Mutex<Chunk>>| {
+                chunk.try_lock().is_ok_and(|chunk| chunk.savings.is_empty())
+            };
+            let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while !slab.chunks[..2].iter().all(is_read) {
+                assert!(std::time::Instant::now() < patience, "folding would wait for the reader");
+                std::thread::yield_now();
+            }
+
+            touch(&slab, 0);
+            drop(in_the_way);
+
+            let image = reading.join().unwrap();
+            assert_eq!((image.hold(0).agent().events, slab.hold(0).agent().events), (0, 1));
+        });
+    }
 }

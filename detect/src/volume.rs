@@ -165,11 +165,11 @@ impl Volume {
             // One wild window is learned as a busy one, or the next flood would be usual. If nobody
             // asked what is quiet there, it was no wild one.
             let seen = u64::from(self.counts[window][count]);
-            let quiet = self.quiet[window][count].get();
-            let learned = if quiet == 0 { seen } else { seen.min(BUSY * quiet) };
-            if learned == 0 {
+            if seen == 0 {
                 continue;
             }
+            let quiet = self.quiet[window][count].get();
+            let learned = if quiet == 0 { seen } else { seen.min(BUSY * quiet) };
             let x = as_float(learned);
             self.sums[window][count][0] += x as f32;
             self.sums[window][count][1] += (x * x) as f32;

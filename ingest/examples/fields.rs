@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-use ingest::{Normaliser, RawRecord, Redactor};
-use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Timestamp, Topic};
+use ingest::{Normaliser, NotOne, RawRecord, Redactor};
+use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Part, Timestamp, Topic};
 
 /// The name of a field, and whether an event has it.
 type Field = (&'static str, fn(&CredentialEvent) -> bool);
@@ -48,10 +48,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (line, offset) in text.lines().zip(0..) {
         let payload = Some(line.as_bytes());
         let (partition, offset) = (KafkaPartition(0), Offset(offset));
-        let record = RawRecord { topic: &topic, partition, offset, record_time, payload };
-        match normaliser.normalise(&record, Timestamp::EPOCH) {
-            Ok(event) => events.push(event),
-            Err(reject) => *reasons.entry(reject.detail).or_default() += 1,
+        let record =
+            RawRecord { topic: &topic, partition, offset, part: Part::FIRST, record_time, payload };
+        let parts = match normaliser.normalise(&record, Timestamp::EPOCH) {
+            Ok(event) => vec![Ok(event)],
+            Err(NotOne::Reject(reject)) => vec![Err(reject)],
+            Err(NotOne::Several(parts)) => parts,
+        };
+        for part in parts {
+            match part {
+                Ok(event) => events.push(event),
+                Err(reject) => *reasons.entry(reject.detail).or_default() += 1,
+            }
         }
     }
 

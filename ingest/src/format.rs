@@ -1,4 +1,5 @@
-//! [`Normaliser`]: one record's bytes to one event, or to a reject that says why not.
+//! [`Normaliser`]: one record's bytes to one event, or to a reject that says why not; or to several of
+//! either, if several stand in the record.
 //!
 //! Invariant (N1): total and pure. The same bytes at the same place, with the same time in Kafka, give
 //! the same event with the same id; nothing panics and nothing is dropped. No parser that recurses sees more than
@@ -7,6 +8,7 @@
 mod anthropic;
 mod arguments;
 mod avro;
+mod batch;
 mod cloudevents;
 mod cloudtrail;
 mod draft;
@@ -34,7 +36,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemas::{CredentialEvent, Format, Reject, RejectReason, Timestamp};
+use schemas::{CredentialEvent, Format, Part, Reject, RejectReason, Timestamp};
 
 pub use self::avro::{AvroSchemaError, AvroSchemas};
 pub(crate) use self::fault::Fault;
@@ -45,9 +47,12 @@ pub use self::mapped::{
 use crate::rejected::Again;
 use crate::{RawRecord, Redactor};
 
-/// Longest record in bytes that is read. Kafka's own default limit is 1 MiB; an audit event that
-/// long is an attack or an accident, and either belongs in the rejects.
+/// Longest text in bytes that is read as one record. An audit event that is longer is an attack or an
+/// accident, and either belongs in the rejects.
 pub(crate) const RECORD_BYTES_MAX: usize = 256 * 1024;
+
+/// Longest record in which several are looked for: Kafka's own default limit.
+pub(crate) const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Deepest nesting of arrays and objects that is read.
 const DEPTH_MAX: usize = 64;
@@ -68,6 +73,34 @@ enum Kind {
     Mapped(Arc<Mapping>),
     /// Each record is a reject, in a format of its own.
     Again(Arc<Again>),
+}
+
+/// What a record is that is not one event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotOne {
+    Reject(Reject),
+    /// Events and rejects, in their order in the record: the number of each is its [`Part`].
+    Several(Vec<Result<CredentialEvent, Reject>>),
+}
+
+/// Why a text was not read to one event.
+enum Unread {
+    Fault(Fault),
+    Several(batch::Several),
+    /// More than is read of one record: then none of it is.
+    Beyond(Fault),
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How many more envelopes are opened around a text, and how many bytes of texts are looked at yet.
+struct Left {
+    layers: usize,
+    bytes: usize,
 }
 
 impl Normaliser {
@@ -102,12 +135,12 @@ impl Normaliser {
     ///
     /// # Errors
     ///
-    /// The [`Reject`] to store, its texts free of secrets.
+    /// [`NotOne`]: a reject, or the events and rejects of a record that holds several.
     pub fn normalise(
         &self,
         record: &RawRecord<'_>,
         now: Timestamp,
-    ) -> Result<CredentialEvent, Reject> {
+    ) -> Result<CredentialEvent, NotOne> {
         if let Kind::Again(again) = &self.kind {
             return again.read(record, &self.redactor, now);
         }
@@ -116,34 +149,96 @@ impl Normaliser {
             Some(b'{') => Ok(Cow::Borrowed(payload)),
             Some(_) | None => frame::opened(payload, &self.avro),
         };
-        let (read, plain) = match opened {
+        let (unread, plain) = match opened {
             Ok(plain) => {
                 let opened = RawRecord { payload: record.payload.map(|_| &*plain), ..*record };
-                (self.read_opened(&opened), plain)
+                match self.read_opened(&opened) {
+                    Ok(event) => return Ok(event),
+                    Err(unread) => (unread, plain),
+                }
             }
-            Err(frame::Unopened { fault, shown }) => (Err(fault), shown),
+            Err(frame::Unopened { fault, shown }) => (Unread::Fault(fault), shown),
         };
-        read.map_err(|fault| {
-            let shown = RawRecord { payload: Some(&plain), ..*record };
-            let reject = fault.into_reject(&shown, self.format, &self.redactor, now);
-            Reject { raw_bytes: payload.len() as u64, ..reject }
+        Err(self.not_one(unread, record, &plain, now))
+    }
+
+    /// The same where one event is wanted: several are a reject too.
+    ///
+    /// # Errors
+    ///
+    /// The [`Reject`], its texts free of secrets.
+    pub fn normalise_one(
+        &self,
+        record: &RawRecord<'_>,
+        now: Timestamp,
+    ) -> Result<CredentialEvent, Reject> {
+        self.normalise(record, now).map_err(|not_one| match not_one {
+            NotOne::Reject(reject) => reject,
+            NotOne::Several(parts) => {
+                let fault = more_than_one(parts.len());
+                fault.into_reject(record, self.format, &self.redactor, now)
+            }
         })
     }
 
     /// Reads a record that is a text.
-    fn read_opened(&self, record: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
-        let json = readable(record)?;
+    fn read_opened(&self, record: &RawRecord<'_>) -> Result<CredentialEvent, Unread> {
+        let json = text_of(record, BATCH_BYTES_MAX)?;
+        let mut left = Left { layers: envelope::LAYERS_MAX, bytes: batch::TEXT_BYTES_MAX };
+        self.read_text(json, record, &mut left)
+    }
+
+    /// What becomes of a record that is not one event; `plain` is it without what stood around it.
+    #[cold]
+    fn not_one(
+        &self,
+        unread: Unread,
+        record: &RawRecord<'_>,
+        plain: &[u8],
+        now: Timestamp,
+    ) -> NotOne {
+        let fault = match unread {
+            Unread::Fault(fault) | Unread::Beyond(fault) => fault,
+            // A part that is read again has the place of one: there is none for more.
+            Unread::Several(several) if record.part != Part::FIRST => {
+                more_than_one(several.texts.len())
+            }
+            Unread::Several(several) => {
+                let (parts, bytes_left) = (Vec::new(), batch::TEXT_BYTES_MAX);
+                let mut apart = batch::Apart { normaliser: self, record, now, parts, bytes_left };
+                match apart.take(several) {
+                    Ok(None) => return NotOne::Several(apart.parts),
+                    Ok(Some(fault)) | Err(fault) => fault,
+                }
+            }
+        };
+        let shown = RawRecord { payload: Some(plain), ..*record };
+        let reject = fault.into_reject(&shown, self.format, &self.redactor, now);
+        let raw_bytes = record.payload.unwrap_or_default().len() as u64;
+        NotOne::Reject(Reject { raw_bytes, ..reject })
+    }
+
+    /// Reads a text that is a record, or has one inside.
+    fn read_text(
+        &self,
+        json: &str,
+        record: &RawRecord<'_>,
+        left: &mut Left,
+    ) -> Result<CredentialEvent, Unread> {
         // What was inside of something does not stand in the record as it is, nor what a mapping made.
         let mut is_made = !matches!(self.kind, Kind::BuiltIn);
-        let mut event = self.read(json, record).or_else(|fault| {
-            is_made = true;
-            self.read_inside(json, record, fault)
-        })?;
+        let mut event = match self.read(json, record) {
+            Ok(event) => event,
+            Err(fault) => {
+                is_made = true;
+                self.read_inside(json, record, fault, left)?
+            }
+        };
         moment::check(&event, record.record_time)?;
         if is_made {
             self.redactor.made_event(&mut event);
         } else {
-            self.redactor.event(&mut event, record.payload.unwrap_or_default());
+            self.redactor.event(&mut event, json.as_bytes());
         }
         Ok(event)
     }
@@ -155,40 +250,63 @@ impl Normaliser {
         json: &str,
         record: &RawRecord<'_>,
         fault: Fault,
-    ) -> Result<CredentialEvent, Fault> {
-        let may_be_around = [
-            RejectReason::NotJson,
-            RejectReason::BadField,
-            RejectReason::NoAgent,
-            RejectReason::SeveralRecords,
-        ];
-        if !may_be_around.contains(&fault.reason) {
-            return Err(fault);
-        }
-        if let Some(count @ 2..) = frame::values(json) {
-            let found = format!("wanted one record, found {count} after one another");
-            return Err(envelope::several(&found));
-        }
-        let (mut told, mut text) = (fault, Cow::Borrowed(json));
-        for _ in 0..envelope::LAYERS_MAX {
-            let inside = match Json::parse(&text) {
-                Ok(json) => envelope::inside(&json)?,
-                Err(_) => None,
+        left: &mut Left,
+    ) -> Result<CredentialEvent, Unread> {
+        let may_be_around = match fault.reason {
+            RejectReason::NotJson
+            | RejectReason::BadField
+            | RejectReason::NoAgent
+            | RejectReason::SeveralRecords
+            | RejectReason::TooLarge => true,
+            // One of several may be so, and spoils no other.
+            RejectReason::TooDeep | RejectReason::DuplicateField => false,
+            RejectReason::Empty
+            | RejectReason::NotUtf8
+            | RejectReason::UnsupportedEncoding
+            | RejectReason::Lost => return Err(fault.into()),
+        };
+        let is_otel = self.format == Format::Otel;
+        let (mut told, mut text, mut unless) = (fault, Cow::Borrowed(json), None);
+        while let Some(layers) = left.layers.checked_sub(1) {
+            left.layers = layers;
+            let inside = match batch::parts(&text, is_otel)? {
+                Some(mut texts) if texts.len() == 1 => {
+                    texts.pop().map(|json| envelope::Inside { json, is_certain: true })
+                }
+                Some(texts) => {
+                    let several = batch::Several { texts, layers_left: layers, unless };
+                    return Err(Unread::Several(several));
+                }
+                None if !may_be_around => None,
+                None => match Json::parse(&text) {
+                    Ok(json) => envelope::inside(&json)?,
+                    Err(_) => None,
+                },
             };
             let Some(envelope::Inside { json, is_certain }) = inside else { break };
-            // What stood in a text of an envelope may nest deeper than that.
-            shallow(&json)?;
+            left.bytes = left
+                .bytes
+                .checked_sub(json.len())
+                .ok_or_else(|| Unread::Beyond(batch::too_long()))?;
             match self.read(&json, record) {
                 Ok(event) => return Ok(event),
                 Err(fault) if is_certain => told = fault,
                 Err(_) => {}
             }
+            if !is_certain {
+                unless.get_or_insert_with(|| told.clone());
+            }
             text = Cow::Owned(json);
         }
-        Err(told)
+        Err(told.into())
     }
 
+    /// Reads a text as one record.
     fn read(&self, json: &str, record: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
+        if RECORD_BYTES_MAX < json.len() {
+            return Err(too_large(json.len(), RECORD_BYTES_MAX));
+        }
+        shallow(json)?;
         match &self.kind {
             Kind::BuiltIn => read(self.format, json, record, &self.redactor),
             Kind::Mapped(mapping) => mapping.read(json, record, &self.redactor),
@@ -262,8 +380,8 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
             [one] => Ok(one),
             [] => Err(Fault::bad_field(format!("wanted one record in `{name}`, found none"))),
             _ => {
-                let count = records.len();
-                Err(envelope::several(&format!("wanted one record in `{name}`, found {count}")))
+                let detail = format!("wanted one record in `{name}`, found {}", records.len());
+                Err(Fault::new(RejectReason::SeveralRecords, detail))
             }
         },
         Some(_) | None => Ok(record),
@@ -293,20 +411,34 @@ fn kebab(name: &str) -> String {
 
 /// The record's text, if it is one that may be given to a JSON parser.
 pub(crate) fn readable<'a>(record: &RawRecord<'a>) -> Result<&'a str, Fault> {
+    let text = text_of(record, RECORD_BYTES_MAX)?;
+    shallow(text)?;
+    Ok(text)
+}
+
+/// The record's text, if it has one of at most so many bytes.
+fn text_of<'a>(record: &RawRecord<'a>, bytes_max: usize) -> Result<&'a str, Fault> {
     let payload = record.payload.unwrap_or_default();
     if payload.is_empty() {
         return Err(Fault::new(RejectReason::Empty, "wanted a JSON object, found no value"));
     }
-    if RECORD_BYTES_MAX < payload.len() {
-        let detail = format!("wanted at most {RECORD_BYTES_MAX} bytes, found {}", payload.len());
-        return Err(Fault::new(RejectReason::TooLarge, detail));
+    if bytes_max < payload.len() {
+        return Err(too_large(payload.len(), bytes_max));
     }
-    let text = std::str::from_utf8(payload).map_err(|error| {
+    std::str::from_utf8(payload).map_err(|error| {
         let detail = format!("wanted UTF-8, found another byte at {}", error.valid_up_to());
         Fault::new(RejectReason::NotUtf8, detail)
-    })?;
-    shallow(text)?;
-    Ok(text)
+    })
+}
+
+#[cold]
+fn too_large(bytes: usize, bytes_max: usize) -> Fault {
+    let detail = format!("wanted at most {bytes_max} bytes, found {bytes}");
+    Fault::new(RejectReason::TooLarge, detail)
+}
+
+fn more_than_one(count: usize) -> Fault {
+    Fault::new(RejectReason::SeveralRecords, format!("wanted one record, found {count}"))
 }
 
 /// Refuses a text that nests too deep for a parser that recurses.

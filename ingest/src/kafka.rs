@@ -31,7 +31,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::admin::{
-    commit_group_offset, create_topic, delete_topic, record_count, send_in_transaction,
+    commit_group_offset, create_topic, delete_before, delete_topic, record_count,
+    send_in_transaction,
 };
 use self::align::{Lane, Next};
 pub use self::board::{InvalidBoard, NoticeBoard};
@@ -40,6 +41,7 @@ pub use self::config::{KafkaConfig, StartAt};
 use self::context::{Change, Context, Partitions};
 use self::lane::Partition;
 pub use self::producer::{ProduceError, Producer};
+pub use self::question::ends_of;
 use crate::{Poll, RawBatch, Source, SourceError};
 
 /// A micro-batch is cut here too, so that memory stays bounded whatever the records' size.

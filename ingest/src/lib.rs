@@ -4,6 +4,7 @@
 //! - [`Source`] (`source.rs`): where records come from; [`KafkaSource`] (`kafka.rs`) and [`Replay`]
 //!   (`replay.rs`) are the two there are;
 //! - [`Rejected`] (`rejected.rs`): rejects, to be read again;
+//! - [`Epochs`] (`epochs.rs`): topics that were made anew, under a name of their own;
 //! - [`RawBatch`] (`record.rs`): the records of one micro-batch;
 //! - [`Normaliser`] (`format.rs`): one record to one event, or to a reject;
 //! - [`Mapping`] (`format/mapped.rs`): a format that the configuration describes;
@@ -11,6 +12,7 @@
 //! - [`RegistryReader`] (`registry.rs`): registry changes, from their topic and from files;
 //! - [`Producer`], [`NoticeBoard`], [`EmbeddedBroker`] (`kafka/`): records into Kafka, a topic read whole, and a Kafka for tests and demo.
 
+mod epochs;
 mod format;
 mod kafka;
 mod record;
@@ -20,13 +22,15 @@ mod rejected;
 mod replay;
 mod source;
 
+pub use epochs::Epochs;
 pub use format::{
     AvroSchemaError, AvroSchemas, Expression, ExpressionError, InvalidMapping, MappedField,
-    Mapping, MappingCase, Normaliser,
+    Mapping, MappingCase, Normaliser, NotOne,
 };
 pub use kafka::{
     EmbeddedBroker, InvalidBoard, KafkaConfig, KafkaSource, NoticeBoard, ProduceError, Producer,
-    StartAt, commit_group_offset, create_topic, delete_topic, record_count, send_in_transaction,
+    StartAt, commit_group_offset, create_topic, delete_before, delete_topic, ends_of, record_count,
+    send_in_transaction,
 };
 pub use record::{RawBatch, RawRecord};
 pub use redact::Redactor;

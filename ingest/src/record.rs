@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{KafkaPartition, Offset, OffsetRange, Position, Timestamp, Topic};
+use schemas::{KafkaPartition, Offset, OffsetRange, Part, Position, Timestamp, Topic};
 
 /// One record as it came: bytes and place, not yet read.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct RawRecord<'a> {
     pub topic: &'a Topic,
     pub partition: KafkaPartition,
     pub offset: Offset,
+    /// Of several in one record, which one these bytes are.
+    pub part: Part,
     /// The record's own time in Kafka, if it has one.
     pub record_time: Option<Timestamp>,
     /// `None` for a tombstone.
@@ -22,7 +24,12 @@ pub struct RawRecord<'a> {
 
 impl RawRecord<'_> {
     pub fn position(&self) -> Position {
-        Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+        Position {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            offset: self.offset,
+            part: self.part,
+        }
     }
 }
 
@@ -133,6 +140,7 @@ impl RawBatch {
             topic: &stretch.topic,
             partition: stretch.partition,
             offset: head.offset,
+            part: Part::FIRST,
             record_time: head.record_time,
             payload: (!head.is_tombstone).then(|| &self.arena[payload_start..head.payload_end]),
         }
@@ -140,6 +148,13 @@ impl RawBatch {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RawRecord<'_>> {
         (0..self.len()).map(|at| self.get(at))
+    }
+
+    /// Gives each topic the name that `of` says.
+    pub(crate) fn rename(&mut self, of: impl Fn(&Topic) -> Topic) {
+        for stretch in &mut self.stretches {
+            stretch.topic = of(&stretch.topic);
+        }
     }
 
     /// The offsets that the batch covers: from where reading continued to after the last record.
@@ -163,6 +178,7 @@ mod tests {
             topic,
             partition: KafkaPartition(partition),
             offset: Offset(offset),
+            part: Part::FIRST,
             record_time: Timestamp::from_millis(offset).ok(),
             payload,
         }

@@ -424,7 +424,7 @@ fn fields(header: &csv::StringRecord, cells: &csv::StringRecord) -> Map<String, 
 
 #[cfg(test)]
 mod tests {
-    use schemas::{Fact, KafkaPartition, Offset, RejectReason, Topic};
+    use schemas::{Fact, KafkaPartition, Offset, Part, RejectReason, Topic};
 
     use super::*;
 
@@ -596,6 +596,7 @@ mod tests {
                     topic: &topic,
                     partition: KafkaPartition(0),
                     offset: Offset(0),
+                    part: Part::FIRST,
                     record_time: None,
                     payload: Some(json.as_bytes()),
                 };
@@ -622,6 +623,7 @@ mod tests {
             topic: &topic,
             partition: KafkaPartition(0),
             offset: Offset(3),
+            part: Part::FIRST,
             record_time: Some(Timestamp::EPOCH),
             payload: Some(ONE.as_bytes()),
         };

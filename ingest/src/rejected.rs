@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemas::{
-    Attributes, CredentialEvent, Format, KafkaPartition, Offset, Offsets, Position, Reject,
+    Attributes, CredentialEvent, Format, KafkaPartition, Offset, Offsets, Part, Position, Reject,
     RejectReason, Timestamp, Topic,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::format::Fault;
-use crate::{Normaliser, Poll, RawBatch, RawRecord, Redactor, Source, SourceError};
+use crate::{Normaliser, NotOne, Poll, RawBatch, RawRecord, Redactor, Source, SourceError};
 
 const PARTITION: KafkaPartition = KafkaPartition(0);
 
@@ -72,6 +72,7 @@ impl Source for Rejected {
                 topic: &self.topic,
                 partition: PARTITION,
                 offset: *offset,
+                part: Part::FIRST,
                 record_time: None,
                 payload: Some(payload),
             };
@@ -106,32 +107,47 @@ impl Again {
         Self { readers }
     }
 
-    /// The event of a reject, which names the reject.
+    /// The event of a reject, which names the reject; or those of one that holds several.
     pub(crate) fn read(
         &self,
         record: &RawRecord<'_>,
         redactor: &Redactor,
         now: Timestamp,
-    ) -> Result<CredentialEvent, Reject> {
-        let refused = |fault: Fault| fault.into_reject(record, Format::Native, redactor, now);
+    ) -> Result<CredentialEvent, NotOne> {
+        let refused =
+            |fault: Fault| NotOne::Reject(fault.into_reject(record, Format::Native, redactor, now));
         let (head, raw) = parts(record.payload.unwrap_or_default()).map_err(refused)?;
         let Some(reader) = self.readers.get(&head.format) else {
             let detail = format!("wanted a reader of the format `{}`, found none", head.format);
             return Err(refused(Fault::bad_field(detail)));
         };
-        let Position { topic, partition, offset } = &head.position;
+        let Position { topic, partition, offset, part } = &head.position;
         let inner = RawRecord {
             topic,
             partition: *partition,
             offset: *offset,
+            part: *part,
             record_time: head.record_time,
             payload: Some(raw),
         };
-        let mut event = reader
-            .normalise(&inner, now)
-            .map_err(|reject| Reject { position: record.position(), ..reject })?;
-        event.attributes = naming(&head.position, &event.attributes);
-        Ok(event)
+        let named = |event: CredentialEvent| {
+            let attributes = naming(&head.position, &event.attributes);
+            CredentialEvent { attributes, ..event }
+        };
+        match reader.normalise(&inner, now) {
+            Ok(event) => Ok(named(event)),
+            Err(NotOne::Reject(reject)) => {
+                Err(NotOne::Reject(Reject { position: record.position(), ..reject }))
+            }
+            Err(NotOne::Several(parts)) => {
+                let here = |reject: Reject| {
+                    let position = Position { part: reject.position.part, ..record.position() };
+                    Reject { position, ..reject }
+                };
+                let parts = parts.into_iter().map(|part| part.map(named).map_err(here));
+                Err(NotOne::Several(parts.collect()))
+            }
+        }
     }
 }
 
@@ -166,6 +182,7 @@ mod tests {
                 topic: Topic::new("uses"),
                 partition: KafkaPartition(3),
                 offset: Offset(offset),
+                part: Part::FIRST,
             },
             record_time: None,
             rejected_at: Timestamp::EPOCH,
@@ -204,12 +221,38 @@ mod tests {
 
         let places: Vec<i64> = batch.iter().map(|record| record.offset.0).collect();
         assert_eq!(places, [7, 9]);
-        let event = again.normalise(&batch.get(0), Timestamp::EPOCH).unwrap();
+        let event = again.normalise_one(&batch.get(0), Timestamp::EPOCH).unwrap();
         assert_eq!(event.attributes.get(Reject::REPLAY_OF), Some("uses/3@40"));
         assert_eq!(event.event_id.as_str(), "uses-3-40");
-        let refused = again.normalise(&batch.get(1), Timestamp::EPOCH).unwrap_err();
+        let refused = again.normalise_one(&batch.get(1), Timestamp::EPOCH).unwrap_err();
         assert_eq!((refused.position.offset, refused.format), (Offset(9), Format::Okta));
         assert!(matches!(poll(&mut source), Poll::End));
+    }
+
+    #[test]
+    fn one_of_several_becomes_one_and_several_become_several_each_under_its_own_id() {
+        let mut part = reject(40, OKTA);
+        part.position.part = Part(3);
+        let list = format!("[{OKTA},{{}},{OKTA}]");
+        let plan = [part, reject(41, &list)].map(|one| Some((one, Format::Okta)));
+        let mut source = Rejected::new(Offset(7), plan);
+        source.seek(&offsets(7)).unwrap();
+        let okta = Normaliser::new(Format::Okta, redactor());
+        let again = Normaliser::again(BTreeMap::from([(Format::Okta, okta)]), redactor());
+
+        let Poll::Records(batch) = poll(&mut source) else { panic!("there are records") };
+
+        let named = |event: &CredentialEvent| {
+            format!("{} {}", event.event_id, event.attributes.get(Reject::REPLAY_OF).unwrap())
+        };
+        let one = again.normalise(&batch.get(0), Timestamp::EPOCH).unwrap();
+        assert_eq!(named(&one), "uses-3-40.3 uses/3@40.3");
+        let several = again.normalise(&batch.get(1), Timestamp::EPOCH).unwrap_err();
+        let NotOne::Several(parts) = several else { panic!("{several:?}") };
+        let [Ok(first), Err(refused), Ok(last)] = &parts[..] else { panic!("{parts:?}") };
+        assert_eq!(named(first), "uses-3-41 uses/3@41");
+        assert_eq!(refused.position.to_string(), "rejects.replay/0@8.1");
+        assert_eq!(named(last), "uses-3-41.2 uses/3@41");
     }
 
     #[test]

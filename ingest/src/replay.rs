@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
-use schemas::{KafkaPartition, Offset, Offsets, Topic};
+use schemas::{KafkaPartition, Offset, Offsets, Part, Topic};
 
 use self::split::Splitter;
 use crate::{Poll, RawBatch, RawRecord, Source, SourceError};
@@ -86,6 +86,7 @@ impl Replay {
                 topic: &self.topic,
                 partition: Self::PARTITION,
                 offset,
+                part: Part::FIRST,
                 record_time: None,
                 payload: Some(&bytes),
             };

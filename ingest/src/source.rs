@@ -83,14 +83,14 @@ pub enum SourceError {
 
     /// The broker has deleted records that were never read. A person must decide what to do.
     #[error(
-        "records are lost in {topic}/{}: wanted offset {}, the oldest the broker still has is {}",
+        "records are lost in {topic}/{0}: wanted offset {1}, the oldest the broker still has is {2}; to go on without them: surety accept-gap {topic}/{0}@{1}-{2} --by NAME --reason TEXT",
         partition.0, wanted.0, oldest.0
     )]
     OffsetGap { topic: Topic, partition: KafkaPartition, wanted: Offset, oldest: Offset },
 
     /// The topic ends before what was read already: it is another topic of the same name.
     #[error(
-        "topic {topic} was made anew: wanted offset {} of partition {}, it ends at {}",
+        "topic {topic} was made anew: wanted offset {} of partition {}, it ends at {}; to read it from its beginning, as another topic of the lake: give it an `epoch` in `topics` that it did not have yet, 2 at least",
         wanted.0, partition.0, end.0
     )]
     Recreated { topic: Topic, partition: KafkaPartition, wanted: Offset, end: Offset },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use schemas::{
     AgentId, Amount, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
-    Currency, Format, KafkaPartition, Offset, OffsetRange, Outcome, Position, SponsorId,
+    Currency, Format, KafkaPartition, Offset, OffsetRange, Outcome, Part, Position, SponsorId,
     StampedEvent, Timestamp, Topic, TraceStatus,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn position(partition: KafkaPartition, offset: i64) -> Position {
-    Position { topic: topic(), partition, offset: Offset(offset) }
+    Position { topic: topic(), partition, offset: Offset(offset), part: Part::FIRST }
 }
 
 /// An event with every field set, each a function of its place.

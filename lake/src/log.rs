@@ -15,8 +15,8 @@ use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use futures::TryStreamExt as _;
 use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
@@ -32,6 +32,9 @@ use crate::error::Reason;
 #[cfg(any(test, feature = "faults"))]
 use crate::faults::Model;
 use crate::{Cause, EncodedFile, LakeError};
+
+/// Entries that are fetched at once when a table is opened: on an object store each takes a while.
+const READ_AT_ONCE: usize = 16;
 
 /// The number of a table's version, from 0.
 pub type Version = u64;
@@ -192,9 +195,11 @@ impl TableLog {
         }
         let tail = listing.tail().map_err(unreadable)?;
         let entries = tail.end - tail.start;
-        for commit in tail {
-            let entry = self.entry(commit).await.map_err(unreadable)?.ok_or_else(|| {
-                unreadable(Reason(format!("wanted log entry {commit}, found none")).into())
+        let read = async |version| (version, self.entry(version).await);
+        let mut read = stream::iter(tail).map(read).buffered(READ_AT_ONCE);
+        while let Some((version, entry)) = read.next().await {
+            let entry = entry.map_err(unreadable)?.ok_or_else(|| {
+                unreadable(Reason(format!("wanted log entry {version}, found none")).into())
             })?;
             for (app_id, version) in entry.transactions {
                 recorded.note(&app_id, version);

@@ -26,7 +26,8 @@ const SORT_BYTES_MAX: usize = 512 << 20;
 
 impl Lake {
     /// The events at or past `offsets`, and all of a partition that is not in it; in the order
-    /// in which they were read (`ingested_at` grows from record to record). Columns as in [`Table::Events`].
+    /// in which they were read (`ingested_at` grows from record to record, and several of one record are
+    /// in their own order). Columns as in [`Table::Events`].
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl Lake {
         if let Some(paths) = files_after(&self.reading_log(table), newest, offsets).await {
             reading = reading.within(paths);
         }
-        let order = ["ingested_at", "topic", "kafka_partition", "kafka_offset"];
+        let order = ["ingested_at", "topic", "kafka_partition", "kafka_offset", "record_part"];
         reading.stream(is_after(offsets), &order).await
     }
 

@@ -144,7 +144,9 @@ pub(crate) async fn widening(
     let metadata = serde_json::to_value(snapshot.metadata());
     let mut metadata = metadata.map_err(|cause| unavailable(cause.into()))?;
     let widened = widened(table, &metadata["schemaString"]).map_err(unavailable)?;
-    metadata["schemaString"] = widened.into();
+    if let Some(whole) = widened.into_iter().next_back() {
+        metadata["schemaString"] = whole.into();
+    }
     let about = json!({"commitInfo": {
         "timestamp": now.as_millis(),
         "operation": "ADD COLUMN",
@@ -155,19 +157,22 @@ pub(crate) async fn widening(
     Ok(format!("{about}\n{}", json!({"metaData": metadata})).into())
 }
 
-/// A table's schema as its log tells it, with the columns that it lacks at the end.
-pub(crate) fn widened(table: Table, told: &Value) -> Result<String, Cause> {
+/// A table's schema as its log tells it, with columns that it lacks at the end: with one, with two, and at
+/// last with all of them. A release added those that it knew.
+pub(crate) fn widened(table: Table, told: &Value) -> Result<Vec<String>, Cause> {
     let text = told.as_str().ok_or(Reason("wanted a schema in the metadata".to_owned()))?;
     let mut schema: Value = serde_json::from_str(text)?;
-    let fields = schema.get_mut("fields").and_then(Value::as_array_mut);
-    let fields = fields.ok_or(Reason("wanted the fields of a schema".to_owned()))?;
     let wanted = fields_of(&table.arrow_schema())?;
+    let mut schemas = Vec::new();
     for (wanted, column) in wanted.iter().zip(table.columns()).filter(|(_, one)| one.is_later) {
+        let fields = schema.get_mut("fields").and_then(Value::as_array_mut);
+        let fields = fields.ok_or(Reason("wanted the fields of a schema".to_owned()))?;
         if fields.iter().all(|field| field["name"] != column.name) {
             fields.push(serde_json::to_value(wanted)?);
+            schemas.push(schema.to_string());
         }
     }
-    Ok(schema.to_string())
+    Ok(schemas)
 }
 
 fn is_same(wanted: &Field, found: &Field) -> bool {

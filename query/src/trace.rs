@@ -258,8 +258,8 @@ impl Ledger {
 
     /// The event of this id; of several, the one that was read first.
     async fn event(&self, id: &EventId) -> Result<Option<StampedEvent>, QueryError> {
-        let place = ["topic", "kafka_partition", "kafka_offset"];
-        let order = place.iter().map(|name| col(*name).sort(true, false)).collect();
+        let place = ["topic", "kafka_partition", "kafka_offset", "record_part"];
+        let order = place.iter().map(|name| col(*name).sort(true, true)).collect();
         let found = async {
             let events = self.context.table(Table::Events.name()).await?;
             let one = events.filter(col("event_id").eq(lit(id.as_str())))?;

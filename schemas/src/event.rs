@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::trace::Stamp;
 use crate::{
     AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, Format, GrantId,
-    Lapse, Offset, Position, Registry, SessionId, SponsorId, Timestamp, TraceStatus,
+    Lapse, Offset, Part, Position, Registry, SessionId, SponsorId, Timestamp, TraceStatus,
 };
 
 /// Makes an enum of unit variants with one fixed spelling each, for JSON, SQL and text alike.
@@ -203,9 +203,9 @@ pub struct StampedEvent {
     pub trace_status: TraceStatus,
     /// Product of the hops' confidences, 0 to 1; 0 without a sponsor.
     pub trace_confidence: f32,
-    /// If it is a copy: where in its own partition the record stands that came first. A copy is kept and
+    /// If it is a copy: where in its own partition the one stands that came first. A copy is kept and
     /// counted by nobody.
-    pub dup_of: Option<Offset>,
+    pub dup_of: Option<(Offset, Part)>,
 }
 
 impl StampedEvent {
@@ -230,9 +230,9 @@ impl StampedEvent {
         }
     }
 
-    /// The place of the record that it is a copy of.
+    /// The place of the one that it is a copy of.
     pub fn original(&self) -> Option<Position> {
-        self.dup_of.map(|offset| Position { offset, ..self.position.clone() })
+        self.dup_of.map(|(offset, part)| Position { offset, part, ..self.position.clone() })
     }
 
     /// Asks the registry again, with what it has learned since that was told by then.

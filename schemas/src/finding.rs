@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::spelled;
 use crate::{
-    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, FindingId,
+    AgentClass, AgentId, Amount, CounterpartyId, CredentialId, Currency, EventId, FindingId, Part,
     Position, SponsorId, Timestamp, TraceStatus,
 };
 
@@ -140,7 +140,7 @@ pub struct Finding {
     pub counterparty_id: Option<CounterpartyId>,
     /// Minus the decimal logarithm of the combined probability. Unit: none.
     pub score: f64,
-    /// False findings expected per agent and day at this score.
+    /// False findings expected per agent and day at this score; 0 for what the registry has against a use.
     pub false_findings_per_agent_day: f64,
     /// One or two sentences for people, with numbers from the baseline.
     pub summary: String,
@@ -157,6 +157,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether it says what the registry has against a use: that is so or not, and spends nothing of the
+    /// budgets of false findings.
+    pub fn is_of_registry(&self) -> bool {
+        self.false_findings_per_agent_day <= 0.0
+    }
+
     /// The id of the finding that `detector` makes of the record at `position`.
     pub fn id_of(detector: DetectorKind, agent: &AgentId, position: &Position) -> FindingId {
         let mut hasher = blake3::Hasher::new();
@@ -167,6 +173,10 @@ impl Finding {
         }
         hasher.update(&position.partition.0.to_le_bytes());
         hasher.update(&position.offset.0.to_le_bytes());
+        // The first has the id that it had when a record held one.
+        if position.part != Part::FIRST {
+            hasher.update(&position.part.0.to_le_bytes());
+        }
         let hash = hasher.finalize().to_hex();
         FindingId::try_from(format!("fnd_{}", &hash[..32])).expect("36 letters and digits")
     }

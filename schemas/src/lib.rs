@@ -39,7 +39,7 @@ pub use id::{
 pub use lapse::Lapse;
 pub use money::{Amount, Currency, InvalidAmount};
 pub use native::{InvalidNative, NativeEvent, NativeSchema};
-pub use offset::{KafkaPartition, Offset, OffsetRange, Offsets, Position, Topic};
+pub use offset::{KafkaPartition, Offset, OffsetRange, Offsets, Part, Position, Topic};
 pub use registry::{
     Disposition, DispositionVerdict, Expectation, Fact, Registry, RegistryChange, RegistrySchema,
     UnknownChange, Whose,

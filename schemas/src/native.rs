@@ -158,10 +158,15 @@ impl NativeEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{KafkaPartition, Offset, Topic};
+    use crate::{KafkaPartition, Offset, Part, Topic};
 
     fn position() -> Position {
-        Position { topic: Topic::new("uses"), partition: KafkaPartition(2), offset: Offset(40) }
+        Position {
+            topic: Topic::new("uses"),
+            partition: KafkaPartition(2),
+            offset: Offset(40),
+            part: Part::FIRST,
+        }
     }
 
     const SHORTEST: &str = r#"{"schema":"surety.credential_event.v1","time":"2026-03-01T09:30:00Z","agent_id":"a",

@@ -83,18 +83,61 @@ impl Offset {
     }
 }
 
-/// One record's place: unique for as long as its topic lives.
+/// Which of several that stand in one record, from 0. One that stands alone is the first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Part(pub u16);
+
+impl Part {
+    pub const FIRST: Self = Self(0);
+
+    /// Its number in a table: none for the first, so that one that stands alone is written as ever.
+    pub fn number(self) -> Option<i32> {
+        (!self.is_first()).then(|| i32::from(self.0))
+    }
+
+    /// The part of a [`number`](Self::number).
+    ///
+    /// # Errors
+    ///
+    /// What was wanted and found, if it is none.
+    pub fn of_number(number: Option<i32>) -> Result<Self, String> {
+        let Some(number) = number else { return Ok(Self::FIRST) };
+        let part = u16::try_from(number).map(Self).ok().filter(|part| !part.is_first());
+        part.ok_or_else(|| format!("wanted a number from 1 to {}, found {number}", u16::MAX))
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_first(&self) -> bool {
+        *self == Self::FIRST
+    }
+}
+
+/// Nothing for the first, else a dot and the number: what stands behind an offset in a text.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_first() { Ok(()) } else { write!(f, ".{}", self.0) }
+    }
+}
+
+/// The place of a record, or of one of several in a record: unique for as long as its topic lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     pub topic: Topic,
     pub partition: KafkaPartition,
     pub offset: Offset,
+    #[serde(default, skip_serializing_if = "Part::is_first")]
+    pub part: Part,
 }
 
 impl Position {
-    /// The id of an event whose source gave it none. Unique while the topic lives.
+    /// The id of an event whose source gave it none. Unique while the topic lives: only behind the last
+    /// dash may stand a dot with a part.
     pub fn event_id(&self) -> EventId {
-        EventId::try_from(format!("{}-{}-{}", self.topic, self.partition.0, self.offset.0))
+        let Self { topic, partition, offset, part } = self;
+        EventId::try_from(format!("{topic}-{}-{}{part}", partition.0, offset.0))
             .expect("Kafka's topics are up to 249 letters, digits, dots, dashes and underscores")
     }
 
@@ -103,14 +146,22 @@ impl Position {
         let rest = id.as_str().strip_prefix(self.topic.as_str());
         let numbers = rest.and_then(|rest| rest.strip_prefix('-')?.rsplit_once('-'));
         numbers.is_some_and(|(partition, offset)| {
-            partition.parse() == Ok(self.partition.0) && offset.parse() == Ok(self.offset.0)
+            let (offset, part) = match offset.split_once('.') {
+                Some((offset, part)) => (offset, part.parse().ok().filter(|part| *part != 0)),
+                None => (offset, Some(0)),
+            };
+            partition.parse() == Ok(self.partition.0)
+                && offset.parse() == Ok(self.offset.0)
+                && part == Some(self.part.0)
         })
     }
 }
 
+/// `uses/3@40`, and `uses/3@40.2` for the third of its record.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}@{}", self.topic, self.partition.0, self.offset.0)
+        let Self { topic, partition, offset, part } = self;
+        write!(f, "{topic}/{}@{}{part}", partition.0, offset.0)
     }
 }
 
@@ -184,20 +235,44 @@ mod tests {
 
     #[test]
     fn an_id_that_was_made_of_a_place_names_it_and_no_other() {
-        let place = |partition, offset| Position {
+        let place = |partition, offset, part| Position {
             topic: Topic::new("uses-1"),
             partition: KafkaPartition(partition),
             offset: Offset(offset),
+            part: Part(part),
         };
-        let id = place(3, 40).event_id();
+        for (part, id) in [(0, "uses-1-3-40"), (2, "uses-1-3-40.2")] {
+            assert_eq!(place(3, 40, part).event_id().as_str(), id);
+            let id = id.try_into().unwrap();
+            assert!(place(3, 40, part).is_named_by(&id));
+            for (partition, offset, part) in
+                [(3, 41, part), (4, 40, part), (0, 40, part), (3, 40, part + 1), (3, 40, 2 - part)]
+            {
+                assert!(!place(partition, offset, part).is_named_by(&id));
+            }
+        }
+        for other in ["uses-1", "uses-1-40", "uses-3-40", "40", "use-40", "uses-1-3-40.0"] {
+            assert!(!place(3, 40, 0).is_named_by(&other.try_into().unwrap()), "{other}");
+        }
+    }
 
-        assert!(place(3, 40).is_named_by(&id));
-        for (partition, offset) in [(3, 41), (4, 40), (0, 40)] {
-            assert!(!place(partition, offset).is_named_by(&id));
+    #[test]
+    fn the_first_of_a_record_is_written_as_one_that_stands_alone() {
+        let place = |part| Position {
+            topic: Topic::new("uses"),
+            partition: KafkaPartition(3),
+            offset: Offset(40),
+            part: Part(part),
+        };
+        for (part, shown, json) in [
+            (0, "uses/3@40", r#"{"topic":"uses","partition":3,"offset":40}"#),
+            (2, "uses/3@40.2", r#"{"topic":"uses","partition":3,"offset":40,"part":2}"#),
+        ] {
+            assert_eq!(place(part).to_string(), shown);
+            assert_eq!(serde_json::to_string(&place(part)).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Position>(json).unwrap(), place(part));
         }
-        for other in ["uses-1", "uses-1-40", "uses-3-40", "40", "use-40"] {
-            assert!(!place(3, 40).is_named_by(&other.try_into().unwrap()), "{other}");
-        }
+        assert!(place(0) < place(1));
     }
 
     #[test]
@@ -206,6 +281,7 @@ mod tests {
             topic: Topic::new("events"),
             partition: KafkaPartition(3),
             offset: Offset(offset),
+            part: Part::FIRST,
         };
         let mut offsets = Offsets::default();
         assert!(!offsets.covers(&at(0)));

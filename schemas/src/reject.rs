@@ -1,7 +1,7 @@
 //! [`Reject`]: a record that could not become an event, kept with its reason.
 //!
-//! Invariant: a record that cannot be read is never dropped; it is one row of `rejects`, with at
-//! most [`Reject::RAW_BYTES_MAX`] of its bytes, secrets replaced before they come here.
+//! Invariant: a record that cannot be read is never dropped, nor one of several in a record; it is one row
+//! of `rejects`, with at most [`Reject::RAW_BYTES_MAX`] of its bytes, secrets replaced before they come here.
 
 use crate::event::spelled;
 use crate::{Format, Position, Timestamp};
@@ -18,7 +18,7 @@ spelled! {
         NotJson = "not_json",
         /// Compressed or encoded in a way that is not read, such as Avro.
         UnsupportedEncoding = "unsupported_encoding",
-        /// Several records in one: each must stand alone, to be found by its offset.
+        /// More records in one than are taken apart, or several where one must stand.
         SeveralRecords = "several_records",
         /// JSON, but a field is missing, of the wrong type or out of range.
         BadField = "bad_field",
@@ -26,6 +26,9 @@ spelled! {
         DuplicateField = "duplicate_field",
         /// No field tells which agent acted.
         NoAgent = "no_agent",
+        /// Not one record but all from this offset to the one that `detail` tells: Kafka had deleted them
+        /// before they were read, and a person went on without them.
+        Lost = "lost",
     }
 }
 
@@ -37,7 +40,7 @@ impl RejectReason {
                 "nothing is lost: a tombstone tells of no use; produce none to this topic"
             }
             Self::TooLarge => {
-                "records of more than 256 KiB are not read: leave out bodies and documents"
+                "a record of more than 256 KiB is not read, nor more than 1 MiB of them in one: leave out bodies and documents, and send smaller batches"
             }
             Self::NotUtf8 => {
                 "the producer must write UTF-8; another encoding or a binary format does not belong here"
@@ -48,7 +51,7 @@ impl RejectReason {
                 "have the producer write JSON, plain, gzip or zstd, or JSON with a schema id in front"
             }
             Self::SeveralRecords => {
-                "split the batch before it reaches the topic: one record, one event"
+                "send smaller batches; one that was not taken apart by an earlier release: surety rejects replay"
             }
             Self::BadField => {
                 "compare the record with the topic's format: `surety normalize` shows both; a wrong format is corrected in `topics`"
@@ -58,6 +61,9 @@ impl RejectReason {
             }
             Self::NoAgent => {
                 "the record names nobody: check that it is an audit record of the topic's format, or map the field that does"
+            }
+            Self::Lost => {
+                "nobody can read these again; let Kafka keep records for longer than an outage may last"
             }
         }
     }

@@ -126,7 +126,9 @@ impl Table {
     pub const fn doc(self) -> &'static str {
         match self {
             Self::Events => "One use of one credential by one agent.",
-            Self::Rejects => "One record that could not become an event, with the reason.",
+            Self::Rejects => {
+                "One record, or one of several in a record, that could not become an event, with the reason."
+            }
             Self::Findings => "One verdict of a detector on an event.",
             Self::Deliveries => "One attempt to deliver a finding to a webhook endpoint.",
             Self::RegistryChanges => {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use schemas::{
-    KafkaPartition, NativeEvent, Offset, Position, Registry, RegistryChange, Table, Topic,
+    KafkaPartition, NativeEvent, Offset, Part, Position, Registry, RegistryChange, Table, Topic,
 };
 
 fn is_checked_in(path: &str, wanted: &str) {
@@ -39,8 +39,12 @@ fn the_json_schemas_are_up_to_date() {
 fn the_examples_are_what_the_types_read() {
     let event: NativeEvent =
         serde_json::from_str(include_str!("../json/credential_event.v1.example.json")).unwrap();
-    let position =
-        Position { topic: Topic::new("t"), partition: KafkaPartition(0), offset: Offset(0) };
+    let position = Position {
+        topic: Topic::new("t"),
+        partition: KafkaPartition(0),
+        offset: Offset(0),
+        part: Part::FIRST,
+    };
     assert_eq!(event.into_event(&position).unwrap().event_id.as_str(), "evt-7f3a91");
 
     let changes: Vec<RegistryChange> =

@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
 use schemas::{
-    CredentialKind, KafkaPartition, NativeEvent, Offset, Position, Registry, Timestamp, Topic,
-    Trace, TraceStatus,
+    CredentialKind, KafkaPartition, NativeEvent, Offset, Part, Position, Registry, Timestamp,
+    Topic, Trace, TraceStatus,
 };
 
 use super::*;
@@ -46,7 +46,12 @@ fn hash(events: impl Iterator<Item = SimulatedEvent>) -> (usize, u64) {
 }
 
 fn position() -> Position {
-    Position { topic: Topic::new("uses"), partition: KafkaPartition(0), offset: Offset(0) }
+    Position {
+        topic: Topic::new("uses"),
+        partition: KafkaPartition(0),
+        offset: Offset(0),
+        part: Part::FIRST,
+    }
 }
 
 #[test]

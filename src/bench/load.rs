@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use detect::{Config, Detector};
 use schemas::{
     AgentId, Amount, CredentialEvent, CredentialKind, EventId, Format, KafkaPartition, Offset,
-    Offsets, Outcome, Position, StampedEvent, Timestamp, Topic, TraceStatus,
+    Offsets, Outcome, Part, Position, StampedEvent, Timestamp, Topic, TraceStatus,
 };
 
 use crate::telemetry::Busy;
@@ -276,6 +276,7 @@ fn blank() -> StampedEvent {
             topic: Topic::new("events"),
             partition: KafkaPartition(0),
             offset: Offset(0),
+            part: Part::FIRST,
         },
         sponsor_id: None,
         trace_status: TraceStatus::Orphaned,

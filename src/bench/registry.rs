@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use ingest::{Normaliser, RawRecord};
-use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Registry, Topic, Trace};
+use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Part, Registry, Topic, Trace};
 use serde_json::json;
 use simulate::{Company, Settings, output};
 
@@ -80,10 +80,11 @@ fn events(args: &BenchRegistry) -> Vec<CredentialEvent> {
             topic: &topic,
             partition: KafkaPartition(0),
             offset: Offset(i64::try_from(at).expect("few events")),
+            part: Part::FIRST,
             record_time: Some(event.time),
             payload: Some(&json),
         };
-        normaliser.normalise(&record, event.time).expect("a native event")
+        normaliser.normalise_one(&record, event.time).expect("a native event")
     });
     normalised.collect()
 }

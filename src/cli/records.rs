@@ -43,7 +43,8 @@ pub(crate) struct FormatArg {
     pub(crate) format: Format,
 }
 
-/// Show what becomes of each record of a file: its event, or why it is a reject and where.
+/// Show what becomes of each record of a file: its event, or why it is a reject and where; and of each
+/// of several that stand in one record.
 ///
 /// Writes nothing to any lake. For trying a format, and for writing a [[formats]] of one's own. Secrets
 /// are replaced in the input that is shown as they are in the event. Exits with 1 if any record is a

@@ -1,4 +1,4 @@
-//! `surety normalize FILE`: each record beside what becomes of it.
+//! `surety normalize FILE`: each record beside what becomes of it, or of each that stands in it.
 //!
 //! Invariant: nothing is written anywhere but to stdout, and no secret of a record is in that.
 
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingest::{Normaliser, Poll, RawRecord, Redactor, Replay as ReplaySource, Source as _};
+use ingest::{Normaliser, NotOne, Poll, RawRecord, Redactor, Replay as ReplaySource, Source as _};
 use schemas::{CredentialEvent, Offsets, Reject, Topic};
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ const SHOWN_CHARS_MAX: usize = 2_000;
 
 #[derive(Debug, Default)]
 struct Counts {
+    records: u64,
     events: u64,
     rejects: u64,
 }
@@ -56,12 +57,9 @@ pub(super) async fn run(args: Normalize, config: &Config) -> Result<Exit, Failur
         }
         terminal::answer(&shown)?;
     }
-    let Counts { events, rejects } = counts;
+    let Counts { records, events, rejects } = counts;
     if args.output == ReportFormat::Table {
-        terminal::answer(&format!(
-            "{} records: {events} events, {rejects} rejects\n",
-            events + rejects
-        ))?;
+        terminal::answer(&format!("{records} records: {events} events, {rejects} rejects\n"))?;
     }
     Ok(if rejects == 0 { Exit::Ok } else { Exit::Found })
 }
@@ -74,47 +72,71 @@ fn show(
     record: &RawRecord<'_>,
     (counts, shown): (&mut Counts, &mut String),
 ) {
-    let read = normaliser.normalise(record, clock::now());
-    match &read {
-        Ok(_) => counts.events += 1,
-        Err(_) => counts.rejects += 1,
-    }
-    if args.rejects_only && read.is_ok() {
+    let (parts, is_one) = match normaliser.normalise(record, clock::now()) {
+        Ok(event) => (vec![Ok(event)], true),
+        Err(NotOne::Reject(reject)) => (vec![Err(reject)], true),
+        Err(NotOne::Several(parts)) => (parts, false),
+    };
+    let rejects = parts.iter().filter(|part| part.is_err()).count();
+    counts.records += 1;
+    counts.rejects += rejects as u64;
+    counts.events += (parts.len() - rejects) as u64;
+    if args.rejects_only && rejects == 0 {
         return;
     }
     let input = redactor.shown(record.payload.unwrap_or_default());
     match args.output {
         ReportFormat::Json => {
             let mut line = json!({"record": record.offset.0, "input": input_of(&input)});
-            match &read {
-                Ok(event) => line["event"] = told(event),
-                Err(reject) => line["reject"] = told_reject(reject),
+            let mut told = parts.iter().map(outcome);
+            if is_one && let Some((name, outcome)) = told.next() {
+                line[name] = outcome;
+            } else {
+                line["parts"] = told.map(|(name, outcome)| json!({ name: outcome })).collect();
             }
-            writeln!(shown, "{line}")
+            writeln!(shown, "{line}").expect("writing to a string");
         }
         ReportFormat::Table => {
             let cut = input.char_indices().nth(SHOWN_CHARS_MAX).map_or(input.len(), |(at, _)| at);
             let more = if cut < input.len() { " ..." } else { "" };
             let (input, number) = (terminal::visible(&input[..cut]), record.offset.0);
-            match &read {
-                Ok(event) => {
-                    let event = serde_json::to_string_pretty(&told(event)).unwrap_or_default();
-                    writeln!(
-                        shown,
-                        "record {number}: event\n{input}{more}\n=> {}\n",
-                        terminal::visible(&event)
-                    )
+            let what = match &parts[..] {
+                [Ok(_)] if is_one => "event".to_owned(),
+                [Err(_)] if is_one => "reject".to_owned(),
+                several => format!("{} in one", several.len()),
+            };
+            writeln!(shown, "record {number}: {what}\n{input}{more}").expect("writing to a string");
+            for (part, outcome) in parts.iter().enumerate() {
+                if args.rejects_only && outcome.is_ok() {
+                    continue;
                 }
-                Err(Reject { reason, detail, .. }) => writeln!(
-                    shown,
-                    "record {number}: reject\n{input}{more}\n=> {reason}: {}\n   {}\n",
-                    terminal::visible(detail),
-                    reason.advice()
-                ),
+                let part = if is_one { String::new() } else { format!("{part}: ") };
+                writeln!(shown, "=> {part}{}\n", visible(outcome)).expect("writing to a string");
             }
         }
     }
-    .expect("writing to a string");
+}
+
+type Outcome = Result<CredentialEvent, Reject>;
+
+fn outcome(outcome: &Outcome) -> (&'static str, Value) {
+    match outcome {
+        Ok(event) => ("event", told(event)),
+        Err(reject) => ("reject", told_reject(reject)),
+    }
+}
+
+/// An outcome as a person sees it.
+fn visible(outcome: &Outcome) -> String {
+    match outcome {
+        Ok(event) => {
+            let event = serde_json::to_string_pretty(&told(event)).unwrap_or_default();
+            terminal::visible(&event)
+        }
+        Err(Reject { reason, detail, .. }) => {
+            format!("{reason}: {}\n   {}", terminal::visible(detail), reason.advice())
+        }
+    }
 }
 
 /// The input as JSON, where it is any.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use ingest::{Normaliser, RawRecord, Redactor, Rejected};
+use ingest::{Normaliser, NotOne, RawRecord, Redactor, Rejected};
 use lake::{Lake, OpenRejects, PlannedReject, ReplayPlan};
 use schemas::{Format, Position, Reject, RejectReason};
 use tokio_util::sync::CancellationToken;
@@ -62,8 +62,8 @@ fn counted(args: &RejectsList) -> String {
     let conditions: Vec<String> = conditions.into_iter().flatten().collect();
     let wanted = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
     let (table, limit) = (if args.all { "rejects" } else { "open_rejects" }, args.limit);
-    let place =
-        "concat(topic, '/', CAST(kafka_partition AS VARCHAR), '@', CAST(kafka_offset AS VARCHAR))";
+    let place = "concat(topic, '/', CAST(kafka_partition AS VARCHAR), '@', CAST(kafka_offset AS VARCHAR), \
+         CASE WHEN record_part IS NULL THEN '' ELSE concat('.', CAST(record_part AS VARCHAR)) END)";
     format!(
         "WITH kinds AS (SELECT reason, format, topic, count(*) AS rejects, min(time) AS first_time, \
          max(time) AS last_time, min(detail) AS example, last_value({place} ORDER BY time) AS newest \
@@ -140,7 +140,8 @@ pub(super) async fn replay(
     }
 }
 
-/// A plan of those that are events when they are read now, and what becomes of all.
+/// A plan of those that are events when they are read now, and what becomes of all. One that holds several
+/// is among them if all of these are: otherwise it stays open for those that are not.
 fn made(
     args: &RejectsReplay,
     config: &Config,
@@ -162,17 +163,32 @@ fn made(
             prospect.unknown.insert(format);
             continue;
         };
-        if let Err(refused) = reader.normalise(&record_of(reject), clock::now()) {
-            *prospect.refused.entry(refused.reason).or_default() += 1;
-            continue;
+        match events_of(reader, reject) {
+            Ok(events) => prospect.events += events,
+            Err(reason) => {
+                *prospect.refused.entry(reason).or_default() += 1;
+                continue;
+            }
         }
-        prospect.events += 1;
         bytes += reject.raw.len();
         if bytes <= PLAN_BYTES_MAX && plan.rejects.len() < PLAN_REJECTS_MAX {
             plan.rejects.push(PlannedReject { position: reject.position.clone(), format });
         }
     }
     (plan, prospect)
+}
+
+/// How many events a reject would be now, or why it still is one.
+fn events_of(reader: &Normaliser, reject: &Reject) -> Result<u64, RejectReason> {
+    let parts = match reader.normalise(&record_of(reject), clock::now()) {
+        Ok(_) => return Ok(1),
+        Err(NotOne::Reject(refused)) => return Err(refused.reason),
+        Err(NotOne::Several(parts)) => parts,
+    };
+    match parts.iter().find_map(|part| part.as_ref().err()) {
+        Some(refused) => Err(refused.reason),
+        None => Ok(parts.len() as u64),
+    }
 }
 
 fn is_wanted(which: &RejectsWhich, reject: &Reject) -> bool {
@@ -188,6 +204,7 @@ fn record_of(reject: &Reject) -> RawRecord<'_> {
         topic: &reject.position.topic,
         partition: reject.position.partition,
         offset: reject.position.offset,
+        part: reject.position.part,
         record_time: reject.record_time,
         payload: Some(&reject.raw),
     }
@@ -255,9 +272,9 @@ fn print(args: &RejectsReplay, landed: Landed, prospect: &Prospect) -> Result<()
         return terminal::answer(&format!("{answer}\n"));
     }
     let mut text = if args.dry_run {
-        format!("{events} rejects would be events now\n")
+        format!("{events} events could be made of rejects now\n")
     } else {
-        format!("{events} rejects are events now, with {findings} findings\n")
+        format!("{events} events were made of rejects, with {findings} findings\n")
     };
     for (reason, count) in refused {
         writeln!(text, "{count} are still rejects: {reason}: {}", reason.advice())

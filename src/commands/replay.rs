@@ -27,6 +27,7 @@ use crate::http::Health;
 use crate::pipeline::{
     Checkpoints, Parts, Pipeline, Readers, Routes, Summary, of_outbox, of_source,
 };
+use crate::telemetry::Stage;
 use crate::terminal::{self, counted};
 
 /// How long the webhooks may take after the last record.
@@ -135,6 +136,8 @@ fn print(
     delivered: Option<Counts>,
 ) -> Result<(), Failure> {
     let progress = summary.progress;
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let commit_ms = |quantile| summary.stages.micros(Stage::Commit, quantile) as f64 / 1e3;
     if args.output == ReportFormat::Json {
         let mut answer = serde_json::json!({
             "file": args.file,
@@ -143,6 +146,8 @@ fn print(
             "events": progress.events,
             "rejects": progress.rejects,
             "findings": progress.findings,
+            "commits": progress.commits,
+            "commit_ms": {"p50": commit_ms(0.5), "p99": commit_ms(0.99)},
         });
         if let Some(counts) = delivered {
             answer["webhooks"] = serde_json::json!({

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use ingest::{KafkaConfig, KafkaSource};
+use ingest::{Epochs, KafkaConfig, KafkaSource};
 use lake::Lake;
 use lake::seal::SealKey;
 use tokio::task::JoinSet;
@@ -150,9 +150,12 @@ fn worker(state: &Path) -> Option<Worker> {
         .ok()
 }
 
-async fn connect(config: &Config, worker: Option<&Worker>) -> Result<KafkaSource, Failure> {
+async fn connect(config: &Config, worker: Option<&Worker>) -> Result<Epochs<KafkaSource>, Failure> {
     let member = worker.map(|worker| worker.name.clone());
-    KafkaSource::connect(KafkaConfig { member, ..kafka(config) }).await.map_err(of_source)
+    let source = KafkaSource::connect(KafkaConfig { member, ..kafka(config) }).await;
+    let names = config.kafka.topics.iter().filter(|topic| topic.epoch.is_some());
+    let names = names.map(|topic| (topic.name.get_ref().clone(), topic.in_lake())).collect();
+    Ok(Epochs::new(source.map_err(of_source)?, names))
 }
 
 /// What the configuration says of Kafka.
@@ -160,7 +163,9 @@ pub(super) fn kafka(config: &Config) -> KafkaConfig {
     let kafka = &config.kafka;
     let uses = kafka.topics.iter().map(|topic| &topic.name);
     let topics = uses.chain(&kafka.registry_topic).map(|name| name.get_ref().clone()).collect();
-    let registry = kafka.registry_topic.iter().map(|name| name.get_ref().clone());
+    // A topic that was made anew is read whole: what it held before is not in it.
+    let anew = kafka.topics.iter().filter(|topic| topic.epoch.is_some()).map(|topic| &topic.name);
+    let whole = anew.chain(&kafka.registry_topic).map(|name| name.get_ref().clone());
     KafkaConfig {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         group: kafka.group.clone(),
@@ -169,7 +174,7 @@ pub(super) fn kafka(config: &Config) -> KafkaConfig {
             Start::Earliest => ingest::StartAt::Earliest,
             Start::Latest => ingest::StartAt::Latest,
         },
-        topics_from_earliest: registry.collect(),
+        topics_from_earliest: whole.collect(),
         properties: kafka.properties(),
         now: clock::now,
         ..KafkaConfig::default()

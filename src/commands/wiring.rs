@@ -270,9 +270,8 @@ fn avro_schemas(config: &Config) -> Result<Arc<AvroSchemas>, Failure> {
 pub(crate) fn readers(config: &Config, redactor: &Redactor) -> Result<Readers, Failure> {
     let (mut uses, avro) = (BTreeMap::new(), avro_schemas(config)?);
     for topic in &config.kafka.topics {
-        let name = topic.name.get_ref().clone();
         let format = *topic.format.get_ref();
-        uses.insert(name, normaliser_with(config, format, redactor, Arc::clone(&avro))?);
+        uses.insert(topic.in_lake(), normaliser_with(config, format, redactor, Arc::clone(&avro))?);
     }
     let registry = config
         .kafka

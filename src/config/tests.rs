@@ -62,6 +62,14 @@ fn a_mistake_is_named_with_line_and_column() {
             "[kafka]\ntopics = [{ name = \"a\", format = \"native\" },\n {name = \"a\", format = \"native\" }]\n",
             "surety.toml:3:10: wanted each topic once",
         ),
+        (
+            "[kafka]\ntopics = [{ name = \"a\", format = \"native\", epoch = 1 }]\n",
+            "surety.toml:2:52: 1 is what a topic is",
+        ),
+        (
+            "[kafka]\ntopics = [{ name = \"a\", format = \"native\", epoch = 2 },\n {name = \"a.epoch-2\", format = \"native\" }]\n",
+            "surety.toml:3:10: wanted one topic that the lake calls a.epoch-2",
+        ),
         ("\n[detect.budgets]\npage = 5\n", "surety.toml:2:1: wanted 0 < block <= page"),
         ("[lake.upkeep]\nhorizon-hours = 23\n", "surety.toml:2:17: wanted a horizon of 24 to"),
         ("[lake.upkeep]\nfile-bytes = 1\n", "surety.toml:2:14: 1 bytes is outside 1048576"),

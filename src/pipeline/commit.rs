@@ -172,7 +172,7 @@ impl Writer {
     }
 
     /// May be called again with the same cut after it failed: what has landed is passed over.
-    async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
+    pub(super) async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
         let now = clock::now();
         let encoding = encoded(cut, self.events.form());
         let all = cut.uses.with(&cut.registry);
@@ -247,6 +247,8 @@ impl Writer {
 
 fn tell_long(table: Table, kept: Result<(), LakeError>) {
     if let Err(error) = kept {
+        metrics::counter!("surety_log_checkpoint_failures_total", "table" => table.name())
+            .increment(1);
         tracing::warn!(
             table = table.name(),
             error = &error as &dyn std::error::Error,

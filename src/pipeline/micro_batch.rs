@@ -1,7 +1,8 @@
 //! One micro-batch: records to events, rejects and registry changes, then to findings and rows.
 //!
 //! Invariant (E1): every record of a batch becomes exactly one row of `events`, `rejects` or
-//! `registry_changes`, and the range of offsets that covers it is noted with it.
+//! `registry_changes`, or one for each of several that stand in it, and the range of offsets that covers it
+//! is noted with it: so all of a record is in one commit.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,11 +10,12 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use detect::Fingerprint;
-use ingest::{Normaliser, RawBatch, RawRecord, Source};
+use ingest::{Normaliser, NotOne, RawBatch, RawRecord, Source};
 use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
 use rayon::prelude::*;
 use schemas::{
-    Fact, Finding, Lapse, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp, Topic,
+    Fact, Finding, Lapse, Offsets, Part, Position, Registry, RegistryChange, Reject, StampedEvent,
+    Timestamp, Topic,
 };
 use tokio::time::Instant;
 
@@ -51,13 +53,34 @@ impl Readers {
         record: &RawRecord<'_>,
         registry: &Registry,
         now: Timestamp,
-    ) -> Result<StampedEvent, Reject> {
+    ) -> Result<StampedEvent, NoEvent> {
         let normaliser =
             self.uses.get(record.topic).expect("the source reads configured topics only");
-        let event = normaliser.normalise(record, now)?;
-        Ok(StampedEvent::stamp(event, record.position(), now, registry))
+        match normaliser.normalise(record, now) {
+            Ok(event) => Ok(StampedEvent::stamp(event, record.position(), now, registry)),
+            Err(NotOne::Reject(reject)) => Err(NoEvent::Reject(reject)),
+            Err(NotOne::Several(parts)) => {
+                let numbered = parts.into_iter().zip(0..).map(|(part, number)| {
+                    let position = Position { part: Part(number), ..record.position() };
+                    part.map(|event| StampedEvent::stamp(event, position, now, registry))
+                });
+                Err(NoEvent::Several(numbered.collect()))
+            }
+        }
     }
 }
+
+/// What a record is read to that is not one event.
+enum NoEvent {
+    Reject(Reject),
+    Several(Vec<Result<StampedEvent, Reject>>),
+}
+
+/// The number of a record in its batch, and which one of it.
+type Number = (usize, Part);
+
+/// Some event, and what two of one content have in common.
+type Printed = (StampedEvent, Option<Fingerprint>);
 
 /// What a micro-batch was read to, each in the order of the records.
 struct Read {
@@ -69,8 +92,8 @@ struct Read {
     taught: Vec<RegistryChange>,
 }
 
-fn in_order<T>(mut numbered: Vec<(usize, T)>) -> Vec<T> {
-    numbered.sort_unstable_by_key(|(at, _)| *at);
+fn in_order<T>(mut numbered: Vec<(Number, T)>) -> Vec<T> {
+    numbered.sort_by_key(|(at, _)| *at);
     numbered.into_iter().map(|(_, one)| one).collect()
 }
 
@@ -265,45 +288,69 @@ impl<S: Source> Pipeline<S> {
     }
 
     /// Bytes to events with their trace, spread over the cores; the order stays. Each record is read
-    /// at a time of its own, a microsecond after the one before: so the lake knows their order. What is a
-    /// copy teaches nothing: what was told first and contradicted since stays contradicted.
+    /// at a time of its own, a microsecond after the one before: so the lake knows their order. Several of
+    /// one record share its time and have numbers. What is a copy teaches nothing: what was told first and
+    /// contradicted since stays contradicted.
     fn read(&mut self, batch: &RawBatch, now: Timestamp) -> Read {
         let (readers, registry) = (&self.parts.readers, &self.registry);
         let (rejects, taught) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        let apart = Mutex::new(Vec::new());
+        let refuse = |at: Number, reject| rejects.lock().expect(NO_PANIC).push((at, reject));
+        let printed = |at: Number, stamped: StampedEvent, read_at| -> Printed {
+            for change in RegistryChange::learned(&stamped.event, registry, read_at) {
+                taught.lock().expect(NO_PANIC).push((at, change));
+            }
+            let fingerprint = Fingerprint::of(&stamped);
+            (stamped, fingerprint)
+        };
         let read_one = |at: usize| {
             let (record, read_at) = (batch.get(at), now.plus(Duration::from_micros(at as u64)));
             if readers.is_registry(record.topic) {
                 return (None, None);
             }
-            let stamped = match readers.read(&record, registry, read_at) {
-                Ok(stamped) => stamped,
-                Err(reject) => {
-                    rejects.lock().expect(NO_PANIC).push((at, reject));
-                    return (None, None);
+            match readers.read(&record, registry, read_at) {
+                Ok(stamped) => {
+                    let (stamped, fingerprint) = printed((at, Part::FIRST), stamped, read_at);
+                    return (Some(stamped), fingerprint);
                 }
-            };
-            for change in RegistryChange::learned(&stamped.event, registry, read_at) {
-                taught.lock().expect(NO_PANIC).push((at, change));
+                Err(NoEvent::Reject(reject)) => refuse((at, Part::FIRST), reject),
+                Err(NoEvent::Several(parts)) => {
+                    let mut events = Vec::new();
+                    for part in parts {
+                        match part {
+                            Ok(one) => events.push(printed((at, one.position.part), one, read_at)),
+                            Err(reject) => refuse((at, reject.position.part), reject),
+                        }
+                    }
+                    apart.lock().expect(NO_PANIC).push((at, events));
+                }
             }
-            let fingerprint = Fingerprint::of(&stamped);
-            (Some(stamped), fingerprint)
+            (None, None)
         };
         let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
         let (mut read, mut fingerprints) = (Vec::new(), Vec::new());
         numbers.map(read_one).unzip_into_vecs(&mut read, &mut fingerprints);
+        let mut apart = apart.into_inner().expect(NO_PANIC);
+        apart.sort_unstable_by_key(|(at, _)| *at);
         // One after the other: the order of the records decides which is the copy.
-        let mut copies = Vec::new();
-        for (at, (stamped, fingerprint)) in read.iter_mut().zip(fingerprints).enumerate() {
-            if let Some(stamped) = stamped
-                && self.detector.mark(stamped, fingerprint)
-            {
+        let (mut copies, mut parts) = (Vec::new(), apart.iter_mut().peekable());
+        let mut mark = |at: Number, stamped: &mut StampedEvent, fingerprint| {
+            if self.detector.mark(stamped, fingerprint) {
                 copies.push(at);
+            }
+        };
+        for (at, (stamped, fingerprint)) in read.iter_mut().zip(fingerprints).enumerate() {
+            if let Some(stamped) = stamped {
+                mark((at, Part::FIRST), stamped, fingerprint);
+            } else if let Some((_, parts)) = parts.next_if(|(of, _)| *of == at) {
+                for (stamped, fingerprint) in parts {
+                    mark((at, stamped.position.part), stamped, *fingerprint);
+                }
             }
         }
         let mut taught = taught.into_inner().expect(NO_PANIC);
         taught.retain(|(at, _)| copies.binary_search(at).is_err());
-        // In place: an event that may be missing takes no more room than one that is there.
-        let events = read.into_iter().flatten().collect();
+        let events = together(read, apart);
         let rejects = in_order(rejects.into_inner().expect(NO_PANIC));
         Read { events, copies: copies.len() as u64, rejects, taught: in_order(taught) }
     }
@@ -363,10 +410,31 @@ impl<S: Source> Pipeline<S> {
                 .increment(1);
         }
         for finding in findings {
-            metrics::counter!("surety_findings_total", "severity" => finding.severity.as_str())
+            let basis = if finding.is_of_registry() { "registry" } else { "baseline" };
+            let severity = finding.severity.as_str();
+            metrics::counter!("surety_findings_total", "severity" => severity, "basis" => basis)
                 .increment(1);
         }
     }
+}
+
+/// The events of the records that hold one, and of those, by their numbers, that hold several.
+fn together(
+    read: Vec<Option<StampedEvent>>,
+    apart: Vec<(usize, Vec<Printed>)>,
+) -> Vec<StampedEvent> {
+    if apart.is_empty() {
+        // In place: an event that may be missing takes no more room than one that is there.
+        return read.into_iter().flatten().collect();
+    }
+    let (mut events, mut apart) = (Vec::with_capacity(read.len()), apart.into_iter().peekable());
+    for (at, one) in read.into_iter().enumerate() {
+        events.extend(one);
+        if let Some((_, parts)) = apart.next_if(|(of, _)| *of == at) {
+            events.extend(parts.into_iter().map(|(stamped, _)| stamped));
+        }
+    }
+    events
 }
 
 /// Moves copies behind the other events, each in their order; returns how many others there are.

@@ -10,7 +10,7 @@ use detect::webhook::{Deliverer, Message, Outbox};
 use futures::future::BoxFuture;
 use ingest::{Normaliser, RawBatch, RawRecord, Redactor, RegistryReader};
 use lake::{Lake, Location, StoreOptions};
-use schemas::{Format, KafkaPartition, Offset, Position, Table, Topic};
+use schemas::{Format, KafkaPartition, Offset, Part, Position, Table, Topic};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -45,6 +45,7 @@ impl Source for Log {
                     topic,
                     partition: P0,
                     offset: Offset(i64::try_from(*next).unwrap()),
+                    part: Part::FIRST,
                     record_time: None,
                     payload: Some(&records[*next]),
                 });
@@ -316,6 +317,7 @@ async fn an_event_that_has_not_happened_is_assessed_and_leaves_no_mark() {
         topic: Topic::new("score"),
         partition: KafkaPartition(0),
         offset: Offset::START,
+        part: Part::FIRST,
     };
     let native: schemas::NativeEvent = serde_json::from_slice(&uses(1)[0]).unwrap();
     let event = native.into_event(&position).unwrap();
@@ -483,4 +485,5 @@ async fn a_lake_whose_logs_became_long_is_as_it_was_sealed() {
 }
 
 mod registry;
+mod several;
 mod simulation;

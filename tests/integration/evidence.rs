@@ -10,7 +10,8 @@ use crate::kafka::Kafka;
 use crate::process::{A_MONDAY, not_run, root, surety, surety_json, text};
 use crate::receiver::Receiver;
 
-/// A lake that the binary made of a simulated company, with rejects, and its public key.
+/// A lake that the binary made of a simulated company, with rejects and a record that holds several, and its
+/// public key.
 fn sealed_lake() -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
     let simulated = surety(folder.path(), &A_MONDAY);
@@ -18,7 +19,10 @@ fn sealed_lake() -> (TempDir, String) {
     let lines = [simulated.stdout.as_slice(), b"not json\n{}\n"].concat();
     fs::write(folder.path().join("day.jsonl"), lines).unwrap();
     surety_json(folder.path(), &["replay", "day.jsonl", "--output", "json"]);
-    fs::write(folder.path().join("more.jsonl"), "not json either\n{}\n").unwrap();
+    let day = text(&simulated.stdout);
+    let several: Vec<&str> = day.lines().take(3).chain(["{}"]).collect();
+    let more = format!("not json either\n[{}]\n{{}}\n", several.join(", "));
+    fs::write(folder.path().join("more.jsonl"), more).unwrap();
     surety_json(folder.path(), &["replay", "more.jsonl", "--output", "json"]);
     let key = surety(folder.path(), &["seal", "key"]);
     assert!(key.status.success(), "{}", text(&key.stderr));

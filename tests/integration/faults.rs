@@ -48,12 +48,29 @@ fn a_broker_that_is_killed_and_comes_back_costs_no_record() {
     let mut running = start(folder.path());
     wait_for(folder.path(), &mut running, "the first half", || 500 <= records_read(folder.path()));
 
-    let kafka = kafka.killed_and_started_again();
+    let id = running.0.id();
+    let kafka = kafka.killed_and_started_again(|| {
+        let before = processor_time(id);
+        std::thread::sleep(Duration::from_secs(4));
+        let used = processor_time(id).saturating_sub(before);
+        assert!(used < Duration::from_secs(2), "it is busy waiting: {used:?} in four seconds");
+    });
     produce(&kafka, &topic, 500);
     wait_for(folder.path(), &mut running, "the rest", || 1_000 <= records_read(folder.path()));
     end(folder.path(), running);
 
     assert_exactly_once(folder.path(), 1_000);
+}
+
+/// What a process has used of a processor; nothing where the system does not tell.
+///
+/// Source: proc(5), fields 14 and 15 of `/proc/PID/stat`, in hundredths of a second.
+fn processor_time(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The second field is a name in brackets, which may hold spaces.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse().unwrap_or(0));
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 #[test]

@@ -68,10 +68,11 @@ impl Kafka {
         name
     }
 
-    /// As a power cut would do it, on the same data and port.
-    pub(crate) fn killed_and_started_again(self) -> Self {
+    /// As a power cut would do it, on the same data and port, with `meanwhile` before the start.
+    pub(crate) fn killed_and_started_again(self, meanwhile: impl FnOnce()) -> Self {
         let Self::Own(mut broker) = self else { panic!("only a test's own broker is killed") };
         broker.kill();
+        meanwhile();
         broker.start_again().unwrap();
         Self::Own(broker)
     }

@@ -6,7 +6,9 @@
 //! `SURETY_TEST_EVENTS` sets how many events the crash test produces (default 60,000), and
 //! `SURETY_TEST_KILLS` how often it kills the process (default 4); `SURETY_TEST_WRITERS` how many processes
 //! write to one lake at once (default 3), and `SURETY_TEST_STORM_S` for how many seconds workers come and go
-//! (default 12).
+//! (default 12). `SURETY_TEST_STORE_COMMITS` is what each writer commits through a slow store (default 4), which
+//! answers within `SURETY_TEST_LATENCY_MS` (default 50); `SURETY_TEST_COMMITS` is how many commits a process
+//! lives for that is watched (default 300).
 
 #![expect(
     clippy::unwrap_used,
@@ -19,12 +21,15 @@ mod cli;
 mod copies;
 mod crash_points;
 mod demo;
+mod earlier;
 mod evidence;
 mod exactly_once;
 mod faults;
 mod foreign;
+mod gaps;
 mod hygiene;
 mod kafka;
+mod long_life;
 mod normalize;
 mod object_store;
 mod process;
@@ -32,6 +37,8 @@ mod receiver;
 mod replay;
 mod report;
 mod service;
+mod several;
+mod slow_store;
 mod spans;
 mod storm;
 mod surroundings;

@@ -88,15 +88,44 @@ fn normalize_reads_standard_input_and_ends_well_where_all_are_events() {
 }
 
 #[test]
+fn normalize_shows_each_of_several_in_one_record() {
+    let folder = folder("lower(.who.name)");
+    let lines: Vec<&str> = RECORDS.lines().collect();
+    let records = format!("{0}\n[{0}, {1}]\n", lines[0], lines[1]);
+    fs::write(folder.path().join("several.jsonl"), records).unwrap();
+    let arguments = ["normalize", "several.jsonl", "--format", "acme"];
+
+    let json = surety(folder.path(), &[&arguments[..], &["--output", "json"]].concat());
+    let shown = surety(folder.path(), &arguments);
+    let refused = surety(folder.path(), &[&arguments[..], &["--rejects-only"]].concat());
+
+    assert_eq!(json.status.code(), Some(1));
+    let json: Vec<Value> =
+        text(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(json[0]["event"]["agent_id"], "buyer-7");
+    assert_eq!(json[1]["input"].as_array().unwrap().len(), 2);
+    assert_eq!(json[1]["parts"][0]["event"]["agent_id"], "buyer-7");
+    assert_eq!(json[1]["parts"][1]["reject"]["reason"], "no_agent");
+    let (shown, refused) = (text(&shown.stdout), text(&refused.stdout));
+    assert!(shown.contains("record 1: 2 in one") && shown.contains("=> 1: no_agent"), "{shown}");
+    assert!(shown.contains("2 records: 2 events, 1 rejects"), "{shown}");
+    assert!(!refused.contains("=> 0: ") && refused.contains("=> 1: no_agent"), "{refused}");
+}
+
+#[test]
 fn a_replay_of_rejects_that_is_killed_again_and_again_makes_each_event_once() {
     const REJECTS: usize = 300;
     let folder = folder(".who.name");
     let record = |n: usize| {
         format!(
-            "{{\"user\":\"u{n}\",\"at\":\"02/Mar/2026:10:00:00 +0000\",\"did\":\"pay\",\"code\":200}}\n"
+            "{{\"user\":\"u{n}\",\"at\":\"02/Mar/2026:10:00:00 +0000\",\"did\":\"pay\",\"code\":200}}"
         )
     };
-    let records: String = (0..REJECTS).map(record).collect();
+    // Some stand alone, and three in each other line; a list in the first would be the whole file.
+    let records: Vec<String> = (0..REJECTS).map(record).collect();
+    let (alone, rest) = records.split_at(REJECTS / 2);
+    let several = rest.chunks(3).map(|some| format!("[{}]\n", some.join(",")));
+    let records: String = alone.iter().map(|line| format!("{line}\n")).chain(several).collect();
     fs::write(folder.path().join("many.jsonl"), records).unwrap();
     let read = surety_json(
         folder.path(),

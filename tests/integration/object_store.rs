@@ -10,7 +10,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::exactly_once::setting;
-use crate::process::{A_MONDAY, Running, command, not_run, surety, text};
+use crate::process::{A_MONDAY, Running, command, measured, not_run, surety, text, tried};
+use crate::slow_store::SlowStore;
 
 const LAKE: &str = "s3://lake/surety";
 /// Tries to reach the server, and the pause between them.
@@ -63,16 +64,8 @@ impl Store {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
-    /// The binary, told where the store is as one tells any program that speaks S3.
     fn command(&self, folder: &Path, arguments: &[&str]) -> Command {
-        let mut command = command(folder, arguments);
-        command
-            .env("AWS_ENDPOINT", format!("http://{}", self.address))
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test");
-        command
+        command_at(self.address, folder, arguments)
     }
 
     /// Runs it to its end, which must be good.
@@ -81,6 +74,18 @@ impl Store {
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
+}
+
+/// The binary, told where a store is as one tells any program that speaks S3.
+fn command_at(address: SocketAddr, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(folder, arguments);
+    command
+        .env("AWS_ENDPOINT", format!("http://{address}"))
+        .env("AWS_ALLOW_HTTP", "true")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
+    command
 }
 
 #[test]
@@ -116,4 +121,75 @@ fn writers_at_once_store_each_record_once_in_an_object_store() {
     }
     let verified = store.answer(folder.path(), &["verify", LAKE, "--witness", "bucket"]);
     assert!(verified.contains("\nintact"), "{verified}");
+}
+
+/// Two records for each commit: while one is under way, two are buffered and no more.
+fn write_records(path: &Path, writer: u64, commits: u64) {
+    let mut lines = String::new();
+    for number in 0..2 * commits {
+        let event = serde_json::json!({
+            "schema": "surety.credential_event.v1", "time": "2026-03-02T10:00:00Z",
+            "agent_id": format!("agent-{writer}"), "credential_id": format!("key-{writer}"),
+            "credential_kind": "static_key", "action": "order.read", "outcome": "success",
+            "counterparty_id": "vendor-1", "session_id": format!("{writer}-{number}"),
+        });
+        lines += &event.to_string();
+        lines.push('\n');
+    }
+    std::fs::write(path, lines).unwrap();
+}
+
+#[test]
+fn many_writers_through_a_slow_and_failing_store_lose_and_double_nothing() {
+    const NAME: &str = "many_writers_through_a_slow_and_failing_store_lose_and_double_nothing";
+    let Some(store) = Store::start() else { return };
+    let (writers, commits) =
+        (setting("SURETY_TEST_WRITERS", 3), setting("SURETY_TEST_STORE_COMMITS", 4));
+    let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
+    let latency_ms = setting("SURETY_TEST_LATENCY_MS", 50);
+    let slow = SlowStore::before(store.address, latency_ms / 10..latency_ms, seed);
+    let folder = TempDir::new().unwrap();
+    let config = "[batch]\nrecords-max = 1\nrows-max = 1\nage-ms-max = 3600000\n\
+                  [lake]\noptions = { timeout = \"3s\" }\n";
+    std::fs::write(folder.path().join("surety.toml"), config).unwrap();
+
+    let running: Vec<_> = (0..writers)
+        .map(|writer| {
+            let name = format!("{writer}.jsonl");
+            write_records(&folder.path().join(&name), writer, commits);
+            let arguments = ["replay", name.as_str(), "--lake", LAKE, "--output", "json"];
+            let mut command = command_at(slow.address, folder.path(), &arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let (mut committed, mut slowest_ms) = (0, 0.0_f64);
+    for writer in running {
+        let output = writer.wait_with_output().unwrap();
+        let log = text(&output.stderr);
+        assert!(output.status.success(), "replay with SURETY_TEST_SEED={seed}: {log}");
+        assert!(!log.contains("the lake cannot be used"), "a commit failed: {log}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(commits <= told["commits"].as_u64().unwrap(), "{told}");
+        committed += told["commits"].as_u64().unwrap();
+        slowest_ms = slowest_ms.max(told["commit_ms"]["p99"].as_f64().unwrap());
+    }
+
+    assert!(0 < slow.failed(), "nothing failed of {} requests", slow.requests());
+    let statement = "SELECT topic, count(*) AS n, count(DISTINCT kafka_offset) AS places, \
+                     max(kafka_offset) AS last FROM events GROUP BY topic";
+    let rows = store.answer(folder.path(), &["sql", statement, "--lake", LAKE, "--format", "csv"]);
+    let whole = format!(",{0},{0},{1}", 2 * commits, 2 * commits - 1);
+    assert_eq!(rows.lines().filter(|row| row.ends_with(&whole)).count() as u64, writers, "{rows}");
+    assert_eq!(rows.lines().count() as u64, writers + 1, "{rows}");
+    // Whoever comes next seals what a worker left unsealed at its end.
+    let last = ["replay", "0.jsonl", "--lake", LAKE];
+    assert!(store.answer(folder.path(), &last).contains("in the lake already"));
+    let verified = store.answer(folder.path(), &["verify", LAKE]);
+    assert!(verified.contains("\nintact"), "{verified}");
+    measured(&format!(
+        "{writers} writers, {committed} commits, {} requests of which {} failed: p99 of a commit {slowest_ms:.0} ms",
+        slow.requests(),
+        slow.failed()
+    ));
+    tried(NAME, committed);
 }

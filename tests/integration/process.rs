@@ -53,6 +53,11 @@ pub(crate) fn tried(test: &str, tries: u64) {
     writeln!(std::io::stderr(), "TRIES {test} {tries}").expect("stderr takes a line");
 }
 
+/// Tells `make faults` what a test measured and does not judge.
+pub(crate) fn measured(what: &str) {
+    writeln!(std::io::stderr(), "MEASURED: {what}").expect("stderr takes a line");
+}
+
 /// The project's folder.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::process::{command, not_run, root, sql, surety, surety_json, text};
 
-/// Three days of a small company with its registry and two lines that are no records.
+/// Three days of a small company with its registry and two lines that are no records. Some lines hold
+/// several.
 fn lake(folder: &Path) {
     let simulated = surety(
         folder,
@@ -27,9 +28,13 @@ fn lake(folder: &Path) {
         ],
     );
     assert!(simulated.status.success(), "{}", text(&simulated.stderr));
-    let mut uses = fs::read(folder.join("uses.jsonl")).unwrap();
-    uses.extend(b"not json\n{}\n");
-    fs::write(folder.join("uses.jsonl"), uses).unwrap();
+    let uses = fs::read_to_string(folder.join("uses.jsonl")).unwrap();
+    let lines: Vec<&str> = uses.lines().collect();
+    let (alone, rest) = lines.split_at(lines.len() / 2);
+    let several = rest.chunks(3).map(|some| format!("[{}]", some.join(",")));
+    let lines = alone.iter().map(ToString::to_string).chain(several);
+    let uses: Vec<String> = lines.chain(["not json".to_owned(), "{}".to_owned()]).collect();
+    fs::write(folder.join("uses.jsonl"), uses.join("\n")).unwrap();
     for arguments in [&["registry", "import", "registry.jsonl"][..], &["replay", "uses.jsonl"]] {
         let output = surety(folder, arguments);
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));

@@ -24,7 +24,34 @@ fn named(id: usize, offset: i64) -> StampedEvent {
 fn marked(copies: &mut Copies, mut stamped: StampedEvent) -> Option<i64> {
     let fingerprint = Fingerprint::of(&stamped);
     copies.mark(&mut stamped, fingerprint);
-    stamped.dup_of.map(|offset| offset.0)
+    stamped.dup_of.map(|(offset, _)| offset.0)
+}
+
+#[test]
+fn of_several_in_one_record_each_is_a_copy_of_what_stands_before_it() {
+    let part = |id, offset, part| {
+        let mut stamped = named(id, offset);
+        stamped.position.part = Part(part);
+        stamped
+    };
+    let stored = [part(1, 5, 0), part(2, 5, 1), part(2, 5, 4), part(1, 6, 0), part(2, 6, 3)];
+    let (mut copies, mut marks, mut read) = (Copies::default(), Vec::new(), Vec::new());
+    for mut stamped in stored {
+        let fingerprint = Fingerprint::of(&stamped);
+        copies.mark(&mut stamped, fingerprint);
+        marks.push(stamped.original().map(|place| place.to_string()));
+        read.push(stamped);
+    }
+
+    let topic = &read[0].position.topic;
+    let of = |place: &str| Some(format!("{topic}/0@{place}"));
+    assert_eq!(marks, [None, None, of("5.1"), of("5"), of("5.1")]);
+    let mut recalled = Copies::default();
+    recalled.recall(&read);
+    assert_eq!(recalled, copies);
+    let mut bytes = Vec::new();
+    copies.pack(&mut bytes);
+    assert_eq!(Copies::unpack(&mut Unpacker::new(&bytes)), Some(copies));
 }
 
 #[test]
@@ -233,5 +260,5 @@ fn a_checkpoint_carries_the_windows() {
 
     let mut again = named(1, 9);
     assert!(back.mark(&mut again, fingerprint));
-    assert_eq!(again.dup_of, Some(Offset(5)));
+    assert_eq!(again.dup_of, Some((Offset(5), Part::FIRST)));
 }

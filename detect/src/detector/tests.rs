@@ -147,12 +147,16 @@ fn a_checkpoint_carries_its_offsets_and_any_damage_is_an_error() {
     assert_eq!(back.stats().agents, detector.stats().agents);
 
     let mut dice = Dice(9);
-    for _ in 0..200 {
-        let mut damaged = bytes.clone();
-        let at = dice.below(bytes.len() as u64) as usize;
-        damaged[at] ^= 1 << dice.below(8);
+    let mut damaged = bytes.clone();
+    for _ in 0..1_000 {
+        let (at, bit) = (dice.below(bytes.len() as u64) as usize, 1 << dice.below(8));
+        damaged[at] ^= bit;
         assert!(Detector::read_checkpoint(Config::default(), &damaged[..]).is_err(), "byte {at}");
-        let end = dice.below(bytes.len() as u64) as usize;
+        damaged[at] ^= bit;
+    }
+    let somewhere = (0..200).map(|_| dice.below(bytes.len() as u64) as usize);
+    let last = bytes.len() - 64..bytes.len();
+    for end in (0..4_096).chain(somewhere.collect::<Vec<_>>()).chain(last) {
         assert!(Detector::read_checkpoint(Config::default(), &bytes[..end]).is_err(), "cut {end}");
     }
     let longer = [&bytes[..], b"x"].concat();
@@ -164,21 +168,92 @@ fn a_checkpoint_carries_its_offsets_and_any_damage_is_an_error() {
     ));
 }
 
+/// How many names come once: 20,000, and more where a person asks for it.
+fn names() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a test is made larger from outside")]
+    let names = std::env::var("SURETY_TEST_NAMES").ok();
+    names.map_or(20_000, |names| names.parse().expect("SURETY_TEST_NAMES: wanted a number"))
+}
+
+/// Twenty orders of a regular agent to companies that nobody knows, some minutes after the flood.
+fn fraud(second: i64) -> Vec<StampedEvent> {
+    let order = |n: i64| {
+        let made =
+            event("procurement-agent-6", "procurement", second + 60 * n, "procurement.approve");
+        with(paying(made, 49_100.0 + 37.0 * n as f64), &format!("vendor:shell-{n}"))
+    };
+    numbered((0..20).map(order).collect())
+}
+
+/// What was found of whom, but for the score.
+fn told(findings: &[Finding]) -> Vec<(schemas::FindingId, Severity)> {
+    findings.iter().map(|one| (one.finding_id.clone(), one.severity)).collect()
+}
+
 #[test]
 fn a_million_names_that_come_once_do_not_outgrow_the_room_nor_push_out_regulars() {
     let config = Config::default().with_agents_max(1_024);
-    let mut detector = Detector::new(config);
-    detector.fold(&company(5, 24, 0..4));
-    let flood: Vec<StampedEvent> = (0..20_000)
-        .map(|n| event(&format!("sub-{n}"), "sub", START + 4 * DAY + n, "task.run"))
-        .collect();
-    detector.fold(&numbered(flood));
+    let (mut calm, mut detector) = (Detector::new(config.clone()), Detector::new(config));
+    for detector in [&mut calm, &mut detector] {
+        detector.fold(&company(5, 24, 0..28));
+    }
+    let flood_of = |numbers: std::ops::Range<i64>| {
+        let one =
+            |n| event(&format!("sub-{n}"), "sub", START + 28 * DAY + n * 60 / names(), "task.run");
+        numbered(numbers.map(one).collect())
+    };
+    for start in (0..names()).step_by(10_000) {
+        detector.fold(&flood_of(start..names().min(start + 10_000)));
+    }
 
     let stats = detector.stats();
-    assert!(stats.agents <= 1_024 && 18_000 < stats.evicted, "{stats:?}");
-    let before = detector.stats().agents;
-    detector.fold(&company(5, 24, 5..6));
-    assert_eq!(detector.stats().agents, before);
+    assert!(stats.agents <= 1_024 && names() as u64 - 2_000 < stats.evicted, "{stats:?}");
+    let [wanted, found] =
+        [&mut calm, &mut detector].map(|one| one.fold(&fraud(START + 28 * DAY + 36_000)));
+    assert!(!wanted.is_empty());
+    assert_eq!(told(&found), told(&wanted), "the regulars' findings are the same");
+    detector.fold(&company(5, 24, 29..30));
+    assert_eq!(detector.stats().agents, stats.agents);
+}
+
+#[test]
+fn one_event_in_a_hundred_from_ten_years_ahead_hides_nothing_of_a_fraud() {
+    for seed in [5, 6] {
+        let mut honest = company(seed, 24, 0..28);
+        honest.extend(fraud(START + 28 * DAY + 36_000));
+        let honest = numbered(honest);
+        let ahead = |n: usize, near: &StampedEvent| {
+            let second = near.event.time.as_micros() / 1_000_000 + 3_650 * DAY;
+            let mut wrong = event("skewed-agent", "skewed", second, "clock.read");
+            // A partition of its own, so that the others' places are the same.
+            wrong.position.partition = schemas::KafkaPartition(3);
+            wrong.position.offset = Offset(n as i64);
+            wrong
+        };
+        let mut mixed = Vec::new();
+        for (n, stamped) in honest.iter().enumerate() {
+            if n % 100 == 99 {
+                mixed.push(ahead(n / 100, stamped));
+            }
+            mixed.push(stamped.clone());
+        }
+        let (mut calm, mut detector) =
+            (Detector::new(Config::default()), Detector::new(Config::default()));
+
+        let wanted = calm.fold(&honest);
+        let mut found = detector.fold(&mixed);
+
+        found.retain(|one| one.agent_id.as_str() != "skewed-agent");
+        let of_fraud = |findings: &[Finding]| -> Vec<schemas::FindingId> {
+            let is_of = |one: &&Finding| one.summary.contains("vendor:shell-");
+            findings.iter().filter(is_of).map(|one| one.finding_id.clone()).collect()
+        };
+        assert!(10 < of_fraud(&wanted).len(), "{wanted:#?}");
+        assert_eq!(of_fraud(&found), of_fraud(&wanted), "seed {seed}");
+        // An agent more moves what is usual of all a little, whatever its clock says.
+        assert!(found.len().abs_diff(wanted.len()) <= wanted.len() / 10, "seed {seed}");
+        assert_eq!(detector.stats().ahead, (honest.len() / 100) as u64);
+    }
 }
 
 /// Folds a history and then `attack`; gives the attack's findings.

@@ -4,7 +4,7 @@
 
 use schemas::{
     AgentId, Amount, CredentialEvent, CredentialKind, EventId, Format, KafkaPartition, Offset,
-    Outcome, Position, StampedEvent, Timestamp, Topic, TraceStatus,
+    Outcome, Part, Position, StampedEvent, Timestamp, Topic, TraceStatus,
 };
 
 use crate::hash::key_of;
@@ -284,6 +284,7 @@ impl Row {
             topic: Topic::new("rows"),
             partition: KafkaPartition(0),
             offset: Offset(offset),
+            part: Part::FIRST,
         };
         Ok(StampedEvent {
             ingested_at: time,

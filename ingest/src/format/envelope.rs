@@ -1,8 +1,8 @@
-//! What others put around a record on its way: event buses, log shippers, Kafka Connect, batches.
+//! What others put around a record on its way: event buses, log shippers, Kafka Connect.
 //!
 //! Invariant: an envelope is looked for only around what its format cannot read as it is, so that it
-//! can change no event; and what is inside has to be a whole record of the format. A batch must hold
-//! one record, since a record is found by its offset.
+//! can change no event; and what is inside has to be a whole record of the format, or several of them
+//! (`batch.rs`).
 //!
 //! Sources: the documentation of AWS (event buses, subscriptions of logs, what Lambda gets from queues),
 //! of Google (Pub/Sub push), Okta (event hooks), Splunk (HTTP Event Collector), Kafka Connect (JSON
@@ -13,19 +13,15 @@ use std::io::Read as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::MultiGzDecoder;
-use schemas::RejectReason;
 
 use super::json::Json;
-use super::{Fault, RECORD_BYTES_MAX};
+use super::{BATCH_BYTES_MAX, Fault};
 
-/// Envelopes in envelopes that are opened.
+/// Envelopes in envelopes that are opened, a batch being one.
 pub(super) const LAYERS_MAX: usize = 4;
 
 /// An object with more fields than that is an envelope only if it shows itself as one.
 const FIELDS_MAX: usize = 12;
-/// The same for one that holds a batch.
-const BATCH_FIELDS_MAX: usize = 6;
-
 /// What is in an envelope.
 #[derive(Debug, PartialEq)]
 pub(super) struct Inside {
@@ -33,19 +29,6 @@ pub(super) struct Inside {
     /// Whether the envelope shows that it is one, so that what is wrong inside is what is wrong.
     pub(super) is_certain: bool,
 }
-
-/// Lists that hold records, each with a field that must stand beside it, if any.
-const BATCHES: &[(&str, Option<&str>)] = &[
-    ("Records", None),
-    ("logEvents", Some("messageType")),
-    ("items", Some("kind")),
-    ("value", Some("@odata.context")),
-    ("data.events", Some("eventType")),
-    ("receivedMessages", None),
-    ("events", None),
-    ("logEntries", None),
-    ("entries", None),
-];
 
 /// Where an envelope that shows itself has its record, what must stand beside it, and how many fields it
 /// has at most.
@@ -98,15 +81,14 @@ const LIKELY: &[&str] = &[
 ///
 /// # Errors
 ///
-/// The [`Fault`] of a batch that does not hold one record, or of an envelope around nothing.
+/// The [`Fault`] of an envelope around nothing.
 pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
     let certain = |json: String| Ok(Some(Inside { json, is_certain: true }));
     match json {
-        Json::List(records) => return certain(one_of("the list", records)?.to_string()),
         Json::Text(text) => {
             return Ok(opened_text(text).map(|json| Inside { json, is_certain: true }));
         }
-        Json::Null | Json::Literal(_) => return Ok(None),
+        Json::Null | Json::Literal(_) | Json::List(_) => return Ok(None),
         Json::Object(_) => {}
     }
     if json.text("messageType") == Some("CONTROL_MESSAGE") {
@@ -120,18 +102,6 @@ pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
         ));
     }
     let fields = json.fields().len();
-    for (list, beside) in BATCHES {
-        let is_batch = match beside {
-            Some(name) => json.at(name).is_some(),
-            None => fields <= BATCH_FIELDS_MAX,
-        };
-        if let Some(Json::List(records)) = json.at(list)
-            && is_batch
-            && records.iter().all(may_be_record)
-        {
-            return certain(one_of(list, records)?.to_string());
-        }
-    }
     for (path, beside, fields_max) in KNOWN {
         if fields <= *fields_max
             && beside.iter().all(|name| json.field(name).is_some())
@@ -145,29 +115,6 @@ pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
     }
     let found = LIKELY.iter().find_map(|path| opened(json.at(path)?));
     Ok(found.map(|json| Inside { json, is_certain: false }))
-}
-
-/// Whether it is no plain word, as lists of names hold.
-fn may_be_record(json: &Json<'_>) -> bool {
-    match json {
-        Json::Object(_) => true,
-        Json::Text(text) => text.trim_start().starts_with('{'),
-        Json::Null | Json::Literal(_) | Json::List(_) => false,
-    }
-}
-
-fn one_of<'j, 'a>(list: &str, records: &'j [Json<'a>]) -> Result<&'j Json<'a>, Fault> {
-    match records {
-        [one] => Ok(one),
-        [] => Err(Fault::bad_field(format!("wanted one record in `{list}`, found none"))),
-        _ => Err(several(&format!("wanted one record in `{list}`, found {}", records.len()))),
-    }
-}
-
-/// That a record holds several.
-pub(super) fn several(found: &str) -> Fault {
-    let detail = format!("{found}; split the batch before it reaches the topic");
-    Fault::new(RejectReason::SeveralRecords, detail)
 }
 
 /// The JSON of an object, or of one in a text.
@@ -192,9 +139,11 @@ fn opened_text(text: &str) -> Option<String> {
     let bytes = STANDARD.decode(text).ok()?;
     let bytes = match bytes.first() {
         Some(0x1f) => {
-            let mut plain = Vec::new();
-            let most = RECORD_BYTES_MAX as u64;
+            let (mut plain, most) = (Vec::new(), BATCH_BYTES_MAX as u64 + 1);
             MultiGzDecoder::new(&bytes[..]).take(most).read_to_end(&mut plain).ok()?;
+            if BATCH_BYTES_MAX < plain.len() {
+                return None;
+            }
             plain
         }
         _ => bytes,

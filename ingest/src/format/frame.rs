@@ -1,7 +1,7 @@
 //! What stands around a record's JSON in its bytes: the frame of a schema registry, a compression, a
 //! byte order mark.
 //!
-//! Invariant: what is opened is at most [`RECORD_BYTES_MAX`] long, whatever it pretends to be; and a
+//! Invariant: what is opened is at most [`BATCH_BYTES_MAX`] long, whatever it pretends to be; and a
 //! payload that begins with `{` is left as it is.
 //!
 //! Sources: Confluent, *Schema Registry: wire format*; RFC 1952 (gzip); RFC 8878 (zstd); Apache Avro
@@ -14,7 +14,7 @@ use flate2::read::MultiGzDecoder;
 use schemas::RejectReason;
 
 use super::avro::AvroSchemas;
-use super::{Fault, RECORD_BYTES_MAX};
+use super::{BATCH_BYTES_MAX, Fault};
 
 /// How many layers are taken off: a frame, a compression and a mark.
 const LAYERS_MAX: usize = 3;
@@ -147,17 +147,17 @@ fn unsupported(detail: String) -> Fault {
 }
 
 fn decompressed(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Unopened<'static>> {
-    let most = RECORD_BYTES_MAX as u64 + 1;
+    let most = BATCH_BYTES_MAX as u64 + 1;
     let mut plain = Vec::new();
     let read = match name {
         "gzip" => MultiGzDecoder::new(bytes).take(most).read_to_end(&mut plain),
         _ => zstd_decoder(bytes).and_then(|decoder| decoder.take(most).read_to_end(&mut plain)),
     };
     let fault = match read {
-        Ok(_) if plain.len() <= RECORD_BYTES_MAX => return Ok(plain),
+        Ok(_) if plain.len() <= BATCH_BYTES_MAX => return Ok(plain),
         Ok(_) => {
             let detail =
-                format!("wanted at most {RECORD_BYTES_MAX} bytes, found more inside {name}");
+                format!("wanted at most {BATCH_BYTES_MAX} bytes, found more inside {name}");
             Fault::new(RejectReason::TooLarge, detail)
         }
         Err(_) => {
@@ -174,10 +174,4 @@ fn zstd_decoder(
     let mut decoder = zstd::stream::read::Decoder::new(bytes)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
     Ok(decoder)
-}
-
-/// How many JSON values stand in `text` one after the other; `None` if something else does.
-pub(super) fn values(text: &str) -> Option<usize> {
-    let values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
-    values.map(Result::ok).try_fold(0, |count, value| value.map(|_| count + 1))
 }

@@ -100,10 +100,10 @@ fn keep(attributes: &mut Attributes, name: &str, json: &str, redactor: &Redactor
     };
 }
 
-type Fields<'a> = Vec<(String, &'a RawValue)>;
+pub(super) type Fields<'a> = Vec<(String, &'a RawValue)>;
 
 /// The fields of a JSON object in their order, each name once.
-fn fields_of(json: &str) -> Result<Fields<'_>, Fault> {
+pub(super) fn fields_of(json: &str) -> Result<Fields<'_>, Fault> {
     struct Object;
     impl<'de> Visitor<'de> for Object {
         type Value = Fields<'de>;

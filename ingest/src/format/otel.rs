@@ -1,16 +1,16 @@
 //! OpenTelemetry spans of generative AI, as OTLP JSON or as the SDKs' consoles print them.
 //!
-//! Invariant: one record is one event, see [`Spans`]. An agent that the span does not name is that of
+//! Invariant: one span is one event, see [`Span`]. An agent that the span does not name is that of
 //! the nearest span around it in the record, else the service that ran it; messages to and from a
 //! model, and what a tool answered, are not kept.
 //!
 //! Source: OpenTelemetry, *Semantic conventions for generative AI* (spans, agent spans, MCP).
 
-mod spans;
+pub(super) mod spans;
 
 use schemas::{CredentialEvent, CredentialKind, Format, Outcome};
 
-use self::spans::{Span, Spans};
+use self::spans::Span;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
@@ -22,6 +22,15 @@ const TIMES: &[&str] = &["startTimeUnixNano", "start_time_unix_nano", "startTime
 
 const AGENTS: &[&str] =
     &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name"];
+const NAMES: &[&str] = &["gen_ai.agent.name"];
+const MODELS: &[&str] = &["gen_ai.response.model", "gen_ai.request.model"];
+const SESSIONS: &[&str] = &["gen_ai.conversation.id", "session.id", "mcp.session.id"];
+const PARENTS: &[&str] = &["parent_agent_id"];
+const USERS: &[&str] = &["user.id", "enduser.id", "user.email"];
+const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
+/// Attributes that a span has of the spans around it where it has none itself.
+const LENT: &[&[&str]] = &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS];
+
 const ARGUMENTS: &[&str] =
     &["gen_ai.tool.call.arguments", "mcp.tool.arguments", "tool_input", "input.value"];
 
@@ -50,12 +59,10 @@ pub(super) fn read(
     raw: &RawRecord<'_>,
     redactor: &Redactor,
 ) -> Result<CredentialEvent, Fault> {
-    let spans = Spans::of(record)?;
-    let span = spans.told()?;
-    draft(&spans, span)?.finish(Format::Otel, raw, redactor)
+    draft(&Span::of(record)?)?.finish(Format::Otel, raw, redactor)
 }
 
-fn draft<'s>(spans: &'s Spans<'_>, span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
+fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     let attributes = &span.attributes;
     let mut draft = Draft::new(NEEDS, span.json, TIMES)?;
     let trace = span.json.first(&["traceId", "trace_id", "context.trace_id"]);
@@ -63,19 +70,16 @@ fn draft<'s>(spans: &'s Spans<'_>, span: &'s Span<'_>) -> Result<Draft<'s>, Faul
         (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
         (_, id) => id.map(Into::into),
     };
-    let chain: Vec<&Span<'_>> = spans.around(span).collect();
-    let around = |names: &[&str]| chain.iter().find_map(|span| span.attributes.first(names));
     let service = span.resource.text("service.name");
-    draft.agent = around(AGENTS).or(service).map(Into::into);
-    draft.class = around(&["gen_ai.agent.name"]).or(service).map(Into::into);
+    draft.agent = span.around(AGENTS).or(service).map(Into::into);
+    draft.class = span.around(NAMES).or(service).map(Into::into);
     draft.instance = span.resource.first(&["service.instance.id", "k8s.pod.name"]).map(Into::into);
-    draft.model = around(&["gen_ai.response.model", "gen_ai.request.model"]).map(Into::into);
-    let sessions = ["gen_ai.conversation.id", "session.id", "mcp.session.id"];
-    draft.session = around(&sessions).map(Into::into);
+    draft.model = span.around(MODELS).map(Into::into);
+    draft.session = span.around(SESSIONS).map(Into::into);
     draft.task = attributes.first(&["task.id", "prompt.id"]).map(Into::into);
-    draft.delegation.extend(around(&["parent_agent_id"]).map(Into::into));
-    draft.delegation.extend(around(&["user.id", "enduser.id", "user.email"]).map(Into::into));
-    draft.credential = around(&["credential.id", "surety.credential_id"]).map(credential);
+    draft.delegation.extend(span.around(PARENTS).map(Into::into));
+    draft.delegation.extend(span.around(USERS).map(Into::into));
+    draft.credential = span.around(CREDENTIALS).map(credential);
     draft.source = attributes.first(&["client.address", "source.address"]).map(Into::into);
     draft.user_agent = attributes.text("user_agent.original").map(Into::into);
     target(attributes, span, &mut draft);

@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::Offset as Place;
-use schemas::{KafkaPartition, Topic};
+use schemas::{KafkaPartition, Offset, Topic};
 
 use super::config;
 use crate::SourceError;
@@ -42,6 +42,29 @@ pub fn delete_topic(servers: &str, topic: &Topic) -> Result<(), SourceError> {
     let admin = admin(servers)?;
     let done = block_on(admin.delete_topics(&[topic.as_str()], &options()));
     of_topics(done, servers, RDKafkaErrorCode::UnknownTopicOrPartition)
+}
+
+/// Deletes the records of a partition below `offset`, as retention does.
+///
+/// # Errors
+///
+/// [`SourceError::Unreachable`].
+pub fn delete_before(
+    servers: &str,
+    topic: &Topic,
+    partition: KafkaPartition,
+    offset: Offset,
+) -> Result<(), SourceError> {
+    let admin = admin(servers)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic.as_str(), partition.0, Place::Offset(offset.0))
+        .map_err(|error| unreachable(servers, &error))?;
+    let done = block_on(admin.delete_records(&list, &options()));
+    let done = done.map_err(|error| unreachable(servers, &error))?;
+    for one in done.elements() {
+        one.error().map_err(|error| unreachable(servers, &error))?;
+    }
+    Ok(())
 }
 
 /// How many offsets of all partitions a topic holds: its records, and markers of transactions.

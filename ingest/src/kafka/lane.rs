@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::RDKafkaErrorCode;
-use schemas::{KafkaPartition, Offset, Timestamp, Topic};
+use schemas::{KafkaPartition, Offset, Part, Timestamp, Topic};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -126,6 +126,7 @@ impl Partition {
                         topic: &self.topic,
                         partition: self.number,
                         offset,
+                        part: Part::FIRST,
                         record_time: time,
                         payload,
                     },

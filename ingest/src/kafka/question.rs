@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::{KafkaPartition, Offset, Topic};
 
-use super::config::KafkaConfig;
+use super::config::{self, KafkaConfig};
 use super::context::Context;
 use crate::SourceError;
 
@@ -27,6 +27,34 @@ pub(super) async fn ends(
     let ask = move || consumer.fetch_watermarks(topic.as_str(), partition.0, TIMEOUT);
     let (low, high) = blocking(ask).await?;
     Ok((Offset(low), Offset(high)))
+}
+
+/// The oldest offset that Kafka still has of a partition, and its end. Joins no group.
+///
+/// # Errors
+///
+/// As [`KafkaSource::connect`](crate::KafkaSource::connect); [`SourceError::Unreachable`] too for a
+/// partition that is not there.
+pub async fn ends_of(
+    config: KafkaConfig,
+    topic: Topic,
+    partition: KafkaPartition,
+) -> Result<(Offset, Offset), SourceError> {
+    let ask = move || {
+        let client = config::consumer(&config)?;
+        let refused = |error| config::refused(&error, &config.bootstrap_servers);
+        let consumer: BaseConsumer<Context> =
+            client.create_with_context(Context::default()).map_err(refused)?;
+        check_topics(&consumer, &config, config.connect_timeout)?;
+        let ends = consumer.fetch_watermarks(topic.as_str(), partition.0, TIMEOUT);
+        let (low, high) = ends.map_err(|error| SourceError::Unreachable {
+            servers: config.bootstrap_servers.clone(),
+            waited: TIMEOUT,
+            last_error: Some(error.to_string()),
+        })?;
+        Ok((Offset(low), Offset(high)))
+    };
+    blocking(ask).await
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -216,11 +216,12 @@ fn after_a_change_of_keys_each_fingerprint_names_the_one_before() {
             topic: &topic,
             partition: schemas::KafkaPartition(0),
             offset: schemas::Offset(0),
+            part: schemas::Part::FIRST,
             record_time: None,
             payload: Some(json.as_bytes()),
         };
         let normaliser = crate::Normaliser::new(schemas::Format::Native, redactor.clone());
-        normaliser.normalise(&raw, schemas::Timestamp::EPOCH).unwrap()
+        normaliser.normalise_one(&raw, schemas::Timestamp::EPOCH).unwrap()
     };
 
     let (before, after) = (read(&old), read(&new));
@@ -244,11 +245,12 @@ fn names_are_composed_and_those_that_look_like_others_are_marked() {
             topic: &topic,
             partition: schemas::KafkaPartition(0),
             offset: schemas::Offset(0),
+            part: schemas::Part::FIRST,
             record_time: None,
             payload: Some(json.as_bytes()),
         };
         let normaliser = crate::Normaliser::new(schemas::Format::Native, redactor());
-        normaliser.normalise(&raw, schemas::Timestamp::EPOCH).unwrap()
+        normaliser.normalise_one(&raw, schemas::Timestamp::EPOCH).unwrap()
     };
 
     let event = read(&record);

@@ -7,7 +7,7 @@
 use std::io::{self, BufRead};
 
 /// Bytes kept of a record. The rest of a longer one is dropped: it is rejected for its length.
-pub(super) const RECORD_BYTES_MAX: usize = 2 * crate::format::RECORD_BYTES_MAX;
+pub(super) const RECORD_BYTES_MAX: usize = 2 * crate::format::BATCH_BYTES_MAX;
 
 /// How far the start is looked at to tell the layout.
 const START_BYTES: usize = 256;

@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Field, TimestampMicrosecondType,
 };
-use schemas::{Amount, KafkaPartition, Offset, Position, Table, Timestamp, Topic};
+use schemas::{Amount, KafkaPartition, Offset, Part, Position, Table, Timestamp, Topic};
 
 /// Why rows are not values of our types.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -278,12 +278,13 @@ pub(super) fn bad(column: &'static str, row: usize, reason: impl Display) -> Row
     RowError::Value { column, row, reason: reason.to_string() }
 }
 
-/// The three columns of a record's place in Kafka.
+/// The columns of a record's place in Kafka, and of which one it is in its record: null for the first.
 #[derive(Debug)]
 pub(super) struct PositionColumns {
     pub(super) topic: StringBuilder,
     pub(super) partition: arrow::array::Int32Builder,
     pub(super) offset: arrow::array::Int64Builder,
+    pub(super) part: arrow::array::Int32Builder,
 }
 
 impl PositionColumns {
@@ -292,6 +293,8 @@ impl PositionColumns {
             topic: texts(rows),
             partition: arrow::array::Int32Builder::with_capacity(rows),
             offset: arrow::array::Int64Builder::with_capacity(rows),
+            // Most stand alone.
+            part: arrow::array::Int32Builder::new(),
         }
     }
 
@@ -299,6 +302,7 @@ impl PositionColumns {
         self.topic.append_value(position.topic.as_str());
         self.partition.append_value(position.partition.0);
         self.offset.append_value(position.offset.0);
+        self.part.append_option(position.part.number());
     }
 }
 
@@ -307,6 +311,7 @@ pub(super) struct Positions<'a> {
     topic: Texts<'a>,
     partition: Numbers<'a, arrow::datatypes::Int32Type>,
     offset: Numbers<'a, arrow::datatypes::Int64Type>,
+    part: Numbers<'a, arrow::datatypes::Int32Type>,
     /// The topic of the row before: rows of one topic share its name.
     last: Option<Topic>,
 }
@@ -317,6 +322,7 @@ impl<'a> Positions<'a> {
             topic: columns.texts("topic")?,
             partition: columns.numbers("kafka_partition")?,
             offset: columns.numbers("kafka_offset")?,
+            part: columns.numbers("record_part")?,
             last: None,
         })
     }
@@ -332,6 +338,7 @@ impl<'a> Positions<'a> {
             topic,
             partition: KafkaPartition(self.partition.plain(row)?),
             offset: Offset(self.offset.plain(row)?),
+            part: self.part.maybe(row, |number| Part::of_number(Some(number)))?.unwrap_or_default(),
         })
     }
 }

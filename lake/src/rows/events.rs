@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{Decimal128Type, Float32Type, TimestampMicrosecondType};
 use schemas::{
     AgentClass, AgentId, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
-    Currency, EventId, Format, GrantId, Offset, Outcome, Position, SessionId, SponsorId,
+    Currency, EventId, Format, GrantId, Offset, Outcome, Part, Position, SessionId, SponsorId,
     StampedEvent, Table, TraceStatus,
 };
 
@@ -261,6 +261,7 @@ impl EventRows {
             self.position.offset,
             self.month,
             self.dup_of,
+            self.position.part,
         ];
         batch(Table::Events, columns)
     }
@@ -433,13 +434,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The offset of the record that the one at `position` is a copy of: it stands before it in the same
-/// partition.
-fn original(position: &Position, text: &str) -> Result<Offset, String> {
-    let offset = text.rsplit_once('@').and_then(|(_, offset)| offset.parse().ok().map(Offset));
-    let before = offset.filter(|offset| {
-        let original = Position { offset: *offset, ..position.clone() };
-        *offset < position.offset && original.to_string() == text
+/// The place of the one that the event at `position` is a copy of: it stands before it in the same
+/// partition, or in the same record.
+fn original(position: &Position, text: &str) -> Result<(Offset, Part), String> {
+    let place = text.rsplit_once('@').and_then(|(_, place)| {
+        let (offset, part) = place.split_once('.').unwrap_or((place, "0"));
+        Some((Offset(offset.parse().ok()?), Part(part.parse().ok()?)))
+    });
+    let before = place.filter(|(offset, part)| {
+        let original = Position { offset: *offset, part: *part, ..position.clone() };
+        original < *position && original.to_string() == text
     });
     before.ok_or_else(|| format!("wanted a place before {position}, found {text:?}"))
 }

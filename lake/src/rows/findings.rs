@@ -193,6 +193,7 @@ impl FindingRows {
             self.position.partition,
             self.position.offset,
             self.month,
+            self.position.part,
         ];
         batch(Table::Findings, columns)
     }

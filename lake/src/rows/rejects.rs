@@ -96,6 +96,7 @@ impl RejectRows {
             self.raw,
             self.raw_bytes,
             self.month,
+            self.position.part,
         ];
         batch(Table::Rejects, columns)
     }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use schemas::{
     Amount, Attributes, CredentialEvent, CredentialKind, Currency, DetectorKind, Fact,
-    FeatureShare, Finding, Format, KafkaPartition, Maturity, MaturityLevel, Offset, Outcome,
+    FeatureShare, Finding, Format, KafkaPartition, Maturity, MaturityLevel, Offset, Outcome, Part,
     Position, RegistryChange, RegistrySchema, Reject, RejectReason, Severity, SponsorId,
     StampedEvent, Table, Timestamp, Topic, TraceStatus,
 };
@@ -39,9 +39,11 @@ fn amount() -> impl Strategy<Value = Amount> {
 }
 
 fn any_position() -> impl Strategy<Value = Position> {
-    (select(vec!["a", "b.c"]), any::<i32>(), 0..i64::MAX).prop_map(|(topic, partition, offset)| {
+    let part = prop_oneof![Just(Part::FIRST), any::<u16>().prop_map(Part)];
+    let place = (select(vec!["a", "b.c"]), any::<i32>(), 0..i64::MAX, part);
+    place.prop_map(|(topic, partition, offset, part)| {
         let (partition, offset) = (KafkaPartition(partition), Offset(offset));
-        Position { topic: Topic::new(topic), partition, offset }
+        Position { topic: Topic::new(topic), partition, offset, part }
     })
 }
 
@@ -88,9 +90,10 @@ prop_compose! {
     fn any_stamped()(
         event in any_event(), position in any_position(), ingested_at in time(),
         sponsor_id in option::of(id::<SponsorId>()), trace_status in select(TraceStatus::ALL),
-        trace_confidence in 0.0_f32..=1.0, back in option::of(1..=i64::MAX),
+        trace_confidence in 0.0_f32..=1.0, back in option::of((0..=i64::MAX, any::<u16>())),
     ) -> StampedEvent {
-        let dup_of = back.map(|back| Offset(position.offset.0 - back)).filter(|at| 0 <= at.0);
+        let dup_of = back.map(|(back, part)| (Offset(position.offset.0 - back), Part(part)));
+        let dup_of = dup_of.filter(|of| 0 <= of.0.0 && *of < (position.offset, position.part));
         StampedEvent {
             event, position, ingested_at, sponsor_id, trace_status, trace_confidence, dup_of,
         }

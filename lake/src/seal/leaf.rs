@@ -18,17 +18,18 @@ use arrow::array::{
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
-use schemas::{KafkaPartition, Offset, Table};
+use schemas::{KafkaPartition, Offset, Part, Table};
 
 use super::merkle::{self, Hash};
 use crate::{Advance, RowError};
 
-/// Where a record stood: by this the leaves of a commit are sorted.
+/// Where a record stood, and which one it was in it: by this the leaves of a commit are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub topic: String,
     pub partition: KafkaPartition,
     pub offset: Offset,
+    pub part: Part,
 }
 
 impl Place {
@@ -177,6 +178,11 @@ pub fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, Ro
     let partitions =
         partitions.ok_or_else(|| wrong("kafka_partition", found("kafka_partition")))?;
     let offsets = offsets.ok_or_else(|| wrong("kafka_offset", found("kafka_offset")))?;
+    // Rows of before there were parts are the first of their records.
+    let parts = found("record_part").map(|column| {
+        column.as_primitive_opt::<Int32Type>().ok_or_else(|| wrong("record_part", Some(column)))
+    });
+    let parts = parts.transpose()?;
     let mut form = Vec::new();
     let leaf_of = |row: usize| {
         form.clear();
@@ -196,10 +202,16 @@ pub fn leaves(table: Table, rows: &RecordBatch) -> Result<Vec<(Place, Hash)>, Ro
             topic: topics.value(row).to_owned(),
             partition: KafkaPartition(partitions.value(row)),
             offset: Offset(offsets.value(row)),
+            part: parts.map_or(Ok(Part::FIRST), |parts| part_of(parts, row))?,
         };
-        (place, merkle::leaf(&form))
+        Ok((place, merkle::leaf(&form)))
     };
-    Ok((0..rows.num_rows()).map(leaf_of).collect())
+    (0..rows.num_rows()).map(leaf_of).collect()
+}
+
+fn part_of(parts: &PrimitiveArray<Int32Type>, row: usize) -> Result<Part, RowError> {
+    let number = parts.is_valid(row).then(|| parts.value(row));
+    Part::of_number(number).map_err(|reason| RowError::Value { column: "record_part", row, reason })
 }
 
 fn wrong(column: &'static str, found: Option<&ArrayRef>) -> RowError {

@@ -10,7 +10,7 @@
 //!    the head, which a witness holds too.
 
 use arrow::array::RecordBatch;
-use schemas::{Offset, OffsetRange, Position, Table};
+use schemas::{OffsetRange, Position, Table};
 
 use super::Seal;
 use super::leaf::Place;
@@ -71,7 +71,7 @@ impl SealChain {
 impl Seal {
     /// Whether the record is one of those that were sealed, as far as its place tells.
     pub fn holds(&self, record: &Position) -> bool {
-        let Position { topic, partition, offset } = record;
+        let Position { topic, partition, offset, part: _ } = record;
         self.ranges.iter().any(|(of, number, OffsetRange { start, end })| {
             of == topic && number == partition && start <= offset && offset < end
         })
@@ -147,10 +147,10 @@ impl SealedRecords {
 
     /// What proves that a record is one of these; `None` if it is not.
     pub fn prove(&self, record: &Position) -> Option<Inclusion> {
-        let Position { topic, partition, offset: Offset(offset) } = record;
+        let Position { topic, partition, offset, part } = record;
+        let wanted = (topic.as_str(), *partition, *offset, *part);
         let place = |place: &Place| {
-            let Place { topic: of, partition: number, offset: Offset(at) } = place;
-            (of.as_str(), *number, *at).cmp(&(topic.as_str(), *partition, *offset))
+            (place.topic.as_str(), place.partition, place.offset, place.part).cmp(&wanted)
         };
         let index = self.places.binary_search_by(place).ok()?;
         Some(Inclusion {
@@ -169,7 +169,7 @@ fn is_gone(cause: &Cause) -> bool {
 /// What proves that a row is in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inclusion {
-    /// Number of the leaf, from 0, in the order of topic, partition and offset.
+    /// Number of the leaf, from 0, in the order of topic, partition, offset and part.
     pub index: u64,
     /// Computed by whoever verifies, from the row: see [`leaves`](super::leaves).
     pub leaf: Hash,

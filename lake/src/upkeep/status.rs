@@ -46,11 +46,10 @@ impl Upkeep {
         sizes: Sizes,
         horizon: Option<(Horizon, Timestamp)>,
     ) -> Result<Vec<TableStatus>, LakeError> {
-        let border = horizon.map(|(horizon, now)| horizon.before(now));
         let mut all = Vec::new();
         for table in Table::ALL {
             if let Some(live) = Live::newest(lake, *table).await? {
-                all.push(status_of(lake, *table, live, (sizes, border)).await?);
+                all.push(status_of(lake, *table, live, (sizes, horizon)).await?);
             }
         }
         Ok(all)
@@ -61,11 +60,11 @@ async fn status_of(
     lake: &Lake,
     table: Table,
     live: Live,
-    (sizes, border): (Sizes, Option<Timestamp>),
+    (sizes, horizon): (Sizes, Option<(Horizon, Timestamp)>),
 ) -> Result<TableStatus, LakeError> {
     let state = lake.reading_log(table).newest().await?;
-    let (kept, orphans) = match border {
-        Some(border) => Strays::of(lake, table, border).await?.counted(),
+    let (kept, orphans) = match horizon {
+        Some(horizon) => Strays::of(lake, table, horizon).await?.counted(),
         None => (Swept::default(), Swept::default()),
     };
     let files = &live.files;

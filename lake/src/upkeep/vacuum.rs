@@ -5,6 +5,9 @@
 //! horizon, and is itself older than that. So whoever began to read or to verify within the horizon finds
 //! everything that he was told of, and a commit that is under way keeps its files. A day is the shortest
 //! horizon. Deleting is no entry of the log: what is part of the table does not change.
+//!
+//! Checkpoints of the log go too, a day after there is a newer one: each repeats all that the ones before it
+//! say, and so do the entries, which stay. Kept, they would take more than the rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,6 +44,7 @@ pub struct HorizonTooShort {
 
 impl Horizon {
     const HOURS_MIN: u64 = 24;
+    const A_DAY: Self = Self(Duration::from_hours(Self::HOURS_MIN));
     /// Ten years.
     const HOURS_MAX: u64 = 87_600;
 
@@ -82,6 +86,8 @@ struct Found {
 /// The files in a table's folder that are not part of its newest version.
 pub(super) struct Strays {
     found: BTreeMap<String, Found>,
+    /// Checkpoints of the log that readers do not go by any more.
+    superseded: BTreeMap<String, Found>,
     /// Those that were part of a version within the horizon.
     kept: BTreeSet<String>,
     /// What is older goes, unless it is kept.
@@ -92,13 +98,15 @@ impl Strays {
     pub(super) async fn of(
         lake: &Lake,
         table: Table,
-        border: Timestamp,
+        (horizon, now): (Horizon, Timestamp),
     ) -> Result<Self, LakeError> {
+        let (border, newer_before) = (horizon.before(now), Horizon::A_DAY.before(now).as_micros());
         let log = lake.reading_log(table);
         let unavailable = |cause| LakeError::unavailable(table, cause);
         let border = border.as_micros();
         // The folder first and the version afterwards: what is committed in between is part of it.
         let (mut found, mut entries) = (BTreeMap::new(), Vec::new());
+        let mut checkpoints = BTreeMap::new();
         let mut listing = log.stored().store.list(None);
         while let Some(file) = listing.try_next().await.map_err(unavailable)? {
             let modified = file.last_modified.timestamp_micros();
@@ -109,12 +117,16 @@ impl Strays {
                 None if file.location.extension() == Some("parquet") => {
                     found.insert(path.to_owned(), Found { bytes: file.size, modified });
                 }
+                Some(None) if path.ends_with(".checkpoint.parquet") => {
+                    checkpoints.insert(path.to_owned(), Found { bytes: file.size, modified });
+                }
                 Some(_) | None => {}
             }
         }
         drop(listing);
+        let superseded = superseded(checkpoints, newer_before);
         let Some(live) = Live::newest(lake, table).await? else {
-            return Ok(Self { found: BTreeMap::new(), kept: BTreeSet::new(), border });
+            return Ok(Self { found: BTreeMap::new(), superseded, kept: BTreeSet::new(), border });
         };
         for file in &live.files {
             found.remove(&file.path);
@@ -128,7 +140,7 @@ impl Strays {
                 kept.extend(removed_by(&log, version).await?);
             }
         }
-        Ok(Self { found, kept, border })
+        Ok(Self { found, superseded, kept, border })
     }
 
     /// Those that a vacuum deletes.
@@ -136,7 +148,7 @@ impl Strays {
         let is_old = |(path, file): &(&String, &Found)| {
             !self.kept.contains(*path) && file.modified < self.border
         };
-        self.found.iter().filter(is_old)
+        self.found.iter().filter(is_old).chain(&self.superseded)
     }
 
     /// Removed within the horizon and kept for those who read older versions; and the others.
@@ -148,6 +160,14 @@ impl Strays {
         }
         (kept, orphans)
     }
+}
+
+/// Those of a log's checkpoints, which are named by version, that had a newer one at `border` already.
+fn superseded(checkpoints: BTreeMap<String, Found>, border: i64) -> BTreeMap<String, Found> {
+    let modified: Vec<i64> = checkpoints.values().map(|file| file.modified).collect();
+    let is_superseded = |at: usize| modified.get(at + 1).is_some_and(|newer| *newer < border);
+    let numbered = checkpoints.into_iter().enumerate();
+    numbered.filter(|(at, _)| is_superseded(*at)).map(|(_, file)| file).collect()
 }
 
 async fn removed_by(log: &TableLog, version: u64) -> Result<Vec<String>, LakeError> {
@@ -171,7 +191,7 @@ impl Upkeep {
         now: Timestamp,
         is_dry: bool,
     ) -> Result<Swept, LakeError> {
-        let strays = Strays::of(&self.lake, table, horizon.before(now)).await?;
+        let strays = Strays::of(&self.lake, table, (horizon, now)).await?;
         let log = self.lake.reading_log(table);
         let mut swept = Swept::default();
         for (path, file) in strays.old() {

@@ -1,7 +1,8 @@
-//! A lake of a release that did not look for copies: it stays what it was, and is written on.
+//! Lakes of releases that did not know all columns: each stays what it was, and is written on.
 //!
-//! `lakes/before-copies` was made by that release: twenty events of which one was sent twice, and a reject,
-//! in two commits, sealed by the key of 32 sevens.
+//! Made by those releases: twenty events of which one was sent twice, and a reject, in two commits, sealed
+//! by the key of 32 sevens. `lakes/before-copies` is of one that did not look for copies, `lakes/before-parts`
+//! of one that took no record apart.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +13,7 @@ use futures::TryStreamExt as _;
 use lake::seal::{Scope, SealKey, Sealer, Verified, verify};
 use lake::upkeep::{Sizes, Upkeep};
 use lake::{Lake, decode_edges, decode_events};
-use schemas::{Offsets, StampedEvent, Table};
+use schemas::{Offsets, Part, StampedEvent, Table};
 
 use crate::storage::{Fault, Storage};
 use crate::world::{Batch, P0, Worker, now, open};
@@ -33,9 +34,11 @@ fn read(folder: &Path, name: &str, files: &mut BTreeMap<String, Bytes>) {
     }
 }
 
-async fn earlier() -> Arc<Storage> {
+const BEFORE: [&str; 2] = ["before-copies", "before-parts"];
+
+async fn earlier(name: &str) -> Arc<Storage> {
     let mut files = BTreeMap::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lakes/before-copies");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lakes").join(name);
     read(&folder, "lake", &mut files);
     Arc::new(Storage::of(&files).await)
 }
@@ -63,30 +66,35 @@ async fn events(lake: &Lake) -> Vec<StampedEvent> {
     batches.iter().flat_map(|batch| decode_events(batch).unwrap()).collect()
 }
 
-/// Which of the entries of the log of `events` give it columns.
-async fn widenings(store: &Arc<Storage>) -> Vec<String> {
-    let files = store.files().await;
-    let entries = files.iter().filter(|(path, _)| path.starts_with("lake/events/_delta_log/"));
+/// Which of the entries of the log of a table give it columns.
+async fn widenings(store: &Arc<Storage>, table: Table) -> Vec<String> {
+    let (files, log) = (store.files().await, format!("lake/{}/_delta_log/", table.name()));
+    let entries = files.iter().filter(|(path, _)| path.starts_with(&log));
     let widens = entries.filter(|(_, bytes)| bytes.windows(10).any(|part| part == b"ADD COLUMN"));
     widens.map(|(path, _)| path.clone()).collect()
 }
 
 #[tokio::test]
 async fn it_is_read_and_verified_as_it_is() {
-    let store = earlier().await;
+    for (name, copies) in BEFORE.into_iter().zip([0, 1]) {
+        let store = earlier(name).await;
 
-    let read = events(&open(&store)).await;
+        let read = events(&open(&store)).await;
 
-    assert_eq!((read.len(), read.iter().filter(|one| one.dup_of.is_some()).count()), (21, 0));
-    let verified = verified(&store).await;
-    assert_eq!((verified.seals, verified.records, verified.unsealed), (2, 22, 0));
-    assert_eq!(widenings(&store).await, [""; 0], "nothing was written");
+        let found = read.iter().filter(|one| one.dup_of.is_some()).count();
+        assert_eq!((read.len(), found), (21, copies), "{name}");
+        let verified = verified(&store).await;
+        assert_eq!((verified.seals, verified.records, verified.unsealed), (2, 22, 0));
+        assert_eq!(widenings(&store, Table::Events).await, [""; 0], "nothing was written");
+    }
 }
 
 #[tokio::test]
-async fn its_first_commit_adds_the_column_once_and_every_seal_holds() {
-    for fault in [None, Some(Fault::WrittenThenLost), Some(Fault::NotWritten)] {
-        let store = earlier().await;
+async fn its_first_commit_adds_the_columns_once_and_every_seal_holds() {
+    for (name, fault) in BEFORE.into_iter().flat_map(|name| {
+        [None, Some(Fault::WrittenThenLost), Some(Fault::NotWritten)].map(|fault| (name, fault))
+    }) {
+        let store = earlier(name).await;
         let before = events(&open(&store)).await;
         let (mut quick, mut slow) = (worker(&store).await, worker(&store).await);
         if let Some(fault) = fault {
@@ -95,49 +103,84 @@ async fn its_first_commit_adds_the_column_once_and_every_seal_holds() {
 
         // The ninth is a copy in this company.
         quick.commit(&Batch::of(P0, 0, 12)).await.unwrap();
-        let rest = Batch::of(P0, 12, 20);
+        let rest = Batch::of_several(P0, 12, 20);
         slow.write_rejects(&rest).await.unwrap();
         slow.write_events(&rest).await.unwrap();
         assert_eq!(worker(&store).await.sealer.catch_up(now()).await.unwrap(), 1);
 
         assert_eq!(store.planned(), 0);
-        assert_eq!(widenings(&store).await.len(), 1);
+        for table in [Table::Events, Table::Rejects] {
+            assert_eq!(widenings(&store, table).await.len(), 1, "{name}");
+        }
         let after = events(&open(&store)).await;
         let copies = after.iter().filter(|one| one.dup_of.is_some());
         assert!(0 < copies.count());
+        assert_eq!(after.iter().filter(|one| one.position.part != Part::FIRST).count(), 8);
         assert!(before.iter().all(|one| after.contains(one)), "rows of before are as they were");
         let verified = verified(&store).await;
-        assert_eq!((verified.seals, verified.records, verified.unsealed), (4, 42, 0));
+        assert_eq!((verified.seals, verified.records, verified.unsealed), (4, 22 + 12 + 24, 0));
     }
 }
 
 #[tokio::test]
 async fn a_column_that_no_seal_names_yet_is_an_entry_of_ours_and_another_is_not() {
-    let store = earlier().await;
-    let mut worker = worker(&store).await;
-    worker.write_events(&Batch::of(P0, 0, 4)).await.unwrap();
-    let clean = verify(&open(&store), key().public(), &Scope::default(), |_, _| {}).await.unwrap();
-    assert!(clean.flaws.iter().all(|flaw| !flaw.to_string().contains("one of ours")), "{clean:?}");
+    for (name, column) in BEFORE.into_iter().zip(["dup_of", "record_part"]) {
+        let store = earlier(name).await;
+        let mut worker = worker(&store).await;
+        worker.write_events(&Batch::of(P0, 0, 4)).await.unwrap();
+        let flaws = async || -> Vec<String> {
+            let found = verify(&open(&store), key().public(), &Scope::default(), |_, _| {}).await;
+            found.unwrap().flaws.iter().map(ToString::to_string).collect()
+        };
+        let are_ours = |flaws: &[String]| flaws.iter().all(|flaw| !flaw.contains("one of ours"));
+        let clean = flaws().await;
+        assert!(are_ours(&clean), "{clean:?}");
 
-    let path = widenings(&store).await.remove(0);
-    let text = String::from_utf8(store.files().await[&path].to_vec()).unwrap();
-    for (ours, other) in [("dup_of", "dup_by"), ("interval 30 days", "interval 31 days")] {
-        let changed = text.replace(ours, other);
-        assert_ne!(changed, text);
-        store.set(&path, changed.into()).await;
+        let path = widenings(&store, Table::Events).await.remove(0);
+        let text = String::from_utf8(store.files().await[&path].to_vec()).unwrap();
+        let other = column.replace('o', "0");
+        for (ours, other) in [(column, &*other), ("interval 30 days", "interval 31 days")] {
+            let changed = text.replace(ours, other);
+            assert_ne!(changed, text);
+            store.set(&path, changed.into()).await;
 
-        let found = verify(&open(&store), key().public(), &Scope::default(), |_, _| {}).await;
+            let flaws = flaws().await;
 
-        let flaws: Vec<String> = found.unwrap().flaws.iter().map(ToString::to_string).collect();
-        assert!(flaws.iter().any(|flaw| flaw.contains("one of ours")), "{other}: {flaws:?}");
+            assert!(!are_ours(&flaws), "{other}: {flaws:?}");
+        }
+        // That of a release between: it knew of copies and of no parts.
+        let between = without_the_last_column(&text);
+        store.set(&path, between.into()).await;
+        assert_eq!(are_ours(&flaws().await), name == "before-copies", "else it adds nothing");
     }
+}
+
+/// An entry that gives a table columns, without the last of them.
+fn without_the_last_column(entry: &str) -> String {
+    let lines = entry.lines().map(|line| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(schema) = line.pointer_mut("/metaData/schemaString") {
+            let mut told: serde_json::Value =
+                serde_json::from_str(schema.as_str().unwrap()).unwrap();
+            told["fields"].as_array_mut().unwrap().pop();
+            *schema = told.to_string().into();
+        }
+        format!("{line}\n")
+    });
+    lines.collect()
 }
 
 #[tokio::test]
 async fn files_of_before_and_after_are_merged_and_every_seal_holds() {
-    let store = earlier().await;
+    for name in BEFORE {
+        merged(name).await;
+    }
+}
+
+async fn merged(name: &str) {
+    let store = earlier(name).await;
     let mut worker = worker(&store).await;
-    worker.commit(&Batch::of(P0, 0, 20)).await.unwrap();
+    worker.commit(&Batch::of_several(P0, 0, 20)).await.unwrap();
     let before = events(&worker.lake).await;
     let upkeep = Upkeep::new(&worker.lake, key());
     let sizes = Sizes { file_bytes: 128 << 20, files_min: 2, is_daily: false };

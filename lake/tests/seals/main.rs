@@ -4,6 +4,7 @@
 
 mod earlier;
 mod making;
+mod parts;
 mod storage;
 mod tampering;
 mod untouched;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lake::seal::{Inclusion, Scope, SealChain, SealedRecords, leaves};
-use schemas::{Offset, Position, Table};
+use schemas::{Offset, Part, Position, Table};
 
 use crate::storage::Storage;
 use crate::world::{
@@ -100,5 +100,5 @@ async fn each_record_is_proven_from_its_stored_row_to_the_newest_head() {
 }
 
 fn position(partition: schemas::KafkaPartition, offset: i64) -> Position {
-    Position { topic: topic(), partition, offset: Offset(offset) }
+    Position { topic: topic(), partition, offset: Offset(offset), part: Part::FIRST }
 }

@@ -433,3 +433,39 @@ async fn whatever_is_appended_merged_and_deleted_the_rows_are_those_that_were_wr
         assert_eq!(rows.len(), events, "replay with seed {seed}");
     }
 }
+
+#[tokio::test]
+async fn a_checkpoint_of_a_log_goes_when_there_is_a_newer_one_and_no_other_may_be_missing() {
+    let (store, mut worker) = lake_of(4).await;
+    for start in [14, 21, 28] {
+        worker.events.checkpoint().await.unwrap();
+        worker.commit(&Batch::of(P0, start, start + 7)).await.unwrap();
+    }
+    let offsets = worker.events.offsets().clone();
+    let checkpoints = async || -> Vec<String> {
+        let files = store.files().await.into_keys();
+        files.filter(|path| path.ends_with(".checkpoint.parquet")).collect()
+    };
+    let before = checkpoints().await;
+    assert_eq!(before.len(), 3, "{before:?}");
+    let upkeep = Upkeep::new(&open(&store), key(7));
+    let horizon = Horizon::of_hours(24).unwrap();
+    let far = Timestamp::parse("2199-01-01T00:00:00Z").unwrap();
+
+    let young = upkeep.vacuum(
+        Table::Events,
+        horizon,
+        Timestamp::EPOCH.plus(Duration::from_hours(48)),
+        false,
+    );
+    assert_eq!(young.await.unwrap().files, 0, "they are not a day old");
+    let swept = upkeep.vacuum(Table::Events, horizon, far, false).await.unwrap();
+
+    assert_eq!((swept.files, checkpoints().await), (2, before[2..].to_vec()));
+    assert_eq!(flaws(&store).await, [""; 0]);
+    assert_eq!(*open(&store).table(Table::Events).await.unwrap().offsets(), offsets);
+    let mut files = store.files().await;
+    files.remove(&before[2]);
+    let flaws = flaws(&Arc::new(Storage::of(&files).await)).await;
+    assert!(flaws.iter().any(|flaw| flaw.contains("found none")), "{flaws:?}");
+}

@@ -12,8 +12,8 @@ use lake::{
 use object_store::ObjectStore;
 use schemas::{
     AgentId, Amount, Attributes, CredentialEvent, CredentialId, CredentialKind, Currency, Fact,
-    Format, KafkaPartition, Offset, OffsetRange, Outcome, Position, RegistryChange, RegistrySchema,
-    Reject, RejectReason, StampedEvent, Table, Timestamp, Topic, TraceStatus,
+    Format, KafkaPartition, Offset, OffsetRange, Outcome, Part, Position, RegistryChange,
+    RegistrySchema, Reject, RejectReason, StampedEvent, Table, Timestamp, Topic, TraceStatus,
 };
 
 use crate::storage::Storage;
@@ -51,7 +51,8 @@ pub(crate) async fn flaws(store: &Arc<Storage>) -> Vec<String> {
 }
 
 fn event(partition: KafkaPartition, offset: i64) -> StampedEvent {
-    let position = Position { topic: topic(), partition, offset: Offset(offset) };
+    let position =
+        Position { topic: topic(), partition, offset: Offset(offset), part: Part::FIRST };
     let mut attributes = Attributes::default();
     attributes.insert("attempt", &offset.to_string());
     let event = CredentialEvent {
@@ -91,13 +92,18 @@ fn event(partition: KafkaPartition, offset: i64) -> StampedEvent {
         trace_status: TraceStatus::Orphaned,
         trace_confidence: 0.25,
         // Some rows are copies: their form has one column more.
-        dup_of: (offset % 10 == 8).then(|| Offset(offset - 3)),
+        dup_of: (offset % 10 == 8).then(|| (Offset(offset - 3), Part::FIRST)),
     }
 }
 
 fn reject(topic: &Topic, partition: KafkaPartition, offset: i64, at: Timestamp) -> Reject {
     Reject {
-        position: Position { topic: topic.clone(), partition, offset: Offset(offset) },
+        position: Position {
+            topic: topic.clone(),
+            partition,
+            offset: Offset(offset),
+            part: Part::FIRST,
+        },
         record_time: None,
         rejected_at: at,
         format: Format::Native,
@@ -140,11 +146,32 @@ impl Batch {
                 events.push(&event(partition, offset));
             }
         }
-        let mut advance = Advance::default();
-        let range = OffsetRange { start: Offset(start), end: Offset(end) };
-        advance.extend(&topic(), partition, range);
+        let advance = advance(partition, start, end);
         Self { events: events.finish(), rejects: rejects.finish(), advance }
     }
+
+    /// Records that hold three each: an event, a reject, and an event again, a copy of the first in some.
+    pub(crate) fn of_several(partition: KafkaPartition, start: i64, end: i64) -> Self {
+        let (mut events, mut rejects) = (EventRows::with_capacity(0), RejectRows::default());
+        for offset in start..end {
+            let first = event(partition, offset);
+            let position = |part| Position { part: Part(part), ..first.position.clone() };
+            let refused = reject(&topic(), partition, offset, now());
+            let dup_of = (offset % 2 == 0).then_some((Offset(offset), Part::FIRST));
+            rejects.push(&Reject { position: position(1), ..refused });
+            events.push(&StampedEvent { position: position(2), dup_of, ..first.clone() });
+            events.push(&first);
+        }
+        let advance = advance(partition, start, end);
+        Self { events: events.finish(), rejects: rejects.finish(), advance }
+    }
+}
+
+fn advance(partition: KafkaPartition, start: i64, end: i64) -> Advance {
+    let mut advance = Advance::default();
+    let range = OffsetRange { start: Offset(start), end: Offset(end) };
+    advance.extend(&topic(), partition, range);
+    advance
 }
 
 /// A worker: its handles know what it has seen.

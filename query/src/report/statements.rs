@@ -127,7 +127,7 @@ fn of_rows(whose: &str, subject: &Subject, within: &str) -> Vec<Statement> {
             doc: "What was done.",
             sql: format!(
                 "SELECT *\nFROM events\nWHERE {whose} AND {within}\n\
-                 ORDER BY topic, kafka_partition, kafka_offset"
+                 ORDER BY topic, kafka_partition, kafka_offset, record_part NULLS FIRST"
             ),
             has_files: false,
         },

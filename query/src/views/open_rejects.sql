@@ -11,10 +11,11 @@ SELECT
     r.reason,
     r.detail,
     r.raw,
-    r.raw_bytes
+    r.raw_bytes,
+    r.record_part
 FROM rejects AS r
 LEFT JOIN (
     SELECT DISTINCT attributes['replay_of'] AS place FROM events WHERE topic = 'rejects.replay'
 ) AS e
-    ON concat(r.topic, '/', CAST(r.kafka_partition AS VARCHAR), '@', CAST(r.kafka_offset AS VARCHAR)) = e.place
+    ON concat(r.topic, '/', CAST(r.kafka_partition AS VARCHAR), '@', CAST(r.kafka_offset AS VARCHAR), CASE WHEN r.record_part IS NULL THEN '' ELSE concat('.', CAST(r.record_part AS VARCHAR)) END) = e.place
 WHERE e.place IS NULL AND r.topic <> 'rejects.replay'

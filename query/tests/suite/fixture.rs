@@ -11,8 +11,8 @@ use datafusion::catalog::{MemTable, TableProvider};
 use lake::{Advance, Lake, Location, StoreOptions};
 use query::{Engine, Limits};
 use schemas::{
-    KafkaPartition, NativeEvent, Offset, OffsetRange, Position, Registry, RegistryChange, Table,
-    Timestamp, Topic, Trace,
+    KafkaPartition, NativeEvent, Offset, OffsetRange, Part, Position, Registry, RegistryChange,
+    Table, Timestamp, Topic, Trace,
 };
 use serde_json::{Value, json};
 
@@ -187,6 +187,7 @@ fn event_row(registry: &Registry, offset: i64, event: &[&str; 11]) -> Value {
         topic: Topic::new("uses"),
         partition: KafkaPartition(0),
         offset: Offset(offset),
+        part: Part::FIRST,
     };
     let read = native.into_event(&position).unwrap();
     let ingested_at = read.time.plus(std::time::Duration::from_secs(1));

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::{KafkaPartition, NativeEvent, Offset, Position, RegistryChange, StampedEvent, Topic};
+use crate::{
+    KafkaPartition, NativeEvent, Offset, Part, Position, RegistryChange, StampedEvent, Topic,
+};
 
 fn registry(changes: &[serde_json::Value]) -> Registry {
     let mut registry = Registry::default();
@@ -47,8 +49,12 @@ fn stamped(registry: &Registry, fields: &serde_json::Value) -> StampedEvent {
     });
     event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let event: NativeEvent = serde_json::from_value(event).unwrap();
-    let place =
-        Position { topic: Topic::new("uses"), partition: KafkaPartition(0), offset: Offset(0) };
+    let place = Position {
+        topic: Topic::new("uses"),
+        partition: KafkaPartition(0),
+        offset: Offset(0),
+        part: Part::FIRST,
+    };
     let event = event.into_event(&place).unwrap();
     StampedEvent::stamp(event, place, Timestamp::MAX, registry)
 }

@@ -24,11 +24,20 @@ const TOPIC: Column = one("topic", Utf8, "Kafka topic, or the name of the replay
 const KAFKA_PARTITION: Column = one("kafka_partition", Int32, "Kafka partition.");
 const KAFKA_OFFSET: Column =
     one("kafka_offset", Int64, "Kafka offset; in a replayed file the line, from 0.");
+const RECORD_PART: Column = later(
+    "record_part",
+    Int32,
+    "Which one it is of several in its record, from 1 for the second. Null for the first, and for one that stands alone.",
+);
 const MONTH: Column =
     one("month", Utf8, "Month of `time`, UTC, e.g. `2026-03`: the partition column.");
 
 pub(super) const EVENTS: &[Column] = &[
-    one("event_id", Utf8, "The source's id, or `topic-partition-offset`."),
+    one(
+        "event_id",
+        Utf8,
+        "The source's id, or `topic-partition-offset`, with `.1` behind it for the second of several in one record.",
+    ),
     one("time", Timestamp, "When it happened, by the source's clock."),
     one("ingested_at", Timestamp, "When Surety read the record."),
     one("agent_id", Utf8, "The agent that acted."),
@@ -85,8 +94,9 @@ pub(super) const EVENTS: &[Column] = &[
     later(
         "dup_of",
         Utf8,
-        "If the event is a copy: `topic/partition@offset` of the record that came first with the same id and content. Null in lakes of releases that did not look for copies.",
+        "If the event is a copy: `topic/partition@offset` of the record that came first with the same id and content (and `.1` for the second in it). Null in lakes of releases that did not look for copies.",
     ),
+    RECORD_PART,
 ];
 
 pub(super) const REJECTS: &[Column] = &[
@@ -99,12 +109,13 @@ pub(super) const REJECTS: &[Column] = &[
     one(
         "reason",
         Utf8,
-        "`empty`, `too_large`, `not_utf8`, `too_deep`, `not_json`, `unsupported_encoding`, `several_records`, `bad_field`, `duplicate_field` or `no_agent`.",
+        "`empty`, `too_large`, `not_utf8`, `too_deep`, `not_json`, `unsupported_encoding`, `several_records`, `bad_field`, `duplicate_field`, `no_agent`, or `lost` for records that Kafka deleted before they were read.",
     ),
     one("detail", Utf8, "What was wanted and what was found."),
-    one("raw", Binary, "The record's bytes, at most 16 KiB, secrets replaced."),
-    one("raw_bytes", Int64, "How long the record was, in bytes."),
+    one("raw", Binary, "Its bytes, at most 16 KiB, secrets replaced."),
+    one("raw_bytes", Int64, "How long it was, in bytes."),
     MONTH,
+    RECORD_PART,
 ];
 
 pub(super) const FINDINGS: &[Column] = &[
@@ -152,6 +163,7 @@ pub(super) const FINDINGS: &[Column] = &[
     KAFKA_PARTITION,
     KAFKA_OFFSET,
     MONTH,
+    RECORD_PART,
 ];
 
 pub(super) const DELIVERIES: &[Column] = &[

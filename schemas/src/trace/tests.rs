@@ -1,7 +1,7 @@
 //! What a trace says of registries and events written by hand.
 
 use super::*;
-use crate::{Fact, KafkaPartition, NativeEvent, Offset, Position, RegistryChange, Topic};
+use crate::{Fact, KafkaPartition, NativeEvent, Offset, Part, Position, RegistryChange, Topic};
 
 const BEFORE: &str = "2026-01-01T00:00:00Z";
 const DURING: &str = "2026-03-01T00:00:00Z";
@@ -31,8 +31,12 @@ fn event(agent: &str, at: &str, delegation: &[&str]) -> CredentialEvent {
         "action": "order.approve", "outcome": "success", "delegation": delegation,
     }))
     .unwrap();
-    let position =
-        Position { topic: Topic::new("t"), partition: KafkaPartition(0), offset: Offset(0) };
+    let position = Position {
+        topic: Topic::new("t"),
+        partition: KafkaPartition(0),
+        offset: Offset(0),
+        part: Part::FIRST,
+    };
     native.into_event(&position).unwrap()
 }
 

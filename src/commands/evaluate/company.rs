@@ -73,6 +73,9 @@ fn lines_of(played: &Played) -> String {
     for (detector, count) in &played.false_findings {
         lines.push(format!("  {detector}: {count}\n"));
     }
+    for (detector, count) in &played.registry_findings {
+        lines.push(format!("  {detector}, by the registry: {count}\n"));
+    }
     for attack in &played.attacks {
         let name = serde_json::to_value(attack.attack).expect("a name");
         let name = name.as_str().unwrap_or_default().to_owned();

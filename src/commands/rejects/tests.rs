@@ -132,6 +132,102 @@ async fn a_plan_that_was_left_behind_is_carried_out_first() {
     assert_eq!(lake.open_rejects().await.unwrap().start, Offset(2));
 }
 
+/// The places of the rejects that are open, and the ids of the events that were made of rejects.
+async fn open_and_made(config: &Config) -> (Vec<String>, Vec<String>) {
+    let texts = |rows: &Value| -> Vec<String> {
+        let text = |row: &Value| row["t"].as_str().unwrap().to_owned();
+        rows.as_array().unwrap().iter().map(text).collect()
+    };
+    let open = rows(
+        config,
+        "SELECT concat(CAST(kafka_offset AS VARCHAR), CASE WHEN record_part IS NULL THEN '' ELSE concat('.', CAST(record_part AS VARCHAR)) END) \
+         AS t FROM open_rejects ORDER BY 1",
+    );
+    let open = texts(&open.await);
+    let made = "SELECT event_id AS t FROM events WHERE topic = 'rejects.replay' ORDER BY 1";
+    let made = texts(&rows(config, made).await);
+    (open, made.iter().map(|id| id.rsplit_once('-').unwrap().1.to_owned()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_in_a_record_is_replayed_once_and_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.jsonl");
+    let one =
+        |kind: &str, name: &str| format!(r#"{{"{kind}":"{name}","at":"2026-03-02T10:00:00Z"}}"#);
+    let several = format!(
+        r#"{{"Records": [{}, {}, {{}}, {}]}}"#,
+        one("agent", "a1"),
+        one("user", "u1"),
+        one("user", "u2")
+    );
+    // The second line, or the file would be one array.
+    std::fs::write(&path, format!("{}\n{several}\n", one("agent", "a0"))).unwrap();
+    let line = format!("surety replay {} --format acme", path.display());
+    let Command::Replay(args) = parsed(&line) else { unreachable!("it is a replay") };
+    let unfixed = config(folder.path(), ".agent");
+    Box::pin(file::run(args, &unfixed, CancellationToken::new())).await.unwrap();
+    assert_eq!(counts(&unfixed).await, [2, 3, 3, 0]);
+    assert_eq!(open_and_made(&unfixed).await.0, ["1.1", "1.2", "1.3"]);
+
+    let fixed = config(folder.path(), ".agent ?? .user");
+    for _ in 0..3 {
+        replayed(&fixed, "").await.unwrap();
+        assert_eq!(counts(&fixed).await, [4, 3, 1, 2]);
+        let (open, made) = open_and_made(&fixed).await;
+        assert_eq!(
+            (open, made),
+            (vec!["1.2".to_owned()], vec!["1.1".to_owned(), "1.3".to_owned()])
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reject_that_holds_several_is_replayed_when_all_of_them_are_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let unfixed = config(folder.path(), ".agent");
+    let one = |kind: &str| format!(r#"{{"{kind}":"x","at":"2026-03-02T10:00:00Z"}}"#);
+    // As a release did that took nothing apart.
+    let raw = format!("[{},{}]", one("agent"), one("user"));
+    let topic = schemas::Topic::new("uses");
+    let record = RawRecord {
+        topic: &topic,
+        partition: schemas::KafkaPartition(0),
+        offset: Offset(7),
+        part: schemas::Part::FIRST,
+        record_time: None,
+        payload: Some(raw.as_bytes()),
+    };
+    let reject = Reject {
+        position: record.position(),
+        record_time: None,
+        rejected_at: clock::now(),
+        format: Format::parse("acme").unwrap(),
+        reason: RejectReason::SeveralRecords,
+        detail: "wanted one record in `the list`, found 2".to_owned(),
+        raw_bytes: raw.len() as u64,
+        raw: raw.clone().into_bytes(),
+    };
+    let lake = lake_of(&unfixed);
+    let mut rejects = lake::RejectRows::with_capacity(1);
+    rejects.push(&reject);
+    let mut advance = lake::Advance::default();
+    let range = schemas::OffsetRange { start: Offset(0), end: Offset(8) };
+    advance.extend(&topic, record.partition, range);
+    let mut table = lake.table(schemas::Table::Rejects).await.unwrap();
+    table.append(vec![rejects.finish()], &advance, clock::now()).await.unwrap();
+
+    replayed(&unfixed, "").await.unwrap();
+    assert_eq!(open_and_made(&unfixed).await, (vec!["7".to_owned()], vec![]), "one is none");
+
+    let fixed = config(folder.path(), ".agent ?? .user");
+    for _ in 0..2 {
+        replayed(&fixed, "").await.unwrap();
+        let made = vec!["7".to_owned(), "7.1".to_owned()];
+        assert_eq!(open_and_made(&fixed).await, (vec![], made));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_counts_and_explains() {
     let folder = with_records().await;

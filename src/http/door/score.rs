@@ -13,7 +13,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use ingest::RawRecord;
-use schemas::{Finding, KafkaPartition, Offset, Severity, SponsorId, Topic, TraceStatus};
+use schemas::{Finding, KafkaPartition, Offset, Part, Severity, SponsorId, Topic, TraceStatus};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -110,11 +110,12 @@ async fn verdict(desk: &Desk, body: Result<Bytes, BytesRejection>) -> Result<Ver
         topic: &topic,
         partition: KafkaPartition(0),
         offset: Offset::START,
+        part: Part::FIRST,
         record_time: None,
         payload: Some(&body),
     };
     let event =
-        desk.door.normaliser.normalise(&record, clock::now()).map_err(|reject| {
+        desk.door.normaliser.normalise_one(&record, clock::now()).map_err(|reject| {
             Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "event", reject.detail)
         })?;
     let not_now = |text| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "starting", text);

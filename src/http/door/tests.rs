@@ -7,7 +7,7 @@ use ingest::{Normaliser, RawRecord, Redactor};
 use lake::{Advance, EventRows, FindingRows, Location, StoreOptions};
 use schemas::{
     DetectorKind, Disposition, Fact, Finding, KafkaPartition, Maturity, MaturityLevel, Offset,
-    OffsetRange, Severity, StampedEvent, Table, Topic, Trace,
+    OffsetRange, Part, Severity, StampedEvent, Table, Topic, Trace,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -72,12 +72,13 @@ impl House {
             topic: &topic,
             partition,
             offset,
+            part: Part::FIRST,
             record_time: None,
             payload: Some(EVENT.as_bytes()),
         };
         let now = clock::now();
         let normaliser = Normaliser::new(Format::Native, Redactor::new(&[7; 32]));
-        let event = normaliser.normalise(&record, now).unwrap();
+        let event = normaliser.normalise_one(&record, now).unwrap();
         let trace = Trace::of(&event, &schemas::Registry::default(), now);
         let stamped = StampedEvent {
             event,

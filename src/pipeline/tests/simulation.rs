@@ -134,7 +134,9 @@ impl Calm {
             assert!(outcome.has_findings(), "findings are compared");
             (company, outcome)
         });
-        Self { storage, runs: runs.collect() }
+        let runs: Vec<_> = runs.collect();
+        assert!(runs.iter().any(|(_, outcome)| outcome.has_parts()), "several in one are compared");
+        Self { storage, runs }
     }
 
     /// The seed's outcome against the calm one.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use schemas::{KafkaPartition, Offset, Reject, RejectReason, Timestamp, Topic};
+use schemas::{KafkaPartition, Offset, Part, Reject, RejectReason, Timestamp, Topic};
 
 use super::*;
 use crate::Normaliser;
@@ -131,8 +131,15 @@ fn read(case: MappingCase, json: &str) -> Result<CredentialEvent, Reject> {
     let topic = Topic::new("uses");
     let (partition, offset) = (KafkaPartition(2), Offset(40));
     let payload = Some(json.as_bytes());
-    let record = RawRecord { topic: &topic, partition, offset, record_time: None, payload };
-    normaliser.normalise(&record, Timestamp::EPOCH)
+    let record = RawRecord {
+        topic: &topic,
+        partition,
+        offset,
+        part: Part::FIRST,
+        record_time: None,
+        payload,
+    };
+    normaliser.normalise_one(&record, Timestamp::EPOCH)
 }
 
 #[test]

@@ -1,93 +1,205 @@
-//! [`Spans`]: the spans of a record, each with its attributes as one object.
+//! [`Span`]: the span of a record with all that it tells of; [`parts`]: the spans of an export request.
 //!
-//! Invariant: no span has an attribute twice; a record is one span or an export request, and the span
-//! that it tells of is the only one in it, or else the only call of a tool in it.
+//! Invariant: no span has an attribute twice; a record is one span, alone or in an export request. Of a
+//! request with several each is a request of its own, with its resource and its scope as they were
+//! written and, beside them, what the spans around it lend it: so it can be read again without the others.
 //!
 //! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`).
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 
 use schemas::RejectReason;
+use serde_json::value::RawValue;
 
 use super::super::Fault;
+use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::Json;
+use super::super::native::{Fields, fields_of};
+use super::LENT;
 
 /// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
 const AROUND_MAX: usize = 16;
 
-/// A span, its own attributes and those of the resource it ran in.
+const GROUPS: [&str; 2] = ["resourceSpans", "resource_spans"];
+const SCOPES: [&str; 2] = ["scopeSpans", "scope_spans"];
+/// What the spans around the one of a request lend it, nearest first: ours, no field of OpenTelemetry.
+const AROUND: &str = "suretyAround";
+
+/// A span, its own attributes, those of the resource it ran in, and those that the spans around it lend it.
 #[derive(Debug)]
 pub(super) struct Span<'j> {
     pub(super) json: &'j Json<'j>,
     pub(super) attributes: Json<'j>,
-    pub(super) resource: Rc<Json<'j>>,
+    pub(super) resource: Json<'j>,
+    around: Vec<Json<'j>>,
 }
 
-impl Span<'_> {
+impl<'j> Span<'j> {
+    /// The one span that a record tells of.
+    pub(super) fn of(record: &'j Json<'j>) -> Result<Self, Fault> {
+        if GROUPS.iter().all(|name| record.at(name).is_none()) {
+            return Self::new(record, record.at("resource.attributes"), Vec::new());
+        }
+        let mut spans = Vec::new();
+        for group in GROUPS.iter().flat_map(|name| record.list(name)) {
+            let scopes = SCOPES.iter().flat_map(|name| group.list(name));
+            spans.extend(scopes.flat_map(|scope| scope.list("spans")).map(|span| (group, span)));
+        }
+        match &spans[..] {
+            [(group, span)] => {
+                let around = record.list(AROUND).iter().take(AROUND_MAX);
+                let around = around.map(borrowed).collect();
+                Self::new(span, group.at("resource.attributes"), around)
+            }
+            [] => Err(Fault::bad_field("wanted one span, found none")),
+            several => {
+                let detail = format!("wanted one span, found {}", several.len());
+                Err(Fault::new(RejectReason::SeveralRecords, detail))
+            }
+        }
+    }
+
+    fn new(
+        json: &'j Json<'j>,
+        resource: Option<&'j Json<'j>>,
+        around: Vec<Json<'j>>,
+    ) -> Result<Self, Fault> {
+        let (resource, attributes) = (flat(resource)?, flat(json.at("attributes"))?);
+        Ok(Self { json, attributes, resource, around })
+    }
+
     pub(super) fn id(&self) -> Option<&str> {
-        self.json.first(&["spanId", "span_id", "context.span_id"])
+        id_of(self.json)
     }
 
     pub(super) fn parent(&self) -> Option<&str> {
-        self.json.first(&["parentSpanId", "parent_span_id", "parent_id"])
+        parent_of(self.json)
     }
 
-    /// Whether it is the call of a tool.
-    fn is_call(&self) -> bool {
-        self.attributes.text("gen_ai.operation.name") == Some("execute_tool")
-            || self.attributes.text("mcp.method.name") == Some("tools/call")
+    /// The first of these attributes that it has, or the nearest span around it.
+    pub(super) fn around(&self, names: &[&str]) -> Option<&str> {
+        std::iter::once(&self.attributes).chain(&self.around).find_map(|one| one.first(names))
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Spans<'j>(Vec<Span<'j>>);
+fn id_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
+    span.first(&["spanId", "span_id", "context.span_id"])
+}
 
-impl<'j> Spans<'j> {
-    pub(super) fn of(record: &'j Json<'j>) -> Result<Self, Fault> {
-        if record.at("resourceSpans").is_none() && record.at("resource_spans").is_none() {
-            let resource = Rc::new(flat(record.at("resource.attributes"))?);
-            let attributes = flat(record.at("attributes"))?;
-            return Ok(Self(vec![Span { json: record, attributes, resource }]));
-        }
-        let mut spans = Vec::new();
-        for path in ["resourceSpans", "resource_spans"] {
-            for group in record.list(path) {
-                let resource = Rc::new(flat(group.at("resource.attributes"))?);
-                let scopes = group.list("scopeSpans").iter().chain(group.list("scope_spans"));
-                for span in scopes.flat_map(|scope| scope.list("spans")) {
-                    let attributes = flat(span.at("attributes"))?;
-                    spans.push(Span { json: span, attributes, resource: Rc::clone(&resource) });
-                }
-            }
-        }
-        Ok(Self(spans))
+fn parent_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
+    span.first(&["parentSpanId", "parent_span_id", "parent_id"])
+}
+
+/// A span as it stands in an export request.
+struct Placed<'t> {
+    resource: Option<&'t RawValue>,
+    scope: Option<&'t RawValue>,
+    text: &'t str,
+}
+
+/// The spans of an export request, each as a request of its own; `None` if it is none with several, or
+/// one that cannot be taken apart without leaving something out.
+///
+/// # Errors
+///
+/// The [`Fault`] of one with more than are taken apart.
+pub(in crate::format) fn parts(request: &Fields<'_>) -> Result<Option<Vec<String>>, Fault> {
+    let Some(spans) = placed(request) else { return Ok(None) };
+    match spans.len() {
+        0 | 1 => return Ok(None),
+        2..=PARTS_MAX => {}
+        more => return Err(batch::too_many(more)),
     }
-
-    /// The span that the record tells of.
-    pub(super) fn told(&self) -> Result<&Span<'j>, Fault> {
-        let calls: Vec<&Span<'_>> = self.0.iter().filter(|span| span.is_call()).collect();
-        match (&self.0[..], &calls[..]) {
-            ([one], _) => Ok(one),
-            (_, [one]) => Ok(*one),
-            ([], _) => Err(Fault::bad_field("wanted one span, found none")),
-            (spans, calls) => Err(Fault::bad_field(format!(
-                "wanted one span or one call of a tool, found {} spans with {} calls; send one span in a record",
-                spans.len(),
-                calls.len()
-            ))),
+    let trees: Vec<Option<Json<'_>>> =
+        spans.iter().map(|span| Json::parse(span.text).ok()).collect();
+    let mut numbers = BTreeMap::new();
+    for (number, tree) in trees.iter().enumerate() {
+        if let Some(id) = tree.as_ref().and_then(id_of) {
+            numbers.entry(id).or_insert(number);
         }
     }
-
-    /// `span` and the spans around it, nearest first, as far as they stand in the record; at most
-    /// [`AROUND_MAX`], so that a chain that goes in a circle ends too.
-    pub(super) fn around<'s>(&'s self, span: &'s Span<'j>) -> impl Iterator<Item = &'s Span<'j>> {
-        let parent = |span: &&'s Span<'j>| {
-            let parent = span.parent()?;
-            self.0.iter().find(|other| other.id() == Some(parent))
-        };
-        std::iter::successors(Some(span), parent).take(AROUND_MAX)
+    let lent: Vec<Option<String>> = trees.iter().map(|tree| lent_by(tree.as_ref()?)).collect();
+    let parent = |number: &usize| {
+        let parent = trees[*number].as_ref().and_then(parent_of)?;
+        numbers.get(parent).copied()
+    };
+    let (mut texts, mut bytes) = (Vec::with_capacity(spans.len()), 0);
+    for (number, span) in spans.iter().enumerate() {
+        let chain = std::iter::successors(Some(number), parent).take(AROUND_MAX).skip(1);
+        let around: Vec<&str> = chain.filter_map(|at| lent[at].as_deref()).collect();
+        let text = span.alone(&around);
+        bytes += text.len();
+        if TEXT_BYTES_MAX < bytes {
+            return Err(batch::too_long());
+        }
+        texts.push(text);
     }
+    Ok(Some(texts))
+}
+
+impl Placed<'_> {
+    /// A request with this span alone.
+    fn alone(&self, around: &[&str]) -> String {
+        let mut text = r#"{"resourceSpans":[{"#.to_owned();
+        if let Some(resource) = self.resource {
+            text.extend([r#""resource":"#, resource.get(), ","]);
+        }
+        text.push_str(r#""scopeSpans":[{"#);
+        if let Some(scope) = self.scope {
+            text.extend([r#""scope":"#, scope.get(), ","]);
+        }
+        text.extend([r#""spans":["#, self.text, "]}]}]"]);
+        if !around.is_empty() {
+            text.extend([",\"", AROUND, "\":[", &around.join(","), "]"]);
+        }
+        text.push('}');
+        text
+    }
+}
+
+/// The spans of a request in their order; `None` if something in it is not as it should be.
+fn placed<'t>(request: &Fields<'t>) -> Option<Vec<Placed<'t>>> {
+    let mut spans = Vec::new();
+    for group in lists(request, &GROUPS)? {
+        let group = fields_of(group.get()).ok()?;
+        let resource = field(&group, "resource");
+        for scope in lists(&group, &SCOPES)? {
+            let fields = fields_of(scope.get()).ok()?;
+            let scope = field(&fields, "scope");
+            let found = lists(&fields, &["spans"])?;
+            spans.extend(found.into_iter().map(|span| Placed {
+                resource,
+                scope,
+                text: span.get(),
+            }));
+        }
+    }
+    Some(spans)
+}
+
+/// The elements of the lists under these names.
+fn lists<'t>(fields: &Fields<'t>, names: &[&str]) -> Option<Vec<&'t RawValue>> {
+    let mut all = Vec::new();
+    for list in names.iter().filter_map(|name| field(fields, name)) {
+        all.extend(batch::elements(list.get())?);
+    }
+    Some(all)
+}
+
+/// Those attributes of a span that it lends to the spans in it, as one object; `None` if it has none.
+fn lent_by(span: &Json<'_>) -> Option<String> {
+    let Ok(Json::Object(mut fields)) = flat(span.at("attributes")) else { return None };
+    // A name may lead on through an object: `gen_ai` to `gen_ai.agent.id`.
+    let is_lent = |name: &str| {
+        LENT.iter().flat_map(|names| *names).any(|lent| {
+            let start = lent.get(..name.len());
+            let is_whole = matches!(lent.as_bytes().get(name.len()), None | Some(b'.'));
+            is_whole && start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+        })
+    };
+    fields.retain(|(name, _)| is_lent(name));
+    (!fields.is_empty()).then(|| Json::Object(fields).to_string())
 }
 
 /// Attributes as one object: from OTLP's list of keys and values, or from an object as it is.

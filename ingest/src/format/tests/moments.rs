@@ -14,8 +14,9 @@ fn read_at(
     let topic = Topic::new("uses");
     let (partition, offset) = (KafkaPartition(2), Offset(40));
     let (record_time, payload) = (record_time.map(time), Some(json.as_bytes()));
-    let record = RawRecord { topic: &topic, partition, offset, record_time, payload };
-    normaliser(format).normalise(&record, Timestamp::EPOCH)
+    let record =
+        RawRecord { topic: &topic, partition, offset, part: Part::FIRST, record_time, payload };
+    normaliser(format).normalise_one(&record, Timestamp::EPOCH)
 }
 
 fn native_of(told: &str) -> String {

@@ -57,10 +57,12 @@ fn a_secret_in_any_text_of_any_format_is_in_no_event_and_no_reject() {
                 let mut record = record.clone();
                 let text = text_at(&mut record, &at);
                 *text = format!("{} {token}", text.as_str().unwrap()).into();
-                let told = match read(format, Some(record.to_string().as_bytes())) {
+                let told_of = |one: Read| match one {
                     Ok(event) => format!("{event:?}"),
                     Err(reject) => reject.detail + &String::from_utf8(reject.raw).unwrap(),
                 };
+                let all = outcomes(format, record.to_string().as_bytes(), Part::FIRST);
+                let told: String = all.into_iter().map(told_of).collect();
                 assert!(!told.contains(&token[..8]), "{format} {at:?}: {told}");
                 places += 1;
             }
@@ -150,9 +152,10 @@ fn a_record_without_a_time_has_that_of_its_kafka_record_or_is_refused() {
     let record_time = Some(Timestamp::from_millis(1_772_445_600_000).unwrap());
     let payload = Some(json.as_bytes());
     let (partition, offset) = (KafkaPartition(0), Offset(0));
-    let record = RawRecord { topic: &topic, partition, offset, record_time, payload };
+    let record =
+        RawRecord { topic: &topic, partition, offset, part: Part::FIRST, record_time, payload };
 
-    let event = normaliser(Format::Kubernetes).normalise(&record, Timestamp::EPOCH).unwrap();
+    let event = normaliser(Format::Kubernetes).normalise_one(&record, Timestamp::EPOCH).unwrap();
     let reject = read(Format::Kubernetes, payload).unwrap_err();
 
     assert_eq!(Some(event.time), record_time);
@@ -213,16 +216,29 @@ fn a_record_full_of_spans_is_read_in_time_and_space_that_its_length_bounds() {
     let circle: Vec<String> = (0..2_000).map(circle).collect();
     let call = r#"{"spanId":"call","parentSpanId":"0","startTimeUnixNano":"1772445603000000000",
         "attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}}]}"#;
-    let json = format!(
-        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{call},{},{}]}}]}}]}}"#,
-        resource.join(","),
-        circle.join(","),
-        vec!["{}"; 10_000].join(","),
-    );
+    let json = |resource: &[String], more: usize| {
+        format!(
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{call},{}{}]}}]}}]}}"#,
+            resource.join(","),
+            circle.join(","),
+            ",{}".repeat(more),
+        )
+    };
+    let all = |json: &str| outcomes(Format::Otel, json.as_bytes(), Part::FIRST);
 
-    let reject = read(Format::Otel, Some(json.as_bytes())).unwrap_err();
+    let parts = all(&json(&[], 1_000));
 
-    assert_eq!(reject.reason, RejectReason::NoAgent, "{}", reject.detail);
+    assert_eq!(parts.len(), 3_001);
+    let no_agent = |one: &Read| one.as_ref().is_err_and(|one| one.reason == RejectReason::NoAgent);
+    assert!(parts.iter().all(no_agent));
+    for (json, reason) in [
+        (json(&[], 10_000), RejectReason::SeveralRecords),
+        // The resource would be repeated with each of them.
+        (json(&resource, 0), RejectReason::TooLarge),
+    ] {
+        let [Err(reject)] = &all(&json)[..] else { panic!("it is one") };
+        assert_eq!(reject.reason, reason, "{}", reject.detail);
+    }
 }
 
 #[test]

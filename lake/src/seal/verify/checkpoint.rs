@@ -1,7 +1,7 @@
 //! Checkpoints: what repeats the entries of a log, and is believed in their place.
 //!
-//! Invariant: a checkpoint that a seal names has the sealed bytes; the newest one, and each that no
-//! seal names, says what the entries up to its version say.
+//! Invariant: a checkpoint that a seal names has the sealed bytes, or is not there any more and there is a
+//! newer one; the newest one, and each that no seal names, says what the entries up to its version say.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +33,7 @@ pub(super) async fn check(history: &History, seals: &[Seal], flaws: &mut Vec<Fla
     let names = history.checkpoints.iter().map(String::as_str).chain(sealed.keys().copied());
     let names: std::collections::BTreeSet<&str> = names.collect();
     let newest = names.iter().filter_map(|name| version_of(name)).max();
+    let newest_there = history.checkpoints.iter().filter_map(|name| version_of(name)).max();
     for name in names {
         let path = format!("_delta_log/{name}");
         let known = sealed.get(name);
@@ -43,8 +44,15 @@ pub(super) async fn check(history: &History, seals: &[Seal], flaws: &mut Vec<Fla
                 None => flaw,
             }
         };
-        let bytes = match history.get(&path).await {
-            Ok(bytes) => bytes,
+        // Readers go by the newest that is there, so a vacuum deletes the older ones.
+        let is_older = version_of(name) < newest_there && version_of(name).is_some();
+        let bytes = match history.get_if_there(&path).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) if is_older => continue,
+            Ok(None) => {
+                flaws.push(flaw("wanted this file, found none".to_owned()));
+                continue;
+            }
             Err(what) => {
                 flaws.push(flaw(what));
                 continue;

@@ -189,12 +189,14 @@ impl History {
 
     /// The bytes of a file in the table's folder, or what is wrong with it.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, String> {
+        let found = self.get_if_there(path).await?;
+        found.ok_or_else(|| "wanted this file, found none".to_owned())
+    }
+
+    pub(super) async fn get_if_there(&self, path: &str) -> Result<Option<Bytes>, String> {
         let path = Path::parse(path).map_err(|_| "wanted the path of a file".to_owned())?;
-        match self.log.get_if_there(&path).await {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err("wanted this file, found none".to_owned()),
-            Err(error) => Err(format!("it cannot be read: {error}")),
-        }
+        let found = self.log.get_if_there(&path).await;
+        found.map_err(|error| format!("it cannot be read: {error}"))
     }
 }
 

@@ -49,21 +49,20 @@ fn makes_a_table(actions: &Actions) -> bool {
     actions.metadata.is_some() && actions.adds.is_empty() && actions.transactions.is_empty()
 }
 
-/// Whether the entry does nothing but give the table the columns that this release knows and the one
-/// that made it did not.
+/// Whether the entry does nothing but give the table columns that a release knew and the one that made it
+/// did not.
 fn adds_columns(history: &History, version: Version, actions: &Actions) -> bool {
     let before = history.entries.range(..version).rev();
     let mut before = before.filter_map(|(_, entry)| entry.actions.as_ref()?.metadata.as_ref());
     let (Some(before), Some(found)) = (before.next(), &actions.metadata) else { return false };
     let Some(told) = before.get("schemaString") else { return false };
     let Ok(widened) = schema::widened(history.table(), told) else { return false };
-    let mut wanted = before.clone();
-    wanted.insert("schemaString".to_owned(), widened.into());
-    wanted == *found
-        && wanted != *before
-        && actions.protocol.is_none()
-        && actions.removed.is_empty()
-        && makes_a_table(actions)
+    let is_widened = widened.into_iter().any(|schema| {
+        let mut wanted = before.clone();
+        wanted.insert("schemaString".to_owned(), schema.into());
+        wanted == *found
+    });
+    is_widened && actions.protocol.is_none() && actions.removed.is_empty() && makes_a_table(actions)
 }
 
 /// Writes the entry again and compares.

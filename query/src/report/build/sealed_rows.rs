@@ -59,23 +59,21 @@ impl Counted {
         let mut counted = Self::default();
         let mut answer = engine.sql(&sql).await?;
         while let Some(batch) = answer.next().await? {
-            for place in places_of(&batch) {
-                match places.seal_of(&place.topic, place.partition, place.offset) {
+            for (topic, partition, offset) in offsets_of(&batch) {
+                match places.seal_of(topic, partition, offset) {
                     Some(seal) => *counted.by_seal.entry(seal).or_default() += 1,
-                    None => counted.note_unsealed(&place),
+                    None => counted.note_unsealed(topic, partition, offset),
                 }
             }
         }
         Ok(counted)
     }
 
-    fn note_unsealed(&mut self, place: &Place) {
+    fn note_unsealed(&mut self, topic: &str, partition: KafkaPartition, offset: Offset) {
         self.unsealed_rows += 1;
-        let offset = place.offset.0;
-        let range = self
-            .unsealed
-            .entry((Topic::new(&place.topic), place.partition))
-            .or_insert((offset, offset + 1));
+        let Offset(offset) = offset;
+        let range =
+            self.unsealed.entry((Topic::new(topic), partition)).or_insert((offset, offset + 1));
         *range = (range.0.min(offset), range.1.max(offset + 1));
     }
 
@@ -92,18 +90,17 @@ impl Counted {
     }
 }
 
-fn places_of(batch: &RecordBatch) -> impl Iterator<Item = Place> {
+/// Where the records of the rows stand.
+fn offsets_of(batch: &RecordBatch) -> impl Iterator<Item = (&str, KafkaPartition, Offset)> {
     let topics = batch["topic"].as_string::<i32>();
     let partitions = batch["kafka_partition"].as_primitive::<Int32Type>();
     let offsets = batch["kafka_offset"].as_primitive::<Int64Type>();
-    (0..batch.num_rows()).map(|row| Place {
-        topic: topics.value(row).to_owned(),
-        partition: KafkaPartition(partitions.value(row)),
-        offset: Offset(offsets.value(row)),
+    (0..batch.num_rows()).map(|row| {
+        (topics.value(row), KafkaPartition(partitions.value(row)), Offset(offsets.value(row)))
     })
 }
 
-/// One record of a seal: its place and leaf, and where the row is if it is one of the report's.
+/// One row of a seal: its place and leaf, and where the row is if it is one of the report's.
 struct Record {
     seal: i64,
     place: Place,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use detect::{Config, Detector};
 use schemas::{
-    CredentialEvent, Finding, KafkaPartition, Offset, Offsets, Outcome, Position, Registry,
+    CredentialEvent, Finding, KafkaPartition, Offset, Offsets, Outcome, Part, Position, Registry,
     Severity, StampedEvent, Timestamp, Topic,
 };
 use serde::Serialize;
@@ -69,7 +69,10 @@ pub(super) struct Played {
     pub(super) events: u64,
     pub(super) agent_days: usize,
     pub(super) calibration: Vec<Level>,
+    /// By baselines, by detector.
     pub(super) false_findings: BTreeMap<&'static str, usize>,
+    /// What the registry has against uses, which spends nothing of a budget.
+    pub(super) registry_findings: BTreeMap<&'static str, usize>,
     pub(super) attacks: Vec<Attacked>,
 }
 
@@ -105,10 +108,8 @@ impl Play {
             stage.fold(&mut detector, merged(normal, malicious), |scene| attack.note(scene))?;
             attacks.push(attack.told(kind));
         }
-        let mut false_findings = BTreeMap::new();
-        for finding in &findings {
-            *false_findings.entry(finding.detector.as_str()).or_default() += 1;
-        }
+        let (of_registry, findings): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(Finding::is_of_registry);
         let budgets = Config::default().budgets();
         let budgets = [budgets.review(), budgets.page(), budgets.block()];
         let level = |(severity, budget): (Severity, f64)| {
@@ -121,10 +122,19 @@ impl Play {
             events: stage.folded,
             agent_days: pairs.len(),
             calibration: SEVERITIES.into_iter().zip(budgets).map(level).collect(),
-            false_findings,
+            false_findings: by_detector(&findings),
+            registry_findings: by_detector(&of_registry),
             attacks,
         })
     }
+}
+
+fn by_detector(findings: &[Finding]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(finding.detector.as_str()).or_default() += 1;
+    }
+    counts
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a company")]
@@ -171,8 +181,12 @@ impl Stage<'_> {
                 Scene { events: Vec::new(), is_malicious: Vec::new(), findings: Vec::new() };
             for one in events.by_ref().take(BATCH) {
                 let offset = Offset(i64::try_from(self.folded).expect("far fewer"));
-                let position =
-                    Position { topic: topic.clone(), partition: KafkaPartition(0), offset };
+                let position = Position {
+                    topic: topic.clone(),
+                    partition: KafkaPartition(0),
+                    offset,
+                    part: Part::FIRST,
+                };
                 let event = one.event.into_event(&position).expect("a simulated event is sound");
                 let read_at = event.time;
                 scene.events.push(StampedEvent::stamp(event, position, read_at, &self.registry));

@@ -1,6 +1,6 @@
 //! [`Company`]: the records of a simulated log, in the order of their time.
 //!
-//! Invariant: a function of its number. An agent's records are all in one partition, and so is a copy with
+//! Invariant: a function of its number. Some records hold several events. An agent's records are all in one partition, and so is a copy with
 //! the record that it is of. Without the copies the other records are the same, in the same order.
 
 use schemas::{KafkaPartition, Topic};
@@ -70,6 +70,7 @@ impl Company {
             let payload = match below("kind", 40) {
                 0 => b"not json".to_vec(),
                 1 => b"{}".to_vec(),
+                2..5 => several(number, (at, minutes_between), agent, is_attack),
                 _ => used(number, (at, minutes_between), agent, is_attack),
             };
             if has_copies && at % RECORDS_PER_COPY == 0 {
@@ -78,7 +79,7 @@ impl Company {
             }
             log[partition].1.push(Written { at, payload });
             for (_, partition, payload) in late.extract_if(.., |(due, ..)| *due == at) {
-                copies += usize::from(payload.starts_with(b"{\""));
+                copies += events_in(&payload);
                 log[partition].1.push(Written { at, payload });
             }
             if at % between_changes == 5 {
@@ -99,6 +100,29 @@ impl Company {
     pub(super) fn places(&self) -> Vec<Place> {
         self.log.iter().map(|(place, _)| place.clone()).collect()
     }
+}
+
+/// How many events there are in a record.
+fn events_in(payload: &[u8]) -> usize {
+    match payload {
+        [b'[', ..] => 2,
+        [b'{', b'"', ..] => 1,
+        _ => 0,
+    }
+}
+
+/// Two events in one record, and between them what is none.
+fn several(
+    number: u64,
+    (at, minutes_between): (usize, u64),
+    agent: u64,
+    is_attack: bool,
+) -> Vec<u8> {
+    let one = used(number, (at, minutes_between), agent, is_attack);
+    let one = String::from_utf8(one).expect("it is JSON");
+    let other = one.replace(&format!("use-{at}"), &format!("use-{at}-too"));
+    let other = other.replace(&format!("shell-{at}"), &format!("shell-{at}-too"));
+    format!("[{one}, {{}}, {other}]").into_bytes()
 }
 
 fn used(number: u64, (at, minutes_between): (usize, u64), agent: u64, is_attack: bool) -> Vec<u8> {

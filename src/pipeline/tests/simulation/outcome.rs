@@ -9,20 +9,20 @@ use std::sync::Arc;
 
 use lake::Lake;
 use lake::faults::Memory;
-use schemas::{CredentialEvent, Finding, Position, Table, TraceStatus};
+use schemas::{CredentialEvent, Finding, Part, Position, Table, TraceStatus};
 
 use super::super::super::{Ended, Pipeline};
 use super::lives;
 use super::plan::Plan;
 use super::world::{Reading, World, untouched};
 
-type Place = (String, i32, i64);
+type Place = (String, i32, i64, u16);
 
 #[derive(Debug)]
 pub(super) struct Outcome {
     events: Vec<(Place, CredentialEvent)>,
-    /// Those that are copies, each with the offset of what it is a copy of.
-    copies: BTreeMap<Place, i64>,
+    /// Those that are copies, each with the place of what it is a copy of.
+    copies: BTreeMap<Place, Place>,
     rejects: Vec<Place>,
     findings: Vec<Finding>,
     /// Uses of each counterparty by each agent.
@@ -38,7 +38,7 @@ pub(super) struct Outcome {
 }
 
 fn place(position: &Position) -> Place {
-    (position.topic.to_string(), position.partition.0, position.offset.0)
+    (position.topic.to_string(), position.partition.0, position.offset.0, position.part.0)
 }
 
 /// Reads the rest in peace, and then everything that is there.
@@ -79,7 +79,7 @@ pub(super) async fn of(world: &World, folder: &Path) -> Outcome {
         for mut one in events {
             // By what the registry knew when the event was read, as its sponsor is.
             one.event.labels.retain(|label| !label.starts_with(schemas::Lapse::PREFIX));
-            let copy = one.dup_of.map(|offset| (place(&one.position), offset.0));
+            let copy = one.original().map(|first| (place(&one.position), place(&first)));
             outcome.copies.extend(copy);
             outcome.events.push((place(&one.position), one.event));
         }
@@ -126,6 +126,13 @@ impl Outcome {
         3 < self.findings.len()
     }
 
+    /// Whether there are events and rejects, and a finding, of records that hold several.
+    pub(super) fn has_parts(&self) -> bool {
+        self.events.iter().any(|((.., part), _)| 0 < *part)
+            && self.rejects.iter().any(|(.., part)| 0 < *part)
+            && self.findings.iter().any(|finding| finding.position.part != Part::FIRST)
+    }
+
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -150,11 +157,10 @@ impl Outcome {
         };
         assert_eq!(of_events(self), of_events(unique));
         assert_eq!(self.events.len(), unique.events.len() + self.copies.len());
-        for (copy, offset) in &self.copies {
+        for (copy, first) in &self.copies {
             let at = |place: &Place| self.events.iter().find(|(known, _)| known == place);
-            let first = (copy.0.clone(), copy.1, *offset);
-            assert_eq!(at(copy).unwrap().1, at(&first).unwrap().1);
-            assert!(!self.copies.contains_key(&first), "a copy is of a record that is none");
+            assert_eq!(at(copy).unwrap().1, at(first).unwrap().1);
+            assert!(!self.copies.contains_key(first), "a copy is of a record that is none");
         }
         // A finding is named by its record, which stands elsewhere.
         let all = |one: &Self| -> BTreeSet<String> {

@@ -13,6 +13,7 @@ pub(super) fn draw(seed: u64, what: impl Hash) -> u64 {
 }
 
 /// When and how the operations of the storage go wrong, and what else does.
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,

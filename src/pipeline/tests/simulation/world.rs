@@ -12,7 +12,7 @@ use std::time::Duration;
 use ingest::{Poll, RawBatch, RawRecord, Source, SourceError};
 use lake::Lake;
 use lake::faults::{Decide, Fate, Kind, Memory, Operation};
-use schemas::{Offset, Offsets};
+use schemas::{Offset, Offsets, Part};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -220,7 +220,7 @@ impl Life {
     fn decide(&self, world: &World, operation: Operation<'_>) -> (Duration, Fate) {
         let place = place_of(operation);
         if world.plan.is_in_step {
-            return (Duration::ZERO, self.fate_in_step(world, operation.kind, place));
+            return (Duration::ZERO, self.fate_in_step(world, operation.kind, &place));
         }
         let mut counts = self.counts.lock().unwrap();
         if counts.is_over {
@@ -269,7 +269,7 @@ impl Life {
 
     /// What becomes of a write, by how often there was such a one in this life; everything else is done.
     /// A life ends with a write of those that come one after the other.
-    fn fate_in_step(&self, world: &World, kind: Kind, place: String) -> Fate {
+    fn fate_in_step(&self, world: &World, kind: Kind, place: &str) -> Fate {
         let (plan, mut counts) = (&world.plan, self.counts.lock().unwrap());
         if counts.is_over {
             return Fate::EndedBefore;
@@ -278,20 +278,19 @@ impl Life {
             return Fate::Done;
         }
         counts.operations += 1;
-        let nth = counts.of_places.entry(place.clone()).or_default();
+        let nth = counts.of_places.entry(place.to_owned()).or_default();
         *nth += 1;
-        let (nth, what) = (*nth, (self.worker, self.nth, &place, *nth));
+        let (nth, what) = (*nth, (self.worker, self.nth, place, *nth));
         let last = |what: &str| draw(plan.seed, (self.nth, what));
         let tables = ["counterparty_edges", "events", "seals"];
         let table = tables[usize::try_from(last("table") % 3).unwrap()];
         let written = if last("kind").is_multiple_of(2) { "Create log" } else { "Write file" };
         let last_place = format!("{table} {written}");
-        let (is_last, is_done) = match plan.ends_at_write {
-            Some((at, is_done)) => (self.nth == 0 && counts.operations == at, is_done),
-            None => {
-                let is_last = place == last_place && nth == 1 + last("nth") % 3;
-                (self.nth < plan.crashes && is_last, self.is_done)
-            }
+        let (is_last, is_done) = if let Some((at, is_done)) = plan.ends_at_write {
+            (self.nth == 0 && counts.operations == at, is_done)
+        } else {
+            let is_last = place == last_place && nth == 1 + last("nth") % 3;
+            (self.nth < plan.crashes && is_last, self.is_done)
         };
         let fate = if is_last {
             counts.is_over = true;
@@ -358,6 +357,7 @@ impl Reading {
                 topic: &place.0,
                 partition: place.1,
                 offset: Offset(i64::try_from(next).unwrap()),
+                part: Part::FIRST,
                 record_time: None,
                 payload: Some(&company.partition(&place)[next].payload),
             });
