@@ -50,11 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (partition, offset) = (KafkaPartition(0), Offset(offset));
         let record =
             RawRecord { topic: &topic, partition, offset, part: Part::FIRST, record_time, payload };
-        let parts = match normaliser.normalise(&record, Timestamp::EPOCH) {
-            Ok(event) => vec![Ok(event)],
-            Err(NotOne::Reject(reject)) => vec![Err(reject)],
-            Err(NotOne::Several(parts)) => parts,
-        };
+        let read = normaliser.normalise(&record, Timestamp::EPOCH);
+        let parts = read.map_or_else(NotOne::parts, |event| vec![Ok(event)]);
         for part in parts {
             match part {
                 Ok(event) => events.push(event),

@@ -83,6 +83,16 @@ pub enum NotOne {
     Several(Vec<Result<CredentialEvent, Reject>>),
 }
 
+impl NotOne {
+    /// All that the record holds, in its order.
+    pub fn parts(self) -> Vec<Result<CredentialEvent, Reject>> {
+        match self {
+            Self::Reject(reject) => vec![Err(reject)],
+            Self::Several(parts) => parts,
+        }
+    }
+}
+
 /// Why a text was not read to one event.
 enum Unread {
     Fault(Fault),

@@ -72,11 +72,9 @@ fn show(
     record: &RawRecord<'_>,
     (counts, shown): (&mut Counts, &mut String),
 ) {
-    let (parts, is_one) = match normaliser.normalise(record, clock::now()) {
-        Ok(event) => (vec![Ok(event)], true),
-        Err(NotOne::Reject(reject)) => (vec![Err(reject)], true),
-        Err(NotOne::Several(parts)) => (parts, false),
-    };
+    let read = normaliser.normalise(record, clock::now());
+    let is_one = !matches!(read, Err(NotOne::Several(_)));
+    let parts = read.map_or_else(NotOne::parts, |event| vec![Ok(event)]);
     let rejects = parts.iter().filter(|part| part.is_err()).count();
     counts.records += 1;
     counts.rejects += rejects as u64;

@@ -7,20 +7,22 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use schemas::{KafkaPartition, Offset, Timestamp, Topic};
+use tempfile::TempDir;
 
 use crate::exactly_once::{end, log, records_read, start, wait_for, worker};
 use crate::kafka::Kafka;
 use crate::process::{sql, surety, text};
 
 const P0: KafkaPartition = KafkaPartition(0);
-const P1: KafkaPartition = KafkaPartition(1);
 
-/// Records that are rejected: what they are does not matter here.
-fn produce(kafka: &Kafka, topic: &str, partition: KafkaPartition, records: u32) {
+/// So many records into each of both partitions. All are rejected: what they are does not matter here.
+fn produce(kafka: &Kafka, topic: &str, records: u32) {
     let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
     let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
-    for _ in 0..records {
-        producer.send(&Topic::new(topic), partition, time, b"not json").unwrap();
+    for partition in [P0, KafkaPartition(1)] {
+        for _ in 0..records {
+            producer.send(&Topic::new(topic), partition, time, b"not json").unwrap();
+        }
     }
     producer.flush().unwrap();
 }
@@ -30,6 +32,15 @@ fn run_up_to(folder: &Path, offsets: u64) {
     let mut running = start(folder);
     wait_for(folder, &mut running, "all records", || offsets <= records_read(folder));
     end(folder, running);
+}
+
+/// A topic, and a worker's folder with a lake that has the first fifty records of each partition.
+fn a_hundred_read(kafka: &Kafka) -> (String, TempDir) {
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(kafka, &topic);
+    produce(kafka, &topic, 50);
+    run_up_to(folder.path(), 100);
+    (topic, folder)
 }
 
 /// Runs until it ends by itself, which it must with 69.
@@ -53,16 +64,9 @@ fn what_was_lost_is_gone_on_without_only_when_a_person_says_so_and_that_is_kept(
     const NAME: &str =
         "what_was_lost_is_gone_on_without_only_when_a_person_says_so_and_that_is_kept";
     let Some(kafka) = Kafka::start().real(NAME) else { return };
-    let topic = kafka.topic("uses", 2);
-    let folder = worker(&kafka, &topic);
+    let (topic, folder) = a_hundred_read(&kafka);
     let folder = folder.path();
-    for partition in [P0, P1] {
-        produce(&kafka, &topic, partition, 50);
-    }
-    run_up_to(folder, 100);
-    for partition in [P0, P1] {
-        produce(&kafka, &topic, partition, 50);
-    }
+    produce(&kafka, &topic, 50);
     ingest::delete_before(&kafka.bootstrap(), &Topic::new(&topic), P0, Offset(80)).unwrap();
 
     // Again and again, and it says what to do.
@@ -117,13 +121,8 @@ fn a_topic_that_was_made_anew_is_read_from_its_beginning_as_another_topic_of_the
     const NAME: &str =
         "a_topic_that_was_made_anew_is_read_from_its_beginning_as_another_topic_of_the_lake";
     let Some(kafka) = Kafka::start().real(NAME) else { return };
-    let topic = kafka.topic("uses", 2);
-    let folder = worker(&kafka, &topic);
+    let (topic, folder) = a_hundred_read(&kafka);
     let folder = folder.path();
-    for partition in [P0, P1] {
-        produce(&kafka, &topic, partition, 50);
-    }
-    run_up_to(folder, 100);
     let (servers, name) = (kafka.bootstrap(), Topic::new(&topic));
     ingest::delete_topic(&servers, &name).unwrap();
     let patience = Instant::now() + Duration::from_mins(1);
@@ -132,9 +131,7 @@ fn a_topic_that_was_made_anew_is_read_from_its_beginning_as_another_topic_of_the
         std::thread::sleep(Duration::from_millis(50));
     }
     ingest::create_topic(&servers, &name, 2).unwrap();
-    for partition in [P0, P1] {
-        produce(&kafka, &topic, partition, 20);
-    }
+    produce(&kafka, &topic, 20);
 
     run_into_the_gap(folder);
     assert!(log(folder).contains("`epoch`"), "{}", log(folder));

@@ -30,30 +30,23 @@ fn normaliser(format: Format) -> Normaliser {
 
 fn read(format: Format, payload: Option<&[u8]>) -> Result<CredentialEvent, Reject> {
     let topic = Topic::new("uses");
+    normaliser(format).normalise_one(&record(&topic, payload), Timestamp::EPOCH)
+}
+
+/// A record without a time in Kafka.
+pub(super) fn record<'a>(topic: &'a Topic, payload: Option<&'a [u8]>) -> RawRecord<'a> {
     let (partition, offset) = (KafkaPartition(2), Offset(40));
-    let record = RawRecord {
-        topic: &topic,
-        partition,
-        offset,
-        part: Part::FIRST,
-        record_time: None,
-        payload,
-    };
-    normaliser(format).normalise_one(&record, Timestamp::EPOCH)
+    RawRecord { topic, partition, offset, part: Part::FIRST, record_time: None, payload }
 }
 
 type Read = Result<CredentialEvent, Reject>;
 
 /// What stands in a record, or in a part of one: one outcome, or more.
 fn outcomes(format: Format, payload: &[u8], part: Part) -> Vec<Read> {
-    let (topic, payload) = (Topic::new("uses"), Some(payload));
-    let (partition, offset) = (KafkaPartition(2), Offset(40));
-    let record = RawRecord { topic: &topic, partition, offset, part, record_time: None, payload };
-    match normaliser(format).normalise(&record, Timestamp::EPOCH) {
-        Ok(event) => vec![Ok(event)],
-        Err(NotOne::Reject(reject)) => vec![Err(reject)],
-        Err(NotOne::Several(parts)) => parts,
-    }
+    let topic = Topic::new("uses");
+    let record = RawRecord { part, ..record(&topic, Some(payload)) };
+    let read = normaliser(format).normalise(&record, Timestamp::EPOCH);
+    read.map_or_else(NotOne::parts, |event| vec![Ok(event)])
 }
 
 fn native(json: &str) -> Result<CredentialEvent, Reject> {

@@ -2,22 +2,27 @@
 
 use super::*;
 
+/// Tells the lake, as another process does, that this sponsor answers for this agent.
+pub(super) async fn import(folder: &Path, sponsor: &str, agent: &str) {
+    let changes: Vec<schemas::RegistryChange> = serde_json::from_value(serde_json::json!([
+        {
+            "schema": "surety.registry_change.v1", "kind": "sponsor", "active": true,
+            "sponsor_id": sponsor, "valid_from": "2026-01-01T00:00:00Z",
+        },
+        {
+            "schema": "surety.registry_change.v1", "kind": "agent", "agent_id": agent,
+            "sponsor_id": sponsor, "valid_from": "2026-01-01T00:00:00Z",
+        },
+    ]))
+    .unwrap();
+    lake_in(folder).import_registry(&changes, clock::now()).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_import_by_another_process_is_seen_while_the_loop_runs() {
     let folder = TempDir::new().unwrap();
     let mut pipeline = started(folder.path(), Log::of(&[("uses", uses(10))])).await;
-    let changes: Vec<schemas::RegistryChange> = serde_json::from_value(serde_json::json!([
-        {
-            "schema": "surety.registry_change.v1", "kind": "sponsor", "active": true,
-            "sponsor_id": "ann@example.com", "valid_from": "2026-01-01T00:00:00Z",
-        },
-        {
-            "schema": "surety.registry_change.v1", "kind": "agent", "agent_id": "agent-0",
-            "sponsor_id": "ann@example.com", "valid_from": "2026-01-01T00:00:00Z",
-        },
-    ]))
-    .unwrap();
-    lake_in(folder.path()).import_registry(&changes, clock::now()).await.unwrap();
+    import(folder.path(), "ann@example.com", "agent-0").await;
 
     pipeline.watched.look_now();
     let found = pipeline.watched.next(&pipeline.parts.lake).await;
@@ -77,33 +82,21 @@ async fn a_change_of_a_cut_that_is_written_again_is_there_once() {
 }
 
 /// A use of `credential` by `agent`, which has `issued` issued if there is one.
-fn use_of(agent: &str, credential: &str, issued: Option<&str>) -> Vec<u8> {
+pub(super) fn use_of(agent: &str, credential: &str, issued: Option<&str>) -> Value {
     let attributes: BTreeMap<&str, &str> =
         issued.iter().map(|id| ("issued_access_key_id", *id)).collect();
-    let event = serde_json::json!({
+    serde_json::json!({
         "schema": "surety.credential_event.v1", "time": "2026-03-02T10:00:00Z", "agent_id": agent,
         "credential_id": credential, "credential_kind": "temporary_key", "action": "sts:AssumeRole",
         "outcome": "success", "attributes": attributes,
-    });
-    event.to_string().into_bytes()
+    })
 }
 
 /// Sponsors of the role's events by offset, in a lake made with micro-batches and commits of so many
 /// records.
 async fn sponsors_of_the_role(records_max: usize) -> Value {
     let folder = TempDir::new().unwrap();
-    let registered: Vec<schemas::RegistryChange> = serde_json::from_value(serde_json::json!([
-        {
-            "schema": "surety.registry_change.v1", "kind": "sponsor", "active": true,
-            "sponsor_id": "ann", "valid_from": "2026-01-01T00:00:00Z",
-        },
-        {
-            "schema": "surety.registry_change.v1", "kind": "agent", "agent_id": "buyer",
-            "sponsor_id": "ann", "valid_from": "2026-01-01T00:00:00Z",
-        },
-    ]))
-    .unwrap();
-    lake_in(folder.path()).import_registry(&registered, clock::now()).await.unwrap();
+    import(folder.path(), "ann", "buyer").await;
     let events = [
         use_of("role", "session-1", None),
         use_of("buyer", "key", Some("session-1")),
@@ -113,7 +106,8 @@ async fn sponsors_of_the_role(records_max: usize) -> Value {
     ];
     for end in (records_max..events.len()).step_by(records_max).chain([events.len()]) {
         // Each run is a process of its own: what was learned is in the lake.
-        let log = Log::of(&[("uses", events[..end].to_vec())]);
+        let records = events[..end].iter().map(|event| event.to_string().into_bytes());
+        let log = Log::of(&[("uses", records.collect())]);
         run_to_end(started(folder.path(), log).await).await.unwrap();
     }
     assert_eq!(count(folder.path(), "registry_changes").await, 4, "each issue is learned once");

@@ -1,5 +1,6 @@
 //! Records that hold several: each of them is a row of its own, all of a record in one commit.
 
+use super::registry::{import, use_of};
 use super::*;
 
 /// A log whose uses are spans of OpenTelemetry.
@@ -74,28 +75,8 @@ async fn each_span_of_a_request_is_a_row_once() {
 
 #[tokio::test]
 async fn what_one_of_a_record_teaches_the_next_one_knows() {
-    let use_of = |agent: &str, credential: &str, issued: Option<&str>| {
-        let attributes: BTreeMap<&str, &str> =
-            issued.iter().map(|id| ("issued_access_key_id", *id)).collect();
-        serde_json::json!({
-            "schema": "surety.credential_event.v1", "time": "2026-03-02T10:00:00Z",
-            "agent_id": agent, "credential_id": credential, "credential_kind": "temporary_key",
-            "action": "sts:AssumeRole", "outcome": "success", "attributes": attributes,
-        })
-    };
     let folder = TempDir::new().unwrap();
-    let registered: Vec<schemas::RegistryChange> = serde_json::from_value(serde_json::json!([
-        {
-            "schema": "surety.registry_change.v1", "kind": "sponsor", "active": true,
-            "sponsor_id": "ann", "valid_from": "2026-01-01T00:00:00Z",
-        },
-        {
-            "schema": "surety.registry_change.v1", "kind": "agent", "agent_id": "buyer",
-            "sponsor_id": "ann", "valid_from": "2026-01-01T00:00:00Z",
-        },
-    ]))
-    .unwrap();
-    lake_in(folder.path()).import_registry(&registered, clock::now()).await.unwrap();
+    import(folder.path(), "ann", "buyer").await;
     let events = [use_of("buyer", "key", Some("session-1")), use_of("role", "session-1", None)];
     let log = Log::of(&[("uses", vec![serde_json::json!(events).to_string().into_bytes()])]);
 

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use schemas::{KafkaPartition, Offset, Part, Reject, RejectReason, Timestamp, Topic};
+use schemas::{Reject, RejectReason, Timestamp, Topic};
 
 use super::*;
 use crate::Normaliser;
+use crate::format::tests::record;
 
 static REDACTOR: LazyLock<Redactor> =
     LazyLock::new(|| Redactor::new(b"a key of the test, longer than 32 bytes"));
@@ -129,17 +130,7 @@ fn read(case: MappingCase, json: &str) -> Result<CredentialEvent, Reject> {
     let mapping = Mapping::new(name(), vec![case]).unwrap();
     let normaliser = Normaliser::mapped(Arc::new(mapping), REDACTOR.clone());
     let topic = Topic::new("uses");
-    let (partition, offset) = (KafkaPartition(2), Offset(40));
-    let payload = Some(json.as_bytes());
-    let record = RawRecord {
-        topic: &topic,
-        partition,
-        offset,
-        part: Part::FIRST,
-        record_time: None,
-        payload,
-    };
-    normaliser.normalise_one(&record, Timestamp::EPOCH)
+    normaliser.normalise_one(&record(&topic, Some(json.as_bytes())), Timestamp::EPOCH)
 }
 
 #[test]

@@ -12,10 +12,8 @@ fn read_at(
     record_time: Option<&str>,
 ) -> Result<CredentialEvent, Reject> {
     let topic = Topic::new("uses");
-    let (partition, offset) = (KafkaPartition(2), Offset(40));
-    let (record_time, payload) = (record_time.map(time), Some(json.as_bytes()));
-    let record =
-        RawRecord { topic: &topic, partition, offset, part: Part::FIRST, record_time, payload };
+    let record_time = record_time.map(time);
+    let record = RawRecord { record_time, ..record(&topic, Some(json.as_bytes())) };
     normaliser(format).normalise_one(&record, Timestamp::EPOCH)
 }
 

@@ -303,15 +303,8 @@ fn avro_of_a_known_schema_is_an_event_without_its_secret_and_what_is_broken_a_re
     // The first symbol; one entry of the map, and its end.
     payload.extend([&[0, 2][..], &text("note"), &text(&secret), &[0]].concat());
     let read = |payload: &[u8]| {
-        let record = RawRecord {
-            topic: &Topic::new("uses"),
-            partition: KafkaPartition(2),
-            offset: Offset(40),
-            part: Part::FIRST,
-            record_time: None,
-            payload: Some(payload),
-        };
-        reader.normalise_one(&record, Timestamp::EPOCH)
+        let topic = Topic::new("uses");
+        reader.normalise_one(&record(&topic, Some(payload)), Timestamp::EPOCH)
     };
 
     let event = read(&framed(260, &payload)).unwrap();
