@@ -11,7 +11,7 @@
 //! are compared that hold for any number: each finding once, and of an event that is there.
 //!
 //! A seed is lived over a model of a lake (`lake/src/faults/model.rs`), of which thousands can be afforded, or
-//! over the log and the files of a lake, with the Delta library: a hundred times as dear. `differential.rs`
+//! over the log and the files of a lake, with the Delta library: forty times as dear. `differential.rs`
 //! shows that both say the same.
 //!
 //! `SURETY_TEST_SEEDS` says how many seeds over a model (default 500), `SURETY_TEST_DELTA_SEEDS` how many over
