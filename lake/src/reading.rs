@@ -90,7 +90,7 @@ impl Reading {
         match self.rows {
             Rows::Stored(reading) => {
                 let frame = frame(*reading, wanted).and_then(|frame| {
-                    frame.sort(order.iter().map(|name| col(*name).sort(true, false)).collect())
+                    frame.sort(order.iter().map(|name| col(*name).sort(true, true)).collect())
                 });
                 let stream = frame.map_err(unavailable)?.execute_stream().await;
                 Ok(stream.map_err(unavailable)?.map_err(unavailable).boxed())

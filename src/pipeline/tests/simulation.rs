@@ -234,7 +234,7 @@ fn a_process_that_ends_at_any_write_leaves_nothing_to_see() {
 #[test]
 fn a_seed_over_a_model_is_lived_in_the_same_way_again() {
     let company = Arc::new(Company::new(0, USES_OF_A_MODEL));
-    for seed in 0..12 {
+    for seed in 0..50 {
         let [once, again] = [(); 2].map(|()| lived(&company, Plan::of_model(seed), Storage::Model));
 
         assert_eq!(once.told(), again.told(), "seed {seed}");

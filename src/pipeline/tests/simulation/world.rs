@@ -191,6 +191,7 @@ pub(super) struct Life {
 struct Counts {
     operations: u64,
     of_places: BTreeMap<String, u64>,
+    /// Polls that were waited for.
     polls: u64,
     is_over: bool,
 }
@@ -389,11 +390,9 @@ impl Reading {
 
 impl Source for Reading {
     async fn poll(&mut self, records_max: usize, _wait_max: Duration) -> Result<Poll, SourceError> {
-        let nth = {
-            let mut counts = self.life.counts.lock().unwrap();
-            counts.polls += 1;
-            counts.polls
-        };
+        // One that is given up while it waits is asked again, at the same moment, if a thread of ours was
+        // done after it was asked: it is the same poll.
+        let nth = self.life.counts.lock().unwrap().polls;
         let (world, what) =
             (Arc::clone(&self.world), (self.life.worker, self.life.nth, "poll", nth));
         let plan = &world.plan;
@@ -402,6 +401,7 @@ impl Source for Reading {
         }
         let wait = plan.ms_up_to(what, plan.poll_ms_max) + self.life.still(&world);
         tokio::time::sleep(wait).await;
+        self.life.counts.lock().unwrap().polls += 1;
         let generation = world.generation();
         if self.generation != Some(generation) && !plan.is_deaf {
             let assigned = world.assigned(self.life.worker, generation);
