@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::advance::{Advance, Verdict};
 use crate::encode::{EncodedFile, Form};
-use crate::log::{Backing, Entry, State, TableLog, Version};
+use crate::log::{Backing, Entry, State, TableLog, Version, up_to_newest};
 use crate::rows::edges_of;
 use crate::{CommitError, EncodeError, LakeError, rows_from, schema};
 
@@ -320,13 +320,18 @@ impl TableHandle {
     }
 
     /// As [`follow`](Self::follow); `sees` is shown each entry that is passed.
-    async fn follow_each(&mut self, mut sees: impl FnMut(&Entry)) -> Result<(), LakeError> {
+    pub(crate) async fn follow_each(
+        &mut self,
+        mut sees: impl FnMut(&Entry),
+    ) -> Result<(), LakeError> {
         let table = self.table();
         let Some(state) = &mut self.state else {
             *self = Self::open(self.log.clone()).await?;
             return Ok(());
         };
-        let is_there = self.log.has_entry(state.version).await;
+        let log = &self.log;
+        let next = up_to_newest(state.version + 1, |version| log.entry(version));
+        let (is_there, found) = tokio::join!(log.has_entry(state.version), next);
         if !is_there.map_err(|cause| LakeError::unavailable(table, cause))? {
             // Either old entries were cleaned up behind a checkpoint, or all is lost.
             return match self.log.newest().await? {
@@ -338,18 +343,15 @@ impl TableHandle {
                 Some(_) | None => Err(LakeError::Gone { table }),
             };
         }
-        loop {
+        for entry in found.map_err(|cause| LakeError::unavailable(table, cause))? {
             let next = state.version + 1;
-            let entry = self.log.entry(next).await;
-            let Some(entry) = entry.map_err(|cause| LakeError::unavailable(table, cause))? else {
-                return Ok(());
-            };
             if entry.changes_table {
                 self.is_narrow = schema::check(&self.log, next).await?.is_narrow;
             }
             sees(&entry);
             state.note(next, entry.transactions);
         }
+        Ok(())
     }
 
     /// Makes the table if it is not made yet.

@@ -11,11 +11,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _};
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -34,7 +34,7 @@ use crate::faults::Model;
 use crate::{Cause, EncodedFile, LakeError};
 
 /// Entries that are fetched at once when a table is opened: on an object store each takes a while.
-const READ_AT_ONCE: usize = 16;
+pub(crate) const READ_AT_ONCE: usize = 16;
 
 /// The number of a table's version, from 0.
 pub type Version = u64;
@@ -233,6 +233,18 @@ impl TableLog {
         }
     }
 
+    /// A file of the table with its rows.
+    pub(crate) async fn file(&self, path: &str) -> Result<(Bytes, Vec<RecordBatch>), Cause> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            let (bytes, rows) = model.file(self.table, path).await?;
+            return Ok((bytes, vec![rows]));
+        }
+        let bytes = self.get(&Path::from(path)).await?;
+        let rows = rows_of(bytes.clone())?;
+        Ok((bytes, rows))
+    }
+
     /// The entry that makes `version`; `None` if there is none.
     pub(crate) async fn entry(&self, version: Version) -> Result<Option<Entry>, Cause> {
         #[cfg(any(test, feature = "faults"))]
@@ -305,6 +317,39 @@ impl TableLog {
             listing.note(file.location);
         }
         Ok(listing)
+    }
+}
+
+/// The rows of a Parquet file.
+pub(crate) fn rows_of(bytes: Bytes) -> Result<Vec<RecordBatch>, Cause> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
+    Ok(reader.collect::<Result<_, _>>()?)
+}
+
+/// What `read` finds of the versions from `first` on, up to the newest. The first is asked for alone, since
+/// mostly there is none, then twice as many at once each time: workers that commit next to each other would
+/// wait for a storage as often as they are.
+///
+/// # Errors
+///
+/// The first of `read`.
+pub(crate) async fn up_to_newest<T, E, F>(
+    first: Version,
+    read: impl Fn(Version) -> F,
+) -> Result<Vec<T>, E>
+where
+    F: Future<Output = Result<Option<T>, E>>,
+{
+    let (mut found, mut at, mut window) = (Vec::new(), first, 1);
+    loop {
+        for one in join_all((at..at + window).map(&read)).await {
+            match one? {
+                Some(one) => found.push(one),
+                None => return Ok(found),
+            }
+        }
+        at += window;
+        window = (2 * window).min(READ_AT_ONCE as Version);
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::super::cover::{POINTER, Pointer};
-use super::super::sealer::rows_of;
+use crate::log::rows_of;
 use super::super::{Seal, SealedFile};
 use super::history::{Actions, History};
 use super::{Flaw, guarded};
