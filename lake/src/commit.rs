@@ -379,19 +379,30 @@ impl TableHandle {
         }
     }
 
-    /// Writes a checkpoint of the log if it has become long, so that opening the table stays fast.
-    /// Nothing depends on it: a failure is for the log only, and the next try is as many commits away.
+    /// Writes a checkpoint of the log if it has become long, so that opening the table stays fast. Of several
+    /// workers it is the one whose commit made a round version; if that one fails to, the others, once the
+    /// log is twice as long. Nothing depends on it: a failure is for the log only, and the next try is as
+    /// many commits away.
     ///
     /// # Errors
     ///
     /// [`LakeError::Unavailable`].
     pub async fn keep_log_short(&mut self) -> Result<(), LakeError> {
-        match &mut self.state {
-            Some(state) if entries_per_checkpoint(state.version) <= state.entries => {
-                state.entries = 0;
-            }
-            Some(_) | None => return Ok(()),
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let every = entries_per_checkpoint(state.version);
+        let is_its_turn = state.version.is_multiple_of(every) && 0 < state.entries;
+        if !is_its_turn && state.entries < 2 * every {
+            return Ok(());
         }
+        if !is_its_turn {
+            let newest = self.log.newest_checkpoint().await;
+            let newest = newest.map_err(|cause| LakeError::unavailable(self.log.table, cause))?;
+            state.entries = state.version.saturating_sub(newest);
+            if state.entries < 2 * every {
+                return Ok(());
+            }
+        }
+        state.entries = 0;
         self.checkpoint().await
     }
 

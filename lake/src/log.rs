@@ -303,12 +303,17 @@ impl TableLog {
         Ok(self.stored().store.get(path).await?.bytes().await?)
     }
 
+    /// The version of the newest checkpoint; 0 if there is none.
+    pub(crate) async fn newest_checkpoint(&self) -> object_store::Result<Version> {
+        let pointer = self.get_if_there(&Path::from("_delta_log/_last_checkpoint")).await?;
+        let told = pointer.and_then(|bytes| serde_json::from_slice::<LastCheckpoint>(&bytes).ok());
+        Ok(told.map_or(0, |told| told.version))
+    }
+
     async fn list(&self) -> Result<Listing, Cause> {
         let folder = Path::from("_delta_log");
-        let from = match self.get(&folder.clone().join("_last_checkpoint")).await {
-            Ok(bytes) => serde_json::from_slice::<LastCheckpoint>(&bytes).map_or(0, |c| c.version),
-            Err(_) => 0,
-        };
+        // It saves reading, and no more: without it the whole log is listed.
+        let from = self.newest_checkpoint().await.unwrap_or(0);
         // Names sort by version; this one sorts before all of its version.
         let before = folder.clone().join(format!("{from:020}"));
         let mut listing = Listing::default();

@@ -303,7 +303,8 @@ impl Sealer {
         let (mut rows, mut end) = (Vec::with_capacity(made.len()), self.end.clone());
         for made in made {
             // The first names the entries of the other tables: they are there already.
-            let until = |table, newest| if table == Table::Events { made.version + 1 } else { newest };
+            let until =
+                |table, newest| if table == Table::Events { made.version + 1 } else { newest };
             let logs = entries.iter().map(|(table, start, hashes)| {
                 let from = end.logs.get(table).copied().unwrap_or(0);
                 let until = until(*table, start + hashes.len() as Version);
