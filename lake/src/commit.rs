@@ -155,7 +155,7 @@ impl TableHandle {
         self.append(rows, &rest, now).await.map(Some)
     }
 
-    /// Appends `edges`, which are those of `events` (see [`encode_events`](crate::encode_events)). If the
+    /// Appends `edges`, which are those of `events` (see [`Form::encode_events`]). If the
     /// table has counted some of the events already (E4), only those of the others. `Ok(None)` if there
     /// is nothing to add.
     ///

@@ -149,21 +149,8 @@ pub fn encode(
     Form::Parquet.encode(table, batches, advance)
 }
 
-/// As [`encode`] for [`Table::Events`]; and what the events add to the edges between agents and
-/// counterparties, which costs little while they are sorted.
-///
-/// # Errors
-///
-/// [`EncodeError`] if the batches do not have the table's columns.
-pub fn encode_events(
-    batches: &[RecordBatch],
-    advance: &Advance,
-) -> Result<(Vec<EncodedFile>, RecordBatch), EncodeError> {
-    Form::Parquet.encode_events(batches, advance)
-}
-
 impl Form {
-    /// As [`encode`].
+    /// As [`encode`], in this form.
     ///
     /// # Errors
     ///
@@ -174,10 +161,11 @@ impl Form {
         batches: &[RecordBatch],
         advance: &Advance,
     ) -> Result<Vec<EncodedFile>, EncodeError> {
-        encode_each(self, table, (batches, advance), |_| {})
+        encode_each(self, table, batches, advance, |_| {})
     }
 
-    /// As [`encode_events`].
+    /// As [`encode`] for [`Table::Events`], in this form; and what the events add to the edges between
+    /// agents and counterparties, which costs little while they are sorted.
     ///
     /// # Errors
     ///
@@ -188,7 +176,7 @@ impl Form {
         advance: &Advance,
     ) -> Result<(Vec<EncodedFile>, RecordBatch), EncodeError> {
         let mut edges = Vec::new();
-        let files = encode_each(self, Table::Events, (batches, advance), |sorted| {
+        let files = encode_each(self, Table::Events, batches, advance, |sorted| {
             edges.push(edges_of(std::slice::from_ref(sorted)));
         })?;
         Ok((files, concat_batches(&Table::CounterpartyEdges.arrow_schema(), &edges)?))
@@ -199,7 +187,8 @@ impl Form {
 fn encode_each(
     form: Form,
     table: Table,
-    (batches, advance): (&[RecordBatch], &Advance),
+    batches: &[RecordBatch],
+    advance: &Advance,
     mut sees: impl FnMut(&RecordBatch),
 ) -> Result<Vec<EncodedFile>, EncodeError> {
     let schema = table.arrow_schema();

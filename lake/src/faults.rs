@@ -100,15 +100,6 @@ impl Memory {
         matches!(self.0, Content::Model(_))
     }
 
-    /// A storage with the same content, and from now on another one.
-    #[must_use]
-    pub fn fork(&self) -> Self {
-        Self(match &self.0 {
-            Content::Files(files) => Content::Files(Arc::new(files.fork())),
-            Content::Model(tables) => Content::Model(tables.fork()),
-        })
-    }
-
     /// The lake in this storage, as a process sees it whose operations `decide` decides.
     ///
     /// Operations of the calling thread wait by tokio's clock; those of other threads, which have

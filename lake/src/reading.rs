@@ -79,7 +79,8 @@ impl Reading {
         found.map_err(|cause| LakeError::unavailable(table, cause))
     }
 
-    /// The rows that are `wanted`, sorted by these columns.
+    /// The rows that are `wanted`, sorted by these columns, rows that have none of it before others: the
+    /// first of a record has no number.
     pub(crate) async fn stream(
         self,
         wanted: Expr,

@@ -5,6 +5,7 @@ use std::fs;
 use deltalake::kernel::EagerSnapshot;
 use schemas::{KafkaPartition, Offset, Table};
 
+use crate::encode::Form;
 use crate::faults::Fate;
 use crate::fixtures::{P0, P1, batch, event, faulty, local, now, places, position, rows, topic};
 use crate::{Advance, CommitError, Lake, LakeError, SequenceRange, TableHandle};
@@ -237,7 +238,7 @@ async fn append_edges(
     events: arrow::array::RecordBatch,
     advance: &Advance,
 ) -> Option<u64> {
-    let (_, edges) = crate::encode_events(std::slice::from_ref(&events), advance).unwrap();
+    let (_, edges) = Form::Parquet.encode_events(std::slice::from_ref(&events), advance).unwrap();
     handle.append_edges(&edges, &[events], advance, now()).await.unwrap()
 }
 

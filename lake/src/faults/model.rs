@@ -12,11 +12,12 @@
 //! model knows. `src/pipeline/tests/simulation/differential.rs` holds the two against each other.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array as _, ArrayData, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{
-    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
+    SortColumn, SortOptions, concat_batches, filter_record_batch, lexsort_to_indices,
+    take_record_batch,
 };
 use arrow::error::ArrowError;
 use bytes::Bytes;
@@ -46,7 +47,7 @@ pub(crate) struct Model {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables(Arc<Mutex<BTreeMap<Table, Stored>>>);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Stored {
     entries: Vec<Arc<Written>>,
     recorded: Recorded,
@@ -61,16 +62,9 @@ struct Written {
 }
 
 impl Tables {
-    pub(super) fn fork(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.lock().clone())))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Table, Stored>> {
-        self.0.lock().expect("nobody panics with it")
-    }
-
     fn with<T>(&self, table: Table, work: impl FnOnce(&mut Stored) -> T) -> T {
-        work(self.lock().entry(table).or_default())
+        let mut tables = self.0.lock().expect("nobody panics with it");
+        work(tables.entry(table).or_default())
     }
 }
 
@@ -236,14 +230,15 @@ pub(crate) fn filtered(
     Ok(vec![filter_record_batch(&rows, wanted.as_boolean())?])
 }
 
-/// The rows sorted by these columns.
+/// The rows sorted by these columns, rows that have none of it before others.
 pub(crate) fn sorted(
     table: Table,
     rows: &[RecordBatch],
     order: &[&str],
 ) -> Result<RecordBatch, ArrowError> {
     let rows = concat_batches(&table.arrow_schema(), rows)?;
-    let column = |name: &&str| SortColumn { values: Arc::clone(&rows[*name]), options: None };
+    let options = Some(SortOptions { descending: false, nulls_first: true });
+    let column = |name: &&str| SortColumn { values: Arc::clone(&rows[*name]), options };
     let order: UInt32Array =
         lexsort_to_indices(&order.iter().map(column).collect::<Vec<_>>(), None)?;
     take_record_batch(&rows, &order)

@@ -1,7 +1,8 @@
 //! [`Company`]: the records of a simulated log, in the order of their time.
 //!
-//! Invariant: a function of its number. Some records hold several events. An agent's records are all in one partition, and so is a copy with
-//! the record that it is of. Without the copies the other records are the same, in the same order.
+//! Invariant: a function of its number and of how many uses it has. Some records hold several events. An
+//! agent's records are all in one partition, and so is a copy with the record that it is of. Without the
+//! copies the other records are the same, in the same order.
 
 use schemas::{KafkaPartition, Topic};
 
@@ -70,8 +71,8 @@ impl Company {
             let payload = match below("kind", 40) {
                 0 => b"not json".to_vec(),
                 1 => b"{}".to_vec(),
-                2..5 => several(number, (at, minutes_between), agent, is_attack),
-                _ => used(number, (at, minutes_between), agent, is_attack),
+                2..5 => several(number, at, minutes_between, agent, is_attack),
+                _ => used(number, at, minutes_between, agent, is_attack),
             };
             if has_copies && at % RECORDS_PER_COPY == 0 {
                 let behind = 1 + usize::try_from(below("behind", BEHIND_MAX)).unwrap();
@@ -112,20 +113,15 @@ fn events_in(payload: &[u8]) -> usize {
 }
 
 /// Two events in one record, and between them what is none.
-fn several(
-    number: u64,
-    (at, minutes_between): (usize, u64),
-    agent: u64,
-    is_attack: bool,
-) -> Vec<u8> {
-    let one = used(number, (at, minutes_between), agent, is_attack);
+fn several(number: u64, at: usize, minutes_between: u64, agent: u64, is_attack: bool) -> Vec<u8> {
+    let one = used(number, at, minutes_between, agent, is_attack);
     let one = String::from_utf8(one).expect("it is JSON");
     let other = one.replace(&format!("use-{at}"), &format!("use-{at}-too"));
     let other = other.replace(&format!("shell-{at}"), &format!("shell-{at}-too"));
     format!("[{one}, {{}}, {other}]").into_bytes()
 }
 
-fn used(number: u64, (at, minutes_between): (usize, u64), agent: u64, is_attack: bool) -> Vec<u8> {
+fn used(number: u64, at: usize, minutes_between: u64, agent: u64, is_attack: bool) -> Vec<u8> {
     let below = |what: &str, end: u64| draw(number, (what, at)) % end;
     let minutes = u64::try_from(at).unwrap() * minutes_between;
     let time = 1_772_409_600 + minutes * 60 + below("second", 60);

@@ -366,9 +366,7 @@ impl Reading {
         }
         batch
     }
-}
 
-impl Reading {
     /// The records that come next, as soon as those before them are committed.
     async fn next_in_step(&mut self) -> Poll {
         // Of the registry's topic nobody is told.
