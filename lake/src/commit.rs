@@ -390,7 +390,8 @@ impl TableHandle {
     pub async fn keep_log_short(&mut self) -> Result<(), LakeError> {
         let Some(state) = &mut self.state else { return Ok(()) };
         let every = entries_per_checkpoint(state.version);
-        let is_its_turn = state.version.is_multiple_of(every) && 0 < state.entries;
+        let is_round = 0 < state.version && state.version.is_multiple_of(every);
+        let is_its_turn = is_round && 0 < state.entries;
         if !is_its_turn && state.entries < 2 * every {
             return Ok(());
         }
