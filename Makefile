@@ -25,7 +25,8 @@ test: packages python kafka-jars check ## installs what is missing, then checks 
 # The tests that docs/faults.md names, each made larger. A size that is set already stays.
 faults: packages python kafka-jars ## all fault tests of docs/faults.md, the long ones too: tries and failures of each id
 	@if [ -e $(VENV)/packages.txt ]; then export SURETY_TEST_PYTHON=$(VENV)/bin/python; fi
-	export SURETY_TEST_SEEDS=$${SURETY_TEST_SEEDS:-1000} SURETY_TEST_CRASHES=$${SURETY_TEST_CRASHES:-3}
+	export SURETY_TEST_SEEDS=$${SURETY_TEST_SEEDS:-10000} SURETY_TEST_CRASHES=$${SURETY_TEST_CRASHES:-3}
+	export SURETY_TEST_DELTA_SEEDS=$${SURETY_TEST_DELTA_SEEDS:-300} SURETY_TEST_TWINS=$${SURETY_TEST_TWINS:-100}
 	export SURETY_TEST_EVENTS=$${SURETY_TEST_EVENTS:-200000} SURETY_TEST_KILLS=$${SURETY_TEST_KILLS:-10}
 	export SURETY_TEST_WRITERS=$${SURETY_TEST_WRITERS:-8} SURETY_TEST_STORM_S=$${SURETY_TEST_STORM_S:-60}
 	export SURETY_TEST_STORE_COMMITS=$${SURETY_TEST_STORE_COMMITS:-8} SURETY_TEST_LATENCY_MS=$${SURETY_TEST_LATENCY_MS:-500}

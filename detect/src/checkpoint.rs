@@ -17,6 +17,7 @@ use std::io::{self, Read, Write};
 
 use rayon::prelude::*;
 use schemas::{Offsets, SHARDS};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::config::Config;
 use crate::copies::Copies;
@@ -70,18 +71,20 @@ impl Snapshot {
         out.write_all(MAGIC)?;
         out.write_all(&VERSION.to_le_bytes())?;
         let offsets = serde_json::to_vec(offsets).map_err(io::Error::other)?;
-        write_section(&mut out, &offsets)?;
+        // One for all sections: making one asks the processor what it can, which a virtual one says slowly.
+        let mut packer = Compressor::new(ZSTD_LEVEL)?;
+        write_section(&mut out, &mut packer, &offsets)?;
         let mut bytes = Vec::new();
         self.head.pack(&mut bytes);
-        write_section(&mut out, &bytes)?;
-        write_section(&mut out, &self.copies)?;
+        write_section(&mut out, &mut packer, &bytes)?;
+        write_section(&mut out, &mut packer, &self.copies)?;
         bytes.clear();
         self.open.pack(&mut bytes);
-        write_section(&mut out, &bytes)?;
+        write_section(&mut out, &mut packer, &bytes)?;
         for shard in self.shards {
             bytes.clear();
             shard.pack(&mut bytes);
-            write_section(&mut out, &bytes)?;
+            write_section(&mut out, &mut packer, &bytes)?;
         }
         out.write_all(END)?;
         out.flush()
@@ -119,22 +122,26 @@ impl Detector {
         if found != VERSION {
             return Err(CheckpointError::Version { found });
         }
-        let offsets = Section::read(&mut input)?.open()?;
+        let mut own = Decompressor::new().map_err(CheckpointError::Io)?;
+        let offsets = Section::read(&mut input)?.open(&mut own)?;
         let offsets = serde_json::from_slice(&offsets)
             .map_err(|_| CheckpointError::Damaged { what: "its offsets are none" })?;
-        let head = unpacked(&Section::read(&mut input)?.open()?, Head::unpack)?;
-        let copies = unpacked(&Section::read(&mut input)?.open()?, Copies::unpack)?;
+        let head = unpacked(&Section::read(&mut input)?.open(&mut own)?, Head::unpack)?;
+        let copies = unpacked(&Section::read(&mut input)?.open(&mut own)?, Copies::unpack)?;
         let deltas = |input: &mut Unpacker<'_>| {
             Vec::<Deltas>::unpack(input).filter(|open| open.len() == LANES)
         };
-        let open = unpacked(&Section::read(&mut input)?.open()?, deltas)?;
+        let open = unpacked(&Section::read(&mut input)?.open(&mut own)?, deltas)?;
         let mut shards = Vec::with_capacity(SHARDS);
         while shards.len() < SHARDS {
             let some: Vec<Section> =
                 (0..8).map(|_| Section::read(&mut input)).collect::<Result<_, _>>()?;
-            let some: Vec<Result<_, CheckpointError>> =
-                some.par_iter().map(|section| unpacked(&section.open()?, Shard::unpack)).collect();
-            for shard in some {
+            let some =
+                some.par_iter().map_init(Decompressor::new, |unpacker, section| match unpacker {
+                    Ok(unpacker) => unpacked(&section.open(unpacker)?, Shard::unpack),
+                    Err(error) => Err(CheckpointError::Io(io::Error::other(error.to_string()))),
+                });
+            for shard in some.collect::<Vec<Result<_, CheckpointError>>>() {
                 shards.push(shard?);
             }
         }
@@ -160,8 +167,12 @@ fn unpacked<T>(
     }
 }
 
-fn write_section(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    let body = zstd::bulk::compress(bytes, ZSTD_LEVEL)?;
+fn write_section(
+    out: &mut impl Write,
+    packer: &mut Compressor<'_>,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let body = packer.compress(bytes)?;
     let mut lengths = [0; 16];
     lengths[..8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
     lengths[8..].copy_from_slice(&(body.len() as u64).to_le_bytes());
@@ -206,8 +217,8 @@ impl Section {
         Ok(Self { bytes, body })
     }
 
-    fn open(&self) -> Result<Vec<u8>, CheckpointError> {
-        match zstd::bulk::decompress(&self.body, self.bytes) {
+    fn open(&self, unpacker: &mut Decompressor<'_>) -> Result<Vec<u8>, CheckpointError> {
+        match unpacker.decompress(&self.body, self.bytes) {
             Ok(bytes) if bytes.len() == self.bytes => Ok(bytes),
             Ok(_) | Err(_) => Err(CheckpointError::Damaged { what: "a section does not unpack" }),
         }

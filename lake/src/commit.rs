@@ -18,8 +18,8 @@ use schemas::{Offsets, Table, Timestamp};
 use serde_json::{Value, json};
 
 use crate::advance::{Advance, Verdict};
-use crate::encode::{EncodedFile, encode};
-use crate::log::{Entry, State, TableLog, Version};
+use crate::encode::{EncodedFile, Form};
+use crate::log::{Backing, Entry, State, TableLog, Version, up_to_newest};
 use crate::rows::edges_of;
 use crate::{CommitError, EncodeError, LakeError, rows_from, schema};
 
@@ -78,6 +78,20 @@ impl TableHandle {
 
     pub fn table(&self) -> Table {
         self.log.table
+    }
+
+    /// What the table's files are.
+    pub fn form(&self) -> Form {
+        match self.log.backing() {
+            Backing::Stored(_) => Form::Parquet,
+            #[cfg(any(test, feature = "faults"))]
+            Backing::Modelled(_) => Form::Rows,
+        }
+    }
+
+    /// Whether it is a simulation's model of a table, which is never of an earlier release.
+    pub(crate) fn is_modelled(&self) -> bool {
+        self.form() != Form::Parquet
     }
 
     /// The next offset of each partition, of the version this handle stands on.
@@ -141,7 +155,7 @@ impl TableHandle {
         self.append(rows, &rest, now).await.map(Some)
     }
 
-    /// Appends `edges`, which are those of `events` (see [`encode_events`](crate::encode_events)). If the
+    /// Appends `edges`, which are those of `events` (see [`Form::encode_events`]). If the
     /// table has counted some of the events already (E4), only those of the others. `Ok(None)` if there
     /// is nothing to add.
     ///
@@ -187,8 +201,12 @@ impl TableHandle {
         rows: Vec<RecordBatch>,
         advance: &Advance,
     ) -> Result<Vec<EncodedFile>, CommitError> {
-        let (table, advance) = (self.table(), advance.clone());
-        let task = tokio::task::spawn_blocking(move || encode(table, &rows, &advance));
+        let (form, table, advance) = (self.form(), self.table(), advance.clone());
+        #[cfg(any(test, feature = "faults"))]
+        if form == Form::Rows {
+            return Ok(form.encode(table, &rows, &advance)?);
+        }
+        let task = tokio::task::spawn_blocking(move || form.encode(table, &rows, &advance));
         match task.await {
             Ok(files) => Ok(files?),
             Err(stopped) => Err(CommitError::unavailable(table, stopped)),
@@ -302,13 +320,18 @@ impl TableHandle {
     }
 
     /// As [`follow`](Self::follow); `sees` is shown each entry that is passed.
-    async fn follow_each(&mut self, mut sees: impl FnMut(&Entry)) -> Result<(), LakeError> {
+    pub(crate) async fn follow_each(
+        &mut self,
+        mut sees: impl FnMut(&Entry),
+    ) -> Result<(), LakeError> {
         let table = self.table();
         let Some(state) = &mut self.state else {
             *self = Self::open(self.log.clone()).await?;
             return Ok(());
         };
-        let is_there = self.log.has_entry(state.version).await;
+        let log = &self.log;
+        let next = up_to_newest(state.version + 1, |version| log.entry(version));
+        let (is_there, found) = tokio::join!(log.has_entry(state.version), next);
         if !is_there.map_err(|cause| LakeError::unavailable(table, cause))? {
             // Either old entries were cleaned up behind a checkpoint, or all is lost.
             return match self.log.newest().await? {
@@ -320,18 +343,15 @@ impl TableHandle {
                 Some(_) | None => Err(LakeError::Gone { table }),
             };
         }
-        loop {
+        for entry in found.map_err(|cause| LakeError::unavailable(table, cause))? {
             let next = state.version + 1;
-            let entry = self.log.entry(next).await;
-            let Some(entry) = entry.map_err(|cause| LakeError::unavailable(table, cause))? else {
-                return Ok(());
-            };
             if entry.changes_table {
                 self.is_narrow = schema::check(&self.log, next).await?.is_narrow;
             }
             sees(&entry);
             state.note(next, entry.transactions);
         }
+        Ok(())
     }
 
     /// Makes the table if it is not made yet.
@@ -359,19 +379,31 @@ impl TableHandle {
         }
     }
 
-    /// Writes a checkpoint of the log if it has become long, so that opening the table stays fast.
-    /// Nothing depends on it: a failure is for the log only, and the next try is as many commits away.
+    /// Writes a checkpoint of the log if it has become long, so that opening the table stays fast. Of several
+    /// workers it is the one whose commit made a round version; if that one fails to, the others, once the
+    /// log is twice as long. Nothing depends on it: a failure is for the log only, and the next try is as
+    /// many commits away.
     ///
     /// # Errors
     ///
     /// [`LakeError::Unavailable`].
     pub async fn keep_log_short(&mut self) -> Result<(), LakeError> {
-        match &mut self.state {
-            Some(state) if entries_per_checkpoint(state.version) <= state.entries => {
-                state.entries = 0;
-            }
-            Some(_) | None => return Ok(()),
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let every = entries_per_checkpoint(state.version);
+        let is_round = 0 < state.version && state.version.is_multiple_of(every);
+        let is_its_turn = is_round && 0 < state.entries;
+        if !is_its_turn && state.entries < 2 * every {
+            return Ok(());
         }
+        if !is_its_turn {
+            let newest = self.log.newest_checkpoint().await;
+            let newest = newest.map_err(|cause| LakeError::unavailable(self.log.table, cause))?;
+            state.entries = state.version.saturating_sub(newest);
+            if state.entries < 2 * every {
+                return Ok(());
+            }
+        }
+        state.entries = 0;
         self.checkpoint().await
     }
 
@@ -381,8 +413,12 @@ impl TableHandle {
     ///
     /// [`LakeError::Unavailable`].
     pub async fn checkpoint(&self) -> Result<(), LakeError> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(_) = self.log.backing() {
+            return Ok(());
+        }
         let unavailable = |cause| LakeError::unavailable(self.table(), cause);
-        let mut delta = DeltaTable::new(Arc::clone(&self.log.delta));
+        let mut delta = DeltaTable::new(Arc::clone(&self.log.stored().delta));
         delta.load().await.map_err(unavailable)?;
         create_checkpoint(&delta, None).await.map_err(unavailable)
     }

@@ -52,13 +52,43 @@ pub struct EncodedFile {
     pub(crate) rows: usize,
     /// JSON, as the Delta log wants it.
     pub(crate) statistics: String,
+    /// The rows, where they are not in the bytes.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) held: Option<RecordBatch>,
+}
+
+/// What files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Parquet,
+    /// Rows in memory, for the model of a lake in simulations.
+    #[cfg(any(test, feature = "faults"))]
+    Rows,
 }
 
 impl EncodedFile {
     /// A stored file as it was when it was encoded; `told` are the statistics of all of its rows.
     pub(crate) fn again(path: String, bytes: Bytes, told: statistics::Sum) -> Self {
         let (month, rows) = (month_of(&path), told.rows());
-        Self { path, month, bytes, rows, statistics: told.finish().to_string() }
+        Self::of(path, month, bytes, rows, told.finish().to_string())
+    }
+
+    fn of(
+        path: String,
+        month: Option<String>,
+        bytes: Bytes,
+        rows: usize,
+        statistics: String,
+    ) -> Self {
+        Self {
+            path,
+            month,
+            bytes,
+            rows,
+            statistics,
+            #[cfg(any(test, feature = "faults"))]
+            held: None,
+        }
     }
 
     /// A file of these bytes, under the name that `identity` and content give it.
@@ -68,12 +98,19 @@ impl EncodedFile {
         identity: &str,
         told: statistics::Sum,
     ) -> Self {
-        let name = name_of(&bytes, identity);
-        let path = match &month {
-            Some(month) => format!("month={month}/{name}"),
-            None => name,
-        };
-        Self { path, month, bytes, rows: told.rows(), statistics: told.finish().to_string() }
+        let path = path_of(month.as_deref(), &bytes, identity);
+        let rows = told.rows();
+        Self::of(path, month, bytes, rows, told.finish().to_string())
+    }
+
+    /// A file that is its rows.
+    #[cfg(any(test, feature = "faults"))]
+    fn held(month: Option<String>, rows: RecordBatch, identity: &str) -> Self {
+        let bytes = crate::faults::bytes_of(&rows);
+        let path = path_of(month.as_deref(), &bytes, identity);
+        let statistics = format!("{{\"numRecords\":{}}}", rows.num_rows());
+        let file = Self::of(path, month, bytes, rows.num_rows(), statistics);
+        Self { held: Some(rows), ..file }
     }
 
     pub fn rows(&self) -> usize {
@@ -109,28 +146,46 @@ pub fn encode(
     batches: &[RecordBatch],
     advance: &Advance,
 ) -> Result<Vec<EncodedFile>, EncodeError> {
-    encode_each(table, batches, advance, |_| {})
+    Form::Parquet.encode(table, batches, advance)
 }
 
-/// As [`encode`] for [`Table::Events`]; and what the events add to the edges between agents and
-/// counterparties, which costs little while they are sorted.
-///
-/// # Errors
-///
-/// [`EncodeError`] if the batches do not have the table's columns.
-pub fn encode_events(
-    batches: &[RecordBatch],
-    advance: &Advance,
-) -> Result<(Vec<EncodedFile>, RecordBatch), EncodeError> {
-    let mut edges = Vec::new();
-    let files = encode_each(Table::Events, batches, advance, |sorted| {
-        edges.push(edges_of(std::slice::from_ref(sorted)));
-    })?;
-    Ok((files, concat_batches(&Table::CounterpartyEdges.arrow_schema(), &edges)?))
+impl Form {
+    /// As [`encode`], in this form.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] if the batches do not have the table's columns.
+    pub fn encode(
+        self,
+        table: Table,
+        batches: &[RecordBatch],
+        advance: &Advance,
+    ) -> Result<Vec<EncodedFile>, EncodeError> {
+        encode_each(self, table, batches, advance, |_| {})
+    }
+
+    /// As [`encode`] for [`Table::Events`], in this form; and what the events add to the edges between
+    /// agents and counterparties, which costs little while they are sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] if the batches do not have the table's columns.
+    pub fn encode_events(
+        self,
+        batches: &[RecordBatch],
+        advance: &Advance,
+    ) -> Result<(Vec<EncodedFile>, RecordBatch), EncodeError> {
+        let mut edges = Vec::new();
+        let files = encode_each(self, Table::Events, batches, advance, |sorted| {
+            edges.push(edges_of(std::slice::from_ref(sorted)));
+        })?;
+        Ok((files, concat_batches(&Table::CounterpartyEdges.arrow_schema(), &edges)?))
+    }
 }
 
 /// `sees` is shown the sorted rows of each file.
 fn encode_each(
+    form: Form,
     table: Table,
     batches: &[RecordBatch],
     advance: &Advance,
@@ -153,17 +208,38 @@ fn encode_each(
         joined = concat_batches(&schema, batches)?;
         std::slice::from_ref(&joined)
     };
-    let mut files = Vec::new();
+    let (mut files, identity) = (Vec::new(), advance.identity());
     for (month, order) in months {
         let part = taken(&schema, batches, order)?;
         sees(&part);
-        let part = without_month(table, &part)?;
-        let bytes = write(table, &part)?;
-        let mut told = statistics::Sum::new(table);
-        told.add(&part);
-        files.push(EncodedFile::named(month, bytes, &advance.identity(), told));
+        files.push(match form {
+            Form::Parquet => as_parquet(table, month, &part, &identity)?,
+            #[cfg(any(test, feature = "faults"))]
+            Form::Rows => EncodedFile::held(month, part, &identity),
+        });
     }
     Ok(files)
+}
+
+fn as_parquet(
+    table: Table,
+    month: Option<String>,
+    rows: &RecordBatch,
+    identity: &str,
+) -> Result<EncodedFile, EncodeError> {
+    let rows = without_month(table, rows)?;
+    let bytes = write(table, &rows)?;
+    let mut told = statistics::Sum::new(table);
+    told.add(&rows);
+    Ok(EncodedFile::named(month, bytes, identity, told))
+}
+
+fn path_of(month: Option<&str>, bytes: &Bytes, identity: &str) -> String {
+    let name = name_of(bytes, identity);
+    match month {
+        Some(month) => format!("month={month}/{name}"),
+        None => name,
+    }
 }
 
 /// The month in whose folder a file stands.

@@ -4,7 +4,13 @@
 //! Invariant: nothing here is part of a build without the feature, and what a test decides is all that
 //! goes wrong: an operation that is [`Fate::Done`] does what the storage in memory does.
 //!
+//! A [`Memory`] holds files, as an object store does, or is a model of a lake (`model.rs`): one that a
+//! thousand simulations can afford.
+//!
 //! [`crash_point!`]: crate::crash_point
+
+mod model;
+mod seals;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +31,9 @@ use object_store::{
 };
 use schemas::Table;
 
+use self::model::Tables;
+pub(crate) use self::model::{Model, bytes_of, filtered, sorted};
+pub use self::seals::flaws;
 use crate::{Lake, LakeError, Location};
 
 /// What an operation of a storage does.
@@ -66,14 +75,29 @@ pub enum Fate {
 pub type Decide = Arc<dyn Fn(Operation<'_>) -> (Duration, Fate) + Send + Sync>;
 
 /// A storage in memory. A clone is the same storage.
-#[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<InMemory>);
+#[derive(Clone, Debug)]
+pub struct Memory(Content);
+
+#[derive(Clone, Debug)]
+enum Content {
+    Files(Arc<InMemory>),
+    Model(Tables),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Content::Files(Arc::default()))
+    }
+}
 
 impl Memory {
-    /// A storage with the same content, and from now on another one.
-    #[must_use]
-    pub fn fork(&self) -> Self {
-        Self(Arc::new(self.0.fork()))
+    /// No files, but what a lake's files mean: see `model.rs`.
+    pub fn modelled() -> Self {
+        Self(Content::Model(Tables::default()))
+    }
+
+    pub fn is_modelled(&self) -> bool {
+        matches!(self.0, Content::Model(_))
     }
 
     /// The lake in this storage, as a process sees it whose operations `decide` decides.
@@ -82,9 +106,13 @@ impl Memory {
     /// another one, do not wait.
     pub fn lake(&self, decide: Decide) -> Lake {
         let location = Location::parse("memory:///lake").expect("it is a location");
-        let memory = Arc::clone(&self.0);
-        let home = std::thread::current().id();
-        Lake::over(&location, Arc::new(Fated { memory, decide, home }))
+        let fates = Fates { decide, home: std::thread::current().id() };
+        match &self.0 {
+            Content::Files(files) => {
+                Lake::over(&location, Arc::new(Fated { memory: Arc::clone(files), fates }))
+            }
+            Content::Model(tables) => Lake::modelled(&location, Model::new(tables.clone(), fates)),
+        }
     }
 }
 
@@ -130,21 +158,27 @@ pub async fn make_tables(lake: &Lake) -> std::result::Result<(), LakeError> {
     Ok(())
 }
 
-struct Fated {
-    memory: Arc<InMemory>,
+/// What becomes of the operations of one process.
+#[derive(Clone)]
+struct Fates {
     decide: Decide,
     home: ThreadId,
+}
+
+struct Fated {
+    memory: Arc<InMemory>,
+    fates: Fates,
 }
 
 fn lost() -> Error {
     Error::Generic { store: "fated", source: "connection reset".into() }
 }
 
-impl Fated {
+impl Fates {
     /// Waits for the operation's turn. The fate of one that is to be done, the error of one that is not.
     async fn turn(&self, kind: Kind, path: &str) -> Result<Fate> {
         let (wait, fate) = (self.decide)(Operation { kind, path });
-        let is_home = std::thread::current().id() == self.home;
+        let is_home = self.is_home();
         if is_home && !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -159,9 +193,31 @@ impl Fated {
     async fn turn_to_read(&self, kind: Kind, path: &str) -> Result<()> {
         match self.turn(kind, path).await? {
             Fate::AnswerLost | Fate::TriedTwice => Err(lost()),
-            Fate::EndedAfter => ended(std::thread::current().id() == self.home).await,
+            Fate::EndedAfter => ended(self.is_home()).await,
             Fate::Done | Fate::Failed | Fate::EndedBefore => Ok(()),
         }
+    }
+
+    /// What is answered to one who wrote, and was told `put`.
+    async fn answer<T>(&self, fate: Fate, kind: Kind, path: &str, put: T) -> Result<T> {
+        match fate {
+            Fate::AnswerLost => Err(lost()),
+            Fate::TriedTwice if kind == Kind::Create => {
+                Err(Error::AlreadyExists { path: path.to_owned(), source: "tried twice".into() })
+            }
+            Fate::EndedAfter => ended(self.is_home()).await,
+            Fate::Done | Fate::TriedTwice | Fate::Failed | Fate::EndedBefore => Ok(put),
+        }
+    }
+
+    fn is_home(&self) -> bool {
+        std::thread::current().id() == self.home
+    }
+}
+
+impl fmt::Debug for Fates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fates")
     }
 }
 
@@ -180,17 +236,9 @@ impl ObjectStore for Fated {
     ) -> Result<PutResult> {
         let is_create = matches!(options.mode, PutMode::Create);
         let kind = if is_create { Kind::Create } else { Kind::Write };
-        let fate = self.turn(kind, location.as_ref()).await?;
+        let fate = self.fates.turn(kind, location.as_ref()).await?;
         let put = self.memory.put_opts(location, payload, options).await?;
-        match fate {
-            Fate::AnswerLost => Err(lost()),
-            Fate::TriedTwice if is_create => Err(Error::AlreadyExists {
-                path: location.to_string(),
-                source: "tried twice".into(),
-            }),
-            Fate::EndedAfter => ended(std::thread::current().id() == self.home).await,
-            Fate::Done | Fate::TriedTwice | Fate::Failed | Fate::EndedBefore => Ok(put),
-        }
+        self.fates.answer(fate, kind, location.as_ref(), put).await
     }
 
     async fn put_multipart_opts(
@@ -198,12 +246,12 @@ impl ObjectStore for Fated {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.turn(Kind::Write, location.as_ref()).await?;
+        self.fates.turn(Kind::Write, location.as_ref()).await?;
         self.memory.put_multipart_opts(location, options).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.turn_to_read(Kind::Read, location.as_ref()).await?;
+        self.fates.turn_to_read(Kind::Read, location.as_ref()).await?;
         self.memory.get_opts(location, options).await
     }
 
@@ -216,22 +264,22 @@ impl ObjectStore for Fated {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (memory, prefix) = (Arc::clone(&self.memory), prefix.cloned());
-        let once = Self { memory: Arc::clone(&memory), decide: Arc::clone(&self.decide), ..*self };
+        let fates = self.fates.clone();
         let listed = async move {
             let path = prefix.as_ref().map_or("", AsRef::as_ref);
-            once.turn_to_read(Kind::List, path).await?;
+            fates.turn_to_read(Kind::List, path).await?;
             Ok::<_, Error>(memory.list(prefix.as_ref()))
         };
         listed.into_stream().try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.turn_to_read(Kind::List, prefix.map_or("", AsRef::as_ref)).await?;
+        self.fates.turn_to_read(Kind::List, prefix.map_or("", AsRef::as_ref)).await?;
         self.memory.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.turn(Kind::Write, to.as_ref()).await?;
+        self.fates.turn(Kind::Write, to.as_ref()).await?;
         self.memory.copy_opts(from, to, options).await
     }
 }

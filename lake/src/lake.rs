@@ -15,6 +15,8 @@ use schemas::{Offsets, Table};
 use tokio::sync::Mutex;
 use url::Url;
 
+#[cfg(any(test, feature = "faults"))]
+use crate::faults::Model;
 use crate::log::{State, TableLog, Version};
 use crate::provider::{ReadOnly, WithRows};
 use crate::{LakeError, Location, StoreOptions, TableHandle, rows_from, schema};
@@ -26,6 +28,9 @@ pub struct Lake(Arc<Shared>);
 struct Shared {
     url: Url,
     root: Arc<dyn ObjectStore>,
+    /// What stands for the storage in a simulation.
+    #[cfg(any(test, feature = "faults"))]
+    model: Option<Model>,
     readers: BTreeMap<Table, Mutex<Reader>>,
 }
 
@@ -51,8 +56,21 @@ impl Lake {
     /// Opens a lake over a storage that the caller made: `root` is the root of the storage, that of
     /// the bucket for instance. For tests that break the storage.
     pub fn over(location: &Location, root: Arc<dyn ObjectStore>) -> Self {
-        let readers = Table::ALL.iter().map(|table| (*table, Mutex::default())).collect();
-        Self(Arc::new(Shared { url: location.url().clone(), root, readers }))
+        Self(Arc::new(Shared {
+            url: location.url().clone(),
+            root,
+            #[cfg(any(test, feature = "faults"))]
+            model: None,
+            readers: readers(),
+        }))
+    }
+
+    /// A lake in a model of a storage.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) fn modelled(location: &Location, model: Model) -> Self {
+        let root: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let url = location.url().clone();
+        Self(Arc::new(Shared { url, root, model: Some(model), readers: readers() }))
     }
 
     /// The root of the storage.
@@ -65,6 +83,10 @@ impl Lake {
     }
 
     fn log(&self, table: Table) -> TableLog {
+        #[cfg(any(test, feature = "faults"))]
+        if let Some(model) = &self.0.model {
+            return TableLog::modelled(table, model.clone());
+        }
         TableLog::new(table, &self.0.root, &self.0.url)
     }
 
@@ -161,6 +183,10 @@ impl Lake {
     }
 }
 
+fn readers() -> BTreeMap<Table, Mutex<Reader>> {
+    Table::ALL.iter().map(|table| (*table, Mutex::default())).collect()
+}
+
 /// What the table had recorded at `version`; what it has now, if the log does not tell any more.
 async fn state_at(
     log: &TableLog,
@@ -206,7 +232,7 @@ async fn newest(
         }
         *reader = None;
     }
-    let delta = reader.get_or_insert_with(|| DeltaTable::new(Arc::clone(&log.delta)));
+    let delta = reader.get_or_insert_with(|| DeltaTable::new(Arc::clone(&log.stored().delta)));
     if !is_newest {
         delta.update_incremental(None).await.map_err(unavailable)?;
     }

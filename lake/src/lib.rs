@@ -10,7 +10,7 @@
 //! - [`EventRows`] and its siblings (`rows.rs`): rows from our types, and back;
 //! - [`encode`] (`encode.rs`): rows to Parquet;
 //! - `schema.rs`: makes a table and compares one with ours;
-//! - `provider.rs`, `scan.rs`, `records.rs`: reading;
+//! - `provider.rs`, `reading.rs`, `scan.rs`, `records.rs`: reading;
 //! - [`seal`] (`seal.rs`): signed Merkle roots over the records of each commit, and their verification;
 //! - [`upkeep`] (`upkeep.rs`): files merged, old ones deleted, days that are not kept;
 //! - `durable.rs`: what makes a local file survive a power cut;
@@ -46,6 +46,7 @@ mod lake;
 mod location;
 mod log;
 mod provider;
+mod reading;
 mod records;
 mod replay;
 mod rows;
@@ -56,7 +57,7 @@ pub mod upkeep;
 
 pub use advance::{Advance, SequenceRange, rows_from};
 pub use commit::TableHandle;
-pub use encode::{EncodeError, EncodedFile, encode, encode_events};
+pub use encode::{EncodeError, EncodedFile, Form, encode};
 pub use error::{Cause, CommitError, LakeError};
 pub use lake::Lake;
 pub use location::{InvalidLocation, Location, StoreOptions};

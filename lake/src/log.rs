@@ -11,11 +11,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _};
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -29,10 +29,12 @@ use url::Url;
 
 use crate::advance::Recorded;
 use crate::error::Reason;
+#[cfg(any(test, feature = "faults"))]
+use crate::faults::Model;
 use crate::{Cause, EncodedFile, LakeError};
 
 /// Entries that are fetched at once when a table is opened: on an object store each takes a while.
-const READ_AT_ONCE: usize = 16;
+pub(crate) const READ_AT_ONCE: usize = 16;
 
 /// The number of a table's version, from 0.
 pub type Version = u64;
@@ -58,7 +60,7 @@ impl State {
 }
 
 /// What one entry of the log tells us.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
     pub(crate) transactions: Vec<(String, i64)>,
     /// Paths of the files that it adds.
@@ -69,6 +71,21 @@ pub(crate) struct Entry {
     pub(crate) advance: Option<String>,
     /// Whether it changes the table's schema, properties or protocol.
     pub(crate) changes_table: bool,
+}
+
+impl Entry {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut entry = Self::default();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: Line = serde_json::from_slice(line)?;
+            entry.transactions.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
+            entry.added.extend(line.add.map(|file| file.path));
+            entry.removed.extend(line.remove.map(|file| file.path));
+            entry.advance = entry.advance.or(line.about.and_then(|about| about.surety_advance));
+            entry.changes_table |= line.metadata.is_some() || line.protocol.is_some();
+        }
+        Ok(entry)
+    }
 }
 
 #[derive(Deserialize)]
@@ -110,6 +127,20 @@ struct LastCheckpoint {
 #[derive(Clone, Debug)]
 pub(crate) struct TableLog {
     pub(crate) table: Table,
+    backing: Backing,
+}
+
+/// Where entries and files are.
+#[derive(Clone, Debug)]
+pub(crate) enum Backing {
+    Stored(Stored),
+    #[cfg(any(test, feature = "faults"))]
+    Modelled(Model),
+}
+
+/// A folder of a storage, in the form of Delta Lake.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
     /// The table's folder.
     pub(crate) store: Arc<dyn ObjectStore>,
     /// The same for the library.
@@ -123,12 +154,36 @@ impl TableLog {
         let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(root), path));
         let config = StorageConfig::default();
         let delta = default_logstore(Arc::clone(&store), Arc::clone(root), &url, &config);
-        Self { table, store, delta }
+        Self { table, backing: Backing::Stored(Stored { store, delta }) }
+    }
+
+    /// The log as a simulation's model of it has it.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) fn modelled(table: Table, model: Model) -> Self {
+        Self { table, backing: Backing::Modelled(model) }
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.backing
+    }
+
+    /// The folder, for what is done with files and with the library. A simulation's model has none, and
+    /// does nothing of the kind.
+    pub(crate) fn stored(&self) -> &Stored {
+        match &self.backing {
+            Backing::Stored(stored) => stored,
+            #[cfg(any(test, feature = "faults"))]
+            Backing::Modelled(_) => panic!("{}: a model has no folder", self.table.name()),
+        }
     }
 
     /// The newest version and its marks; `None` if there is no table.
     pub(crate) async fn newest(&self) -> Result<Option<State>, LakeError> {
         let unreadable = |cause| LakeError::Unavailable { table: self.table, cause };
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.newest(self.table).await.map_err(|cause| unreadable(cause.into()));
+        }
         let listing = self.list().await.map_err(unreadable)?;
         let Some(version) = listing.newest() else {
             return Ok(None);
@@ -158,36 +213,57 @@ impl TableLog {
         &self,
         version: Version,
     ) -> object_store::Result<Option<Bytes>> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.entry_bytes(self.table, version).await;
+        }
         self.get_if_there(&entry_path(version)).await
     }
 
     /// The bytes of a file in the table's folder; `None` if there is none.
     pub(crate) async fn get_if_there(&self, path: &Path) -> object_store::Result<Option<Bytes>> {
-        match self.store.get(path).await {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.get_if_there(self.table, path).await;
+        }
+        match self.stored().store.get(path).await {
             Ok(found) => Ok(Some(found.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    /// A file of the table with its rows.
+    pub(crate) async fn file(&self, path: &str) -> Result<(Bytes, Vec<RecordBatch>), Cause> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            let (bytes, rows) = model.file(self.table, path).await?;
+            return Ok((bytes, vec![rows]));
+        }
+        let bytes = self.get(&Path::from(path)).await?;
+        let rows = rows_of(bytes.clone())?;
+        Ok((bytes, rows))
+    }
+
     /// The entry that makes `version`; `None` if there is none.
     pub(crate) async fn entry(&self, version: Version) -> Result<Option<Entry>, Cause> {
-        let Some(bytes) = self.entry_bytes(version).await? else { return Ok(None) };
-        let mut entry = Entry::default();
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let line: Line = serde_json::from_slice(line)?;
-            entry.transactions.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
-            entry.added.extend(line.add.map(|file| file.path));
-            entry.removed.extend(line.remove.map(|file| file.path));
-            entry.advance = entry.advance.or(line.about.and_then(|about| about.surety_advance));
-            entry.changes_table |= line.metadata.is_some() || line.protocol.is_some();
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return Ok(model.entry(self.table, version).await?);
         }
-        Ok(Some(entry))
+        match self.entry_bytes(version).await? {
+            Some(bytes) => Ok(Some(Entry::parse(&bytes)?)),
+            None => Ok(None),
+        }
     }
 
     /// Whether the entry that makes `version` is still there.
     pub(crate) async fn has_entry(&self, version: Version) -> object_store::Result<bool> {
-        match self.store.head(&entry_path(version)).await {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return Ok(model.entry(self.table, version).await?.is_some());
+        }
+        match self.stored().store.head(&entry_path(version)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -200,37 +276,85 @@ impl TableLog {
         version: Version,
         bytes: Bytes,
     ) -> object_store::Result<()> {
-        self.store.put_opts(&entry_path(version), bytes.into(), PutMode::Create.into()).await?;
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.put_entry(self.table, version, bytes).await;
+        }
+        let store = &self.stored().store;
+        store.put_opts(&entry_path(version), bytes.into(), PutMode::Create.into()).await?;
         Ok(())
     }
 
     /// Stores data files. Storing one again changes nothing: its name says what is in it.
     pub(crate) async fn put_files(&self, files: &[EncodedFile]) -> object_store::Result<()> {
+        #[cfg(any(test, feature = "faults"))]
+        if let Backing::Modelled(model) = &self.backing {
+            return model.put_files(self.table, files).await;
+        }
+        let store = &self.stored().store;
         let puts = files.iter().map(async |file| {
-            self.store.put(&Path::from(file.path.as_str()), file.bytes.clone().into()).await
+            store.put(&Path::from(file.path.as_str()), file.bytes.clone().into()).await
         });
         try_join_all(puts).await?;
         Ok(())
     }
 
     async fn get(&self, path: &Path) -> Result<Bytes, Cause> {
-        Ok(self.store.get(path).await?.bytes().await?)
+        Ok(self.stored().store.get(path).await?.bytes().await?)
+    }
+
+    /// The version of the newest checkpoint; 0 if there is none.
+    pub(crate) async fn newest_checkpoint(&self) -> object_store::Result<Version> {
+        let pointer = self.get_if_there(&Path::from("_delta_log/_last_checkpoint")).await?;
+        let told = pointer.and_then(|bytes| serde_json::from_slice::<LastCheckpoint>(&bytes).ok());
+        Ok(told.map_or(0, |told| told.version))
     }
 
     async fn list(&self) -> Result<Listing, Cause> {
         let folder = Path::from("_delta_log");
-        let from = match self.get(&folder.clone().join("_last_checkpoint")).await {
-            Ok(bytes) => serde_json::from_slice::<LastCheckpoint>(&bytes).map_or(0, |c| c.version),
-            Err(_) => 0,
-        };
+        // It saves reading, and no more: without it the whole log is listed.
+        let from = self.newest_checkpoint().await.unwrap_or(0);
         // Names sort by version; this one sorts before all of its version.
         let before = folder.clone().join(format!("{from:020}"));
         let mut listing = Listing::default();
-        let mut files = self.store.list_with_offset(Some(&folder), &before);
+        let mut files = self.stored().store.list_with_offset(Some(&folder), &before);
         while let Some(file) = files.try_next().await? {
             listing.note(file.location);
         }
         Ok(listing)
+    }
+}
+
+/// The rows of a Parquet file.
+pub(crate) fn rows_of(bytes: Bytes) -> Result<Vec<RecordBatch>, Cause> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
+    Ok(reader.collect::<Result<_, _>>()?)
+}
+
+/// What `read` finds of the versions from `first` on, up to the newest. The first is asked for alone, since
+/// mostly there is none, then twice as many at once each time: workers that commit next to each other would
+/// wait for a storage as often as they are.
+///
+/// # Errors
+///
+/// The first of `read`.
+pub(crate) async fn up_to_newest<T, E, F>(
+    first: Version,
+    read: impl Fn(Version) -> F,
+) -> Result<Vec<T>, E>
+where
+    F: Future<Output = Result<Option<T>, E>>,
+{
+    let (mut found, mut at, mut window) = (Vec::new(), first, 1);
+    loop {
+        for one in join_all((at..at + window).map(&read)).await {
+            match one? {
+                Some(one) => found.push(one),
+                None => return Ok(found),
+            }
+        }
+        at += window;
+        window = (2 * window).min(READ_AT_ONCE as Version);
     }
 }
 

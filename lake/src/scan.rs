@@ -11,8 +11,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Expr, col, lit, not};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
 use schemas::{Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Timestamp};
 
 use crate::log::{TableLog, Version};
@@ -37,23 +37,15 @@ impl Lake {
         offsets: &Offsets,
     ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
         let table = Table::Events;
-        let unavailable = |cause| LakeError::unavailable(table, cause);
-        let Some(snapshot) = self.newest(table).await? else {
+        let Some(mut reading) = self.reads(table).await? else {
             return Ok(futures::stream::empty().boxed());
         };
-        let newest = snapshot.version();
-        let mut reading = self.reading(table, snapshot)?;
+        let newest = reading.version;
         if let Some(paths) = files_after(&self.reading_log(table), newest, offsets).await {
             reading = reading.within(paths);
         }
-        let frame = session().map_err(unavailable)?.read_table(Arc::new(reading));
         let order = ["ingested_at", "topic", "kafka_partition", "kafka_offset", "record_part"];
-        let rows = frame
-            .and_then(|frame| frame.filter(is_after(offsets)))
-            .and_then(|frame| frame.sort(order.map(|name| col(name).sort(true, true)).to_vec()))
-            .map_err(unavailable)?;
-        let stream = rows.execute_stream().await.map_err(unavailable)?;
-        Ok(stream.map_err(move |cause| LakeError::unavailable(table, cause)).boxed())
+        reading.stream(is_after(offsets), &order).await
     }
 
     /// The attempts at deliveries that began at `time` or later.
@@ -73,8 +65,11 @@ impl Lake {
     /// [`CommitError`]; `Superseded` if another worker has made it at the same time.
     pub async fn make_edges(&self, now: Timestamp) -> Result<(), CommitError> {
         let mut edges = self.table(Table::CounterpartyEdges).await?;
+        if edges.version().is_some() || edges.is_modelled() {
+            return Ok(());
+        }
         let known = self.newest_with_offsets(Table::Events).await?;
-        let (None, Some((snapshot, offsets))) = (edges.version(), known) else { return Ok(()) };
+        let Some((snapshot, offsets)) = known else { return Ok(()) };
         let mut advance = Advance::default();
         for (topic, partition, end) in offsets.iter().filter(|(.., end)| Offset::START < *end) {
             advance.extend(topic, partition, OffsetRange { start: Offset::START, end });
@@ -150,20 +145,17 @@ impl Lake {
         known: Option<Version>,
     ) -> Result<(Option<Version>, Vec<RegistryChange>), LakeError> {
         let table = Table::RegistryChanges;
-        let Some(snapshot) = self.newest(table).await? else { return Ok((None, Vec::new())) };
-        let newest = snapshot.version();
+        let Some(mut reading) = self.reads(table).await? else { return Ok((None, Vec::new())) };
+        let newest = reading.version;
         if known == Some(newest) {
             return Ok((known, Vec::new()));
         }
-        let mut reading = self.reading(table, snapshot)?;
         if let Some(known) = known
             && let Some(paths) = files_between(&self.reading_log(table), known, newest).await
         {
             reading = reading.within(paths);
         }
-        let unavailable = |cause| LakeError::unavailable(table, cause);
-        let frame = session().and_then(|session| session.read_table(Arc::new(reading)));
-        let batches = frame.map_err(unavailable)?.collect().await.map_err(unavailable)?;
+        let batches = reading.collect(lit(true)).await?;
         let mut changes = Vec::new();
         for batch in &batches {
             let decoded = decode_registry(batch);
@@ -231,13 +223,10 @@ impl Lake {
         table: Table,
         wanted: Expr,
     ) -> Result<Vec<RecordBatch>, LakeError> {
-        let unavailable = |cause| LakeError::unavailable(table, cause);
-        let Some(provider) = self.provider(table).await? else {
-            return Ok(Vec::new());
-        };
-        let frame = session().and_then(|session| session.read_table(provider));
-        let frame = frame.and_then(|frame| frame.filter(wanted));
-        frame.map_err(unavailable)?.collect().await.map_err(unavailable)
+        match self.reads(table).await? {
+            Some(reading) => reading.collect(wanted).await,
+            None => Ok(Vec::new()),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use crate::commit::ENGINE;
 use crate::encode::statistics;
 use crate::error::Reason;
+#[cfg(any(test, feature = "faults"))]
+use crate::log::Backing;
 use crate::log::{TableLog, Version};
 use crate::{Cause, LakeError};
 
@@ -43,6 +45,10 @@ const PROPERTIES: [(&str, &str); 3] = [
 pub(crate) async fn make(log: &TableLog) -> Result<(), LakeError> {
     let table = log.table;
     let unavailable = |cause| LakeError::Unavailable { table, cause };
+    #[cfg(any(test, feature = "faults"))]
+    if let Backing::Modelled(model) = log.backing() {
+        return model.make(table).await.map_err(|cause| unavailable(cause.into()));
+    }
     let fields = fields_of(&table.arrow_schema()).map_err(|cause| unavailable(cause.into()))?;
     let skipped_by = statistics::columns(table).collect::<Vec<_>>().join(",");
     let properties = CommitProperties::default()
@@ -50,7 +56,7 @@ pub(crate) async fn make(log: &TableLog) -> Result<(), LakeError> {
         .with_create_checkpoint(false)
         .with_cleanup_expired_logs(Some(false));
     CreateBuilder::new()
-        .with_log_store(std::sync::Arc::clone(&log.delta))
+        .with_log_store(std::sync::Arc::clone(&log.stored().delta))
         .with_table_name(table.name())
         .with_comment(table.doc())
         .with_columns(fields)
@@ -82,7 +88,11 @@ pub(crate) struct Found {
 /// [`LakeError::Schema`] or [`LakeError::OffsetsExpire`] if they differ.
 pub(crate) async fn check(log: &TableLog, version: Version) -> Result<Found, LakeError> {
     let table = log.table;
-    let snapshot = Snapshot::try_new(&log.delta, Some(version))
+    #[cfg(any(test, feature = "faults"))]
+    if let Backing::Modelled(_) = log.backing() {
+        return Ok(Found { id: crate::faults::Model::id(table), is_narrow: false });
+    }
+    let snapshot = Snapshot::try_new(&log.stored().delta, Some(version))
         .await
         .map_err(|cause| LakeError::unavailable(table, cause))?;
     if snapshot.metadata().configuration().contains_key(EXPIRY) {
@@ -129,7 +139,7 @@ pub(crate) async fn widening(
 ) -> Result<Bytes, LakeError> {
     let table = log.table;
     let unavailable = |cause: Cause| LakeError::Unavailable { table, cause };
-    let snapshot = Snapshot::try_new(&log.delta, Some(version));
+    let snapshot = Snapshot::try_new(&log.stored().delta, Some(version));
     let snapshot = snapshot.await.map_err(|cause| unavailable(cause.into()))?;
     let metadata = serde_json::to_value(snapshot.metadata());
     let mut metadata = metadata.map_err(|cause| unavailable(cause.into()))?;

@@ -38,6 +38,8 @@ pub(crate) use self::merkle::sha256;
 pub use self::merkle::{Hash, inclusion_proof, is_included, node, root_of};
 pub use self::note::{InvalidKey, NoteError, PublicKey, SealKey};
 pub use self::proof::{Inclusion, Link, SealChain, SealedRecords};
+#[cfg(any(test, feature = "faults"))]
+pub(crate) use self::sealer::read_files;
 pub use self::sealer::{Rows, Sealer};
 pub use self::verify::{Flaw, Kept, Scope, Verified, verify};
 pub use self::witness::{Witness, WitnessError};
@@ -49,7 +51,7 @@ pub const COVERED: [Table; 5] =
     [Table::Events, Table::Rejects, Table::Findings, Table::RegistryChanges, Table::Seals];
 
 /// What stands where the first seal of a lake names the one before it.
-const NOTHING: Hash = [0; 32];
+pub(crate) const NOTHING: Hash = [0; 32];
 
 /// What a seal says, without its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -147,7 +147,7 @@ impl Upkeep {
         let outcome = self.change(&log, group, &record, std::slice::from_ref(&file)).await?;
         if outcome == Outcome::Overtaken {
             // No entry can name it any more. One that stays is found by a vacuum.
-            drop(log.store.delete(&Path::from(file.path.as_str())).await);
+            drop(log.stored().store.delete(&Path::from(file.path.as_str())).await);
             return Ok(None);
         }
         Ok(Some(Compacted {
@@ -201,7 +201,7 @@ impl Group {
 
 async fn read_all(log: &TableLog, files: &[LiveFile]) -> Result<Vec<Bytes>, Cause> {
     let paths: Vec<Path> = files.iter().map(|file| Path::from(file.path.as_str())).collect();
-    let store = Arc::clone(&log.store);
+    let store = Arc::clone(&log.stored().store);
     let reading = futures::stream::iter(paths).map(move |path| {
         let store = Arc::clone(&store);
         async move { Ok::<Bytes, Cause>(store.get(&path).await?.bytes().await?) }

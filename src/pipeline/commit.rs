@@ -15,7 +15,7 @@ use arrow::array::RecordBatch;
 use detect::webhook::Attempt;
 use lake::seal::{Rows, SealKey, Sealer, Tree};
 use lake::{
-    Advance, CommitError, Delivery, DeliveryRows, EncodeError, EncodedFile, Lake, LakeError,
+    Advance, CommitError, Delivery, DeliveryRows, EncodeError, EncodedFile, Form, Lake, LakeError,
     SequenceRange, TableHandle,
 };
 use schemas::{FindingId, Offsets, Table, Timestamp};
@@ -174,7 +174,7 @@ impl Writer {
     /// May be called again with the same cut after it failed: what has landed is passed over.
     pub(super) async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
         let now = clock::now();
-        let encoding = encoded(cut);
+        let encoding = encoded(cut, self.events.form());
         let all = cut.uses.with(&cut.registry);
         // Rejects that came to the lake before a crash are not those that are in memory now.
         let has_new_rejects = all.after(self.rejects.offsets()) == all;
@@ -285,7 +285,7 @@ struct Timed {
     hashing: Duration,
 }
 
-fn encoded(cut: &Cut) -> impl Future<Output = Timed> + use<> {
+fn encoded(cut: &Cut, form: Form) -> impl Future<Output = Timed> + use<> {
     let known = cut.encoded.clone();
     let (events, uses, rejects) = (cut.events.clone(), cut.uses.clone(), cut.rejects.clone());
     async move {
@@ -297,7 +297,7 @@ fn encoded(cut: &Cut) -> impl Future<Output = Timed> + use<> {
             // One after the other, here: rayon's threads are those of the micro-batches, which must
             // not wait for a commit.
             let busy = Busy::now();
-            let encoded = lake::encode_events(&events, &uses);
+            let encoded = form.encode_events(&events, &uses);
             let (encoding, busy) = (busy.elapsed(), Busy::now());
             let encoded = encoded.map(|(files, edges)| {
                 let tree = Tree::of(&events, std::slice::from_ref(&rejects), &uses)

@@ -5,6 +5,7 @@ use std::fs;
 use deltalake::kernel::EagerSnapshot;
 use schemas::{KafkaPartition, Offset, Table};
 
+use crate::encode::Form;
 use crate::faults::Fate;
 use crate::fixtures::{P0, P1, batch, event, faulty, local, now, places, position, rows, topic};
 use crate::{Advance, CommitError, Lake, LakeError, SequenceRange, TableHandle};
@@ -42,7 +43,7 @@ async fn rows_and_offsets_are_found_again_by_us_and_by_the_library() {
     assert_eq!(again.offsets(), handle.offsets());
     assert_eq!(again.version(), Some(3));
     assert_eq!((offset_of(&again, P0), offset_of(&again, P1)), (Some(Offset(12)), Some(Offset(4))));
-    let delta = &handle.log.delta;
+    let delta = &handle.log.stored().delta;
     let snapshot = EagerSnapshot::try_new(delta, None).await.unwrap();
     assert_eq!(snapshot.transaction_version(delta, "surety/uses/0").await.unwrap(), Some(12));
     assert_eq!(snapshot.transaction_version(delta, "surety/uses/1").await.unwrap(), Some(4));
@@ -155,7 +156,7 @@ async fn a_commit_that_failed_is_tried_again_with_the_same_files() {
 
     assert_eq!((store.planned(), handle.version()), (0, Some(2)));
     assert_eq!(places(&lake).await, (0..5).map(|n| (0, n)).collect::<Vec<_>>());
-    let files = handle.log.delta.object_store(None);
+    let files = handle.log.stored().delta.object_store(None);
     let files: Vec<_> = futures::TryStreamExt::try_collect(files.list(None)).await.unwrap();
     let data = files.iter().filter(|file| file.location.extension() == Some("parquet"));
     assert_eq!(data.count(), 2, "no orphan");
@@ -237,7 +238,7 @@ async fn append_edges(
     events: arrow::array::RecordBatch,
     advance: &Advance,
 ) -> Option<u64> {
-    let (_, edges) = crate::encode_events(std::slice::from_ref(&events), advance).unwrap();
+    let (_, edges) = Form::Parquet.encode_events(std::slice::from_ref(&events), advance).unwrap();
     handle.append_edges(&edges, &[events], advance, now()).await.unwrap()
 }
 

@@ -1,10 +1,14 @@
 //! Events after a checkpoint, and the registry.
 
-use schemas::{Fact, KafkaPartition, Offset, RegistrySchema, StampedEvent, Topic};
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use schemas::{Fact, KafkaPartition, Offset, Part, RegistrySchema, StampedEvent, Topic};
 
 use super::*;
 use crate::decode_events;
-use crate::fixtures::{P0, P1, at, batch, faulty, now, position};
+use crate::faults::{Fate, Memory};
+use crate::fixtures::{P0, P1, at, batch, event, faulty, now, position, rows};
 
 async fn after(lake: &Lake, offsets: &Offsets) -> Vec<(i32, i64)> {
     let stream = lake.scan_events_after(offsets).await.unwrap();
@@ -48,6 +52,31 @@ async fn events_after_a_checkpoint_come_in_the_order_of_their_offsets() {
 
         let wanted: Vec<_> = (p0..9).map(|n| (0, n)).chain((p1..5).map(|n| (1, n))).collect();
         assert_eq!(found, wanted, "{marks:?}");
+    }
+}
+
+#[tokio::test]
+async fn several_of_one_record_come_in_the_order_in_which_they_stand_in_it() {
+    // The table sorts by agent and time: those of a record that come later there stand before others.
+    let parts = [("b", Part::FIRST), ("a", Part(1)), ("c", Part(2))];
+    for memory in [Memory::default(), Memory::modelled()] {
+        let lake = memory.lake(Arc::new(|_| (Duration::ZERO, Fate::Done)));
+        let events = parts.map(|(agent, part)| {
+            let mut one = event(P0, 0);
+            one.event.agent_id = agent.try_into().unwrap();
+            one.position.part = part;
+            one
+        });
+        let mut handle = lake.table(Table::Events).await.unwrap();
+        let (_, advance) = batch(P0, 0, 1);
+        handle.append(vec![rows(&events)], &advance, now()).await.unwrap();
+
+        let stream = lake.scan_events_after(&Offsets::default()).await.unwrap();
+        let found: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+
+        let found = found.iter().flat_map(|rows| decode_events(rows).unwrap());
+        let found: Vec<Part> = found.map(|one| one.position.part).collect();
+        assert_eq!(found, parts.map(|(_, part)| part), "{memory:?}");
     }
 }
 
@@ -146,7 +175,7 @@ async fn attempts_are_found_by_when_they_began() {
         finding_id: "f".try_into().unwrap(),
         endpoint: "pager".to_owned(),
         attempt: 1,
-        duration: std::time::Duration::from_millis(3),
+        duration: Duration::from_millis(3),
         outcome: "delivered".to_owned(),
         status: Some(204),
         error: None,

@@ -17,8 +17,11 @@ use crate::{Cause, Version};
 /// The file of a log that names the newest checkpoint.
 pub(super) const POINTER: &str = "_last_checkpoint";
 
-/// The checkpoints that were looked at last, by what the pointer said.
-pub(super) type Checkpoints = BTreeMap<Table, (Bytes, Vec<SealedFile>)>;
+/// What the pointer says, and the checkpoint's files, the pointer first.
+pub(super) type Checkpoint = (Bytes, Vec<SealedFile>);
+
+/// The checkpoints that were looked at last.
+pub(super) type Checkpoints = BTreeMap<Table, Checkpoint>;
 
 /// What [`POINTER`] says.
 #[derive(Debug, Deserialize)]
@@ -54,17 +57,15 @@ pub(super) fn in_log(name: &str) -> Path {
     Path::from("_delta_log").join(name)
 }
 
-/// The newest checkpoint of a log, pointer first; nothing if there is none. One that cannot be read as
-/// such is left to `verify`.
+/// The newest checkpoint of a log, which may be the one that is `known`; `None` if there is none. One that
+/// cannot be read as such is left to `verify`.
 pub(super) async fn checkpoint_of(
     log: &TableLog,
-    known: &mut Checkpoints,
-) -> Result<Vec<SealedFile>, Cause> {
-    let Some(pointer) = log.get_if_there(&in_log(POINTER)).await? else { return Ok(Vec::new()) };
-    if let Some((told, files)) = known.get(&log.table)
-        && *told == pointer
-    {
-        return Ok(files.clone());
+    known: Option<&Checkpoint>,
+) -> Result<Option<Checkpoint>, Cause> {
+    let Some(pointer) = log.get_if_there(&in_log(POINTER)).await? else { return Ok(None) };
+    if let Some(known) = known.filter(|(told, _)| *told == pointer) {
+        return Ok(Some(known.clone()));
     }
     let mut files = vec![SealedFile::of(POINTER, &pointer)];
     if let Ok(told) = Pointer::parse(&pointer) {
@@ -73,6 +74,5 @@ pub(super) async fn checkpoint_of(
             files.push(SealedFile::of(&name, &bytes));
         }
     }
-    known.insert(log.table, (pointer, files.clone()));
-    Ok(files)
+    Ok(Some((pointer, files)))
 }

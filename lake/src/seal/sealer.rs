@@ -5,31 +5,36 @@
 //! without a seal, which [`Sealer::catch_up`] makes up for from the stored rows. What counts is the
 //! table of seals alone: after every answer that is not plainly "written" it is read again before the
 //! next seal is made, and two workers that seal at once are told apart by the number of the seal: the
-//! one that comes second reads what the first did and goes on from there.
+//! one that comes second reads what the first did and goes on from there. Who finds several commits
+//! without a seal appends the seals of all of them at once, as many as the chain then grows by.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::logical_expr::{Expr, col, lit};
 use futures::future::try_join_all;
-use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 use ring::digest::{Context, SHA256};
 use schemas::{Table, Timestamp};
 
-use super::cover::{Checkpoints, checkpoint_of};
+use super::cover::{Checkpoint, Checkpoints, checkpoint_of};
 use super::merkle::sha256;
 use super::{COVERED, Hash, NOTHING, Seal, SealKey, SealedFile, SealedLog, Tree, hash_of};
 use crate::error::Reason;
-use crate::rows::{SealRow, seal_row};
+use crate::log::{READ_AT_ONCE, up_to_newest};
+use crate::rows::{SealRow, decode_seals, seal_row};
 use crate::{
     Advance, Cause, CommitError, EncodedFile, Lake, LakeError, SequenceRange, TableHandle, Version,
 };
 
-/// How often a seal is numbered anew because another worker sealed in the meantime.
+/// How often seals are numbered anew because another worker sealed in the meantime.
 const RENUMBERINGS_MAX: u32 = 10;
+/// Seals that are appended at once.
+const SEALS_AT_ONCE: u64 = 64;
+/// Commits whose stored rows are held at once.
+const COMMITS_AT_ONCE: usize = 4;
 
 /// Makes the seals of a lake.
 #[derive(Debug)]
@@ -104,21 +109,40 @@ impl Sealer {
 
     /// Moves to the end of the chain, if it may have moved.
     async fn read_on(&mut self) -> Result<(), LakeError> {
-        let unavailable = |text| LakeError::unavailable(Table::Seals, Reason(text));
         while self.is_behind || self.table.sequence() != self.end.sequence {
-            self.table.follow().await?;
-            // Only the newest matters: each seal tells everything of those before it.
-            let newest = self.table.sequence() - 1;
-            match self.lake.read_seals_from(newest).await?.pop() {
-                Some(row) if newest <= row.sequence => self.end = end_of(&row)?,
-                None if newest < 0 => self.end = End::of_nothing(),
-                Some(_) | None => {
-                    return Err(unavailable(format!("wanted seal {newest}, found none")));
-                }
-            }
+            let mut newest = None;
+            self.table
+                .follow_each(|entry| newest = entry.advance.is_some().then(|| entry.added.clone()))
+                .await?;
+            self.end = self.newest(newest.unwrap_or_default()).await?;
             self.is_behind = false;
         }
         Ok(())
+    }
+
+    /// The end of the chain, which may stand in one of these files: only the newest seal matters, each tells
+    /// everything of those before it.
+    async fn newest(&self, files: Vec<String>) -> Result<End, LakeError> {
+        let newest = self.table.sequence() - 1;
+        if newest < 0 {
+            return Ok(End::of_nothing());
+        }
+        let log = self.lake.reading_log(Table::Seals);
+        for path in files {
+            // Whatever is wrong with the file: what the table says is asked below.
+            let Ok((_, rows)) = log.file(&path).await else { continue };
+            let seals = rows.iter().filter_map(|rows| decode_seals(rows).ok()).flatten();
+            if let Some(row) = seals.into_iter().find(|row| row.sequence == newest) {
+                return end_of(&row);
+            }
+        }
+        match self.lake.read_seals_from(newest).await?.pop() {
+            Some(row) => end_of(&row),
+            None => {
+                let text = format!("wanted seal {newest}, found none");
+                Err(LakeError::unavailable(Table::Seals, Reason(text)))
+            }
+        }
     }
 
     /// As [`TableHandle::keep_log_short`], for the table of seals. Best called before a seal is made: it
@@ -141,7 +165,6 @@ impl Sealer {
             // The commit landed with an earlier entry, which its writer learned only later.
             return self.catch_up(now).await.map(|_| ());
         }
-        self.catch_up_to(rows.version, now).await?;
         let files = rows.files.iter().map(|file| SealedFile::of(&file.path, &file.bytes));
         let made = Made {
             version: rows.version,
@@ -149,7 +172,7 @@ impl Sealer {
             tree: rows.tree,
             files: files.collect(),
         };
-        self.append(made, now).await?;
+        self.catch_up_to(rows.version + 1, Some(made), now).await?;
         Ok(())
     }
 
@@ -172,19 +195,29 @@ impl Sealer {
     pub async fn catch_up(&mut self, now: Timestamp) -> Result<u64, CommitError> {
         let newest = self.lake.table(Table::Events).await?.version();
         match newest {
-            Some(newest) => self.catch_up_to(newest + 1, now).await,
+            Some(newest) => self.catch_up_to(newest + 1, None, now).await,
             None => Ok(0),
         }
     }
 
-    async fn catch_up_to(&mut self, end: Version, now: Timestamp) -> Result<u64, CommitError> {
+    /// Seals the commits below `end`; what is `known` of one of them need not be read.
+    async fn catch_up_to(
+        &mut self,
+        end: Version,
+        mut known: Option<Made>,
+        now: Timestamp,
+    ) -> Result<u64, CommitError> {
         self.read_on().await?;
         let (mut seals, mut version) = (0, self.end.version);
         while version < end {
-            if let Some(made) = self.stored(version).await? {
-                seals += u64::from(self.append(made, now).await?);
-            }
-            version = self.end.version.max(version + 1);
+            let until = end.min(version + SEALS_AT_ONCE);
+            let known = known.take_if(|made| made.version < until);
+            let until_known = known.as_ref().map_or(until, |made| made.version);
+            let stored = stream::iter(version..until_known).map(|version| self.stored(version));
+            let stored = stored.buffered(COMMITS_AT_ONCE).try_collect::<Vec<_>>().await?;
+            let made = stored.into_iter().flatten().chain(known).collect();
+            seals += self.append(made, now).await?;
+            version = self.end.version.max(until);
         }
         Ok(seals)
     }
@@ -221,29 +254,27 @@ impl Sealer {
         Ok(id)
     }
 
-    /// Adds a seal to the chain; `false` if another worker has sealed the same commit.
-    async fn append(&mut self, made: Made, now: Timestamp) -> Result<bool, CommitError> {
-        let lake = self.lake_id().await?;
-        // So that the seal names the entry that made the table, too.
-        self.table.make_if_absent().await?;
+    /// Adds the seals of commits, in the order of their versions, to the chain. Returns how many were not
+    /// sealed by another worker.
+    async fn append(&mut self, mut made: Vec<Made>, now: Timestamp) -> Result<u64, CommitError> {
         let mut renumberings = 0;
         loop {
             self.read_on().await?;
-            if made.version < self.end.version {
-                return Ok(false);
+            made.retain(|made| self.end.version <= made.version);
+            if made.is_empty() {
+                return Ok(0);
             }
-            let seal = self.sealing(&made, &lake, now).await?;
-            let note = seal.sign(&self.key);
-            let start = seal.sequence;
-            let advance = Advance::of_sequence(SequenceRange { start, end: start + 1 });
-            let row = seal_row(&seal, &note).expect("versions and records are counted from 0");
+            // So that the first seal names the entry that made the table, too.
+            self.table.make_if_absent().await?;
+            let (rows, end) = self.sealing(&made, now).await?;
+            let range = SequenceRange { start: self.end.sequence, end: end.sequence };
             // Until the answer is "written", nobody knows.
             self.is_behind = true;
-            match self.table.append(vec![row], &advance, now).await {
+            match self.table.append(rows, &Advance::of_sequence(range), now).await {
                 Ok(_) => {
-                    self.end = End::of(start, &seal, &note);
+                    self.end = end;
                     self.is_behind = false;
-                    return Ok(true);
+                    return Ok(made.len() as u64);
                 }
                 Err(CommitError::Superseded { .. }) if renumberings < RENUMBERINGS_MAX => {
                     renumberings += 1;
@@ -253,65 +284,105 @@ impl Sealer {
         }
     }
 
-    /// The seal as the next of the chain.
+    /// The seals of commits as the next of the chain, and where it ends then.
     async fn sealing(
         &mut self,
-        made: &Made,
-        lake: &str,
+        made: &[Made],
         now: Timestamp,
-    ) -> Result<Seal, CommitError> {
-        let logs = try_join_all(COVERED.map(|table| {
-            let end = (table == Table::Events).then_some(made.version + 1);
-            self.new_entries(table, end)
-        }));
-        let logs = logs.await?;
-        let mut checkpoints = Vec::new();
-        for table in COVERED {
-            let log = self.lake.reading_log(table);
-            let files = checkpoint_of(&log, &mut self.checkpoints).await;
-            let files = files.map_err(|cause| CommitError::unavailable(table, cause))?;
-            checkpoints.extend(files.into_iter().map(|file| (table, file)));
+    ) -> Result<(Vec<RecordBatch>, End), CommitError> {
+        let lake = self.lake_id().await?;
+        let newest = made.last().map_or(0, |made| made.version);
+        let (entries, checkpoints) =
+            tokio::try_join!(self.new_entries(newest), self.new_checkpoints())?;
+        let files = COVERED.iter().filter_map(|table| checkpoints.get_key_value(table));
+        let of_table = |(table, (_, files)): (&Table, &Checkpoint)| {
+            files.iter().map(|file| (*table, file.clone())).collect::<Vec<_>>()
+        };
+        let of_checkpoints: Vec<_> = files.flat_map(of_table).collect();
+        self.checkpoints = checkpoints;
+        let (mut rows, mut end) = (Vec::with_capacity(made.len()), self.end.clone());
+        for made in made {
+            // The first names the entries of the other tables: they are there already.
+            let until =
+                |table, newest| if table == Table::Events { made.version + 1 } else { newest };
+            let logs = entries.iter().map(|(table, start, hashes)| {
+                let from = end.logs.get(table).copied().unwrap_or(0);
+                let until = until(*table, start + hashes.len() as Version);
+                sealed_log(*table, from..until, *start, hashes)
+            });
+            let ranges = made.ranges.partitions();
+            let seal = Seal {
+                lake: lake.clone(),
+                records: made.tree.records,
+                root: made.tree.root,
+                sequence: end.sequence,
+                time: now,
+                previous: end.previous,
+                version: made.version,
+                rejects: made.tree.rejects,
+                ranges: ranges.map(|(topic, of, range)| (topic.clone(), of, range)).collect(),
+                files: made.files.clone(),
+                logs: logs.collect(),
+                checkpoints: of_checkpoints.clone(),
+            };
+            let note = seal.sign(&self.key);
+            rows.push(seal_row(&seal, &note).expect("versions and records are counted from 0"));
+            end = End::of(seal.sequence, &seal, &note);
         }
-        let ranges = made.ranges.partitions();
-        Ok(Seal {
-            lake: lake.to_owned(),
-            records: made.tree.records,
-            root: made.tree.root,
-            sequence: self.end.sequence,
-            time: now,
-            previous: self.end.previous,
-            version: made.version,
-            rejects: made.tree.rejects,
-            ranges: ranges.map(|(topic, number, range)| (topic.clone(), number, range)).collect(),
-            files: made.files.clone(),
-            logs,
-            checkpoints,
-        })
+        Ok((rows, end))
     }
 
-    /// The entries of a log that no seal names, up to `end` if it is told.
-    async fn new_entries(
-        &self,
-        table: Table,
-        end: Option<Version>,
-    ) -> Result<SealedLog, CommitError> {
-        let log = self.lake.reading_log(table);
-        let start = self.end.logs.get(&table).copied().unwrap_or(0);
-        let mut hasher = Context::new(&SHA256);
-        let mut at = start;
-        while end.is_none_or(|end| at < end) {
-            let entry = log.entry_bytes(at).await;
-            match entry.map_err(|cause| CommitError::unavailable(table, cause))? {
-                Some(bytes) => hasher.update(&sha256(&[&bytes])),
-                // An entry of a version that is known to be there was removed: `verify` tells.
-                None if end.is_some() => {}
-                None => break,
-            }
-            at += 1;
-        }
-        let hash = hasher.finish().as_ref().try_into().expect("it has 32 bytes");
-        Ok(SealedLog { table, start, end: at, hash })
+    /// For each table the first entry that no seal names, and the hashes of the entries from there on; of
+    /// events up to `newest`. An entry that is known to be there and was removed has none: `verify` tells.
+    async fn new_entries(&self, newest: Version) -> Result<Vec<NewEntries>, CommitError> {
+        let of_table = async |table| {
+            let log = self.lake.reading_log(table);
+            let start = self.end.logs.get(&table).copied().unwrap_or(0);
+            let hash = |version| {
+                let found = log.entry_bytes(version);
+                found.map_ok(|found| found.map(|bytes| sha256(&[&bytes])))
+            };
+            let hashes: object_store::Result<Vec<Option<Hash>>> = if table == Table::Events {
+                let known = stream::iter(start..=newest).map(&hash);
+                known.buffered(READ_AT_ONCE).try_collect().await
+            } else {
+                let found = up_to_newest(start, &hash).await;
+                found.map(|found| found.into_iter().map(Some).collect())
+            };
+            let hashes = hashes.map_err(|cause| CommitError::unavailable(table, cause))?;
+            Ok((table, start, hashes))
+        };
+        try_join_all(COVERED.map(of_table)).await
     }
+
+    /// The files of the newest checkpoint of each log.
+    async fn new_checkpoints(&self) -> Result<Checkpoints, CommitError> {
+        let of_table = async |table| {
+            let log = self.lake.reading_log(table);
+            let found = checkpoint_of(&log, self.checkpoints.get(&table)).await;
+            let found = found.map_err(|cause| CommitError::unavailable(table, cause))?;
+            Ok::<_, CommitError>(found.map(|found| (table, found)))
+        };
+        Ok(try_join_all(COVERED.map(of_table)).await?.into_iter().flatten().collect())
+    }
+}
+
+/// A table, the first entry of its log that no seal names, and the hashes of those from there on.
+type NewEntries = (Table, Version, Vec<Option<Hash>>);
+
+/// The entries of `range` as a seal names them; the first of `hashes` is of the entry `start`.
+fn sealed_log(
+    table: Table,
+    range: Range<Version>,
+    start: Version,
+    hashes: &[Option<Hash>],
+) -> SealedLog {
+    let mut hasher = Context::new(&SHA256);
+    for hash in hashes.iter().zip(start..).filter(|(_, at)| range.contains(at)) {
+        hash.0.iter().for_each(|hash| hasher.update(hash));
+    }
+    let hash = hasher.finish().as_ref().try_into().expect("it has 32 bytes");
+    SealedLog { table, start: range.start, end: range.end, hash }
 }
 
 fn end_of(row: &SealRow) -> Result<End, LakeError> {
@@ -327,24 +398,18 @@ struct Made {
 }
 
 /// Files of `events` and their rows.
-pub(super) async fn read_files(
+pub(crate) async fn read_files(
     lake: &Lake,
     paths: impl Iterator<Item = &str>,
 ) -> Result<(Vec<SealedFile>, Vec<RecordBatch>), Cause> {
     let log = lake.reading_log(Table::Events);
     let (mut files, mut rows) = (Vec::new(), Vec::new());
     for path in paths {
-        let bytes = log.store.get(&Path::from(path)).await?.bytes().await?;
+        let (bytes, held) = log.file(path).await?;
         files.push(SealedFile::of(path, &bytes));
-        rows.extend(rows_of(bytes)?);
+        rows.extend(held);
     }
     Ok((files, rows))
-}
-
-/// The rows of a Parquet file.
-pub(super) fn rows_of(bytes: bytes::Bytes) -> Result<Vec<RecordBatch>, Cause> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
-    Ok(reader.collect::<Result<_, _>>()?)
 }
 
 /// Of the records of a commit.

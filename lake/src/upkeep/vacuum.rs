@@ -107,7 +107,7 @@ impl Strays {
         // The folder first and the version afterwards: what is committed in between is part of it.
         let (mut found, mut entries) = (BTreeMap::new(), Vec::new());
         let mut checkpoints = BTreeMap::new();
-        let mut listing = log.store.list(None);
+        let mut listing = log.stored().store.list(None);
         while let Some(file) = listing.try_next().await.map_err(unavailable)? {
             let modified = file.last_modified.timestamp_micros();
             let path = file.location.as_ref();
@@ -197,7 +197,7 @@ impl Upkeep {
         for (path, file) in strays.old() {
             let path = Path::from(path.as_str());
             // One that was written again in the meantime may be about to be committed.
-            let is_same = match log.store.head(&path).await {
+            let is_same = match log.stored().store.head(&path).await {
                 Ok(found) => found.last_modified.timestamp_micros() == file.modified,
                 Err(object_store::Error::NotFound { .. }) => false,
                 Err(cause) => return Err(LakeError::unavailable(table, cause)),
@@ -206,7 +206,7 @@ impl Upkeep {
                 continue;
             }
             if !is_dry {
-                let deleted = log.store.delete(&path).await;
+                let deleted = log.stored().store.delete(&path).await;
                 deleted.map_err(|cause| LakeError::unavailable(table, cause))?;
             }
             swept.add(file.bytes);

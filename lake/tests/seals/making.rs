@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use lake::CommitError;
 use lake::seal::Scope;
-use schemas::Timestamp;
+use schemas::{Table, Timestamp};
 
 use crate::storage::{Fault, Storage};
-use crate::world::{Batch, P0, P1, Worker, flaws, now, verified};
+use crate::world::{Batch, P0, P1, Worker, flaws, now, open, verified};
 
 async fn seals(store: &Arc<Storage>) -> u64 {
     let verified = verified(store, &Scope::default()).await;
@@ -95,6 +95,8 @@ async fn commits_before_a_crash_are_sealed_from_the_stored_rows() {
     assert_eq!(worker.sealer.catch_up(now()).await.unwrap(), 3);
 
     assert_eq!(seals(&store).await, 3);
+    let table = open(&store).table(Table::Seals).await.unwrap();
+    assert_eq!(table.version(), Some(1), "it was made, and got all three at once");
     worker.commit(&Batch::of(P0, 13, 17)).await.unwrap();
     assert_eq!(seals(&store).await, 4);
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use lake::seal::{Rows, Scope, SealKey, Sealer, Tree, Verified, verify};
-use lake::{
-    Advance, CommitError, EventRows, Lake, Location, RejectRows, TableHandle, encode_events,
-};
+use lake::{Advance, CommitError, EventRows, Form, Lake, Location, RejectRows, TableHandle};
 use object_store::ObjectStore;
 use schemas::{
     AgentId, Amount, Attributes, CredentialEvent, CredentialId, CredentialKind, Currency, Fact,
@@ -202,14 +200,15 @@ impl Worker {
     }
 
     pub(crate) async fn write_events(&mut self, batch: &Batch) -> Result<u64, CommitError> {
-        let (files, _) = encode_events(std::slice::from_ref(&batch.events), &batch.advance)?;
+        let (files, _) =
+            Form::Parquet.encode_events(std::slice::from_ref(&batch.events), &batch.advance)?;
         self.events.commit(&files, &batch.advance, now()).await
     }
 
     pub(crate) async fn seal(&mut self, batch: &Batch, version: u64) -> Result<(), CommitError> {
         let (events, rejects) =
             (std::slice::from_ref(&batch.events), std::slice::from_ref(&batch.rejects));
-        let (files, _) = encode_events(events, &batch.advance)?;
+        let (files, _) = Form::Parquet.encode_events(events, &batch.advance)?;
         let tree = Tree::of(events, rejects, &batch.advance).unwrap();
         let rows = Rows { version, advance: &batch.advance, tree, files: &files };
         self.sealer.seal(rows, now()).await

@@ -208,7 +208,7 @@ async fn list(
 ) -> Result<(BTreeSet<Version>, BTreeSet<String>), LakeError> {
     let (mut versions, mut checkpoints) = (BTreeSet::new(), BTreeSet::new());
     let folder = Path::from("_delta_log");
-    let mut files = log.store.list(Some(&folder));
+    let mut files = log.stored().store.list(Some(&folder));
     let unavailable = |cause| LakeError::unavailable(log.table, cause);
     while let Some(file) = files.try_next().await.map_err(unavailable)? {
         let path = file.location.as_ref();

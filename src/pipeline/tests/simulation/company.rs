@@ -1,7 +1,8 @@
 //! [`Company`]: the records of a simulated log, in the order of their time.
 //!
-//! Invariant: a function of its number. Some records hold several events. An agent's records are all in one partition, and so is a copy with
-//! the record that it is of. Without the copies the other records are the same, in the same order.
+//! Invariant: a function of its number and of how many uses it has. Some records hold several events. An
+//! agent's records are all in one partition, and so is a copy with the record that it is of. Without the
+//! copies the other records are the same, in the same order.
 
 use schemas::{KafkaPartition, Topic};
 
@@ -10,7 +11,12 @@ use super::plan::draw;
 /// How many companies there are.
 pub(super) const COMPANIES: u64 = 4;
 
-const USES: usize = 260;
+/// Uses of a credential, where the lake is one of Delta and where it is a model: a seed of the latter has
+/// commits of fewer records.
+pub(super) const USES: usize = 260;
+pub(super) const USES_OF_A_MODEL: usize = 36;
+/// Those of an attack, at the end.
+const ATTACK_MAX: usize = 30;
 const AGENTS: u64 = 6;
 const PARTITIONS: u64 = 3;
 const MINUTES_BETWEEN: u64 = 25;
@@ -38,33 +44,35 @@ pub(super) struct Company {
 }
 
 impl Company {
-    pub(super) fn new(number: u64) -> Self {
-        Self::of(number, true)
+    pub(super) fn new(number: u64, uses: usize) -> Self {
+        Self::of(number, uses, true)
     }
 
     /// The same whose producers send nothing again.
-    pub(super) fn without_copies(number: u64) -> Self {
-        Self::of(number, false)
+    pub(super) fn without_copies(number: u64, uses: usize) -> Self {
+        Self::of(number, uses, false)
     }
 
-    fn of(number: u64, has_copies: bool) -> Self {
+    fn of(number: u64, count: usize, has_copies: bool) -> Self {
         let uses = Topic::new("uses");
         let mut log: Vec<(Place, Vec<Written>)> = (0..PARTITIONS)
             .map(|p| ((uses.clone(), KafkaPartition(i32::try_from(p).unwrap())), Vec::new()))
             .collect();
         log.push(((Topic::new("registry"), KafkaPartition(0)), Vec::new()));
         let registry = log.len() - 1;
+        let between_changes = count.min(240) / 4;
+        let minutes_between = if count < USES { 5 } else { MINUTES_BETWEEN };
         let (mut copies, mut late) = (0, Vec::new());
-        for at in 0..USES {
+        for at in 0..count {
             let below = |what: &str, end: u64| draw(number, (what, at)) % end;
-            let is_attack = USES - 30 <= at;
+            let is_attack = count - ATTACK_MAX.min(count * 2 / 5) <= at;
             let agent = if is_attack { 0 } else { below("agent", AGENTS) };
             let partition = usize::try_from(agent % PARTITIONS).unwrap();
             let payload = match below("kind", 40) {
                 0 => b"not json".to_vec(),
                 1 => b"{}".to_vec(),
-                2..5 => several(number, at, agent, is_attack),
-                _ => used(number, at, agent, is_attack),
+                2..5 => several(number, at, minutes_between, agent, is_attack),
+                _ => used(number, at, minutes_between, agent, is_attack),
             };
             if has_copies && at % RECORDS_PER_COPY == 0 {
                 let behind = 1 + usize::try_from(below("behind", BEHIND_MAX)).unwrap();
@@ -75,9 +83,10 @@ impl Company {
                 copies += events_in(&payload);
                 log[partition].1.push(Written { at, payload });
             }
-            if at % 60 == 5 {
+            if at % between_changes == 5 {
                 let change = change(agent, below("sponsor", 3));
-                let payload = if at == 65 { b"no change".to_vec() } else { change };
+                let is_none = at == 5 + between_changes;
+                let payload = if is_none { b"no change".to_vec() } else { change };
                 log[registry].1.push(Written { at, payload });
             }
         }
@@ -104,17 +113,17 @@ fn events_in(payload: &[u8]) -> usize {
 }
 
 /// Two events in one record, and between them what is none.
-fn several(number: u64, at: usize, agent: u64, is_attack: bool) -> Vec<u8> {
-    let one = used(number, at, agent, is_attack);
+fn several(number: u64, at: usize, minutes_between: u64, agent: u64, is_attack: bool) -> Vec<u8> {
+    let one = used(number, at, minutes_between, agent, is_attack);
     let one = String::from_utf8(one).expect("it is JSON");
     let other = one.replace(&format!("use-{at}"), &format!("use-{at}-too"));
     let other = other.replace(&format!("shell-{at}"), &format!("shell-{at}-too"));
     format!("[{one}, {{}}, {other}]").into_bytes()
 }
 
-fn used(number: u64, at: usize, agent: u64, is_attack: bool) -> Vec<u8> {
+fn used(number: u64, at: usize, minutes_between: u64, agent: u64, is_attack: bool) -> Vec<u8> {
     let below = |what: &str, end: u64| draw(number, (what, at)) % end;
-    let minutes = u64::try_from(at).unwrap() * MINUTES_BETWEEN;
+    let minutes = u64::try_from(at).unwrap() * minutes_between;
     let time = 1_772_409_600 + minutes * 60 + below("second", 60);
     let time = schemas::Timestamp::from_millis(i64::try_from(time * 1_000).unwrap()).unwrap();
     let actions = ["order.read", "order.list", "vendor.read"];

@@ -23,9 +23,20 @@ use crate::http::Health;
 
 static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&[7; 32]));
 
-pub(super) fn seal_key() -> SealKey {
-    SealKey::new("surety", &[7; 32]).unwrap()
-}
+/// Findings from the first event on: the companies are small. What the registry has against a use
+/// depends on what was told before it was read, and a crash may let more be told.
+static DETECT: LazyLock<detect::Config> = LazyLock::new(|| {
+    let silent = |lapse: &schemas::Lapse| (lapse.as_str().replace('_', "-"), 0);
+    let detect = serde_json::json!({
+        "warmup-events": 0,
+        "agents-max": 1_024,
+        "detectors": schemas::Lapse::ALL.iter().map(silent).collect::<BTreeMap<_, _>>(),
+    });
+    serde_json::from_value(detect).unwrap()
+});
+
+pub(super) static SEAL_KEY: LazyLock<Arc<SealKey>> =
+    LazyLock::new(|| Arc::new(SealKey::new("surety", &[7; 32]).unwrap()));
 
 /// Lives all workers through, at the same time.
 pub(super) async fn of_workers(world: &Arc<World>, folder: &Path) {
@@ -77,14 +88,6 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, folder: &Path) -> Result<(),
 
 pub(super) fn parts(world: &World, source: Reading, lake: Lake, folder: &Path) -> Parts<Reading> {
     let normaliser = Normaliser::new(Format::Native, REDACTOR.clone());
-    // Findings from the first event on: the companies are small. What the registry has against a use
-    // depends on what was told before it was read, and a crash may let more be told.
-    let silent = |lapse: &schemas::Lapse| (lapse.as_str().replace('_', "-"), 0);
-    let detect = serde_json::json!({
-        "warmup-events": 0,
-        "agents-max": 1_024,
-        "detectors": schemas::Lapse::ALL.iter().map(silent).collect::<BTreeMap<_, _>>(),
-    });
     let plan = &world.plan;
     Parts {
         source,
@@ -93,7 +96,7 @@ pub(super) fn parts(world: &World, source: Reading, lake: Lake, folder: &Path) -
             registry: Some((Topic::new("registry"), RegistryReader::new(REDACTOR.clone()))),
         },
         lake,
-        detect: serde_json::from_value(detect).unwrap(),
+        detect: DETECT.clone(),
         checkpoints: Checkpoints::new(folder).unwrap(),
         routes: Routes::default(),
         limits: Limits {
@@ -105,7 +108,7 @@ pub(super) fn parts(world: &World, source: Reading, lake: Lake, folder: &Path) -
             checkpoint_age_max: Duration::from_millis(plan.checkpoint_ms),
         },
         health: Health::default(),
-        seal_key: Arc::new(seal_key()),
+        seal_key: Arc::clone(&SEAL_KEY),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) fn draw(seed: u64, what: impl Hash) -> u64 {
 }
 
 /// When and how the operations of the storage go wrong, and what else does.
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,
@@ -44,6 +45,14 @@ pub(super) struct Plan {
     pub(super) checkpoint_ms: u64,
     /// Whether the log ends, as a file does.
     pub(super) ends: bool,
+    /// A life that ends early does so within so many operations.
+    pub(super) operations_max: u64,
+    /// Of a hundred reads of the storage so many take no time.
+    pub(super) quick_reads: u64,
+    /// Only writes go wrong, nothing takes time, and records come when those before them are committed.
+    pub(super) is_in_step: bool,
+    /// In step: the first life ends with its write of this number, which is done or not.
+    pub(super) ends_at_write: Option<(u64, bool)>,
 }
 
 impl Plan {
@@ -70,6 +79,55 @@ impl Plan {
             age_ms_max: 1_000,
             checkpoint_ms: 10_000,
             ends: true,
+            operations_max: 260,
+            quick_reads: 0,
+            is_in_step: false,
+            ends_at_write: None,
+        }
+    }
+
+    /// Nothing goes wrong but that the first life ends with its write of this number, which is done or not.
+    pub(super) fn ending_at(write: u64, is_done: bool) -> Self {
+        Self {
+            rows_max: 1,
+            records_max: 15,
+            checkpoint_ms: 1,
+            is_in_step: true,
+            ends_at_write: Some((write, is_done)),
+            ..Self::calm()
+        }
+    }
+
+    /// For a comparison of two storages.
+    pub(super) fn in_step(seed: u64) -> Self {
+        let below = |what: &str, end: u64| draw(seed, (what, "in step")) % end;
+        Self {
+            seed,
+            failed: [0, 40, 120][usize::try_from(below("failed", 3)).unwrap()],
+            answers_lost: 30 + below("lost", 120),
+            tried_twice: 30 + below("twice", 120),
+            crashes: below("crashes", 5),
+            rows_max: 1,
+            records_max: 15,
+            checkpoint_ms: 1,
+            is_in_step: true,
+            ..Self::calm()
+        }
+    }
+
+    /// For a model of a lake, whose lives need fewer operations and read fewer records.
+    pub(super) fn of_model(seed: u64) -> Self {
+        let below =
+            |what: &str, end: usize| usize::try_from(draw(seed, what)).unwrap_or(usize::MAX) % end;
+        let of = Self::of(seed);
+        Self {
+            records_max: 2 + below("records", 20),
+            rows_max: 6 + below("rows", 40),
+            reassigned_every: of.reassigned_every.map(|every| every * 8),
+            checkpoint_ms: of.checkpoint_ms * 4,
+            operations_max: 130,
+            quick_reads: 90,
+            ..of
         }
     }
 
@@ -107,6 +165,10 @@ impl Plan {
             age_ms_max: one_of("age", &[20, 100, 1_000]),
             checkpoint_ms: one_of("checkpoint", &[1, 60, 400]),
             ends: workers == 1 && below("ends", 3) == 0,
+            operations_max: 260,
+            quick_reads: 0,
+            is_in_step: false,
+            ends_at_write: None,
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) struct World {
 struct State {
     /// How far each life has said that the lake is.
     committed: Offsets,
+    /// The writes that did not go well.
+    went_wrong: Vec<String>,
     lives: u64,
     trace: Vec<String>,
 }
@@ -131,6 +133,13 @@ impl World {
         self.state.lock().unwrap().trace.push(line);
     }
 
+    /// The writes that did not go well, in an order that does not depend on threads.
+    pub(super) fn went_wrong(&self) -> Vec<String> {
+        let mut wrong = self.state.lock().unwrap().went_wrong.clone();
+        wrong.sort();
+        wrong
+    }
+
     /// Everything that happened, in an order that does not depend on threads.
     fn trace(&self) -> Vec<String> {
         let mut trace = self.state.lock().unwrap().trace.clone();
@@ -155,7 +164,8 @@ impl World {
             worker,
             nth,
             number,
-            ends_at: is_short.then(|| 1 + draw(seed, (worker, nth, "ends at")) % 260),
+            ends_at: is_short
+                .then(|| 1 + draw(seed, (worker, nth, "ends at")) % self.plan.operations_max),
             is_done: draw(seed, (worker, nth, "is done")).is_multiple_of(2),
             counts: Mutex::default(),
             ended: Notify::new(),
@@ -181,6 +191,7 @@ pub(super) struct Life {
 struct Counts {
     operations: u64,
     of_places: BTreeMap<String, u64>,
+    /// Polls that were waited for.
     polls: u64,
     is_over: bool,
 }
@@ -209,6 +220,9 @@ impl Life {
 
     fn decide(&self, world: &World, operation: Operation<'_>) -> (Duration, Fate) {
         let place = place_of(operation);
+        if world.plan.is_in_step {
+            return (Duration::ZERO, self.fate_in_step(world, operation.kind, &place));
+        }
         let mut counts = self.counts.lock().unwrap();
         if counts.is_over {
             return (Duration::ZERO, Fate::EndedBefore);
@@ -221,14 +235,16 @@ impl Life {
         };
         let what = (self.worker, self.nth, &place, nth);
         let (plan, is_well) = (&world.plan, world.is_well());
-        let wait = if is_well {
+        let writes = matches!(operation.kind, Kind::Write | Kind::Create);
+        let wait = if !writes && plan.chance((what, "quick"), plan.quick_reads, 100) {
+            Duration::ZERO
+        } else if is_well {
             Duration::from_millis(1)
         } else if plan.chance((what, "slow"), plan.slow, 1_000) {
             plan.ms_up_to((what, "slow"), SLOW_MS_MAX)
         } else {
             plan.ms_up_to(what, plan.latency_ms_max)
         } + self.still(world);
-        let writes = matches!(operation.kind, Kind::Write | Kind::Create);
         let fate = if self.ends_at == Some(counts.operations) && !is_well {
             counts.is_over = true;
             self.ended.notify_one();
@@ -244,12 +260,59 @@ impl Life {
         } else {
             Fate::Done
         };
-        let line = format!("life {} {place} {nth}: {fate:?} {}", self.number, wait.as_millis());
         drop(counts);
         if writes || fate != Fate::Done {
-            world.note(&line);
+            let waits = wait.as_millis();
+            world.note(&format!("life {} {place} {nth}: {fate:?} {waits}", self.number));
         }
         (wait, fate)
+    }
+
+    /// What becomes of a write, by how often there was such a one in this life; everything else is done.
+    /// A life ends with a write of those that come one after the other.
+    fn fate_in_step(&self, world: &World, kind: Kind, place: &str) -> Fate {
+        let (plan, mut counts) = (&world.plan, self.counts.lock().unwrap());
+        if counts.is_over {
+            return Fate::EndedBefore;
+        }
+        if !matches!(kind, Kind::Write | Kind::Create) {
+            return Fate::Done;
+        }
+        counts.operations += 1;
+        let nth = counts.of_places.entry(place.to_owned()).or_default();
+        *nth += 1;
+        let (nth, what) = (*nth, (self.worker, self.nth, place, *nth));
+        let last = |what: &str| draw(plan.seed, (self.nth, what));
+        let tables = ["counterparty_edges", "events", "seals"];
+        let table = tables[usize::try_from(last("table") % 3).unwrap()];
+        let written = if last("kind").is_multiple_of(2) { "Create log" } else { "Write file" };
+        let last_place = format!("{table} {written}");
+        let (is_last, is_done) = if let Some((at, is_done)) = plan.ends_at_write {
+            (self.nth == 0 && counts.operations == at, is_done)
+        } else {
+            let is_last = place == last_place && nth == 1 + last("nth") % 3;
+            (self.nth < plan.crashes && is_last, self.is_done)
+        };
+        let fate = if is_last {
+            counts.is_over = true;
+            self.ended.notify_one();
+            if is_done { Fate::EndedAfter } else { Fate::EndedBefore }
+        } else if plan.chance((what, "lost"), plan.answers_lost, 1_000) {
+            Fate::AnswerLost
+        } else if plan.chance((what, "twice"), plan.tried_twice, 1_000) {
+            Fate::TriedTwice
+        } else if plan.chance((what, "failed"), plan.failed, 1_000) {
+            Fate::Failed
+        } else {
+            Fate::Done
+        };
+        drop(counts);
+        if fate != Fate::Done {
+            let line = format!("life {} {place} {nth}: {fate:?}", self.number);
+            world.note(&line);
+            world.state.lock().unwrap().went_wrong.push(line);
+        }
+        fate
     }
 
     /// How long this process still stands still.
@@ -269,13 +332,16 @@ pub(super) struct Reading {
     pub(super) world: Arc<World>,
     pub(super) life: Arc<Life>,
     next: BTreeMap<Place, usize>,
+    /// How far the lake is, as this life was told.
+    committed: Offsets,
     generation: Option<u64>,
 }
 
 impl Reading {
     pub(super) fn new(world: &Arc<World>, life: &Arc<Life>) -> Self {
         let (world, life) = (Arc::clone(world), Arc::clone(life));
-        Self { world, life, next: BTreeMap::new(), generation: None }
+        let committed = Offsets::default();
+        Self { world, life, next: BTreeMap::new(), committed, generation: None }
     }
 
     /// The records that come next, in the order of their time.
@@ -300,20 +366,40 @@ impl Reading {
         }
         batch
     }
+
+    /// The records that come next, as soon as those before them are committed.
+    async fn next_in_step(&mut self) -> Poll {
+        // Of the registry's topic nobody is told.
+        let is_behind = self.next.iter().any(|((topic, partition), next)| {
+            let next = Offset(i64::try_from(*next).unwrap());
+            let committed = self.committed.next_of(topic, *partition).unwrap_or(Offset::START);
+            topic.as_str() == "uses" && committed < next
+        });
+        if is_behind {
+            return std::future::pending().await;
+        }
+        let read: usize = self.next.values().sum();
+        let plan = &self.world.plan;
+        let wanted = usize::try_from(draw(plan.seed, (read, "in step"))).unwrap_or(0);
+        let batch = self.records(1 + wanted % plan.records_max);
+        if batch.is_empty() { Poll::End } else { Poll::Records(batch) }
+    }
 }
 
 impl Source for Reading {
     async fn poll(&mut self, records_max: usize, _wait_max: Duration) -> Result<Poll, SourceError> {
-        let nth = {
-            let mut counts = self.life.counts.lock().unwrap();
-            counts.polls += 1;
-            counts.polls
-        };
+        // One that is given up while it waits is asked again, at the same moment, if a thread of ours was
+        // done after it was asked: it is the same poll.
+        let nth = self.life.counts.lock().unwrap().polls;
         let (world, what) =
             (Arc::clone(&self.world), (self.life.worker, self.life.nth, "poll", nth));
         let plan = &world.plan;
+        if plan.is_in_step {
+            return Ok(self.next_in_step().await);
+        }
         let wait = plan.ms_up_to(what, plan.poll_ms_max) + self.life.still(&world);
         tokio::time::sleep(wait).await;
+        self.life.counts.lock().unwrap().polls += 1;
         let generation = world.generation();
         if self.generation != Some(generation) && !plan.is_deaf {
             let assigned = world.assigned(self.life.worker, generation);
@@ -336,6 +422,7 @@ impl Source for Reading {
     /// What is sought is what the lake has, which a life that did not hear of its own commit tells nobody.
     fn seek(&mut self, offsets: &Offsets) -> Result<(), SourceError> {
         self.world.note_committed(offsets);
+        self.committed = offsets.clone();
         let generation = self.world.generation();
         self.generation = Some(generation);
         let assigned = self.world.assigned(self.life.worker, generation);
@@ -349,5 +436,8 @@ impl Source for Reading {
 
     fn committed(&mut self, offsets: &Offsets) {
         self.world.note_committed(offsets);
+        for (topic, partition, next) in offsets.iter() {
+            self.committed.raise(topic, partition, next);
+        }
     }
 }
