@@ -136,13 +136,9 @@ impl Sealer {
                 return end_of(&row);
             }
         }
-        match self.lake.read_seals_from(newest).await?.pop() {
-            Some(row) => end_of(&row),
-            None => {
-                let text = format!("wanted seal {newest}, found none");
-                Err(LakeError::unavailable(Table::Seals, Reason(text)))
-            }
-        }
+        let found = self.lake.read_seals_from(newest).await?.pop();
+        let missing = || Reason(format!("wanted seal {newest}, found none"));
+        end_of(&found.ok_or_else(|| LakeError::unavailable(Table::Seals, missing()))?)
     }
 
     /// As [`TableHandle::keep_log_short`], for the table of seals. Best called before a seal is made: it

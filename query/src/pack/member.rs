@@ -65,7 +65,7 @@ impl<W: Write> Write for Deflating<W> {
 /// Where the bytes go.
 enum Spill {
     Stored(BufWriter<File>),
-    Deflated(Deflating<BufWriter<File>>),
+    Deflated(Box<Deflating<BufWriter<File>>>),
 }
 
 /// A file of a pack while it is written.
@@ -95,7 +95,7 @@ impl Member {
         let file = BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile()?);
         let spill = match method {
             Method::Stored => Spill::Stored(file),
-            Method::Deflated => Spill::Deflated(Deflating::new(file)),
+            Method::Deflated => Spill::Deflated(Box::new(Deflating::new(file))),
         };
         Ok(Self { name: name.to_owned(), spill, crc: Crc::new(), hash: Sha256::new(), bytes: 0 })
     }
