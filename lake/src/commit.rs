@@ -5,7 +5,8 @@
 //! So it does not matter what happened before: a lost partition, a zombie, a crash, an answer that
 //! never came. Whatever the storage says, the table's marks decide what is true.
 
-use std::collections::BTreeMap;
+mod entry;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use deltalake::DeltaTable;
 use deltalake::checkpoints::create_checkpoint;
 use object_store::Error as StoreError;
 use schemas::{Offsets, Table, Timestamp};
-use serde_json::{Value, json};
 
+pub(crate) use self::entry::{ENGINE, Told, add_of, entry_of, folder_of};
 use crate::advance::{Advance, Verdict};
 use crate::encode::{EncodedFile, Form};
 use crate::log::{Backing, Entry, State, TableLog, Version, up_to_newest};
@@ -443,63 +444,6 @@ impl Pending<'_> {
         let Self { files, advance, now, .. } = *self;
         entry_of(table, &Told { files, advance, now, engine: ENGINE })
     }
-}
-
-/// Who writes, as entries and files say it.
-pub(crate) const ENGINE: &str = concat!("surety ", env!("CARGO_PKG_VERSION"));
-
-/// What an entry of the log tells.
-pub(crate) struct Told<'a> {
-    pub(crate) files: &'a [EncodedFile],
-    pub(crate) advance: &'a Advance,
-    pub(crate) now: Timestamp,
-    pub(crate) engine: &'a str,
-}
-
-/// The entry of the log that adds the files and moves the table. `surety verify` writes the newest
-/// ones again: a release that changes their form must still know this one.
-pub(crate) fn entry_of(table: Table, told: &Told<'_>) -> Bytes {
-    let now_ms = told.now.as_millis();
-    let rows: usize = told.files.iter().map(EncodedFile::rows).sum();
-    let bytes: usize = told.files.iter().map(EncodedFile::size).sum();
-    let month: Vec<&str> = table.month_column().into_iter().collect();
-    let about = json!({"commitInfo": {
-        "timestamp": now_ms,
-        "operation": "WRITE",
-        "operationParameters": {"mode": "Append", "partitionBy": json!(month).to_string()},
-        "operationMetrics": {
-            "numFiles": told.files.len().to_string(),
-            "numOutputRows": rows.to_string(),
-            "numOutputBytes": bytes.to_string(),
-        },
-        "isBlindAppend": true,
-        "engineInfo": told.engine,
-        "suretyAdvance": told.advance.identity(),
-    }});
-    let adds = told.files.iter().map(|file| add_of(table, file, now_ms, true));
-    let marks = told.advance.transactions().into_iter().map(|(app_id, version)| {
-        json!({"txn": {"appId": app_id, "version": version, "lastUpdated": now_ms}})
-    });
-    let lines = std::iter::once(about).chain(adds).chain(marks);
-    let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
-    lines.join("\n").into()
-}
-
-/// The action that makes a file part of the table.
-pub(crate) fn add_of(table: Table, file: &EncodedFile, now_ms: i64, is_change: bool) -> Value {
-    json!({"add": {
-        "path": file.path,
-        "partitionValues": folder_of(table, file.month.as_deref()),
-        "size": file.size(),
-        "modificationTime": now_ms,
-        "dataChange": is_change,
-        "stats": file.statistics,
-    }})
-}
-
-/// The values of the table's folder for a file of this month.
-pub(crate) fn folder_of(table: Table, month: Option<&str>) -> BTreeMap<&'static str, String> {
-    table.month_column().zip(month.map(str::to_owned)).into_iter().collect()
 }
 
 #[cfg(test)]
