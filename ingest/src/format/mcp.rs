@@ -38,6 +38,7 @@ const AGENTS: &[&str] = &[
     "gen_ai.agent.id",
     "agent.id",
     "agent_id",
+    "agent",
     "jwt.act.sub",
     "src.identity",
     "source.identity",
@@ -102,6 +103,7 @@ const METHODS: &[&str] = &[
     "method",
     "action.operation",
     "mcp_method",
+    "callType",
 ];
 const TOOLS: &[&str] = &[
     "gen_ai.tool.name",
@@ -117,6 +119,7 @@ const TOOLS: &[&str] = &[
     "tool.name",
     "ai.mcp.rpc.tool_name",
     "ai.mcp.audit.primitive_name",
+    "callIdentifier",
 ];
 const SERVERS: &[&str] = &[
     "mcp.target",
@@ -133,6 +136,8 @@ const SERVERS: &[&str] = &[
     "server.name",
     "server_id",
     "mcp_server",
+    "mcpServerDisplayName",
+    "mcpID",
     "api_name",
     "service.name",
 ];
@@ -142,6 +147,8 @@ const ARGUMENTS: &[&str] = &[
     "ToolCallArguments",
     "params.arguments",
     "request.params.arguments",
+    "requestBody.arguments",
+    "requestBody.params.arguments",
     "details.arguments",
     "action.arguments",
     "arguments",
@@ -158,6 +165,7 @@ const OUTCOMES: &[&str] = &[
     "outcome",
     "decision",
     "ai.mcp.audit.action",
+    "action",
     "status",
     "result",
     "verdict",
@@ -185,6 +193,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         "user_agent.original",
         "client.userAgent",
         "rq.headers.all.user-agent",
+        "userAgent",
+        "clientInfo.name",
         "client.name",
         "client",
     ];
@@ -268,10 +278,17 @@ fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(CredentialKind, Word
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let method = record.first(METHODS);
     // An older log has the name of what was used under one name, and what it is under another.
-    let used = record.text("mcp.resource.name");
-    let used = used.filter(|_| record.text("mcp.resource") == Some("tool"));
+    let used = record.first(&["mcp.resource.name", "resource_name", "resource_id"]);
+    let is_tool = record.first(&["mcp.resource", "resource_type"]) == Some("tool");
+    let used = used.filter(|_| is_tool);
     let (tool, server) = (record.first(TOOLS).or(used), record.first(SERVERS));
-    let is_call = tool.is_some() && method.is_none_or(|method| method.contains("call"));
+    // What some call the action is what others decided of it.
+    let method = method.or_else(|| {
+        record.first(&["action", "event_type", "event"]).filter(|word| ended(word).is_none())
+    });
+    let calls = ["call", "execute", "invoke"];
+    let is_call = tool.is_some()
+        && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
     let done = if is_call { tool } else { method.or(tool) };
     draft.action = match (server, done) {
         (Some(server), Some(done)) => Some(format!("{server}:{done}").into()),
@@ -298,11 +315,13 @@ fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
         "error.type",
         "mcp.error.code",
         "error",
+        "error_message",
         "mcp_error_code",
         "ErrorType",
     ];
     let error = record.first(&errors);
-    let by_status = record.first(&["http.status", "http.response.status_code", "status"]);
+    let statuses = ["http.status", "http.response.status_code", "responseStatus", "status"];
+    let by_status = record.first(&statuses);
     let by_status = by_status.and_then(verdict::of_http);
     let told = OUTCOMES.iter().find_map(|path| ended(record.text(path)?));
     let has_failed = record.is_true("isError") || record.is_true("is_error");

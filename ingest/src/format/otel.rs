@@ -148,6 +148,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
     draft.reach(resources);
     let others = [
         ("server.address", "host"),
+        ("mcp.server.name", "mcp_server"),
         ("peer.service", "service"),
         ("gen_ai.provider.name", "model_provider"),
         ("gen_ai.system", "model_provider"),

@@ -120,7 +120,7 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
 /// What a login presented, by the method that took it.
 fn shown_at_login<'a>(record: &'a Json<'_>, agent: &'a str) -> Option<(CredentialKind, Word<'a>)> {
     let mut parts = record.text("request.path")?.split('/');
-    if parts.next() != Some("auth") || !parts.any(|part| part == "login") {
+    if parts.next() != Some("auth") || !parts.any(|part| matches!(part, "login" | "callback")) {
         return None;
     }
     let method = record.text("request.mount_type")?;
