@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p ingest --example fields -- FILE --format X` prints one row of the table in
 //! `docs/formats.md`. With `--events` it prints the events themselves, with `--rejects` the reasons.
-//! Every record is given the time 2026-01-01T00:00:00Z, as Kafka gives each of its records one.
+//! Every record is given the time 2026-06-01T00:00:00Z, as Kafka gives each of its records one.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let normaliser = Normaliser::new(format, Redactor::new(&[7; 32]));
     let topic = Topic::new("fields");
-    let record_time = Some(Timestamp::parse("2026-01-01T00:00:00Z")?);
+    let record_time = Some(Timestamp::parse("2026-06-01T00:00:00Z")?);
     let (mut events, mut reasons) = (Vec::new(), BTreeMap::<String, usize>::new());
     for (line, offset) in text.lines().zip(0..) {
         let payload = Some(line.as_bytes());

@@ -22,6 +22,7 @@ const AGENTS: &[&str] = &[
     "actor.user_id",
     "actor.api_key_id",
     "actor.admin_api_key_id",
+    "actor.scoped_api_key_id",
     "actor.directory_id",
     "actor.service",
     "actor.id",
@@ -63,12 +64,16 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let action = action.unwrap_or_default();
     let has_failed = ["failed", "denied", "blocked"].iter().any(|word| action.contains(word));
     draft.outcome = match has_failed {
-        true if action.contains("login") => Outcome::Denied,
+        true if action.contains("login") || action.contains("access_failed") => Outcome::Denied,
         true => verdict::of_error(action),
         false => Outcome::Success,
     };
     draft.outcome_reason = record.first(&["error", "reason", "failure_reason"]).map(Into::into);
     draft.keep("actor_user_id", record.text("actor.user_id"));
+    if action.ends_with("api_key_created") {
+        let issued = ["api_key_id", "admin_api_key_id", "scoped_api_key_id"];
+        draft.keep("issued_credential_id", record.first(&issued));
+    }
     draft.keep_rest(record, KNOWN);
     Ok(draft)
 }
@@ -100,10 +105,13 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     }
     let people =
         ["deleted_user_email", "invited_email", "email_address", "user_email", "target_email"];
-    draft.counterparty = match (record.first(&people), record.text("target_id")) {
+    let other = record.first(&["target_id", "principal_id"]);
+    let member = record.text("user_id").filter(|user| record.text("actor.user_id") != Some(user));
+    draft.counterparty = match (record.first(&people).or(member), other) {
         (Some(person), _) => Some(("user".into(), person.into())),
         (None, Some(target)) => {
-            Some((record.text("target_type").unwrap_or("target").into(), target.into()))
+            let kind = record.first(&["target_type", "principal_type"]).unwrap_or("target");
+            Some((kind.into(), target.into()))
         }
         (None, None) => {
             let server = record.first(&["mcp_server_url", "url"]).and_then(super::arguments::host);

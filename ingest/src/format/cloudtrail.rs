@@ -25,9 +25,24 @@ use crate::{RawRecord, Redactor};
 const ACTION_BYTES_MAX: usize = 256;
 const ERROR_MESSAGE_BYTES_MAX: usize = 512;
 
-/// Error codes that mean: refused for want of permission. Each service has words of its own.
-const REFUSALS: &[&str] =
-    &["AccessDenied", "Unauthorized", "Forbidden", "NotAuthorized", "AuthFailure"];
+/// Error codes that mean: refused for want of permission or of a valid credential. Each service has
+/// words of its own.
+const REFUSALS: &[&str] = &[
+    "AccessDenied",
+    "Unauthorized",
+    "Forbidden",
+    "NotAuthorized",
+    "AuthFailure",
+    "AuthorizationError",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidIdentityToken",
+    "InvalidSignature",
+    "MissingAuthenticationToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClient",
+];
 
 /// The fields of a record that are read. Some exporters write all names in lower case.
 #[derive(Debug, Deserialize)]
@@ -69,6 +84,8 @@ struct Record<'a> {
     request_parameters: Option<&'a RawValue>,
     #[serde(borrow, default, alias = "responseelements")]
     response_elements: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "serviceeventdetails")]
+    service_event_details: Option<&'a RawValue>,
     #[serde(borrow, default)]
     resources: Option<&'a RawValue>,
 }
@@ -83,8 +100,21 @@ struct Answer<'a> {
     access_key: Option<IssuedKey<'a>>,
     #[serde(borrow, default)]
     assumed_role_user: Option<AssumedRoleUser<'a>>,
-    #[serde(borrow, default, rename = "ConsoleLogin")]
+    #[serde(borrow, default, rename = "ConsoleLogin", alias = "SwitchRole", alias = "CheckMfa")]
     console_login: Text<'a>,
+}
+
+/// How a step of a sign-in ended, as the identity centre tells it.
+#[derive(Debug, Default, Deserialize)]
+struct Step<'a> {
+    #[serde(
+        borrow,
+        default,
+        rename = "UserAuthentication",
+        alias = "CredentialChallenge",
+        alias = "CredentialVerification"
+    )]
+    ended: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,11 +224,17 @@ impl<'a> Record<'a> {
         serde_json::from_str(json).unwrap_or_default()
     }
 
+    fn step(&self) -> Step<'a> {
+        let json = self.service_event_details.map_or("{}", RawValue::get);
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
     fn outcome(&self, answer: &Answer<'_>) -> Outcome {
         match self.error_code.get() {
             Some(code) if REFUSALS.iter().any(|refusal| code.contains(refusal)) => Outcome::Denied,
             Some(_) => Outcome::Error,
             None if answer.console_login.get() == Some("Failure") => Outcome::Denied,
+            None if self.step().ended.get() == Some("Failure") => Outcome::Denied,
             None => Outcome::Success,
         }
     }

@@ -7,7 +7,7 @@
 //! Source: Microsoft, *Azure AD sign-in logs schema*, *Graph signIn and directoryAudit resource types*,
 //! *Error codes* (`AADSTS`).
 
-use schemas::{CredentialKind, Outcome};
+use schemas::{CredentialKind, Outcome, Timestamp};
 
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
@@ -28,7 +28,15 @@ const TIMES: &[&str] = &[
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "records")?;
-    let mut draft = Draft::new(NEEDS, record, TIMES)?;
+    let mut draft = match (Draft::new(NEEDS, record, TIMES), record.text("time")) {
+        (Err(fault), Some(text)) => {
+            let time = time_of_month_first(text).ok_or(fault)?;
+            let mut draft = Draft::new(NEEDS, record, &[])?;
+            draft.time = Some(time);
+            draft
+        }
+        (draft, _) => draft?,
+    };
     // Graph returns the properties alone.
     let properties = match record.at("properties") {
         Some(properties @ Json::Object(_)) => properties,
@@ -50,8 +58,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if is_audit {
         audit(properties, &mut draft);
     } else {
-        let is_managed = record.text("category") == Some("ManagedIdentitySignInLogs");
-        sign_in(properties, is_managed, &mut draft);
+        sign_in(properties, record.text("category").unwrap_or_default(), &mut draft);
     }
     if draft.agent.is_none() {
         draft.agent = record.text("identity").map(Into::into);
@@ -83,9 +90,34 @@ fn agent_type<'a>(properties: &'a Json<'_>) -> Option<&'a str> {
         .filter(|kind| !kind.eq_ignore_ascii_case("notAgentic"))
 }
 
-fn sign_in<'a>(properties: &'a Json<'_>, is_managed: bool, draft: &mut Draft<'a>) {
+/// A time as some of Azure's services write it, e.g. `12/31/2025 3:03:58 PM`, in UTC.
+fn time_of_month_first(text: &str) -> Option<Timestamp> {
+    let mut words = text.split(' ');
+    let (date, clock, half) = (words.next()?, words.next()?, words.next());
+    let number = |part: Option<&str>| part?.parse::<u32>().ok();
+    let mut date = date.split('/');
+    let (month, day, year) = (number(date.next())?, number(date.next())?, number(date.next())?);
+    let mut clock = clock.split(':');
+    let (hour, minute, second) =
+        (number(clock.next())?, number(clock.next())?, number(clock.next())?);
+    let hour = match half {
+        None => hour,
+        Some("AM") => hour % 12,
+        Some("PM") => hour % 12 + 12,
+        Some(_) => return None,
+    };
+    if words.next().is_some() {
+        return None;
+    }
+    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+    Timestamp::parse(&text).ok()
+}
+
+fn sign_in<'a>(properties: &'a Json<'_>, category: &str, draft: &mut Draft<'a>) {
     let user = properties.first(&["userPrincipalName", "userId"]);
-    let principal = properties.first(&["servicePrincipalId", "servicePrincipalName"]);
+    // Beside a user the name of a service principal is that of the app that was signed in to.
+    let name = properties.text("servicePrincipalName").filter(|_| user.is_none());
+    let principal = properties.text("servicePrincipalId").or(name);
     let app = properties.text("appId");
     let is_agent = agent_type(properties).is_some();
     draft.agent = match (principal, user) {
@@ -105,10 +137,11 @@ fn sign_in<'a>(properties: &'a Json<'_>, is_managed: bool, draft: &mut Draft<'a>
     let kind = properties.text("managedIdentityType").filter(|kind| *kind != "none");
     let managed = properties.first(&["servicePrincipalId", "appId"]);
     draft.credential = match managed {
-        Some(id) if is_managed || kind.is_some() => {
+        Some(id) if category == "ManagedIdentitySignInLogs" || kind.is_some() => {
             Some((CredentialKind::Platform, format!("managed-identity:{id}").into()))
         }
-        Some(_) | None => credential(properties, is_program),
+        Some(_) | None => credential(properties, is_program)
+            .or_else(|| unnamed(properties, category, principal.or(user).or(app)?)),
     };
     let resource = properties.first(&["resourceDisplayName", "resourceId"]);
     draft.resource = resource.map(Into::into);
@@ -141,14 +174,57 @@ fn credential<'a>(
     if let Some(federated) = properties.text("federatedCredentialId") {
         return Some((CredentialKind::AccessToken, federated.into()));
     }
-    let method = properties.text("authenticationDetails.authenticationMethod");
-    if let (false, Some("Password"), Some(user)) =
-        (is_program, method, properties.first(&["userPrincipalName", "userId"]))
+    let mut details = properties.list("authenticationDetails").iter();
+    let method = details.find_map(|one| one.text("authenticationMethod"));
+    let is_password =
+        method == Some("Password") || PASSWORD_ERRORS.contains(&error_code(properties));
+    if let (false, true, Some(user)) =
+        (is_program, is_password, properties.first(&["userPrincipalName", "userId"]))
     {
         return Some((CredentialKind::Password, format!("password:{user}").into()));
     }
-    let token = properties.text("uniqueTokenIdentifier")?;
+    let is_secret_refused = SECRET_ERRORS.contains(&error_code(properties));
+    let token = properties.text("uniqueTokenIdentifier").filter(|_| !is_secret_refused)?;
     Some((CredentialKind::AccessToken, token.into()))
+}
+
+/// Of what sort the credential was, where no id of it is told.
+fn unnamed<'a>(
+    properties: &'a Json<'_>,
+    category: &str,
+    agent: &str,
+) -> Option<(CredentialKind, Word<'a>)> {
+    let shown = properties.text("clientCredentialType").unwrap_or_default();
+    let incoming = properties.text("incomingTokenType").filter(|kind| *kind != "none");
+    let (kind, prefix) = match shown {
+        _ if SECRET_ERRORS.contains(&error_code(properties)) => {
+            (CredentialKind::StaticKey, "secret")
+        }
+        "clientSecret" => (CredentialKind::StaticKey, "secret"),
+        "clientAssertion" | "certificate" => (CredentialKind::Certificate, "certificate"),
+        "federatedIdentityCredential" => (CredentialKind::AccessToken, "token"),
+        // Nobody is asked: an application shows the token that it has.
+        _ if incoming.is_some() || category == "NonInteractiveUserSignInLogs" => {
+            (CredentialKind::AccessToken, "token")
+        }
+        _ => return None,
+    };
+    Some((kind, format!("{prefix}:{agent}").into()))
+}
+
+/// Errors that tell that a password was typed: wrong, locked, expired, none.
+const PASSWORD_ERRORS: &[&str] = &["50126", "50053", "50055", "50056"];
+/// Errors that tell that an application's secret was shown: wrong, expired.
+const SECRET_ERRORS: &[&str] = &["7000215", "7000222"];
+/// Errors with which Entra asks for another step or finds a request malformed, and refuses nobody.
+const INTERRUPTS: &[&str] = &[
+    "16000", "16001", "16003", "50011", "50058", "50059", "50097", "50125", "50129", "50140",
+    "50143", "50199", "51006", "65001", "70003", "70005", "70011", "70016", "500011", "700016",
+    "900144", "900561", "9002313",
+];
+
+fn error_code<'a>(properties: &'a Json<'_>) -> &'a str {
+    properties.first(&["status.errorCode", "errorCode"]).unwrap_or_default()
 }
 
 fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
@@ -196,6 +272,7 @@ fn outcome<'a>(
     let reason = reason.or_else(|| record.text("resultDescription")).unwrap_or(code);
     match code.parse::<u32>() {
         Ok(0) => (Outcome::Success, None),
+        _ if INTERRUPTS.contains(&code) => (Outcome::Error, Some(reason.into())),
         // 90000 and up: the service itself could not, and trying again may help.
         Ok(90_000..=99_999) => (Outcome::Error, Some(reason.into())),
         Err(_) if code.eq_ignore_ascii_case("success") => (Outcome::Success, None),
@@ -215,12 +292,15 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
             ("app_id", "appId"),
             ("app_name", "appDisplayName"),
             ("authentication_protocol", "authenticationProtocol"),
+            ("browser", "deviceDetail.browser"),
             ("city", "location.city"),
             ("client_app_used", "clientAppUsed"),
             ("client_credential_type", "clientCredentialType"),
             ("conditional_access_status", "conditionalAccessStatus"),
             ("country", "location.countryOrRegion"),
             ("cross_tenant_access_type", "crossTenantAccessType"),
+            ("device_id", "deviceDetail.deviceId"),
+            ("device_name", "deviceDetail.displayName"),
             ("error_code", "status.errorCode"),
             ("incoming_token_type", "incomingTokenType"),
             ("initiated_by_app", "initiatedBy.app.displayName"),
@@ -229,6 +309,7 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
             ("logged_by", "loggedByService"),
             ("modified_properties", "targetResources.modifiedProperties"),
             ("operation_type", "operationType"),
+            ("os", "deviceDetail.operatingSystem"),
             ("resource_id", "resourceId"),
             ("resource_service_principal_id", "resourceServicePrincipalId"),
             ("risk_level", "riskLevelDuringSignIn"),

@@ -33,6 +33,8 @@ pub(super) struct Inside {
 /// Where an envelope that shows itself has its record, what must stand beside it, and how many fields it
 /// has at most.
 const KNOWN: &[(&str, &[&str], usize)] = &[
+    // The diagnostic logs of a managed Kubernetes on Azure.
+    ("properties.log", &["category"], 16),
     // CloudTrail's own answers to a search.
     ("CloudTrailEvent", &[], 16),
     // EventBridge.

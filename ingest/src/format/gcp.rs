@@ -48,7 +48,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let kind = record.first(&["resource.type", "protoPayload.resource.type"]);
     draft.resource_kind =
         kind.or_else(|| payload.text("authorizationInfo.resourceAttributes.type")).map(Into::into);
-    draft.counterparty = counterparty(payload);
+    draft.counterparty = counterparty(payload).or_else(|| lent_by(record, payload));
     (draft.outcome, draft.outcome_reason) = outcome(payload);
     keep(record, payload, &mut draft);
     draft.keep("issued_credential_id", minted(payload));
@@ -100,8 +100,26 @@ fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Wor
             (CredentialKind::ServiceAccountToken, format!("token:{agent}").into())
         }
         "gcp:federated" => (CredentialKind::AccessToken, format!("token:{agent}").into()),
-        _ => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
+        // A person has a token for programs and a session for the console, and no third way in.
+        _ => match caller(payload, "callerSuppliedUserAgent") {
+            Some(program) if program.starts_with("Mozilla/") || program == "GoogleCloudConsole" => {
+                (CredentialKind::Session, format!("session:{agent}").into())
+            }
+            Some(_) => (CredentialKind::AccessToken, format!("token:{agent}").into()),
+            None => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
+        },
     }
+}
+
+/// The service account whose token or signature was asked for.
+fn lent_by<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
+    let method = payload.text("methodName")?.rsplit('.').next()?;
+    if !matches!(method, "GenerateAccessToken" | "GenerateIdToken" | "SignJwt" | "SignBlob") {
+        return None;
+    }
+    let name = payload.text("request.name").and_then(|name| name.rsplit('/').next());
+    let account = record.text("resource.labels.email_id").or(name)?;
+    Some(("service_account".into(), account.into()))
 }
 
 /// The key that the call made, by the name under which its uses have it.
@@ -142,7 +160,10 @@ fn outcome<'a>(payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
     let code = payload.text("status.code").filter(|code| *code != "0");
     let message = payload.text("status.message").filter(|text| *text != "OK");
     let permissions = payload.list("authorizationInfo");
-    let refused = permissions.iter().find(|one| one.text("granted") == Some("false"));
+    // A call that was granted one of several, and that says nothing of an error, was let in.
+    let is_granted = permissions.iter().any(|one| one.text("granted") == Some("true"));
+    let mut refusals = permissions.iter().filter(|one| one.text("granted") == Some("false"));
+    let refused = refusals.next().filter(|_| !is_granted);
     match (code, message) {
         (Some("7" | "16"), _) => (Outcome::Denied, message.or(code).map(Into::into)),
         (Some(code), _) => (Outcome::Error, Some(message.unwrap_or(code).into())),

@@ -59,7 +59,7 @@ const SUBJECTS: &[&str] = &[
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     draft.event_id = record.text("_document_id").map(Into::into);
-    draft.source = record.text("actor_ip").map(Into::into);
+    draft.source = record.first(&["actor_ip", "actor_location.ip"]).map(Into::into);
     draft.user_agent = record.text("user_agent").map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
@@ -144,9 +144,16 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
     match (record.first(&["transport_protocol_name", "protocol_name"]), key) {
         (_, Some(key)) => Some((CredentialKind::StaticKey, format!("ssh:{key}").into())),
         (Some("ssh"), None) => Some((CredentialKind::StaticKey, format!("ssh:{actor}").into())),
-        (_, None) => None,
+        // Who uses a browser and no token is signed in.
+        (_, None) => record
+            .text("user_agent")
+            .filter(|program| program.starts_with("Mozilla/"))
+            .map(|_| (CredentialKind::Session, format!("session:{actor}").into())),
     }
 }
+
+/// Ends of actions in which someone was refused by the actor, who succeeded in that.
+const DECISIONS: &[&str] = &["app_access_denied", "app_access_blocked", "request_denied"];
 
 /// GitHub logs what happened; what failed says so in its name or its conclusion.
 fn outcome<'a>(record: &'a Json<'_>, action: &str) -> (Outcome, Option<Word<'a>>) {
@@ -156,8 +163,9 @@ fn outcome<'a>(record: &'a Json<'_>, action: &str) -> (Outcome, Option<Word<'a>>
     if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = by_status {
         return (outcome, record.text("status_code").map(Into::into));
     }
-    let has_failed =
-        action.contains("fail") || action.contains("denied") || action.contains("blocked");
+    let is_decision = DECISIONS.iter().any(|end| action.ends_with(end));
+    let has_failed = !is_decision
+        && ["fail", "denied", "blocked", ".rejected_ref"].iter().any(|word| action.contains(word));
     match (has_failed, conclusion) {
         (true, _) if action.contains("login") => (Outcome::Denied, reason.map(Into::into)),
         (true, _) => (verdict::of_error(reason.unwrap_or(action)), reason.map(Into::into)),

@@ -25,6 +25,12 @@ const TIMES: &[&str] = &[
     "@timestamp",
     "ts",
     "timestamp.recordedAt",
+    "TimeGenerated",
+    "event_time",
+    "created_at",
+    "createdAt",
+    "started_at",
+    "startedAt",
 ];
 
 /// Names of the program that calls, the most telling first.
@@ -32,6 +38,7 @@ const AGENTS: &[&str] = &[
     "gen_ai.agent.id",
     "agent.id",
     "agent_id",
+    "agent",
     "jwt.act.sub",
     "src.identity",
     "source.identity",
@@ -39,13 +46,24 @@ const AGENTS: &[&str] = &[
     "gen_ai.agent.name",
     "jwt.client_id",
     "jwt.azp",
+    "client_id",
+    "clientId",
+    "principal",
+    "principal.id",
+    "caller",
+    "consumer.username",
+    "consumer.id",
+    "ai.mcp.audit.consumer.name",
     "jwt.sub",
     "agentgateway.user",
     "UserEmail",
     "UserID",
+    "user_email",
+    "user_id",
     "user.id",
     "user",
     "username",
+    "ClientName",
 ];
 /// The actors of a token, the current one first. Source: RFC 8693, section 4.1.
 const ACTORS: &[&str] = &[
@@ -56,8 +74,16 @@ const ACTORS: &[&str] = &[
     "jwt.act.act.act.act.act.sub",
 ];
 /// Names of the person behind it.
-const PEOPLE: &[&str] =
-    &["jwt.sub", "agentgateway.user", "UserEmail", "UserID", "user.id", "actor.onBehalfOf.id"];
+const PEOPLE: &[&str] = &[
+    "jwt.sub",
+    "agentgateway.user",
+    "UserEmail",
+    "UserID",
+    "user_email",
+    "user_id",
+    "user.id",
+    "actor.onBehalfOf.id",
+];
 const SESSIONS: &[&str] = &[
     "mcp.session.id",
     "SessionID",
@@ -66,9 +92,19 @@ const SESSIONS: &[&str] = &[
     "details.trace.sessionID",
     "session_id",
     "mcp_session_id",
+    "ai.mcp.mcp_session_id",
+    "rq.headers.all.mcp-session-id",
 ];
-const METHODS: &[&str] =
-    &["mcp.method.name", "mcp.method", "Method", "method", "action.operation", "mcp_method"];
+const METHODS: &[&str] = &[
+    "mcp.method.name",
+    "mcp.method",
+    "ai.mcp.rpc.method",
+    "Method",
+    "method",
+    "action.operation",
+    "mcp_method",
+    "callType",
+];
 const TOOLS: &[&str] = &[
     "gen_ai.tool.name",
     "mcp.tool.name",
@@ -80,6 +116,10 @@ const TOOLS: &[&str] = &[
     "ToolName",
     "tool_name",
     "tool",
+    "tool.name",
+    "ai.mcp.rpc.tool_name",
+    "ai.mcp.audit.primitive_name",
+    "callIdentifier",
 ];
 const SERVERS: &[&str] = &[
     "mcp.target",
@@ -93,7 +133,13 @@ const SERVERS: &[&str] = &[
     "route",
     "ServerName",
     "server_name",
+    "server.name",
+    "server_id",
+    "mcp_server",
+    "mcpServerDisplayName",
+    "mcpID",
     "api_name",
+    "service.name",
 ];
 const ARGUMENTS: &[&str] = &[
     "gen_ai.tool.call.arguments",
@@ -101,9 +147,28 @@ const ARGUMENTS: &[&str] = &[
     "ToolCallArguments",
     "params.arguments",
     "request.params.arguments",
+    "requestBody.arguments",
+    "requestBody.params.arguments",
     "details.arguments",
     "action.arguments",
     "arguments",
+    "input",
+    "tool_input",
+    "tool_args",
+    "args",
+    "parameters",
+];
+/// Words with which gateways say how a call ended, the most telling first.
+const OUTCOMES: &[&str] = &[
+    "outcome.status",
+    "Success",
+    "outcome",
+    "decision",
+    "ai.mcp.audit.action",
+    "action",
+    "status",
+    "result",
+    "verdict",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -117,6 +182,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         "client.address",
         "client.ip",
         "client_ip",
+        "source_ip",
+        "ip_address",
+        "remote_addr",
     ];
     draft.source = record.first(&sources).map(Into::into);
     let programs = [
@@ -124,11 +192,15 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         "http.user_agent",
         "user_agent.original",
         "client.userAgent",
+        "rq.headers.all.user-agent",
+        "userAgent",
+        "clientInfo.name",
         "client.name",
         "client",
     ];
     draft.user_agent = record.first(&programs).map(Into::into);
-    draft.model = record.first(&["gen_ai.request.model", "gen_ai.response.model"]).map(Into::into);
+    let models = ["gen_ai.request.model", "gen_ai.response.model", "model_id", "model"];
+    draft.model = record.first(&models).map(Into::into);
     draft.task = record.first(&["a2a.context.id", "details.trace.toolUseID"]).map(Into::into);
     let session = record.first(SESSIONS);
     draft.session = session.map(Into::into);
@@ -142,7 +214,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let actors = ACTORS.iter().filter_map(|path| record.text(path));
     draft.delegation.extend(actors.map(Into::into));
     draft.delegation.extend(record.first(PEOPLE).map(Into::into));
-    draft.credential = credential(record);
+    let agent = draft.agent.clone();
+    draft.credential = credential(record).or_else(|| by_method(record, agent.as_deref()?));
     target(record, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record);
     keep(record, &mut draft);
@@ -164,12 +237,17 @@ fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
 
 /// A token by its id; without one, the gateway still knows for whom it was made.
 fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
-    if let Some(id) =
-        record.first(&["jwt.jti", "credential.id", "actor.credentialID", "actor.tokenID"])
-    {
+    if let Some(id) = record.first(&[
+        "jwt.jti",
+        "credential.id",
+        "actor.credentialID",
+        "actor.tokenID",
+        "token_id",
+    ]) {
         return Some((CredentialKind::AccessToken, id.into()));
     }
-    if let Some(id) = record.first(&["api_key.id", "apiKey.id", "actor.apiKeyID"]) {
+    let keys = ["api_key.id", "apiKey.id", "actor.apiKeyID", "api_key_id", "key_id"];
+    if let Some(id) = record.first(&keys) {
         return Some((CredentialKind::StaticKey, id.into()));
     }
     if let Some(subject) = record.text("jwt.sub") {
@@ -181,11 +259,36 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     Some((CredentialKind::Certificate, format!("certificate:{identity}").into()))
 }
 
+/// How the client showed who it is, where a gateway tells no more of it.
+fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(CredentialKind, Word<'a>)> {
+    let method =
+        record.first(&["AuthenticationMethod", "auth_method", "auth.method", "auth_type"])?;
+    let method = method.to_ascii_lowercase().replace(['_', '-', ' '], "");
+    let kind = match method.as_str() {
+        "oauth" | "oauth2" | "oidc" | "jwt" | "bearer" => CredentialKind::AccessToken,
+        "apikey" => CredentialKind::StaticKey,
+        "cert" | "certificate" | "mtls" => CredentialKind::Certificate,
+        "basic" | "password" => CredentialKind::Password,
+        _ => return None,
+    };
+    Some((kind, format!("{method}:{agent}").into()))
+}
+
 /// `server:tool` of a call, `server:method` of anything else.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let method = record.first(METHODS);
-    let (tool, server) = (record.first(TOOLS), record.first(SERVERS));
-    let is_call = tool.is_some() && method.is_none_or(|method| method.contains("call"));
+    // An older log has the name of what was used under one name, and what it is under another.
+    let used = record.first(&["mcp.resource.name", "resource_name", "resource_id"]);
+    let is_tool = record.first(&["mcp.resource", "resource_type"]) == Some("tool");
+    let used = used.filter(|_| is_tool);
+    let (tool, server) = (record.first(TOOLS).or(used), record.first(SERVERS));
+    // What some call the action is what others decided of it.
+    let method = method.or_else(|| {
+        record.first(&["action", "event_type", "event"]).filter(|word| ended(word).is_none())
+    });
+    let calls = ["call", "execute", "invoke"];
+    let is_call = tool.is_some()
+        && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
     let done = if is_call { tool } else { method.or(tool) };
     draft.action = match (server, done) {
         (Some(server), Some(done)) => Some(format!("{server}:{done}").into()),
@@ -212,30 +315,38 @@ fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
         "error.type",
         "mcp.error.code",
         "error",
+        "error_message",
         "mcp_error_code",
         "ErrorType",
     ];
     let error = record.first(&errors);
-    let by_status = record.first(&["http.status", "http.response.status_code", "status"]);
+    let statuses = ["http.status", "http.response.status_code", "responseStatus", "status"];
+    let by_status = record.first(&statuses);
     let by_status = by_status.and_then(verdict::of_http);
-    let told = record.first(&["outcome.status", "Success", "outcome", "decision"]);
-    let told = told.map(str::to_ascii_lowercase);
-    let outcome = match (by_status, told.as_deref()) {
+    let told = OUTCOMES.iter().find_map(|path| ended(record.text(path)?));
+    let has_failed = record.is_true("isError") || record.is_true("is_error");
+    let outcome = match (by_status, told) {
         (Some(outcome @ (Outcome::Denied | Outcome::Error)), _) => outcome,
-        (_, Some("success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed")) => {
-            return (Outcome::Success, None);
-        }
-        (_, Some(word)) => match verdict::of_error(word) {
-            Outcome::Denied => Outcome::Denied,
-            Outcome::Error | Outcome::Success => verdict::of_error(error.unwrap_or_default()),
-        },
-        (_, None) => match error {
-            Some(error) => verdict::of_error(error),
-            None => return (Outcome::Success, None),
-        },
+        (_, Some(Outcome::Denied)) => Outcome::Denied,
+        (_, Some(Outcome::Error)) => verdict::of_error(error.unwrap_or_default()),
+        (_, None) if error.is_some() || has_failed => verdict::of_error(error.unwrap_or_default()),
+        (_, Some(Outcome::Success) | None) => return (Outcome::Success, None),
     };
-    let status = record.first(&["http.status", "http.response.status_code"]);
-    (outcome, error.or(status).map(Into::into))
+    let others = ["reason", "denied_reason", "http.status", "http.response.status_code"];
+    (outcome, error.or_else(|| record.first(&others)).map(Into::into))
+}
+
+/// The end that a word tells; a text of several words is an answer, and tells nothing.
+fn ended(word: &str) -> Option<Outcome> {
+    match word.to_ascii_lowercase().as_str() {
+        "success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed" | "permit" => {
+            Some(Outcome::Success)
+        }
+        "error" | "errored" | "fail" | "failed" | "failure" | "false" | "timeout" | "timed_out"
+        | "cancelled" | "canceled" => Some(Outcome::Error),
+        word if word.contains(' ') => None,
+        word => Some(verdict::of_error(word)).filter(|outcome| *outcome == Outcome::Denied),
+    }
 }
 
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {

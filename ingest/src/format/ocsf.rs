@@ -2,7 +2,8 @@
 //! (3004).
 //!
 //! Invariant: a record of another class is a reject; an agent of the profile `ai_operation` comes
-//! before the user it acts for, and the user then stands in the delegation.
+//! before the user it acts for, and the user then stands in the delegation. The body of a request to
+//! Kubernetes is not kept, as in `kubernetes.rs`.
 //!
 //! Source: OCSF schema 1.9, classes and the profiles `ai_operation` and `cloud`.
 
@@ -53,7 +54,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("http_request.user_agent").map(Into::into);
     actor(record, class, &mut draft);
     draft.session = record.first(&["actor.session.uid", "session.uid"]).map(Into::into);
-    draft.credential = credential(record);
+    let agent = draft.agent.clone();
+    draft.credential = credential(record).or_else(|| by_protocol(record, class, agent.as_deref()?));
     draft.action = action(record, class);
     target(record, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record, class);
@@ -66,7 +68,12 @@ fn actor<'a>(record: &'a Json<'_>, class: &str, draft: &mut Draft<'a>) {
     // Whoever signs in is the user; elsewhere the user is whom something was done to.
     let user = match class {
         "authentication" => record.first(USERS).or_else(|| record.first(ACTORS)),
-        _ => record.first(ACTORS).or_else(|| record.first(USERS)),
+        // Kubernetes knows its users by name; the id is that of what showed who they are.
+        _ => record
+            .text("actor.user.name")
+            .filter(|name| name.starts_with("system:"))
+            .or_else(|| record.first(ACTORS))
+            .or_else(|| record.first(USERS)),
     };
     if class == "authorize_session" && record.first(ACTORS).is_some() {
         let to = record.first(USERS);
@@ -75,7 +82,10 @@ fn actor<'a>(record: &'a Json<'_>, class: &str, draft: &mut Draft<'a>) {
     draft.agent = agent.or(user).map(Into::into);
     let ai = record.at("ai_agent").or_else(|| record.at("actor.ai_agent")).unwrap_or(&Json::Null);
     let named = ai.first(&["charter.name", "charter.uid", "charter", "name", "type"]);
-    draft.class = match (named, record.first(&["actor.user.type", "user.type"])) {
+    // The session of a role was issued by the role.
+    let issuer = record.first(&["actor.session.issuer", "session.issuer"]);
+    let role = issuer.filter(|issuer| issuer.contains(":role/"));
+    draft.class = match (named.or(role), record.first(&["actor.user.type", "user.type"])) {
         (Some(class), _) => Some(class.into()),
         (None, Some(kind)) => Some(format!("ocsf:{}", kebab(kind)).into()),
         (None, None) => None,
@@ -94,6 +104,7 @@ fn actor<'a>(record: &'a Json<'_>, class: &str, draft: &mut Draft<'a>) {
         let names = ["parent_uid", "issuer_uid"].iter().filter_map(|path| hop.text(path));
         draft.delegation.extend(names.map(Into::into));
     }
+    draft.delegation.extend(role.map(Into::into));
     draft.grant = record.text("delegation.uid").map(Into::into);
 }
 
@@ -118,6 +129,9 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
         let kind = match id {
             _ if is_key(id) => CredentialKind::StaticKey,
             _ if id.starts_with("ASIA") => CredentialKind::TemporaryKey,
+            _ if record.text("actor.user.type") == Some("IdentityCenterUser") => {
+                CredentialKind::AccessToken
+            }
             _ if record.at("session").or_else(|| record.at("actor.session")).is_some() => {
                 CredentialKind::TemporaryKey
             }
@@ -127,6 +141,23 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     }
     let serial = record.first(&["certificate.serial_number", "certificate.uid"])?;
     Some((CredentialKind::Certificate, serial.into()))
+}
+
+/// What a sign-in showed, by the protocol it came with.
+fn by_protocol<'a>(
+    record: &'a Json<'_>,
+    class: &str,
+    agent: &str,
+) -> Option<(CredentialKind, Word<'a>)> {
+    let number = record.text("auth_protocol_id").filter(|_| class == "authentication")?;
+    let (kind, prefix) = match number {
+        // NTLM, Digest, PAP, CHAP, Basic Authentication, LDAP.
+        "1" | "3" | "7" | "8" | "11" | "12" => (CredentialKind::Password, "password"),
+        // Kerberos, OpenID, SAML, OAuth 2.0.
+        "2" | "4" | "5" | "6" => (CredentialKind::AccessToken, "token"),
+        _ => return None,
+    };
+    Some((kind, format!("{prefix}:{agent}").into()))
 }
 
 /// `service:Operation` of an API, `noun.verb` of the other classes.
@@ -168,9 +199,15 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if let (None, Some((kind, id))) = (&draft.counterparty, other) {
         draft.counterparty = Some((kind.into(), id.into()));
     }
-    if let Some(arguments) = record.at("api.request.data") {
+    if let Some(arguments) = record.at("api.request.data").filter(|data| !is_kubernetes(data)) {
         draft.stake(arguments);
     }
+}
+
+/// Whether this is an object of Kubernetes, also in a text.
+fn is_kubernetes(data: &Json<'_>) -> bool {
+    let told = data.told().unwrap_or_default();
+    told.contains("\"kind\"") && told.contains("\"apiVersion\"")
 }
 
 fn outcome<'a>(record: &'a Json<'_>, class: &str) -> (Outcome, Option<Word<'a>>) {
@@ -182,14 +219,23 @@ fn outcome<'a>(record: &'a Json<'_>, class: &str) -> (Outcome, Option<Word<'a>>)
     let by_code = by_code.and_then(verdict::of_http);
     let has_failed = match (record.text("status_id"), record.text("status")) {
         (Some(id @ ("1" | "2")), _) => id == "2",
-        (_, Some(status)) => status.eq_ignore_ascii_case("failure"),
+        (_, Some(status)) => {
+            let words = status.to_ascii_lowercase();
+            words.contains("fail")
+                || words.contains("error")
+                || verdict::of_error(&words) == Outcome::Denied
+        }
         (_, None) => matches!(by_code, Some(Outcome::Denied | Outcome::Error)),
     };
     let outcome = match has_failed {
         _ if is_refused => Outcome::Denied,
         false => return (Outcome::Success, None),
         true if class == "authentication" || by_code == Some(Outcome::Denied) => Outcome::Denied,
-        true => verdict::of_error(reason.unwrap_or_default()),
+        true => {
+            let told = [reason, record.text("status")].into_iter().flatten();
+            let is_denied = told.map(verdict::of_error).any(|told| told == Outcome::Denied);
+            if is_denied { Outcome::Denied } else { Outcome::Error }
+        }
     };
     (outcome, reason.map(Into::into))
 }
@@ -204,6 +250,8 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("cloud_account", "cloud.account.uid"),
             ("cloud_region", "cloud.region"),
             ("correlation_uid", "metadata.correlation_uid"),
+            ("device_name", "device.hostname"),
+            ("device_uid", "device.uid"),
             ("delegation_audience", "delegation.audience"),
             ("delegation_expires", "delegation.expiration_time"),
             ("delegation_scopes", "delegation.scopes"),

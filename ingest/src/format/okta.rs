@@ -23,6 +23,13 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         let kind = record.text("actor.type").unwrap_or("user");
         draft.class = Some(format!("okta:{}", kebab(kind)).into());
         draft.credential = credential(record, agent, kind);
+        if kind.ends_with("ClientApp") {
+            // A token that was granted to an application for a user.
+            let users = record.list("target").iter();
+            let mut users = users.filter(|one| one.text("type") == Some("User"));
+            let user = users.next().and_then(|user| known(user, "alternateId"));
+            draft.delegation.extend(user.map(Into::into));
+        }
     }
     let action = record.first(&["eventType", "legacyEventType"]);
     draft.action = action.map(Into::into);
@@ -62,7 +69,18 @@ fn credential<'a>(
     if kind == "SystemPrincipal" {
         return Some((CredentialKind::Platform, format!("service:{agent}").into()));
     }
-    None
+    // What was shown at a sign-in, which then opens the session.
+    let is_sign_in = record.text("eventType").is_some_and(|action| {
+        action.starts_with("user.session.start") || action.starts_with("user.authentication")
+    });
+    let shown = known(record, "authenticationContext.credentialType").filter(|_| is_sign_in)?;
+    let kind = match shown {
+        "PASSWORD" | "OTP" | "SMS" | "EMAIL" => CredentialKind::Password,
+        "ASSERTION" | "OAUTH2" | "JWT" | "IWA" => CredentialKind::AccessToken,
+        "CERTIFICATE" => CredentialKind::Certificate,
+        _ => return None,
+    };
+    Some((kind, format!("{}:{agent}", kebab(shown)).into()))
 }
 
 /// The first target is what was acted on; the first application among them is the other side.
@@ -103,6 +121,8 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("as_org", "securityContext.asOrg"),
             ("country", "client.geographicalContext.country"),
             ("device", "client.device"),
+            ("device_id", "device.id"),
+            ("device_name", "device.name"),
             ("display_message", "displayMessage"),
             ("granted_scopes", "debugContext.debugData.grantedScopes"),
             ("grant_type", "debugContext.debugData.grantType"),
@@ -116,6 +136,9 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("transaction_id", "transaction.id"),
         ],
     );
+    for (name, path) in [("browser", "client.userAgent.browser"), ("os", "client.userAgent.os")] {
+        draft.keep(name, known(record, path));
+    }
     // What was issued: an agent's credential, an API token.
     let targets = record.list("target").iter();
     let mut issued = targets.filter(|one| {

@@ -18,7 +18,8 @@ const KEY_AGENTS: &[&str] = &[
     "actor.api_key.user.id",
     "actor.api_key.id",
 ];
-const SESSION_AGENTS: &[&str] = &["actor.session.user.email", "actor.session.user.id"];
+const SESSION_AGENTS: &[&str] =
+    &["actor.session.user.email", "actor.session.user.id", "actor.user.email", "actor.user.id"];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["effective_at"])?;
@@ -47,9 +48,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     let Some(action) = record.text("type") else { return Ok(draft) };
     draft.action = Some(action.into());
-    // The details stand under the name of the type, its dots as underscores.
+    // The details stand under the name of the type; some exporters cannot write a dot in a name.
     let name = action.replace('.', "_");
-    let details = record.fields().iter().find(|(field, _)| field.eq_ignore_ascii_case(&name));
+    let is_it = |field: &str| field == action || field.eq_ignore_ascii_case(&name);
+    let details = record.fields().iter().find(|(field, _)| is_it(field));
     let details = details.map_or(&Json::Null, |(_, details)| details);
     target(record, details, action, &mut draft);
     let message = details.first(&["error_message", "error_code"]);

@@ -4,7 +4,8 @@
 //! the nearest span around it in the record, else the service that ran it; messages to and from a
 //! model, and what a tool answered, are not kept.
 //!
-//! Source: OpenTelemetry, *Semantic conventions for generative AI* (spans, agent spans, MCP).
+//! Source: OpenTelemetry, *Semantic conventions for generative AI* (spans, agent spans, MCP); of what
+//! older instrumentation writes instead: `OpenLLMetry` and `OpenInference`, their semantic conventions.
 
 pub(super) mod spans;
 
@@ -23,7 +24,7 @@ const TIMES: &[&str] = &["startTimeUnixNano", "start_time_unix_nano", "startTime
 const AGENTS: &[&str] =
     &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name"];
 const NAMES: &[&str] = &["gen_ai.agent.name"];
-const MODELS: &[&str] = &["gen_ai.response.model", "gen_ai.request.model"];
+const MODELS: &[&str] = &["gen_ai.response.model", "gen_ai.request.model", "llm.model_name"];
 const SESSIONS: &[&str] = &["gen_ai.conversation.id", "session.id", "mcp.session.id"];
 const PARENTS: &[&str] = &["parent_agent_id"];
 const USERS: &[&str] = &["user.id", "enduser.id", "user.email"];
@@ -31,8 +32,22 @@ const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
 /// Attributes that a span has of the spans around it where it has none itself.
 const LENT: &[&[&str]] = &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS];
 
-const ARGUMENTS: &[&str] =
-    &["gen_ai.tool.call.arguments", "mcp.tool.arguments", "tool_input", "input.value"];
+const ARGUMENTS: &[&str] = &["gen_ai.tool.call.arguments", "mcp.tool.arguments", "tool_input"];
+/// Of a tool its arguments, of anything else what people and models said.
+const INPUTS: &[&str] = &["input.value", "traceloop.entity.input", "tool.parameters"];
+
+const EXECUTE_TOOL: &str = "execute_tool";
+/// Operations with which the name of a span may begin, what they were done to behind them.
+const OPERATIONS: &[&str] = &[
+    "chat",
+    "create_agent",
+    "embeddings",
+    "generate_content",
+    "invoke_agent",
+    "retrieval",
+    "text_completion",
+    EXECUTE_TOOL,
+];
 
 /// Attributes that have a place of their own, or that hold what people and models said.
 const KNOWN: &[&str] = &[
@@ -50,8 +65,20 @@ const KNOWN: &[&str] = &[
     "tool_input",
     "input.value",
     "output.value",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "tool.parameters",
     "user_agent.original",
     "client.address",
+];
+/// Starts of attributes that hold what people and models said, piece by piece.
+const SAID: &[&str] = &[
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+    "llm.input_messages",
+    "llm.output_messages",
+    "llm.prompts",
+    "llm.completions",
 ];
 
 pub(super) fn read(
@@ -87,7 +114,10 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     draft.keep("trace_id", trace);
     draft.keep("parent_span_id", span.parent());
     draft.keep("service", service);
-    draft.keep_rest(attributes, KNOWN);
+    let said = attributes.fields().iter().map(|(name, _)| name.as_ref());
+    let said = said.filter(|name| SAID.iter().any(|start| name.starts_with(start)));
+    let known: Vec<&str> = said.chain(KNOWN.iter().copied()).collect();
+    draft.keep_rest(attributes, &known);
     Ok(draft)
 }
 
@@ -103,10 +133,8 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 
 /// `execute_tool:pay`, `chat:model`; the tool is what is used, its arguments tell with whom.
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
-    let operation = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
-    let tool = attributes.first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name"]);
-    let operation = operation.or(tool.map(|_| "execute_tool"));
-    let named = attributes.first(&["gen_ai.request.model", "gen_ai.agent.name"]);
+    let (operation, tool) = use_of(attributes, span.json);
+    let named = attributes.first(&["gen_ai.request.model", "gen_ai.agent.name", "llm.model_name"]);
     draft.action = operation.map(|operation| match tool.or(named) {
         Some(name) => format!("{operation}:{name}").into(),
         None => operation.into(),
@@ -120,14 +148,47 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
     draft.reach(resources);
     let others = [
         ("server.address", "host"),
+        ("mcp.server.name", "mcp_server"),
         ("peer.service", "service"),
         ("gen_ai.provider.name", "model_provider"),
+        ("gen_ai.system", "model_provider"),
+        ("llm.provider", "model_provider"),
     ];
     let other = others.iter().find_map(|(path, kind)| Some((*kind, attributes.text(path)?)));
     draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
-    let arguments = ARGUMENTS.iter().find_map(|path| attributes.at(path));
+    let inputs = if operation == Some(EXECUTE_TOOL) { INPUTS } else { &[] };
+    let mut arguments = ARGUMENTS.iter().chain(inputs);
+    let arguments = arguments.find_map(|path| attributes.at(path));
     if let Some(arguments) = arguments.or_else(|| span.json.at("arguments")) {
         draft.stake(arguments);
+    }
+}
+
+/// What was done, and the tool with which; as older instrumentation or the name of the span tells it
+/// where the attribute for it is not there.
+fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>, Option<&'s str>) {
+    let kind = attributes.first(&["traceloop.span.kind", "openinference.span.kind"]);
+    let is_tool = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("tool"));
+    let tool = attributes
+        .first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name"])
+        .or_else(|| attributes.first(&["tool.name", "traceloop.entity.name"]).filter(|_| is_tool));
+    let told = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
+    let told = told.or(tool.map(|_| EXECUTE_TOOL)).or_else(|| attributes.text("llm.request.type"));
+    let words = span.text("name").and_then(|name| name.split_once(' '));
+    let named = words.filter(|(operation, _)| OPERATIONS.contains(operation));
+    match (told, named) {
+        (Some(operation), _) => (Some(operation), tool),
+        (None, Some((operation, rest))) => {
+            (Some(operation), tool.or(Some(rest).filter(|_| operation == EXECUTE_TOOL)))
+        }
+        (None, None) => match kind.map(str::to_ascii_lowercase).as_deref() {
+            Some("tool") => (Some(EXECUTE_TOOL), span.text("name")),
+            Some("agent") => (Some("invoke_agent"), None),
+            Some("llm") => (Some("llm"), None),
+            Some("embedding") => (Some("embeddings"), None),
+            Some("retriever") => (Some("retrieval"), None),
+            Some(_) | None => (None, None),
+        },
     }
 }
 

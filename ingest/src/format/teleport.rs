@@ -2,7 +2,8 @@
 //!
 //! Invariant: every use of Teleport but a sign-in presents a short-lived certificate, whose number the
 //! record does not tell; it is named after its holder. A join token's name is kept for no method, since
-//! of one it is the secret; statements and bodies sent to a database or an app are not kept.
+//! of one it is the secret; statements, their parameters and bodies sent to a database or an app are not
+//! kept. What Teleport does of itself and names nobody for is the agent `teleport:system`.
 //!
 //! Source: Teleport, *Audit Events and Records*, `api/proto/teleport/legacy/types/events/events.proto`.
 
@@ -37,30 +38,47 @@ const KNOWN: &[&str] = &[
     "db_query",
     "db_query_parameters",
     "raw_query",
+    "query",
+    "parameters",
+    "function_args",
+    "children",
+    "payload",
+    "headers",
 ];
+
+/// Events of Teleport's own services, which act for nobody.
+const OWN: &[&str] = &["ssm.run", "okta."];
+const SYSTEM: &str = "teleport:system";
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["time"])?;
     draft.event_id = record.text("uid").map(Into::into);
-    draft.source =
-        record.first(&["addr.remote", "addr_remote", "remote_addr", "src_addr"]).map(Into::into);
+    let remote = record.first(&["addr.remote", "addr_remote", "remote_addr", "src_addr"]);
+    // Of a desktop's session the far end is the desktop.
+    let desktop = record.text("desktop_addr");
+    draft.source = remote.filter(|address| desktop != Some(*address)).map(Into::into);
     draft.user_agent = record.text("user_agent").map(Into::into);
     draft.session = record.first(&["sid", "session_id"]).map(Into::into);
     draft.instance = record.first(&["bot_instance_id", "identity.bot_instance_id"]).map(Into::into);
     let event = record.text("event");
     let bot = record.first(&["bot_name", "identity.bot_name"]);
-    let named = record.first(&["user", "identity.user"]).or(bot);
-    if let Some(agent) = named.or_else(|| record.first(&["updated_by", "impersonator"])) {
+    let event_name = event.unwrap_or_default();
+    if let Some(agent) = agent(record, event_name, bot) {
         draft.agent = Some(agent.into());
-        draft.class = Some(class(record, agent, bot));
-        draft.credential = Some(credential(record, agent, event.unwrap_or_default()));
+        draft.class = Some(class(record, agent, bot, event_name));
+        draft.credential = Some(credential(record, agent, event_name));
     }
     let behind = record.first(&["impersonator", "identity.impersonator"]);
     draft.delegation.extend(behind.map(Into::into));
     draft.action = event.map(Into::into);
     target(record, &mut draft);
-    (draft.outcome, draft.outcome_reason) = outcome(record, event.unwrap_or_default());
+    (draft.outcome, draft.outcome_reason) = outcome(record, event_name);
     draft.keep_rest(record, KNOWN);
+    // Whose token a bot joined with, or who the identity provider says signed in.
+    draft.keep("token_subject", record.text("attributes.sub"));
+    if event_name == "spiffe.svid.issued" {
+        draft.keep("issued_credential_id", record.text("serial_number"));
+    }
     draft.keep_each(
         record,
         &[
@@ -73,13 +91,31 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-fn class<'a>(record: &Json<'_>, agent: &'a str, bot: Option<&'a str>) -> Word<'a> {
+/// Who is named, else the machine that joins, else whom a sign-in was tried for, else Teleport itself.
+fn agent<'a>(record: &'a Json<'_>, event: &str, bot: Option<&'a str>) -> Option<&'a str> {
+    let named = record.first(&["user", "identity.user", "user.user"]).or(bot);
+    let named = named.or_else(|| record.first(&["updated_by", "impersonator"]));
+    named.or_else(|| match event {
+        "instance.join" => record.first(&["host_id", "node_name"]),
+        "user.login" => record.first(&["attributes.email", "attributes.sub"]),
+        _ if OWN.iter().any(|own| event.starts_with(own)) => Some(SYSTEM),
+        _ => None,
+    })
+}
+
+fn class<'a>(record: &Json<'_>, agent: &'a str, bot: Option<&'a str>, event: &str) -> Word<'a> {
+    // A host of Teleport's acts under its id and the name of its cluster.
+    let cluster = record.text("cluster_name").and_then(|cluster| agent.strip_suffix(cluster));
+    let is_host = cluster.is_some_and(|host| host.len() == 37 && host.ends_with('.'));
     let is_bot =
         record.first(&["user_kind", "kind"]).is_some_and(|kind| matches!(kind, "2" | "bot"));
     match (bot, agent.strip_prefix("bot-")) {
         (Some(bot), _) | (None, Some(bot)) => format!("teleport:bot/{bot}").into(),
         (None, None) if is_bot => "teleport:bot".into(),
-        (None, None) if agent == "system" || agent.starts_with('@') => "teleport:system".into(),
+        (None, None) if is_host || event == "instance.join" => "teleport:host".into(),
+        (None, None) if matches!(agent, "system" | SYSTEM) || agent.starts_with('@') => {
+            SYSTEM.into()
+        }
         (None, None) => "teleport:user".into(),
     }
 }
@@ -87,6 +123,11 @@ fn class<'a>(record: &Json<'_>, agent: &'a str, bot: Option<&'a str>) -> Word<'a
 fn credential<'a>(record: &'a Json<'_>, agent: &'a str, event: &str) -> (CredentialKind, Word<'a>) {
     let method = record.text("method").unwrap_or_default();
     match event {
+        _ if agent == SYSTEM => (CredentialKind::Platform, format!("service:{agent}").into()),
+        "recovery_code.used" => (CredentialKind::Password, format!("recovery-code:{agent}").into()),
+        "bot.join" | "instance.join" if method == "kubernetes" => {
+            (CredentialKind::ServiceAccountToken, format!("{method}:{agent}").into())
+        }
         "user.login" if method == "local" => {
             (CredentialKind::Password, format!("password:{agent}").into())
         }
@@ -103,15 +144,18 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ("message.params.name", "mcp_tool"),
         ("app_name", "app"),
         ("db_service", "database"),
+        ("request_path", "kubernetes_path"),
         ("kubernetes_cluster", "kubernetes_cluster"),
         ("desktop_name", "desktop"),
         ("server_hostname", "server"),
         ("path", "file"),
         ("server_id", "server"),
+        ("spiffe_id", "spiffe_id"),
         ("name", "object"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
-    let app = record.first(&["app_uri", "app_public_addr", "db_uri", "uri"]).and_then(host);
+    let app = ["aws_host", "app_uri", "app_public_addr", "db_uri", "uri", "desktop_addr"];
+    let app = record.first(&app).and_then(host);
     draft.counterparty = match (record.text("dst_addr").or(app), record.text("target.user")) {
         (Some(host), _) => Some(("host".into(), host.into())),
         (None, Some(user)) => Some(("teleport_user".into(), user.into())),
@@ -122,21 +166,44 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     }
 }
 
-/// By `success`; else by the last letter of the code, in which `E` and `W` are failures when an error
-/// stands beside them; else by what a command returned.
+/// By `success`; else by the last letter of the code, of which `E` and `W` are failures; else by what
+/// the far end answered or a command returned.
 fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>) {
     let error = record.first(&["error", "message.error.message"]).filter(|text| *text != "{}");
     let code = record.text("code").unwrap_or_default();
-    let returned = record.first(&["return_code", "exitCode"]).filter(|code| *code != "0");
-    let has_failed = match record.text("success") {
+    let error = error.or_else(|| record.text("reason").filter(|_| event == "session.rejected"));
+    let returned = record.first(&["return_code", "exitCode", "exit_code"]);
+    let returned = returned.filter(|code| *code != "0");
+    let has_failed = match record.first(&["success", "status.success"]) {
         Some(success) => success == "false",
-        None => error.is_some() || code.ends_with(['E', 'e']),
+        None => error.is_some() || code.ends_with(['E', 'e', 'W', 'w']),
     };
-    let is_gate = event == "auth" || event.ends_with("login") || event.ends_with("join");
-    match (has_failed, returned) {
-        (true, _) if is_gate => (Outcome::Denied, error.map(Into::into)),
-        (true, _) => (verdict::of_error(error.unwrap_or_default()), error.map(Into::into)),
-        (false, Some(returned)) => (Outcome::Error, Some(format!("exit code {returned}").into())),
-        (false, None) => (Outcome::Success, None),
+    let answered = record.first(&["response_code", "status_code"]);
+    let refused = answered.and_then(verdict::of_http).filter(|by| *by != Outcome::Success);
+    let is_gate = event == "auth"
+        || ["login", "join", "rejected", "recovery_code.used"]
+            .iter()
+            .any(|end| event.ends_with(end));
+    match (has_failed, refused, returned) {
+        (true, ..) if is_gate => (Outcome::Denied, error.map(Into::into)),
+        (_, Some(outcome), _) => (outcome, error.or(answered).map(Into::into)),
+        (_, None, Some(returned)) => {
+            // What the kernel answers with the numbers of `EPERM` and `EACCES`.
+            let is_denied = event == "session.disk" && matches!(returned, "-1" | "-13");
+            let outcome = if is_denied { Outcome::Denied } else { Outcome::Error };
+            (
+                outcome,
+                error.map_or_else(
+                    || Some(format!("exit code {returned}").into()),
+                    |e| Some(e.into()),
+                ),
+            )
+        }
+        (true, None, None) => (verdict::of_error(error.unwrap_or_default()), error.map(Into::into)),
+        // `DENIED` of the two that a restricted session knows.
+        (false, None, None) if event == "session.network" && record.text("action") == Some("1") => {
+            (Outcome::Denied, None)
+        }
+        (false, None, None) => (Outcome::Success, None),
     }
 }

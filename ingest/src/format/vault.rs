@@ -1,7 +1,8 @@
 //! HashiCorp Vault audit entries, requests and responses.
 //!
 //! Invariant: the data of a request or answer is not kept, and a client token only if Vault hashed it:
-//! an audit device may be told to write both raw.
+//! an audit device may be told to write both raw. A login presents what its method takes, and the token
+//! it got for it is the issued one.
 //!
 //! Source: HashiCorp, *Audit Devices*, `audit/types.go` (entry formats). Hashes join only within one
 //! audit device, whose salt they have.
@@ -24,6 +25,8 @@ const CLASSES: &[&str] = &[
     "auth.metadata.role",
     "auth.metadata.service_account_name",
     "auth.metadata.username",
+    // Of the workloads of Nomad.
+    "auth.metadata.Task",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -38,10 +41,17 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("request.headers.user-agent").map(Into::into);
     // Every token that was made by hand is displayed as `token`: that names nobody.
     let displayed = record.text("auth.display_name").filter(|name| *name != "token");
+    let certificate = record.text("request.client_certificate_serial_number");
+    draft.instance = record.text("auth.metadata.AllocationID").map(Into::into);
     if let Some(agent) = record.text("auth.entity_id").or(displayed) {
         draft.agent = Some(agent.into());
         draft.class = Some(class(record));
-        draft.credential = credential(record);
+        draft.credential = shown_at_login(record, agent).or_else(|| credential(record));
+    } else if let (Some(serial), None) = (certificate, credential(record)) {
+        // Whoever speaks KMIP shows a certificate and has no token.
+        draft.agent = Some(format!("certificate:{serial}").into());
+        draft.class = Some("vault:kmip-client".into());
+        draft.credential = Some((CredentialKind::Certificate, serial.into()));
     } else if record.at("request").is_some() && credential(record).is_none() {
         let from = record.text("request.remote_address").unwrap_or("unknown");
         draft.agent = Some(UNAUTHENTICATED.into());
@@ -61,6 +71,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.action = record.text("request.operation").map(|operation| {
         mount.map_or(operation.into(), |mount| format!("{mount}.{operation}").into())
     });
+    if let (None, Some(kmip)) = (&draft.action, record.at("request.data.kmip_request")) {
+        draft.action = tagged(kmip, "Operation").map(|number| format!("kmip.{number}").into());
+    }
     let namespace = record.text("request.namespace.path").map(|path| path.trim_end_matches('/'));
     draft.resource = path.map(|path| match namespace {
         Some(namespace) if !namespace.is_empty() => format!("{namespace}/{path}").into(),
@@ -75,6 +88,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         None => Outcome::Success,
     };
     draft.outcome_reason = error.map(|error| error.trim().to_owned().into());
+    if let Some(kmip) = record.at("response.data.kmip_response") {
+        (draft.outcome, draft.outcome_reason) = outcome_of_kmip(kmip);
+    }
     keep(record, &mut draft);
     Ok(draft)
 }
@@ -99,6 +115,47 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
         || record.list("auth.policies").iter().any(|policy| policy.as_text() == Some("root"));
     let kind = if is_root { CredentialKind::StaticKey } else { CredentialKind::AccessToken };
     Some((kind, id.into()))
+}
+
+/// What a login presented, by the method that took it.
+fn shown_at_login<'a>(record: &'a Json<'_>, agent: &'a str) -> Option<(CredentialKind, Word<'a>)> {
+    let mut parts = record.text("request.path")?.split('/');
+    if parts.next() != Some("auth") || !parts.any(|part| matches!(part, "login" | "callback")) {
+        return None;
+    }
+    let method = record.text("request.mount_type")?;
+    let kind = match method {
+        "userpass" | "ldap" | "radius" | "okta" => CredentialKind::Password,
+        "approle" => CredentialKind::StaticKey,
+        "kubernetes" => CredentialKind::ServiceAccountToken,
+        "jwt" | "oidc" | "gcp" | "azure" | "github" => CredentialKind::AccessToken,
+        "cert" => CredentialKind::Certificate,
+        _ => CredentialKind::Unknown,
+    };
+    Some((kind, format!("{method}:{agent}").into()))
+}
+
+/// The value of the first element of a KMIP message that has this tag.
+fn tagged<'j>(message: &'j Json<'_>, tag: &str) -> Option<&'j str> {
+    if message.text("tag") == Some(tag) {
+        return message.text("value");
+    }
+    message.list("value").iter().find_map(|element| tagged(element, tag))
+}
+
+/// Source: OASIS, *KMIP*, enumerations of the result status and the result reason.
+fn outcome_of_kmip<'a>(answer: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
+    const SUCCESS: &str = "0x00000000";
+    const NOT_AUTHENTICATED: &str = "0x00000003";
+    const NOT_PERMITTED: &str = "0x0000000c";
+    let reason = tagged(answer, "ResultReason");
+    match (tagged(answer, "ResultStatus"), reason) {
+        (Some(SUCCESS) | None, _) => (Outcome::Success, None),
+        (Some(_), Some(NOT_AUTHENTICATED | NOT_PERMITTED)) => {
+            (Outcome::Denied, reason.map(Into::into))
+        }
+        (status, reason) => (Outcome::Error, reason.or(status).map(Into::into)),
+    }
 }
 
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {

@@ -104,13 +104,23 @@ fn bodies_and_raw_tokens_are_not_kept_even_where_nothing_recognises_them() {
         "response":{"data":{"db":"aHVudGVyMg=="}}}"#;
     let teleport = r#"{"time":"2026-03-02T10:00:00Z","event":"bot.join","bot_name":"ci","method":"token",
         "token_name":"aHVudGVyMg==","attributes":{"token":"aHVudGVyMg=="},
-        "db_query":"ALTER ROLE a IDENTIFIED BY aHVudGVyMg==","body":{"x":"aHVudGVyMg=="}}"#;
+        "db_query":"ALTER ROLE a IDENTIFIED BY aHVudGVyMg==","body":{"x":"aHVudGVyMg=="},
+        "query":"ALTER ROLE a IDENTIFIED BY aHVudGVyMg==","parameters":["aHVudGVyMg=="],
+        "function_args":["aHVudGVyMg=="],"payload":"aHVudGVyMg==","headers":{"X":["aHVudGVyMg=="]},
+        "children":[{"query":"aHVudGVyMg=="}]}"#;
     let otel = r#"{"startTimeUnixNano":"1772445603000000000","attributes":[
         {"key":"gen_ai.agent.id","value":{"stringValue":"a"}},
         {"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},
         {"key":"gen_ai.input.messages","value":{"stringValue":"aHVudGVyMg=="}},
+        {"key":"gen_ai.prompt.0.content","value":{"stringValue":"aHVudGVyMg=="}},
+        {"key":"llm.input_messages.0.message.content","value":{"stringValue":"aHVudGVyMg=="}},
+        {"key":"input.value","value":{"stringValue":"aHVudGVyMg=="}},
+        {"key":"traceloop.entity.input","value":{"stringValue":"aHVudGVyMg=="}},
         {"key":"gen_ai.tool.call.result","value":{"stringValue":"aHVudGVyMg=="}}]}"#;
+    let ocsf = r#"{"class_uid":6003,"time":1772445660000,"actor":{"user":{"uid":"a"}},"api":{"operation":"create",
+        "request":{"data":"{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"data\":{\"db\":\"aHVudGVyMg==\"}}"}}}"#;
     for (format, json) in [
+        (Format::Ocsf, ocsf),
         (Format::Kubernetes, kubernetes),
         (Format::Vault, vault),
         (Format::Teleport, teleport),

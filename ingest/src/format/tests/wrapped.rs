@@ -147,6 +147,14 @@ fn known_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             json!({"eventType": "com.okta.event_hook", "eventId": "1", "data": {"events": [record]}}),
         ),
         ("Graph", json!({"@odata.context": "c", "value": [record]})),
+        (
+            "Azure diagnostics",
+            json!({"category": "kube-audit", "properties": {"log": text, "stream": "stdout"}}),
+        ),
+        (
+            "Azure diagnostics over Event Hubs",
+            json!({"records": [{"category": "kube-audit", "properties": {"log": record}}]}),
+        ),
     ]
 }
 
