@@ -2,8 +2,9 @@
 //! the registry knows the agents, so each trace leads to a sponsor, and findings go to an outbox.
 //!
 //! Invariant: the clock starts when the last record is in the broker and stops when the last row is
-//! in the lake; the rows are counted in the lake before any figure counts. The embedded broker's own
-//! CPU time is in the figures, since it runs in this process; a real broker's is not.
+//! in the lake; at a rate it is the schedule that starts, when the first record was read: what waits for a
+//! consumer to join its group is no load. The rows are counted in the lake before any figure counts. The
+//! embedded broker's own CPU time is in the figures, since it runs in this process; a real broker's is not.
 
 mod detector;
 mod load;
@@ -19,6 +20,7 @@ use ingest::{EmbeddedBroker, KafkaConfig, KafkaSource, Normaliser, Producer};
 use schemas::{AgentId, Fact, Format, KafkaPartition, NativeEvent, Topic};
 use serde_json::{Value, json};
 use simulate::{Company, Settings, cloudtrail, output};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -111,9 +113,10 @@ pub(crate) async fn run(
     let lake = commands::open_lake(&locations)?;
     import_registry(&args, &lake).await?;
     let Supply { broker, topic, partitions, mut producer } = Supply::new(&args)?;
+    let (first_read, is_read) = oneshot::channel();
     let produce = {
         let (args, topic, shutdown) = (args.clone(), topic.clone(), shutdown.clone());
-        move || Supply::produce(&mut producer, (&topic, partitions), &args, &shutdown)
+        move || Supply::produce(&mut producer, (&topic, partitions), &args, is_read, &shutdown)
     };
     let mut producing = tokio::task::spawn_blocking(produce);
     let mut bytes = 0;
@@ -148,7 +151,8 @@ pub(crate) async fn run(
     let began = Instant::now();
     let pipeline = Box::pin(Pipeline::start(parts)).await?;
     let stop = CancellationToken::new();
-    let watching = stop_at(pipeline.progress(), args.events, stop.clone(), shutdown.clone());
+    let watching =
+        watch_over(pipeline.progress(), args.events, first_read, stop.clone(), shutdown.clone());
     let (summary, ()) = tokio::join!(pipeline.run_to_end(stop), watching);
     let (elapsed, used) = (began.elapsed(), Usage::now()?.since(&before));
     let summary = summary?;
@@ -295,17 +299,20 @@ impl Supply {
         Ok(Self { broker, topic, partitions, producer })
     }
 
-    /// Produces all events, as fast as can be or at the wanted rate. Returns their bytes.
+    /// Produces all events, as fast as can be, or at the wanted rate once the first was read. Returns their
+    /// bytes.
     fn produce(
         producer: &mut Producer,
         (topic, partitions): (&Topic, i32),
         args: &BenchPipeline,
+        is_read: oneshot::Receiver<()>,
         shutdown: &CancellationToken,
     ) -> Result<u64, Failure> {
         let style = ProgressStyle::with_template("producing: {wide_bar} {human_pos}/{human_len}")
             .expect("a valid template");
         let bar = ProgressBar::new(args.events).with_style(style);
-        let (mut json, mut bytes, began) = (Vec::new(), 0, Instant::now());
+        let (mut json, mut bytes, mut began) = (Vec::new(), 0, Instant::now());
+        let mut is_read = args.rate.is_some().then_some(is_read);
         let events = simulate::bench_events(args.agents as usize, args.events, args.seed);
         let events: Box<dyn Iterator<Item = NativeEvent>> = if args.busy_agent {
             Box::new(simulate::half_of_one_agent(events))
@@ -333,6 +340,11 @@ impl Supply {
                 }
             }
             producer.send(topic, partition, event.time, &json).map_err(commands::of_producer)?;
+            if let Some(is_read) = is_read.take() {
+                // Whoever reads may have failed: then the rest is in nobody's way.
+                let _failed = is_read.blocking_recv();
+                began = Instant::now();
+            }
             if number.is_multiple_of(10_000) {
                 check_running(shutdown)?;
                 bar.set_position(number as u64);
@@ -344,16 +356,22 @@ impl Supply {
     }
 }
 
-/// Stops the pipeline when every event was read, or when the person asks for it.
-async fn stop_at(
+/// Tells when the first event was read, and stops the pipeline when all were, or when the person asks for it.
+async fn watch_over(
     mut progress: tokio::sync::watch::Receiver<crate::pipeline::Progress>,
     events: u64,
+    first_read: oneshot::Sender<()>,
     stop: CancellationToken,
     shutdown: CancellationToken,
 ) {
-    tokio::select! {
+    let reading = async {
         // An error means that the pipeline has ended by itself.
-        _ = progress.wait_for(|progress| events <= progress.records) => {}
+        let _ended = progress.wait_for(|progress| 1 <= progress.records).await.map(|_| ());
+        let _failed = first_read.send(());
+        let _ended = progress.wait_for(|progress| events <= progress.records).await.map(|_| ());
+    };
+    tokio::select! {
+        () = reading => {}
         () = shutdown.cancelled() => {}
     }
     stop.cancel();
