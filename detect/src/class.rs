@@ -25,7 +25,7 @@ const WEEK: usize = 168;
 /// Source: detection.md section 6.
 const WEEK_SHRINK: f64 = 20.0;
 /// Half-life of class sums. Source: `S_g`'s H = 28 d in detection.md section 6.
-const HALF_LIFE_DAYS: f64 = 28.0;
+pub(crate) const HALF_LIFE_DAYS: f64 = 28.0;
 /// A class's prior is worth at most this many agent-days. Source: detection.md section 6.
 const PRIOR_AGENT_DAYS: f64 = 3.0;
 /// Source: 7 days of warm-up, detection.md section 7.

@@ -4,7 +4,7 @@
 //! Invariant: agents are counted once an hour, whatever they do; a shift is said of three agents at
 //! least, and by how many of the model's agents change in other hours.
 
-use crate::class::Additive;
+use crate::class::{Additive, HALF_LIFE_DAYS};
 use crate::hash::KeyMap;
 use crate::pack::{Pack, Unpacker, pack_struct};
 use crate::sums::additive;
@@ -34,8 +34,6 @@ const WORTH_OF_NOTHING: f64 = 20.0;
 const TOLD_HOURS: u32 = 3;
 /// Models remembered.
 const MODELS_MAX: usize = 1_024;
-/// Half-life of a model's history, in days: as a class's.
-const HALF_LIFE_DAYS: f64 = 28.0;
 
 additive! {
     /// What agents of one model did.

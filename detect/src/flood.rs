@@ -10,6 +10,7 @@
 
 use schemas::{DetectorKind, FeatureShare, Finding, Severity, StampedEvent};
 
+use crate::class::HALF_LIFE_DAYS;
 use crate::config::Config;
 use crate::explain;
 use crate::figures::significant;
@@ -24,8 +25,6 @@ const NEWCOMERS_MIN: u64 = 100;
 const FIRST_HOURS: f64 = 3_000.0;
 /// Power of its age by which the past counts.
 const POWER: f64 = 4.0;
-/// Half-life at most, in hours: 28 days, as a class's (`class.rs`).
-const HALF_LIFE_HOURS: f64 = 28.0 * 24.0;
 /// Beyond, a negative binomial is a Poisson distribution.
 const DISPERSION_MAX: f64 = 1e4;
 /// Hours between two tellings, unless the newcomers become so many times as many.
@@ -56,7 +55,7 @@ impl Flood {
     pub(crate) fn close_hour(&mut self) {
         let learned = if self.unusual_from == 0 { self.open } else { self.unusual_from };
         let age = f64::from(self.hours);
-        let keep = (age / (age + POWER)).min((-1.0 / HALF_LIFE_HOURS).exp2());
+        let keep = (age / (age + POWER)).min((-1.0 / (24.0 * HALF_LIFE_DAYS)).exp2());
         let newcomers = as_float(learned);
         for (sum, more) in self.sums.iter_mut().zip([1.0, newcomers, newcomers * newcomers]) {
             *sum = *sum * keep + more;
@@ -72,21 +71,25 @@ impl Flood {
         if self.hours == 0 || self.open < NEWCOMERS_MIN || weight <= 0.0 {
             return None;
         }
+        let is_old = self.told == 0 || SILENT_HOURS <= self.hours.saturating_sub(self.told_at);
+        let is_due = is_old || self.told.saturating_mul(LOUDER) <= self.open;
+        if self.unusual_from != 0 && !is_due {
+            return None;
+        }
         let (mean, dispersion) = self.expected();
+        let surprise = weight * self.surprise(mean, dispersion);
         if self.unusual_from == 0 {
-            let surprise = weight * self.surprise(mean, dispersion);
             if config.budgets().page() < per_day(surprise) {
                 return None;
             }
             self.unusual_from = self.open;
         }
-        let is_old = self.told == 0 || SILENT_HOURS <= self.hours.saturating_sub(self.told_at);
-        if !is_old && self.open < self.told.saturating_mul(LOUDER) {
+        if !is_due {
             return None;
         }
         (self.told, self.told_at) = (self.open, self.hours);
         self.findings += 1;
-        Some(self.finding(stamped, mean, weight * self.surprise(mean, dispersion)))
+        Some(self.finding(stamped, mean, surprise))
     }
 
     /// Mean newcomers of an hour, and the dispersion of a negative binomial.

@@ -191,13 +191,8 @@ fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>)
             // What the kernel answers with the numbers of `EPERM` and `EACCES`.
             let is_denied = event == "session.disk" && matches!(returned, "-1" | "-13");
             let outcome = if is_denied { Outcome::Denied } else { Outcome::Error };
-            (
-                outcome,
-                error.map_or_else(
-                    || Some(format!("exit code {returned}").into()),
-                    |e| Some(e.into()),
-                ),
-            )
+            let told = error.map_or_else(|| format!("exit code {returned}").into(), Word::from);
+            (outcome, Some(told))
         }
         (true, None, None) => (verdict::of_error(error.unwrap_or_default()), error.map(Into::into)),
         // `DENIED` of the two that a restricted session knows.

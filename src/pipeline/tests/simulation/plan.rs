@@ -5,6 +5,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
+use lake::faults::Fate;
+
 /// A number that depends on the seed and on what it is for, and on nothing else.
 pub(super) fn draw(seed: u64, what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -174,6 +176,19 @@ impl Plan {
 
     pub(super) fn chance(&self, what: impl Hash, of: u64, in_all: u64) -> bool {
         draw(self.seed, (what, "chance")) % in_all < of
+    }
+
+    /// What becomes of an operation of the storage, by chance. Only of what `writes` the answer can be wrong.
+    pub(super) fn fate(&self, what: impl Hash + Copy, writes: bool) -> Fate {
+        if writes && self.chance((what, "lost"), self.answers_lost, 1_000) {
+            Fate::AnswerLost
+        } else if writes && self.chance((what, "twice"), self.tried_twice, 1_000) {
+            Fate::TriedTwice
+        } else if self.chance((what, "failed"), self.failed, 1_000) {
+            Fate::Failed
+        } else {
+            Fate::Done
+        }
     }
 
     pub(super) fn ms_up_to(&self, what: impl Hash, most: u64) -> Duration {

@@ -251,14 +251,8 @@ impl Life {
             if self.is_done && writes { Fate::EndedAfter } else { Fate::EndedBefore }
         } else if is_well {
             Fate::Done
-        } else if writes && plan.chance((what, "lost"), plan.answers_lost, 1_000) {
-            Fate::AnswerLost
-        } else if writes && plan.chance((what, "twice"), plan.tried_twice, 1_000) {
-            Fate::TriedTwice
-        } else if plan.chance((what, "failed"), plan.failed, 1_000) {
-            Fate::Failed
         } else {
-            Fate::Done
+            plan.fate(what, writes)
         };
         drop(counts);
         if writes || fate != Fate::Done {
@@ -297,14 +291,8 @@ impl Life {
             counts.is_over = true;
             self.ended.notify_one();
             if is_done { Fate::EndedAfter } else { Fate::EndedBefore }
-        } else if plan.chance((what, "lost"), plan.answers_lost, 1_000) {
-            Fate::AnswerLost
-        } else if plan.chance((what, "twice"), plan.tried_twice, 1_000) {
-            Fate::TriedTwice
-        } else if plan.chance((what, "failed"), plan.failed, 1_000) {
-            Fate::Failed
         } else {
-            Fate::Done
+            plan.fate(what, true)
         };
         drop(counts);
         if fate != Fate::Done {
