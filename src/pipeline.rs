@@ -128,7 +128,7 @@ pub(crate) struct Pipeline<S> {
     questions: Questions,
     checkpoint_due: Instant,
     attempts_due: Instant,
-    lag_due: Instant,
+    partitions_due: Instant,
     /// When the source was last known to hold nothing that had arrived before.
     drained_at: Instant,
     stages: Stages,
@@ -179,7 +179,7 @@ impl<S: Source> Pipeline<S> {
             questions: Questions::new(),
             checkpoint_due: now + parts.limits.checkpoint_age_max,
             attempts_due: now + parts.limits.age_max,
-            lag_due: now,
+            partitions_due: now,
             drained_at: now,
             stages: Stages::new(),
             landed: Counts::default(),
@@ -287,7 +287,7 @@ impl<S: Source> Pipeline<S> {
                     }
                 }
             }
-            self.publish_lag();
+            self.publish_partitions();
             if self.is_due()? {
                 self.commit(false)?;
             }

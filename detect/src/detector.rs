@@ -200,8 +200,12 @@ impl Detector {
             }
             Keys::of(stamped, self.config.limits())
         };
-        let numbered = events.par_iter().enumerate();
-        keys.par_extend(numbered.with_min_len(PARALLEL_EVENTS_MIN).map(read));
+        if events.len() < PARALLEL_EVENTS_MIN {
+            keys.extend(events.iter().enumerate().map(read));
+        } else {
+            let numbered = events.par_iter().enumerate();
+            keys.par_extend(numbered.with_min_len(PARALLEL_EVENTS_MIN).map(read));
+        }
         let mut start = 0;
         for (at, of_event) in keys.iter().enumerate() {
             let placed = self.state.head.clock.place(of_event.second / 3_600, of_event.agent);

@@ -275,17 +275,38 @@ fn taken(
 }
 
 /// The order in which the rows stand in the file; equal ones stay as they came.
+///
+/// Most comparisons are decided by the first bytes in which keys differ at all, which stand beside the
+/// rows' numbers: comparing the keys where they lie costs two cache misses each.
 fn sorted(table: Table, batches: &[RecordBatch]) -> Result<Vec<u32>, ArrowError> {
     let columns: Vec<ArrayRef> =
         table.sort_columns().iter().map(|name| whole(batches, name)).collect::<Result<_, _>>()?;
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let keys = RowConverter::new(fields)?.convert_columns(&columns)?;
-    let keys: Vec<_> = keys.iter().collect();
+    let keys: Vec<&[u8]> = keys.iter().map(|key| key.data()).collect();
     let count = u32::try_from(keys.len())
         .map_err(|_| ArrowError::ComputeError("wanted at most 2^32 rows".to_owned()))?;
-    let mut order: Vec<u32> = (0..count).collect();
-    order.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize]));
-    Ok(order)
+    let shared = keys.first().map_or(0, |first| {
+        keys.iter().fold(first.len(), |shared, key| common_prefix(&first[..shared], key))
+    });
+    let heads = keys.iter().map(|key| head(&key[shared..]));
+    let mut order: Vec<(u128, u32)> = heads.zip(0..count).collect();
+    let key = |row: u32| keys[row as usize];
+    order.sort_by(|(a, m), (b, n)| a.cmp(b).then_with(|| key(*m).cmp(key(*n))));
+    Ok(order.into_iter().map(|(_, row)| row).collect())
+}
+
+/// How many bytes both begin with.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// The first 16 bytes as a number that compares as they do, but for zeros at the end.
+fn head(bytes: &[u8]) -> u128 {
+    let mut head = [0; 16];
+    let len = bytes.len().min(head.len());
+    head[..len].copy_from_slice(&bytes[..len]);
+    u128::from_be_bytes(head)
 }
 
 /// The order cut by month, in each month as it was.

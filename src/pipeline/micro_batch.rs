@@ -25,7 +25,8 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::telemetry::Stage;
 
-/// Fewer records than this are not worth a second thread (a record costs about 3 us).
+/// Fewer records than this are not worth a second thread (a record costs about 3 us): the loop's own does
+/// all that is to be done with them, since waking another costs as much as ten of them.
 const RECORDS_PER_TASK_MIN: usize = 128;
 
 /// Rows after which builders become columns, and new ones begin: builders that grow with a whole commit
@@ -233,23 +234,23 @@ impl<S: Source> Pipeline<S> {
         let originals = if copies == 0 { events.len() } else { copies_last(&mut events) };
         self.stages.record(Stage::Normalise, started.elapsed(), batch.len());
 
-        let started = Instant::now();
         let (detector, rows) = (&mut self.detector, &mut self.buffer.events);
-        let (found, built) = rayon::join(
-            || {
-                let before = detector.agent_days();
-                let findings = detector.fold(&events[..originals]);
-                let agent_days = detector.agent_days() - before;
-                metrics::counter!("surety_agent_days_total").increment(agent_days);
-                (findings, started.elapsed())
-            },
-            || {
-                for event in &events {
-                    rows.push(event);
-                }
-                started.elapsed()
-            },
-        );
+        let mut detect = || {
+            let started = Instant::now();
+            let before = detector.agent_days();
+            let findings = detector.fold(&events[..originals]);
+            let agent_days = detector.agent_days() - before;
+            metrics::counter!("surety_agent_days_total").increment(agent_days);
+            (findings, started.elapsed())
+        };
+        let mut build = || {
+            let started = Instant::now();
+            events.iter().for_each(|event| rows.push(event));
+            started.elapsed()
+        };
+        let is_small = events.len() < RECORDS_PER_TASK_MIN;
+        let (found, built) =
+            if is_small { (detect(), build()) } else { rayon::join(detect, build) };
         let (mut findings, detecting) = found;
         name_users(&mut findings, &self.registry);
         self.stages.record(Stage::Detect, detecting, batch.len());
@@ -282,8 +283,10 @@ impl<S: Source> Pipeline<S> {
         };
         self.buffer.counts = self.buffer.counts + counts;
         self.tell(counts, &rejects, &findings);
-        // Some twenty texts for each event, given back while the next batch is polled.
-        rayon::spawn(move || drop(events));
+        if !is_small {
+            // Some twenty texts for each event, given back while the next batch is polled.
+            rayon::spawn(move || drop(events));
+        }
         Ok(())
     }
 
@@ -327,9 +330,14 @@ impl<S: Source> Pipeline<S> {
             }
             (None, None)
         };
-        let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
-        let (mut read, mut fingerprints) = (Vec::new(), Vec::new());
-        numbers.map(read_one).unzip_into_vecs(&mut read, &mut fingerprints);
+        let (mut read, mut fingerprints): (Vec<_>, Vec<_>);
+        if batch.len() < RECORDS_PER_TASK_MIN {
+            (read, fingerprints) = (0..batch.len()).map(read_one).unzip();
+        } else {
+            (read, fingerprints) = (Vec::new(), Vec::new());
+            let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
+            numbers.map(read_one).unzip_into_vecs(&mut read, &mut fingerprints);
+        }
         let mut apart = apart.into_inner().expect(NO_PANIC);
         apart.sort_unstable_by_key(|(at, _)| *at);
         // One after the other: the order of the records decides which is the copy.
@@ -403,7 +411,6 @@ impl<S: Source> Pipeline<S> {
     /// Tells those who watch. The counters count a record again that is read again.
     fn tell(&self, counts: Counts, rejects: &[Reject], findings: &[Finding]) {
         self.watch.send_replace(self.progress_now());
-        self.publish_offsets();
         metrics::counter!("surety_events_total").increment(counts.events);
         for reject in rejects {
             metrics::counter!("surety_rejects_total", "reason" => reject.reason.as_str())

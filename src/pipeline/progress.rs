@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::Pipeline;
 
-/// How often the lag is told.
-const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often it is told of each partition how far it was read and what is left.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(1);
 
 /// How far the pipeline is: what a progress bar and a bench look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,13 +50,14 @@ impl<S: Source> Pipeline<S> {
         }
     }
 
-    /// How many records of each partition are not read yet, now and then.
-    pub(super) fn publish_lag(&mut self) {
+    /// How far each partition was read and how many of its records are not, now and then.
+    pub(super) fn publish_partitions(&mut self) {
         let now = Instant::now();
-        if now < self.lag_due {
+        if now < self.partitions_due {
             return;
         }
-        self.lag_due = now + LAG_EVERY;
+        self.partitions_due = now + PARTITIONS_EVERY;
+        self.publish_offsets();
         for (topic, partition, records) in self.parts.source.lag() {
             let labels = [("topic", topic.to_string()), ("partition", partition.0.to_string())];
             #[expect(clippy::cast_precision_loss, reason = "a lag below 2^53")]

@@ -1,6 +1,7 @@
 //! Files: what they are called, how they are sorted, what their statistics say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arrow::array::AsArray as _;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -78,6 +79,39 @@ fn rows_are_sorted_and_all_there() {
     }
     assert_eq!((keys.len(), file.rows), (100, 100));
     assert!(keys.is_sorted());
+}
+
+/// Agents that differ in their first bytes, far behind them, and not at all.
+#[test]
+fn the_order_is_that_of_agents_then_times_and_equal_rows_stay_as_they_came() {
+    let mut rows = EventRows::with_capacity(0);
+    for number in 0..600_u64 {
+        let mut one = event(P0, i64::try_from(number).unwrap());
+        let (kind, tail) = (number * 7 % 5, number * 11 % 13);
+        let text = match kind {
+            0 => format!("bot-{tail}"),
+            1 => format!("arn:aws:sts::123456789012:assumed-role/nightly-reports/{tail}"),
+            2 => {
+                "arn:aws:sts::123456789012:assumed-role/nightly-reports/".to_owned()
+                    + &"x".repeat(40)
+                    + &tail.to_string()
+            }
+            3 => "arn:aws:sts::123456789012".to_owned(),
+            _ => "b".repeat(usize::try_from(1 + tail).unwrap()),
+        };
+        one.event.agent_id = AgentId::try_from(text).unwrap();
+        one.event.time = at("2026-03-01T00:00:00Z").plus(Duration::from_secs(number % 3));
+        rows.push(&one);
+    }
+    let rows = rows.finish();
+    let agents = rows["agent_id"].as_string::<i32>();
+    let times = rows["time"].as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+    let mut wanted: Vec<u32> = (0..600).collect();
+    wanted.sort_by_key(|row| (agents.value(*row as usize), times.value(*row as usize)));
+
+    let halves = [rows.slice(0, 250), rows.slice(250, 350)];
+
+    assert_eq!(sorted(Table::Events, &halves).unwrap(), wanted);
 }
 
 #[test]
