@@ -245,7 +245,9 @@ impl<S: Source> Pipeline<S> {
         };
         let mut build = || {
             let started = Instant::now();
-            events.iter().for_each(|event| rows.push(event));
+            for event in &events {
+                rows.push(event);
+            }
             started.elapsed()
         };
         let is_small = events.len() < RECORDS_PER_TASK_MIN;

@@ -84,7 +84,7 @@ fn rows_are_sorted_and_all_there() {
 /// Agents that differ in their first bytes, far behind them, and not at all.
 #[test]
 fn the_order_is_that_of_agents_then_times_and_equal_rows_stay_as_they_came() {
-    let mut rows = EventRows::with_capacity(0);
+    let mut rows = crate::EventRows::with_capacity(0);
     for number in 0..600_u64 {
         let mut one = event(P0, i64::try_from(number).unwrap());
         let (kind, tail) = (number * 7 % 5, number * 11 % 13);
@@ -99,7 +99,7 @@ fn the_order_is_that_of_agents_then_times_and_equal_rows_stay_as_they_came() {
             3 => "arn:aws:sts::123456789012".to_owned(),
             _ => "b".repeat(usize::try_from(1 + tail).unwrap()),
         };
-        one.event.agent_id = AgentId::try_from(text).unwrap();
+        one.event.agent_id = schemas::AgentId::try_from(text).unwrap();
         one.event.time = at("2026-03-01T00:00:00Z").plus(Duration::from_secs(number % 3));
         rows.push(&one);
     }
