@@ -337,7 +337,7 @@ impl<'a> Record<'a> {
             ("event_category", category),
             ("event_type", self.event_type.get()),
             ("federated_provider", provider.as_deref()),
-            ("identity_provider", identity.identity_provider.get()),
+            ("identity_provider", identity.provider.get()),
             ("identity_store", identity.identity_store()),
             ("identity_type", identity.kind.get()),
             ("invoked_by", identity.invoked_by.get()),

@@ -34,8 +34,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = match Draft::new(NEEDS, record, TIMES) {
         Ok(draft) => draft,
         Err(fault) => {
-            let texts = TIMES.iter().filter_map(|path| record.text(path));
-            let time = texts.filter_map(time_of_month_first).next().ok_or(fault)?;
+            let mut texts = TIMES.iter().filter_map(|path| record.text(path));
+            let time = texts.find_map(time_of_month_first).ok_or(fault)?;
             let mut draft = Draft::new(NEEDS, record, &[])?;
             draft.time = Some(time);
             draft

@@ -18,7 +18,7 @@ pub(super) const NEEDS: Needs = Needs {
 };
 const TIMES: &[&str] =
     &["timestamp", "timestamp.seconds", "protoPayload.timestamp", "receiveTimestamp"];
-/// Where the payload is: in the entry, in a table of BigQuery, in an entry that was logged again.
+/// Where the payload is: in the entry, in a table of `BigQuery`, in an entry that was logged again.
 const PAYLOADS: [&str; 3] = ["protoPayload", "protopayload_auditlog", "jsonPayload"];
 
 const AGENTS: &[&str] = &[

@@ -21,8 +21,8 @@ pub(super) fn has_json_in_text(json: &str) -> bool {
 
 /// The record with its parts as objects and lists; `None` if none of them is a text.
 pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
-    let parts = parts(format);
-    if parts.is_empty() || !has_json_in_text(json) {
+    let (_, parts) = PARTS.iter().find(|(known, _)| *known == format)?;
+    if !has_json_in_text(json) {
         return None;
     }
     let mut tree = Json::parse(json).ok()?;
@@ -54,14 +54,12 @@ fn inside(value: &Json<'_>) -> Option<Json<'static>> {
     text.trim_start().starts_with(['{', '[']).then(|| Json::parse(text).ok().map(Json::owned))?
 }
 
-/// The fields of a format that are objects or lists of them, at any depth.
-fn parts(format: Format) -> &'static [&'static str] {
-    match format {
-        // CloudTrail reads its own way: see there.
-        Format::Native | Format::CloudTrail | Format::Mapped(_) => &[],
-        // What is inside of it is unfolded as its format is.
-        Format::CloudEvents => &[],
-        Format::Mcp => &[
+/// The fields of a format that are objects or lists of them, at any depth. CloudTrail has a way of its
+/// own, and what is in a `CloudEvent` is unfolded as its format is.
+const PARTS: &[(Format, &[&str])] = &[
+    (
+        Format::Mcp,
+        &[
             "action",
             "actor",
             "details",
@@ -76,8 +74,11 @@ fn parts(format: Format) -> &'static [&'static str] {
             "timestamp",
             "trace",
         ],
-        Format::Otel => &["attributes", "resource", "status"],
-        Format::Kubernetes => &[
+    ),
+    (Format::Otel, &["attributes", "resource", "status"]),
+    (
+        Format::Kubernetes,
+        &[
             "user",
             "extra",
             "impersonatedUser",
@@ -86,7 +87,10 @@ fn parts(format: Format) -> &'static [&'static str] {
             "annotations",
             "requestObject",
         ],
-        Format::Gcp => &[
+    ),
+    (
+        Format::Gcp,
+        &[
             "protoPayload",
             "protopayload_auditlog",
             "jsonPayload",
@@ -102,7 +106,10 @@ fn parts(format: Format) -> &'static [&'static str] {
             "response",
             "serviceData",
         ],
-        Format::Okta => &[
+    ),
+    (
+        Format::Okta,
+        &[
             "actor",
             "authenticationContext",
             "client",
@@ -115,7 +122,10 @@ fn parts(format: Format) -> &'static [&'static str] {
             "transaction",
             "userAgent",
         ],
-        Format::Entra => &[
+    ),
+    (
+        Format::Entra,
+        &[
             "properties",
             "additionalDetails",
             "agent",
@@ -128,7 +138,10 @@ fn parts(format: Format) -> &'static [&'static str] {
             "status",
             "targetResources",
         ],
-        Format::GitHub => &[
+    ),
+    (
+        Format::GitHub,
+        &[
             "actor_location",
             "check_run",
             "check_suite",
@@ -144,10 +157,14 @@ fn parts(format: Format) -> &'static [&'static str] {
             "workflow_job",
             "workflow_run",
         ],
-        Format::Teleport => &["identity", "message", "attributes", "target", "status", "user"],
-        Format::Anthropic | Format::OpenAi => &["actor", "api_key", "session", "project"],
-        Format::Vault => &["auth", "metadata", "namespace", "request", "response"],
-        Format::Ocsf => &[
+    ),
+    (Format::Teleport, &["identity", "message", "attributes", "target", "status", "user"]),
+    (Format::Anthropic, &["actor", "api_key", "session", "project"]),
+    (Format::OpenAi, &["actor", "api_key", "session", "project"]),
+    (Format::Vault, &["auth", "metadata", "namespace", "request", "response"]),
+    (
+        Format::Ocsf,
+        &[
             "actor",
             "ai_agent",
             "api",
@@ -164,5 +181,5 @@ fn parts(format: Format) -> &'static [&'static str] {
             "src_endpoint",
             "user",
         ],
-    }
-}
+    ),
+];

@@ -47,8 +47,8 @@ pub(super) struct Identity<'a> {
     session_context: Option<SessionContext<'a>>,
     #[serde(borrow, default, alias = "onbehalfof")]
     on_behalf_of: Option<OnBehalfOf<'a>>,
-    #[serde(borrow, default, alias = "identityprovider")]
-    pub(super) identity_provider: Text<'a>,
+    #[serde(borrow, default, rename = "identityProvider", alias = "identityprovider")]
+    pub(super) provider: Text<'a>,
     #[serde(borrow, default, alias = "inscopeof")]
     in_scope_of: Option<&'a RawValue>,
 }
@@ -198,12 +198,13 @@ impl Actor {
         let agent: AgentId = id("userIdentity", &agent)?;
         let (credential, credential_kind) = shown_at_sign_in(additional, &agent)
             .unwrap_or_else(|| credential(identity, record, &agent, class.as_deref()));
-        let (credential, credential_kind) = match credential_kind {
-            CredentialKind::Unknown if is_true(&additional.call_with_bearer_token) => {
+        let is_bearer = is_true(&additional.call_with_bearer_token);
+        let (credential, credential_kind) =
+            if is_bearer && credential_kind == CredentialKind::Unknown {
                 (format!("token:{agent}"), CredentialKind::AccessToken)
-            }
-            _ => (credential, credential_kind),
-        };
+            } else {
+                (credential, credential_kind)
+            };
         Ok(Self {
             credential_id: id("userIdentity.accessKeyId", &credential)?,
             credential_kind,

@@ -95,7 +95,7 @@ fn elements<'j>(json: &'j Json<'j>, names: &'j [&str]) -> impl Iterator<Item = &
     found.flat_map(|(_, value)| match value {
         Json::List(elements) => &elements[..],
         Json::Null => &[],
-        other => std::slice::from_ref(other),
+        Json::Literal(_) | Json::Text(_) | Json::Object(_) => std::slice::from_ref(value),
     })
 }
 

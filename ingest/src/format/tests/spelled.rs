@@ -13,7 +13,7 @@ fn renamed(record: &Value, name: fn(&str) -> String) -> Value {
             fields.map(|(found, value)| (name(found), renamed(value, name))).collect()
         }
         Value::Array(elements) => elements.iter().map(|one| renamed(one, name)).collect(),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => record.clone(),
     }
 }
 
@@ -43,16 +43,17 @@ fn printed(record: &Value) -> Value {
             fields.iter().map(|(name, value)| (name.clone(), printed(value))).collect()
         }
         Value::Array(elements) => elements.iter().map(printed).collect(),
-        other => other.clone(),
+        Value::Null | Value::String(_) => record.clone(),
     }
 }
 
 /// The record with its objects as JSON in texts.
 fn folded(record: &Value) -> Value {
     let Value::Object(fields) = record else { return record.clone() };
-    let fields = fields.iter().map(|(name, value)| match value {
-        Value::Object(inside) if !inside.is_empty() => (name.clone(), value.to_string().into()),
-        _ => (name.clone(), value.clone()),
+    let fields = fields.iter().map(|(name, value)| {
+        let is_folded = value.as_object().is_some_and(|inside| !inside.is_empty());
+        let value = if is_folded { value.to_string().into() } else { value.clone() };
+        (name.clone(), value)
     });
     fields.collect()
 }
