@@ -29,6 +29,7 @@ mod okta;
 mod openai;
 mod otel;
 mod teleport;
+mod unfold;
 mod vault;
 mod verdict;
 
@@ -290,7 +291,7 @@ impl Normaliser {
                 None if !may_be_around => None,
                 None => match Json::parse(&text) {
                     Ok(json) => envelope::inside(&json)?,
-                    Err(_) => None,
+                    Err(_) => envelope::behind_prefix(&text),
                 },
             };
             let Some(envelope::Inside { json, is_certain }) = inside else { break };
@@ -332,6 +333,8 @@ fn read(
     record: &RawRecord<'_>,
     redactor: &Redactor,
 ) -> Result<CredentialEvent, Fault> {
+    let unfolded = unfold::unfolded(format, json);
+    let json = unfolded.as_deref().unwrap_or(json);
     let draft = match format {
         Format::Native => return native::read(json, record, redactor),
         Format::CloudTrail => return cloudtrail::read(json, record, redactor),

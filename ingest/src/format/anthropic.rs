@@ -7,7 +7,7 @@
 use schemas::{CredentialKind, Outcome};
 
 use super::draft::{Draft, Needs, Word};
-use super::json::Json;
+use super::json::{Json, is_same_name};
 use super::{Fault, kebab, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
@@ -38,7 +38,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.first(&["actor.user_agent", "user_agent"]).map(Into::into);
     draft.session = record.first(&["actor.session_id", "session_id"]).map(Into::into);
     draft.model = record.text("model").map(Into::into);
-    let kind = record.text("actor.type").unwrap_or_default();
+    let kind = record.text("actor.type").unwrap_or_default().to_ascii_lowercase();
     if kind.starts_with("unauthenticated") {
         let from = record.text("actor.ip_address").unwrap_or("unknown");
         let credential = format!("anonymous:{from}");
@@ -51,7 +51,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         let kind = kind.trim_end_matches("_actor");
         draft.class = (!kind.is_empty()).then(|| format!("anthropic:{}", kebab(kind)).into());
         draft.credential = Some(credential(record, agent, kind));
-    } else if matches!(kind, "anthropic_actor" | "system_actor") {
+    } else if matches!(kind.as_str(), "anthropic_actor" | "system_actor") {
         // The vendor itself acts, and tells no name.
         let agent = format!("anthropic:{}", kind.trim_end_matches("_actor"));
         draft.credential = Some((CredentialKind::Platform, format!("service:{agent}").into()));
@@ -93,7 +93,9 @@ fn credential<'a>(record: &'a Json<'_>, agent: &'a str, kind: &str) -> (Credenti
 /// The first id that is not the place; whom something was given to or taken from is the other side.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let mut ids = record.fields().iter().filter_map(|(name, value)| {
-        let kind = name.strip_suffix("_id").filter(|_| !PLACES.contains(&name.as_ref()))?;
+        let is_place = PLACES.iter().any(|place| is_same_name(name, place));
+        let kind = ["_id", "_ID", "Id"].iter().find_map(|end| name.strip_suffix(end));
+        let kind = kind.filter(|_| !is_place)?;
         Some((kind, value.as_text()?))
     });
     if let Some(id) = record.text("resource_id") {

@@ -40,6 +40,7 @@ const LISTS: &[(&str, Option<&str>)] = &[
     ("events", None),
     ("logEntries", None),
     ("entries", None),
+    ("auditEvents", None),
 ];
 
 /// Several records that stand in one.

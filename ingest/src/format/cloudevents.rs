@@ -10,6 +10,7 @@
 use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
 
 use super::draft::{Draft, Needs, time_of};
+use super::envelope::decoded;
 use super::json::Json;
 use super::{Fault, read, shallow, verdict};
 use crate::{RawRecord, Redactor};
@@ -69,10 +70,12 @@ pub(super) fn read_envelope(
         let detail = "wanted a `type`, `source` or `dataschema` that names a format, found none";
         return Err(Fault::bad_field(detail));
     };
-    let data = match envelope.at("data") {
-        Some(Json::Text(text)) => text.clone().into_owned(),
-        Some(data) => data.to_string(),
-        None => return Err(Fault::bad_field("wanted JSON in `data`, found none")),
+    let data = match (envelope.at("data"), envelope.text("data_base64")) {
+        (Some(Json::Text(text)), _) => text.clone().into_owned(),
+        (Some(data), _) => data.to_string(),
+        (None, Some(text)) => decoded(text)
+            .ok_or_else(|| Fault::bad_field("wanted JSON in `data_base64`, found other bytes"))?,
+        (None, None) => return Err(Fault::bad_field("wanted JSON in `data`, found none")),
     };
     shallow(&data)?;
     // What the record inside does not tell, the envelope may.

@@ -3,15 +3,16 @@
 //! Invariant: every event has an agent, a credential's id and kind, an action and an outcome, or the
 //! record is a reject; an identity that the record does not tell is never made up.
 //!
-//! Source: AWS, *CloudTrail record contents*, *CloudTrail userIdentity element*.
+//! Source: AWS, *CloudTrail record contents*, *CloudTrail userIdentity element*, *Understanding sign-in
+//! events for IAM Identity Center*.
 
 mod identity;
+mod mend;
 mod target;
 mod text;
 
 use schemas::{
-    Attributes, CredentialEvent, EventId, Format, InvalidId, InvalidTimestamp, Outcome,
-    RejectReason, Timestamp,
+    Attributes, CredentialEvent, EventId, Format, InvalidId, Outcome, RejectReason, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,7 +20,8 @@ use serde_json::value::RawValue;
 use self::identity::{Actor, Identity};
 use self::target::Target;
 use self::text::Text;
-use super::Fault;
+use super::draft::time_of;
+use super::{Fault, unfold};
 use crate::{RawRecord, Redactor};
 
 const ACTION_BYTES_MAX: usize = 256;
@@ -42,7 +44,22 @@ const REFUSALS: &[&str] = &[
     "MissingAuthenticationToken",
     "SignatureDoesNotMatch",
     "UnrecognizedClient",
+    "AllAccessDisabled",
+    "IDPRejectedClaim",
+    "IncompleteSignature",
+    "InsufficientPrivileges",
+    "InvalidSecurity",
+    "RequestExpired",
+    "TokenRefreshRequired",
 ];
+/// What S3 says of a token that is none; elsewhere a token may be that of a page.
+const INVALID_TOKEN: &str = "InvalidToken";
+/// What EC2 says where a request would have been granted, had it not asked to do nothing.
+const DRY_RUN: &str = "DryRunOperation";
+
+const INSIGHT: &str = "AwsCloudTrailInsight";
+/// Events of which the category tells nothing that the action does not.
+const USUAL_CATEGORIES: [&str; 2] = ["Management", "Data"];
 
 /// The fields of a record that are read. Some exporters write all names in lower case.
 #[derive(Debug, Deserialize)]
@@ -88,6 +105,27 @@ struct Record<'a> {
     service_event_details: Option<&'a RawValue>,
     #[serde(borrow, default)]
     resources: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "additionaleventdata")]
+    additional_event_data: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "eventcategory")]
+    event_category: Text<'a>,
+}
+
+/// What services add to an event that tells of the credential.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Additional<'a> {
+    /// What the identity centre asked for.
+    #[serde(borrow, default)]
+    credential_type: Text<'a>,
+    #[serde(borrow, default, rename = "MFAUsed")]
+    mfa_used: Text<'a>,
+    #[serde(borrow, default)]
+    saml_provider_arn: Text<'a>,
+    #[serde(borrow, default)]
+    authentication_method: Text<'a>,
+    #[serde(borrow, default, rename = "callWithBearerToken")]
+    call_with_bearer_token: Text<'a>,
 }
 
 /// The parts of an answer that tell of a new credential or of a sign-in.
@@ -130,16 +168,34 @@ struct AssumedRoleUser<'a> {
     arn: Text<'a>,
 }
 
-/// Reads a CloudTrail record.
+/// Reads a CloudTrail record, also one that an exporter wrote in another way.
 pub(super) fn read(
     json: &str,
     raw: &RawRecord<'_>,
     redactor: &Redactor,
 ) -> Result<CredentialEvent, Fault> {
+    // Who changed the name of this field changed others, and below it.
+    let is_changed = !json.contains(r#""userIdentity""#) || unfold::has_json_in_text(json);
+    let read = if is_changed { None } else { Some(read_as_aws_writes(json, raw, redactor)) };
+    match read {
+        Some(Ok(event)) => Ok(event),
+        read => match (mend::mended(json), read) {
+            (Some(mended), _) => read_as_aws_writes(&mended, raw, redactor),
+            (None, Some(read)) => read,
+            (None, None) => read_as_aws_writes(json, raw, redactor),
+        },
+    }
+}
+
+fn read_as_aws_writes(
+    json: &str,
+    raw: &RawRecord<'_>,
+    redactor: &Redactor,
+) -> Result<CredentialEvent, Fault> {
     let record: Record<'_> = serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?;
-    let answer = record.answer();
-    let Some(identity) = &record.user_identity else { return Err(no_agent()) };
-    let actor = Actor::of(identity, &record)?;
+    let (answer, additional) = (record.answer(), record.additional());
+    let Some(identity) = &record.user_identity else { return Err(record.no_identity()) };
+    let actor = Actor::of(identity, &record, &additional)?;
     let target = Target::of(&record, identity, redactor)?;
     let event_id = match record.event_id.get() {
         Some(text) => id::<EventId>("eventID", text)?,
@@ -153,7 +209,7 @@ pub(super) fn read(
         action: record.action()?,
         outcome: record.outcome(&answer),
         outcome_reason: record.error_code.owned(),
-        attributes: record.attributes(identity, &answer, redactor),
+        attributes: record.attributes(identity, &answer, &additional, redactor),
         agent_id: actor.agent,
         agent_class: actor.class,
         session_id: actor.session,
@@ -164,7 +220,7 @@ pub(super) fn read(
         resource_kind: target.resource_kind,
         counterparty_id: target.counterparty_id,
         counterparty_kind: target.counterparty_kind,
-        agent_instance: None,
+        agent_instance: identity.issued_to(),
         model: None,
         task_id: None,
         grant_id: None,
@@ -185,16 +241,20 @@ fn id<'a, T: TryFrom<&'a str, Error = InvalidId>>(name: &str, text: &'a str) -> 
 }
 
 impl<'a> Record<'a> {
-    /// CloudTrail writes RFC 3339; some exporters drop the `T` or the `Z`. The time is always UTC.
+    /// CloudTrail writes RFC 3339 in UTC, its exporters what they like.
     fn time(&self) -> Result<Timestamp, Fault> {
         let Some(text) = self.event_time.get() else {
             return Err(Fault::bad_field("wanted field `eventTime`, found none"));
         };
-        let parsed = match Timestamp::parse(text) {
-            Err(InvalidTimestamp::NotRfc3339) => Timestamp::parse(&format!("{text}Z")),
-            parsed => parsed,
-        };
-        parsed.map_err(|error| Fault::bad_field(format!("`eventTime`: {error}")))
+        time_of(text).map_err(|error| Fault::bad_field(format!("`eventTime`: {error}")))
+    }
+
+    fn no_identity(&self) -> Fault {
+        if self.event_type.get() == Some(INSIGHT) {
+            let detail = "wanted a call, found an insight of CloudTrail into many";
+            return Fault::new(RejectReason::NoAgent, detail);
+        }
+        no_agent()
     }
 
     /// `service:Operation`.
@@ -224,6 +284,11 @@ impl<'a> Record<'a> {
         serde_json::from_str(json).unwrap_or_default()
     }
 
+    fn additional(&self) -> Additional<'a> {
+        let json = self.additional_event_data.map_or("{}", RawValue::get);
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
     fn step(&self) -> Step<'a> {
         let json = self.service_event_details.map_or("{}", RawValue::get);
         serde_json::from_str(json).unwrap_or_default()
@@ -232,6 +297,8 @@ impl<'a> Record<'a> {
     fn outcome(&self, answer: &Answer<'_>) -> Outcome {
         match self.error_code.get() {
             Some(code) if REFUSALS.iter().any(|refusal| code.contains(refusal)) => Outcome::Denied,
+            Some(INVALID_TOKEN) => Outcome::Denied,
+            Some(code) if code.ends_with(DRY_RUN) => Outcome::Success,
             Some(_) => Outcome::Error,
             None if answer.console_login.get() == Some("Failure") => Outcome::Denied,
             None if self.step().ended.get() == Some("Failure") => Outcome::Denied,
@@ -243,17 +310,23 @@ impl<'a> Record<'a> {
         &self,
         identity: &Identity<'_>,
         answer: &Answer<'_>,
+        additional: &Additional<'_>,
         redactor: &Redactor,
     ) -> Attributes {
         let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
         let source = self.source_ip_address.get();
         let recipient = self.recipient_account_id.get();
         let provider = identity.federated_provider();
+        let category = self.event_category.get().filter(|text| !USUAL_CATEGORIES.contains(text));
+        let method = additional.authentication_method.get();
         let message = self.error_message.get();
         let message = message.map(|text| redactor.before_cut(text, ERROR_MESSAGE_BYTES_MAX));
         let mut attributes = Attributes::default();
         for (name, value) in [
+            // Of a signed URL, which others may use too.
+            ("authentication_method", method.filter(|method| *method == "QueryString")),
             ("aws_region", self.aws_region.get()),
+            ("credential_type", additional.credential_type.get()),
             (
                 "error_message",
                 message
@@ -261,17 +334,21 @@ impl<'a> Record<'a> {
                     .map(|text| &text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)]),
             ),
             ("ec2_role_delivery", identity.ec2_role_delivery()),
+            ("event_category", category),
             ("event_type", self.event_type.get()),
             ("federated_provider", provider.as_deref()),
+            ("identity_provider", identity.provider.get()),
             ("identity_store", identity.identity_store()),
             ("identity_type", identity.kind.get()),
             ("invoked_by", identity.invoked_by.get()),
             ("issued_access_key_id", issued.and_then(|key| key.access_key_id.get())),
             ("issued_to", answer.assumed_role_user.as_ref().and_then(|user| user.arn.get())),
             ("mfa", identity.mfa()),
+            ("mfa_used", additional.mfa_used.get()),
             ("on_behalf_of", identity.on_behalf_of()),
             ("read_only", self.read_only.get()),
             ("recipient_account_id", recipient.filter(|id| Some(*id) != identity.account_id.get())),
+            ("saml_provider", additional.saml_provider_arn.get()),
             ("session_credential_from_console", self.session_credential_from_console.get()),
             ("shared_event_id", self.shared_event_id.get()),
             ("source_identity", identity.source_identity()),

@@ -15,7 +15,7 @@ use schemas::{
 
 use super::Fault;
 use super::arguments::Stake;
-use super::json::Json;
+use super::json::{Json, is_same_name};
 use crate::{RawRecord, Redactor};
 
 /// Longest text of a resource, a reason or a program's name, as long as an ARN may be.
@@ -115,6 +115,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Keeps no attribute of this name.
+    pub(super) fn drop(&mut self, name: &str) {
+        self.attributes.retain(|(kept, _)| !is_same_name(kept, name));
+    }
+
     /// Keeps what stands under each path of `json` as the attribute beside it.
     pub(super) fn keep_each(&mut self, json: &'a Json<'_>, names: &[(&'static str, &str)]) {
         for (name, path) in names {
@@ -125,7 +130,7 @@ impl<'a> Draft<'a> {
     /// Keeps every field of the object `json` under its own name, but for those in `known`.
     pub(super) fn keep_rest(&mut self, json: &'a Json<'_>, known: &[&str]) {
         for (name, value) in json.fields() {
-            if !known.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            if !known.iter().any(|known| is_same_name(name, known)) {
                 self.keep(name.as_ref(), value.told());
             }
         }

@@ -1,5 +1,5 @@
-//! Microsoft Entra sign-ins (of users, service principals, managed identities and agents) and audit
-//! events, as Azure's diagnostic settings stream them or as Microsoft Graph returns them.
+//! Microsoft Entra sign-ins (of users, service principals, managed identities and agents), audit events
+//! and calls to Microsoft Graph, as Azure's diagnostic settings stream them or as Microsoft Graph returns them.
 //!
 //! Invariant: a sign-in of an agent for a user names both: the agent acts, the user is whom it claims
 //! to act for.
@@ -24,18 +24,22 @@ const TIMES: &[&str] = &[
     "createdDateTime",
     "activityDateTime",
     "time",
+    // Of Log Analytics, and of its table of calls to Microsoft Graph.
+    "properties.timeGenerated",
+    "timeGenerated",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "records")?;
-    let mut draft = match (Draft::new(NEEDS, record, TIMES), record.text("time")) {
-        (Err(fault), Some(text)) => {
-            let time = time_of_month_first(text).ok_or(fault)?;
+    let mut draft = match Draft::new(NEEDS, record, TIMES) {
+        Ok(draft) => draft,
+        Err(fault) => {
+            let mut texts = TIMES.iter().filter_map(|path| record.text(path));
+            let time = texts.find_map(time_of_month_first).ok_or(fault)?;
             let mut draft = Draft::new(NEEDS, record, &[])?;
             draft.time = Some(time);
             draft
         }
-        (draft, _) => draft?,
     };
     // Graph returns the properties alone.
     let properties = match record.at("properties") {
@@ -58,13 +62,18 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if is_audit {
         audit(properties, &mut draft);
     } else {
-        sign_in(properties, record.text("category").unwrap_or_default(), &mut draft);
+        let category = record.text("category").unwrap_or_default();
+        sign_in(properties, category, error_code(record, properties), &mut draft);
     }
     if draft.agent.is_none() {
         draft.agent = record.text("identity").map(Into::into);
     }
-    let operation = properties
-        .first(&["activityDisplayName", "operationName"])
+    let called = properties.text("requestMethod");
+    if called.is_some() {
+        call(properties, &mut draft);
+    }
+    let operation = called
+        .or_else(|| properties.first(&["activityDisplayName", "operationName"]))
         .or_else(|| record.text("operationName"));
     // Graph does not name its sign-ins.
     let operation =
@@ -90,30 +99,34 @@ fn agent_type<'a>(properties: &'a Json<'_>) -> Option<&'a str> {
         .filter(|kind| !kind.eq_ignore_ascii_case("notAgentic"))
 }
 
-/// A time as some of Azure's services write it, e.g. `12/31/2025 3:03:58 PM`, in UTC.
+/// A time as some of Azure's services write it, e.g. `12/31/2025 3:03:58 PM` or `1/9/2007 09:41:00.5
+/// +01:00`; in UTC if there is no other.
 fn time_of_month_first(text: &str) -> Option<Timestamp> {
-    let mut words = text.split(' ');
-    let (date, clock, half) = (words.next()?, words.next()?, words.next());
+    let mut words = text.split(' ').peekable();
+    let (date, clock) = (words.next()?, words.next()?);
+    let half = words.next_if(|word| matches!(*word, "AM" | "PM"));
+    let offset = words.next().unwrap_or("Z");
     let number = |part: Option<&str>| part?.parse::<u32>().ok();
     let mut date = date.split('/');
     let (month, day, year) = (number(date.next())?, number(date.next())?, number(date.next())?);
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let mut clock = clock.split(':');
     let (hour, minute, second) =
         (number(clock.next())?, number(clock.next())?, number(clock.next())?);
     let hour = match half {
         None => hour,
         Some("AM") => hour % 12,
-        Some("PM") => hour % 12 + 12,
-        Some(_) => return None,
+        Some(_) => hour % 12 + 12,
     };
     if words.next().is_some() {
         return None;
     }
-    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+    let day = format!("{year:04}-{month:02}-{day:02}");
+    let text = format!("{day}T{hour:02}:{minute:02}:{second:02}.{fraction}{offset}");
     Timestamp::parse(&text).ok()
 }
 
-fn sign_in<'a>(properties: &'a Json<'_>, category: &str, draft: &mut Draft<'a>) {
+fn sign_in<'a>(properties: &'a Json<'_>, category: &str, code: &str, draft: &mut Draft<'a>) {
     let user = properties.first(&["userPrincipalName", "userId"]);
     // Beside a user the name of a service principal is that of the app that was signed in to.
     let name = properties.text("servicePrincipalName").filter(|_| user.is_none());
@@ -140,8 +153,8 @@ fn sign_in<'a>(properties: &'a Json<'_>, category: &str, draft: &mut Draft<'a>) 
         Some(id) if category == "ManagedIdentitySignInLogs" || kind.is_some() => {
             Some((CredentialKind::Platform, format!("managed-identity:{id}").into()))
         }
-        Some(_) | None => credential(properties, is_program)
-            .or_else(|| unnamed(properties, category, principal.or(user).or(app)?)),
+        Some(_) | None => credential(properties, is_program, code)
+            .or_else(|| unnamed(properties, category, code, principal.or(user).or(app)?)),
     };
     let resource = properties.first(&["resourceDisplayName", "resourceId"]);
     draft.resource = resource.map(Into::into);
@@ -159,47 +172,82 @@ fn sign_in<'a>(properties: &'a Json<'_>, category: &str, draft: &mut Draft<'a>) 
 fn credential<'a>(
     properties: &'a Json<'_>,
     is_program: bool,
+    code: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
+    let print = properties.text("servicePrincipalCredentialThumbprint");
     let kind = match properties.text("clientCredentialType").unwrap_or_default() {
         "clientAssertion" | "certificate" => CredentialKind::Certificate,
         "federatedIdentityCredential" | "managedIdentity" => CredentialKind::AccessToken,
+        // Only a certificate has a thumbprint.
+        _ if print.is_some() => CredentialKind::Certificate,
         _ => CredentialKind::StaticKey,
     };
     if let Some(key) = properties.text("servicePrincipalCredentialKeyId") {
         return Some((kind, key.into()));
     }
-    if let Some(print) = properties.text("servicePrincipalCredentialThumbprint") {
+    if let Some(print) = print {
         return Some((CredentialKind::Certificate, print.into()));
     }
     if let Some(federated) = properties.text("federatedCredentialId") {
         return Some((CredentialKind::AccessToken, federated.into()));
     }
-    let mut details = properties.list("authenticationDetails").iter();
-    let method = details.find_map(|one| one.text("authenticationMethod"));
-    let is_password =
-        method == Some("Password") || PASSWORD_ERRORS.contains(&error_code(properties));
-    if let (false, true, Some(user)) =
-        (is_program, is_password, properties.first(&["userPrincipalName", "userId"]))
-    {
-        return Some((CredentialKind::Password, format!("password:{user}").into()));
+    let user = properties.first(&["userPrincipalName", "userId"]).filter(|_| !is_program);
+    if let (Some(kind), Some(user)) = (shown_by_person(properties, code), user) {
+        return Some((kind, format!("{kind}:{user}").into()));
     }
-    let is_secret_refused = SECRET_ERRORS.contains(&error_code(properties));
-    let token = properties.text("uniqueTokenIdentifier").filter(|_| !is_secret_refused)?;
-    Some((CredentialKind::AccessToken, token.into()))
+    let is_secret_refused = SECRET_ERRORS.contains(&code);
+    let token = properties.first(&["uniqueTokenIdentifier", "signInActivityId"]);
+    Some((CredentialKind::AccessToken, token.filter(|_| !is_secret_refused)?.into()))
+}
+
+/// What a person was asked for first, where it is a password, a code or a certificate; of a key that
+/// leaves no device, as of what was satisfied before, nothing but the token is told.
+fn shown_by_person(properties: &Json<'_>, code: &str) -> Option<CredentialKind> {
+    const CODES: [&str; 6] =
+        ["password", "temporary access pass", "text message", "sms", "oath", "verification code"];
+    let mut methods = properties.list("authenticationDetails").iter();
+    let methods = methods.by_ref().filter_map(|one| one.text("authenticationMethod"));
+    let mut methods = methods.filter(|method| !method.eq_ignore_ascii_case("previously satisfied"));
+    let first = methods.next().unwrap_or_default().to_ascii_lowercase();
+    // These are named after passwords that they do without.
+    let is_code =
+        CODES.iter().any(|word| first.contains(word)) || first == "pass-through authentication";
+    let is_without = first.contains("passwordless");
+    if PASSWORD_ERRORS.contains(&code) || (is_code && !is_without) {
+        return Some(CredentialKind::Password);
+    }
+    first.contains("x.509").then_some(CredentialKind::Certificate)
+}
+
+/// A call to Microsoft Graph: by whom it was is told as of a sign-in.
+fn call<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let uri = properties.text("requestUri").and_then(|uri| uri.split('?').next());
+    draft.resource = uri.map(Into::into);
+    draft.resource_kind = uri.map(|_| "url".into());
+    draft.counterparty =
+        uri.and_then(super::arguments::host).map(|host| ("host".into(), host.into()));
+    let agent = draft.agent.clone();
+    if let (None, Some(agent)) = (&draft.credential, agent) {
+        let kind = match properties.text("clientAuthMethod") {
+            Some("1") => Some((CredentialKind::StaticKey, "secret")),
+            Some("2") => Some((CredentialKind::Certificate, "certificate")),
+            _ => None,
+        };
+        draft.credential = kind.map(|(kind, prefix)| (kind, format!("{prefix}:{agent}").into()));
+    }
 }
 
 /// Of what sort the credential was, where no id of it is told.
 fn unnamed<'a>(
     properties: &'a Json<'_>,
     category: &str,
+    code: &str,
     agent: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
     let shown = properties.text("clientCredentialType").unwrap_or_default();
     let incoming = properties.text("incomingTokenType").filter(|kind| *kind != "none");
     let (kind, prefix) = match shown {
-        _ if SECRET_ERRORS.contains(&error_code(properties)) => {
-            (CredentialKind::StaticKey, "secret")
-        }
+        _ if SECRET_ERRORS.contains(&code) => (CredentialKind::StaticKey, "secret"),
         "clientSecret" => (CredentialKind::StaticKey, "secret"),
         "clientAssertion" | "certificate" => (CredentialKind::Certificate, "certificate"),
         "federatedIdentityCredential" => (CredentialKind::AccessToken, "token"),
@@ -218,13 +266,16 @@ const PASSWORD_ERRORS: &[&str] = &["50126", "50053", "50055", "50056"];
 const SECRET_ERRORS: &[&str] = &["7000215", "7000222"];
 /// Errors with which Entra asks for another step or finds a request malformed, and refuses nobody.
 const INTERRUPTS: &[&str] = &[
-    "16000", "16001", "16003", "50011", "50058", "50059", "50097", "50125", "50129", "50140",
-    "50143", "50199", "51006", "65001", "70003", "70005", "70011", "70016", "500011", "700016",
-    "900144", "900561", "9002313",
+    "16000", "16001", "16003", "40008", "50011", "50058", "50059", "50072", "50079", "50097",
+    "50125", "50129", "50140", "50143", "50199", "50203", "50206", "51006", "65001", "70003",
+    "70005", "70011", "70016", "165900", "500011", "700016", "900144", "900561", "9002313",
 ];
+/// Of the service's own errors those that refuse: who is no member of the tenant.
+const REFUSALS: &[&str] = &["90072"];
 
-fn error_code<'a>(properties: &'a Json<'_>) -> &'a str {
-    properties.first(&["status.errorCode", "errorCode"]).unwrap_or_default()
+fn error_code<'a>(record: &'a Json<'_>, properties: &'a Json<'_>) -> &'a str {
+    let code = properties.first(&["status.errorCode", "errorCode"]);
+    code.or_else(|| record.text("resultType")).unwrap_or("0")
 }
 
 fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
@@ -266,13 +317,17 @@ fn outcome<'a>(
             }
         };
     }
-    let code = properties.first(&["status.errorCode", "errorCode"]);
-    let code = code.or_else(|| record.text("resultType")).unwrap_or("0");
+    if let Some(status) = properties.text("responseStatusCode") {
+        let outcome = verdict::of_http(status).unwrap_or(Outcome::Error);
+        return (outcome, Some(status.into()).filter(|_| outcome != Outcome::Success));
+    }
+    let code = error_code(record, properties);
     let reason = properties.first(&["status.failureReason", "failureReason"]);
     let reason = reason.or_else(|| record.text("resultDescription")).unwrap_or(code);
     match code.parse::<u32>() {
         Ok(0) => (Outcome::Success, None),
         _ if INTERRUPTS.contains(&code) => (Outcome::Error, Some(reason.into())),
+        _ if REFUSALS.contains(&code) => (Outcome::Denied, Some(reason.into())),
         // 90000 and up: the service itself could not, and trying again may help.
         Ok(90_000..=99_999) => (Outcome::Error, Some(reason.into())),
         Err(_) if code.eq_ignore_ascii_case("success") => (Outcome::Success, None),

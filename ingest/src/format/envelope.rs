@@ -11,7 +11,8 @@
 use std::io::Read as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::MultiGzDecoder;
 
 use super::json::Json;
@@ -19,6 +20,17 @@ use super::{BATCH_BYTES_MAX, Fault};
 
 /// Envelopes in envelopes that are opened, a batch being one.
 pub(super) const LAYERS_MAX: usize = 4;
+
+/// Longest text in bytes that stands before a record on its line: a syslog header, a shipper's stamp.
+const PREFIX_BYTES_MAX: usize = 512;
+
+/// Base64 of either alphabet, padded or not.
+const PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: [GeneralPurpose; 2] = [
+    GeneralPurpose::new(&alphabet::STANDARD, PADDING),
+    GeneralPurpose::new(&alphabet::URL_SAFE, PADDING),
+];
 
 /// An object with more fields than that is an envelope only if it shows itself as one.
 const FIELDS_MAX: usize = 12;
@@ -59,6 +71,10 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
 
 /// Where others have a text or an object that may be a record.
 const LIKELY: &[&str] = &[
+    // Of Elastic's agent, and of CloudTrail Lake.
+    "kubernetes.audit",
+    "eventData",
+    "ocsf",
     "message",
     "log",
     "msg",
@@ -69,6 +85,7 @@ const LIKELY: &[&str] = &[
     "data",
     "detail",
     "body",
+    "json",
     "jsonPayload",
     "textPayload",
     "original",
@@ -119,6 +136,17 @@ pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
     Ok(found.map(|json| Inside { json, is_certain: false }))
 }
 
+/// The object at the end of a line of text, as syslog and the logs of containers write it.
+pub(super) fn behind_prefix(text: &str) -> Option<Inside> {
+    let text = text.trim();
+    let start = text.find('{').filter(|start| (1..=PREFIX_BYTES_MAX).contains(start))?;
+    let (prefix, json) = text.split_at(start);
+    // What begins as JSON is JSON that is broken.
+    let is_text = !prefix.starts_with(['[', '"']) && !prefix.contains('\n');
+    let is_whole = is_text && Json::parse(json).is_ok();
+    is_whole.then(|| Inside { json: json.to_owned(), is_certain: true })
+}
+
 /// The JSON of an object, or of one in a text.
 fn opened(json: &Json<'_>) -> Option<String> {
     match json {
@@ -138,7 +166,12 @@ fn opened_text(text: &str) -> Option<String> {
     if !["eyJ", "eyA", "ewo", "ew0", "H4sI"].iter().any(|start| text.starts_with(start)) {
         return None;
     }
-    let bytes = STANDARD.decode(text).ok()?;
+    decoded(text)
+}
+
+/// The JSON object in Base64, or in gzip in Base64.
+pub(super) fn decoded(text: &str) -> Option<String> {
+    let bytes = BASE64.iter().find_map(|base64| base64.decode(text).ok())?;
     let bytes = match bytes.first() {
         Some(0x1f) => {
             let (mut plain, most) = (Vec::new(), BATCH_BYTES_MAX as u64 + 1);

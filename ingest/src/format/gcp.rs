@@ -16,7 +16,10 @@ pub(super) const NEEDS: Needs = Needs {
     action: "protoPayload.methodName",
     time: "timestamp",
 };
-const TIMES: &[&str] = &["timestamp", "protoPayload.timestamp", "receiveTimestamp"];
+const TIMES: &[&str] =
+    &["timestamp", "timestamp.seconds", "protoPayload.timestamp", "receiveTimestamp"];
+/// Where the payload is: in the entry, in a table of `BigQuery`, in an entry that was logged again.
+const PAYLOADS: [&str; 3] = ["protoPayload", "protopayload_auditlog", "jsonPayload"];
 
 const AGENTS: &[&str] = &[
     "authenticationInfo.principalEmail",
@@ -24,11 +27,18 @@ const AGENTS: &[&str] = &[
     "authenticationInfo.authoritySelector",
 ];
 const ANONYMOUS: &str = "system:anonymous";
+/// Who moves machines and closes what is not paid for.
+const SYSTEM: &str = "system@google.com";
+/// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
+const WORKLOAD_POOL: &str = ".svc.id.goog[";
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     // Where the payload alone was exported, the record is the payload.
-    let payload = record.at("protoPayload").unwrap_or(record);
+    let mut payloads = PAYLOADS.iter().filter_map(|path| record.at(path));
+    let payload =
+        payloads.find(|payload| payload.has("methodName") || payload.has("authenticationInfo"));
+    let payload = payload.unwrap_or(record);
     draft.event_id = match (record.text("logName"), record.text("insertId")) {
         (Some(log), Some(id)) => Some(format!("{log}:{id}").into()),
         (_, id) => id.map(Into::into),
@@ -65,18 +75,33 @@ fn class(payload: &Json<'_>, agent: &str) -> &'static str {
     let subject = payload.text("authenticationInfo.principalSubject").unwrap_or_default();
     if agent == ANONYMOUS {
         "gcp:unauthenticated"
-    } else if agent.starts_with("service-") && agent.ends_with(".iam.gserviceaccount.com") {
+    } else if is_service_agent(agent) {
         "gcp:service-agent"
+    } else if agent.starts_with("system:serviceaccount:") || agent.contains(WORKLOAD_POOL) {
+        "gcp:kubernetes-service-account"
     } else if agent.ends_with("gserviceaccount.com") || subject.starts_with("serviceAccount:") {
         "gcp:service-account"
     } else if subject.starts_with("principal:") || agent.starts_with("principal:") {
         "gcp:federated"
-    } else if agent.starts_with("system:serviceaccount:") {
-        "gcp:kubernetes-service-account"
-    } else if agent.starts_with("system:") {
+    } else if agent.starts_with("system:") || agent == SYSTEM {
         "gcp:system"
     } else {
         "gcp:user"
+    }
+}
+
+/// Whether a service account is Google's own, which its services use and nobody else can.
+///
+/// Source: Google Cloud, *Service agents*.
+fn is_service_agent(agent: &str) -> bool {
+    let Some((name, domain)) = agent.split_once('@') else { return false };
+    match domain.strip_suffix("gserviceaccount.com") {
+        Some("system." | "cloudservices.") => true,
+        Some(project) => {
+            project.ends_with("iam.")
+                && (name.starts_with("service-") || project.starts_with("gcp-sa-"))
+        }
+        None => false,
     }
 }
 
@@ -157,27 +182,44 @@ fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
 }
 
 fn outcome<'a>(payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
-    let code = payload.text("status.code").filter(|code| *code != "0");
+    let code = payload.text("status.code").filter(|code| !matches!(*code, "0" | "OK"));
     let message = payload.text("status.message").filter(|text| *text != "OK");
+    if let Some(outcome) = code.map(by_code) {
+        let reason = message.or(code).filter(|_| outcome != Outcome::Success);
+        return (outcome, reason.map(Into::into));
+    }
+    if let Some(message) = message {
+        return (verdict::of_error(message), Some(message.into()));
+    }
     let permissions = payload.list("authorizationInfo");
     // A call that was granted one of several, and that says nothing of an error, was let in.
-    let is_granted = permissions.iter().any(|one| one.text("granted") == Some("true"));
-    let mut refusals = permissions.iter().filter(|one| one.text("granted") == Some("false"));
-    let refused = refusals.next().filter(|_| !is_granted);
-    match (code, message) {
-        (Some("7" | "16"), _) => (Outcome::Denied, message.or(code).map(Into::into)),
-        (Some(code), _) => (Outcome::Error, Some(message.unwrap_or(code).into())),
-        (None, Some(message)) => (verdict::of_error(message), Some(message.into())),
-        (None, None) => match refused {
-            Some(one) => (Outcome::Denied, one.text("permission").map(Into::into)),
-            // Kubernetes on Google answers in its own words.
-            None if payload.text("response.status") == Some("Failure") => {
-                let by_code = payload.text("response.code").and_then(verdict::of_http);
-                let reason = payload.text("response.reason").map(Into::into);
-                (by_code.unwrap_or(Outcome::Error), reason)
-            }
-            None => (Outcome::Success, None),
-        },
+    let is_granted = permissions.iter().any(|one| one.is_true("granted"));
+    let mut refusals = permissions.iter().filter(|one| one.is_false("granted"));
+    if let Some(refused) = refusals.next().filter(|_| !is_granted) {
+        return (Outcome::Denied, refused.text("permission").map(Into::into));
+    }
+    // Kubernetes on Google answers in its own words.
+    if payload.text("response.status") == Some("Failure") {
+        let by_code = payload.text("response.code").and_then(verdict::of_http);
+        let reason = payload.text("response.reason").map(Into::into);
+        return (by_code.unwrap_or(Outcome::Error), reason);
+    }
+    // A sign-in that failed says so in its name.
+    let method = payload.text("methodName").unwrap_or_default();
+    if method.ends_with("loginFailure") {
+        return (Outcome::Denied, payload.text("metadata.event.eventName").map(Into::into));
+    }
+    (Outcome::Success, None)
+}
+
+/// By a code of gRPC, as its number or its name; some services write the status of HTTP.
+///
+/// Source: `google.rpc.Code`.
+fn by_code(code: &str) -> Outcome {
+    match (code, verdict::of_http(code)) {
+        ("7" | "16" | "PERMISSION_DENIED" | "UNAUTHENTICATED", _) => Outcome::Denied,
+        (_, Some(outcome)) if code.len() == 3 => outcome,
+        _ => Outcome::Error,
     }
 }
 

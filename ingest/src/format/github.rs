@@ -38,22 +38,80 @@ const KNOWN: &[&str] = &[
     "installation",
 ];
 
-/// What a webhook is about: the field that holds it. The kind itself stands in a header only.
-const SUBJECTS: &[&str] = &[
-    "pull_request",
-    "issue",
-    "workflow_run",
-    "workflow_job",
-    "check_run",
-    "deployment",
-    "release",
-    "alert",
-    "personal_access_token_request",
-    "member",
-    "membership",
-    "team",
-    "hook",
-    "key",
+/// The events of webhooks, whose name stands in a header only, by the fields that no event before them
+/// has.
+///
+/// Source: GitHub, *Webhook events and payloads*.
+const EVENTS: &[(&[&str], &str)] = &[
+    (&["comment", "pull_request"], "pull_request_review_comment"),
+    (&["comment", "issue"], "issue_comment"),
+    (&["comment", "discussion"], "discussion_comment"),
+    (&["comment"], "commit_comment"),
+    (&["review"], "pull_request_review"),
+    (&["thread", "pull_request"], "pull_request_review_thread"),
+    (&["deployment_status"], "deployment_status"),
+    (&["deployment_callback_url"], "deployment_protection_rule"),
+    (&["workflow_job_runs"], "deployment_review"),
+    (&["check_run"], "check_run"),
+    (&["check_suite"], "check_suite"),
+    (&["workflow_job"], "workflow_job"),
+    (&["workflow_run"], "workflow_run"),
+    (&["deployment"], "deployment"),
+    (&["pull_request"], "pull_request"),
+    (&["sub_issue"], "sub_issues"),
+    (&["issue"], "issue"),
+    (&["discussion"], "discussion"),
+    (&["release"], "release"),
+    (&["registry_package"], "registry_package"),
+    (&["package"], "package"),
+    (&["alert"], "alert"),
+    (&["personal_access_token_request"], "personal_access_token_request"),
+    (&["security_advisory"], "security_advisory"),
+    (&["repository_advisory"], "repository_advisory"),
+    (&["repository_ruleset"], "repository_ruleset"),
+    (&["rule"], "branch_protection_rule"),
+    (&["blocked_user"], "org_block"),
+    (&["member", "scope"], "membership"),
+    (&["membership"], "organization"),
+    (&["member"], "member"),
+    (&["zen"], "ping"),
+    (&["hook"], "hook"),
+    (&["key"], "key"),
+    (&["forkee"], "fork"),
+    (&["pages"], "gollum"),
+    (&["build"], "page_build"),
+    (&["label"], "label"),
+    (&["milestone"], "milestone"),
+    (&["project_card"], "project_card"),
+    (&["project_column"], "project_column"),
+    (&["projects_v2_item"], "projects_v2_item"),
+    (&["projects_v2"], "projects_v2"),
+    (&["project"], "project"),
+    (&["sponsorship"], "sponsorship"),
+    (&["marketplace_purchase"], "marketplace_purchase"),
+    (&["client_payload"], "repository_dispatch"),
+    (&["inputs", "workflow"], "workflow_dispatch"),
+    (&["sha", "state", "context"], "status"),
+    (&["pusher"], "push"),
+    (&["ref_type", "master_branch"], "create"),
+    (&["ref_type"], "delete"),
+    (&["repositories_added"], "installation_repositories"),
+    (&["account", "target_type"], "installation_target"),
+    (&["starred_at"], "star"),
+    (&["merge_group"], "merge_group"),
+];
+
+/// Whom a webhook tells of beside its sender.
+const OTHERS: &[&str] = &["member.login", "membership.user.login", "blocked_user.login"];
+
+/// Where a webhook says how what it is about ended.
+const CONCLUSIONS: &[&str] = &[
+    "conclusion",
+    "workflow_run.conclusion",
+    "workflow_job.conclusion",
+    "check_run.conclusion",
+    "check_suite.conclusion",
+    "deployment_status.state",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -63,14 +121,18 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("user_agent").map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
-    let actor = record.first(&["actor", "sender.login"]);
+    // Who is no more there has a number only.
+    let number = record.text("actor_id").filter(|id| *id != "0");
+    let actor = record.first(&["actor", "sender.login"]).or(number);
     if let Some(actor) = actor {
         draft.agent = Some(actor.into());
         draft.class = Some(class(record, actor, is_agent).into());
         draft.credential = credential(record, actor);
     }
     let user = record.first(&["user", "user_login"]).filter(|user| actor != Some(user));
-    let hook = record.first(&["config.url", "config_url"]).and_then(host);
+    let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
+    let user = user.or_else(|| record.first(OTHERS).filter(|_| is_webhook));
+    let hook = record.first(&["config.url", "config_url", "hook.config.url"]).and_then(host);
     draft.counterparty = match (hook, user) {
         (Some(host), _) => Some(("host".into(), host.into())),
         (None, Some(user)) if !is_agent => Some(("github_user".into(), user.into())),
@@ -81,7 +143,6 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if is_agent {
         draft.delegation.extend(user.map(Into::into));
     }
-    let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
     let action = record.text("action");
     draft.action = if is_webhook { webhook_action(record) } else { action.map(Into::into) };
     let places = [
@@ -99,14 +160,32 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-/// `pull_request.opened`; a push has no action and says where it went.
+/// `pull_request.opened`; a push has no action.
 fn webhook_action<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
-    let subject = SUBJECTS.iter().find(|name| record.at(name).is_some());
-    match (subject, record.text("action")) {
-        (Some(subject), Some(action)) => Some(format!("{subject}.{action}").into()),
-        (None, Some(action)) => Some(action.into()),
-        (_, None) if record.at("pusher").is_some() => Some("push".into()),
-        (_, None) => None,
+    let action = record.text("action");
+    let event = webhook_event(record, action);
+    match (event, action) {
+        (Some(event), Some(action)) => Some(format!("{event}.{action}").into()),
+        (Some(event), None) => Some(event.into()),
+        (None, action) => action.map(Into::into),
+    }
+}
+
+/// The event that a webhook tells of; what has no field of its own is told by the rest of it.
+fn webhook_event(record: &Json<'_>, action: Option<&str>) -> Option<&'static str> {
+    let is_it = |fields: &[&str]| fields.iter().all(|name| record.has(name));
+    if let Some((_, event)) = EVENTS.iter().find(|(fields, _)| is_it(fields)) {
+        return Some(event);
+    }
+    match action {
+        Some("started") => Some("watch"),
+        Some(_) if record.has("team") => Some("team"),
+        Some(_) if record.has("repository") => Some("repository"),
+        Some(_) if record.has("organization") => Some("organization"),
+        Some(_) if record.has("installation") => Some("installation"),
+        None if record.has("team") => Some("team_add"),
+        None if record.has("repository") => Some("public"),
+        Some(_) | None => None,
     }
 }
 
@@ -155,23 +234,32 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
 /// Ends of actions in which someone was refused by the actor, who succeeded in that.
 const DECISIONS: &[&str] = &["app_access_denied", "app_access_blocked", "request_denied"];
 
+/// Parts of actions at which someone is let in or not.
+const GATES: &[&str] = &["login", "two_factor", "verification"];
+
 /// GitHub logs what happened; what failed says so in its name or its conclusion.
 fn outcome<'a>(record: &'a Json<'_>, action: &str) -> (Outcome, Option<Word<'a>>) {
-    let conclusion = record.text("conclusion").filter(|text| *text != "success");
+    // The state of a commit has the commit beside it.
+    let state = record.text("state").filter(|_| record.has("sha") && record.has("context"));
+    let conclusion = record.first(CONCLUSIONS).or(state);
     let reason = record.first(&["failure_reason", "reason", "error"]);
     let by_status = record.text("status_code").and_then(verdict::of_http);
     if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = by_status {
         return (outcome, record.text("status_code").map(Into::into));
     }
-    let is_decision = DECISIONS.iter().any(|end| action.ends_with(end));
+    let is_decision =
+        DECISIONS.iter().any(|end| action.ends_with(end)) || record.has("blocked_user");
     let has_failed = !is_decision
         && ["fail", "denied", "blocked", ".rejected_ref"].iter().any(|word| action.contains(word));
     match (has_failed, conclusion) {
-        (true, _) if action.contains("login") => (Outcome::Denied, reason.map(Into::into)),
-        (true, _) => (verdict::of_error(reason.unwrap_or(action)), reason.map(Into::into)),
-        (false, Some(word @ ("failure" | "timed_out" | "startup_failure" | "cancelled"))) => {
-            (Outcome::Error, Some(word.into()))
+        (true, _) if GATES.iter().any(|gate| action.contains(gate)) => {
+            (Outcome::Denied, reason.map(Into::into))
         }
+        (true, _) => (verdict::of_error(reason.unwrap_or(action)), reason.map(Into::into)),
+        (
+            false,
+            Some(word @ ("failure" | "error" | "timed_out" | "startup_failure" | "cancelled")),
+        ) => (Outcome::Error, Some(word.into())),
         (false, _) => (Outcome::Success, None),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: no object of a tree has a name twice, since two readers could disagree on which one
 //! counts; a look-up never fails, it finds nothing. Names are compared without the case of their
-//! letters (exporters change it), a name in its own case first.
+//! letters and without the underscores between them (exporters change both), a name as it is first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,9 +79,19 @@ impl<'a> Json<'a> {
         paths.iter().find_map(|path| self.text(path))
     }
 
-    /// Whether `path` leads to `true`.
+    /// Whether `path` leads to `true`, also as other languages print it.
     pub(super) fn is_true(&self, path: &str) -> bool {
-        self.text(path) == Some("true")
+        self.text(path).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
+    /// Whether `path` leads to `false`.
+    pub(super) fn is_false(&self, path: &str) -> bool {
+        self.text(path).is_some_and(|text| text.eq_ignore_ascii_case("false"))
+    }
+
+    /// Whether there is a field of this name, be it null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.field(name).is_some()
     }
 
     /// The elements that `path` leads to; what is no list is a list of one.
@@ -124,11 +134,23 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The value of the field `name`, in this case of letters or else in any.
+/// The value of the field `name`, as it is written, else in any case of letters, else as another
+/// language would write it.
 fn field<'j, 'a>(fields: &'j [(Cow<'a, str>, Json<'a>)], name: &str) -> Option<&'j Json<'a>> {
     let exact = fields.iter().find(|(found, _)| found == name);
-    let found = exact.or_else(|| fields.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)));
+    let found = exact
+        .or_else(|| fields.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)))
+        .or_else(|| fields.iter().find(|(found, _)| is_same_name(found, name)));
     found.map(|(_, value)| value)
+}
+
+/// Whether two names of fields are one, as `eventType`, `EventType` and `event_type` are. An underscore
+/// in front is part of a name: `_id` is another field than `id`.
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    fn letters(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
+    }
+    one.starts_with('_') == other.starts_with('_') && letters(one).eq(letters(other))
 }
 
 impl fmt::Display for Json<'_> {
@@ -242,7 +264,8 @@ mod tests {
     fn a_path_finds_nested_and_dotted_names_in_any_case() {
         let json = Json::parse(
             r#"{"a":{"b.c":{"d":1}},"gen_ai.tool.name":"pay","Actor":{"ID":"x"},"actor":{"id":"y"},
-                "ips":["","10.0.0.1"],"list":[{"of":true}],"none":null}"#,
+                "ips":["","10.0.0.1"],"list":[{"of":true}],"none":null,"user_agent":{"rawName":"z"},
+                "_id":"hidden"}"#,
         )
         .unwrap();
 
@@ -254,6 +277,8 @@ mod tests {
             ("ips", Some("10.0.0.1")),
             ("list.of", Some("true")),
             ("none", None),
+            ("userAgent.raw_name", Some("z")),
+            ("id", None),
             ("a.b", None),
             ("a.b.c.d.e", None),
             ("", None),

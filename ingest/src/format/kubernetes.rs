@@ -1,7 +1,8 @@
 //! Kubernetes audit events (`audit.k8s.io/v1`), one event or a list of one.
 //!
 //! Invariant: the body of a request or answer is not kept, since a Secret's is Base64 that nothing
-//! recognises; only what a workload runs and which role is bound is taken from it.
+//! recognises; only what a workload runs and which role is bound is taken from it. Nor are the arguments of
+//! a command that is run in a container.
 //!
 //! Source: Kubernetes, *kube-apiserver Audit Configuration (v1)* and *Auditing*; ids of credentials:
 //! KEP-4193 (bound service account token improvements).
@@ -15,7 +16,14 @@ use super::{Fault, single, verdict};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "user.username", action: "verb", time: "requestReceivedTimestamp" };
-const TIMES: &[&str] = &["requestReceivedTimestamp", "stageTimestamp"];
+const TIMES: &[&str] = &[
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    // Of the first version.
+    "timestamp",
+    "metadata.creationTimestamp",
+];
+const UNAUTHENTICATED: &str = "kubernetes:unauthenticated";
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
@@ -32,10 +40,16 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("userAgent").map(Into::into);
     draft.session = extra(record, "sessionName").map(Into::into);
     draft.instance = extra(record, "authentication.kubernetes.io/pod-name").map(Into::into);
-    if let Some(user) = record.text("user.username") {
+    let user = record.first(&["user.username", "user"]).filter(|user| !user.starts_with('{'));
+    if let Some(user) = user {
         draft.agent = Some(user.into());
         draft.class = Some(class(record, user).into());
         draft.credential = Some(credential(record, user));
+    } else if record.text("responseStatus.code") == Some("401") {
+        // Whoever showed nothing that the cluster knows is nobody yet.
+        draft.agent = Some(UNAUTHENTICATED.into());
+        draft.class = Some(UNAUTHENTICATED.into());
+        draft.credential = Some(anonymous(record));
     }
     draft.delegation.extend(record.text("impersonatedUser.username").map(Into::into));
     draft.action = action(record).map(Into::into);
@@ -52,12 +66,24 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-/// A value that the authenticator added. Some exporters cannot write a slash or a dot in a name.
+/// A value that the authenticator added.
 fn extra<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
-    let plain = name.replace('.', "_").replace('/', "_slash_");
-    let fields = record.at("user.extra")?.fields();
-    let is_it = |found: &str| found.eq_ignore_ascii_case(name) || found == plain;
-    fields.iter().find(|(found, _)| is_it(found))?.1.as_text()
+    labelled(record.at("user.extra")?, name)
+}
+
+/// What stands under a name with dots and slashes. Some exporters cannot write these.
+fn labelled<'a>(labels: &'a Json<'_>, name: &str) -> Option<&'a str> {
+    fn letters(name: &str) -> String {
+        let name = name.replace("_slash_", "");
+        name.chars().filter(char::is_ascii_alphanumeric).collect()
+    }
+    let fields = labels.fields();
+    let exact = fields.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
+    let found = exact.or_else(|| {
+        let wanted = letters(name);
+        fields.iter().find(|(found, _)| letters(found).eq_ignore_ascii_case(&wanted))
+    });
+    found?.1.as_text()
 }
 
 /// The service account without generated parts of its name, the role on EKS, else the kind of user.
@@ -71,7 +97,7 @@ fn class(record: &Json<'_>, user: &str) -> String {
         return role.to_owned();
     }
     let class = match user {
-        "system:anonymous" => "kubernetes:unauthenticated",
+        "system:anonymous" => UNAUTHENTICATED,
         _ if user.starts_with("system:node:") => "kubernetes:node",
         _ if user.starts_with("system:") || user.starts_with("eks:") => "kubernetes:system",
         _ => "kubernetes:user",
@@ -127,16 +153,25 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         return (CredentialKind::ServiceAccountToken, id.into());
     }
     if user == "system:anonymous" {
-        let from = record.text("sourceIPs").unwrap_or("unknown");
-        return (CredentialKind::Anonymous, format!("anonymous:{from}").into());
+        return anonymous(record);
     }
     if user.starts_with("system:node:") {
         return (CredentialKind::Certificate, format!("certificate:{user}").into());
+    }
+    // OpenShift tells of how a person signed in by a group.
+    let mut groups = record.list("user.groups").iter();
+    if groups.any(|group| group.as_text() == Some("system:authenticated:oauth")) {
+        return (CredentialKind::AccessToken, format!("token:{user}").into());
     }
     let is_system = user.starts_with("system:") || user.starts_with("eks:");
     let kind = if is_system { CredentialKind::Platform } else { CredentialKind::Unknown };
     let prefix = if is_system { "service" } else { "unknown" };
     (kind, format!("{prefix}:{user}").into())
+}
+
+fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
+    let from = record.text("sourceIPs").unwrap_or("unknown");
+    (CredentialKind::Anonymous, format!("anonymous:{from}").into())
 }
 
 /// `pods/exec.create`; of what is no resource, `url.get`.
@@ -178,17 +213,33 @@ fn counterparty<'a>(record: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
 }
 
 fn outcome(record: &Json<'_>) -> Outcome {
-    let is_forbidden = record.text("annotations.authorization.k8s.io/decision") == Some("forbid");
+    const DECISION: &str = "authorization.k8s.io/decision";
+    let decision = record.at("annotations").and_then(|notes| labelled(notes, DECISION));
     let by_status = record.text("responseStatus.code").and_then(verdict::of_http);
     match by_status {
-        _ if is_forbidden => Outcome::Denied,
+        _ if decision == Some("forbid") => Outcome::Denied,
         Some(outcome @ (Outcome::Denied | Outcome::Error)) => outcome,
         _ if record.text("responseStatus.status") == Some("Failure") => {
-            verdict::of_error(record.text("responseStatus.reason").unwrap_or_default())
+            let words = ["responseStatus.reason", "responseStatus.message"];
+            verdict::of_error(record.first(&words).unwrap_or_default())
         }
         _ if record.text("stage") == Some("Panic") => Outcome::Error,
         Some(Outcome::Success) | None => Outcome::Success,
     }
+}
+
+/// The path of a request, with the query where it selects objects. What is run in a container and what
+/// is passed on to a service may be or hold a secret: of a command only the program is told.
+fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let Some(uri) = record.text("requestURI") else { return };
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let is_passed_on = matches!(
+        record.text("objectRef.subresource"),
+        Some("exec" | "attach" | "proxy" | "portforward")
+    ) || path.contains("/proxy");
+    draft.keep("request_uri", Some(if is_passed_on { path } else { uri }));
+    let mut commands = query.split('&').filter_map(|pair| pair.strip_prefix("command="));
+    draft.keep("program", commands.next().and_then(|command| command.split(['+', '%']).next()));
 }
 
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
@@ -203,15 +254,15 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("impersonated_groups", "impersonatedUser.groups"),
             ("level", "level"),
             ("node", "user.extra.authentication.kubernetes.io/node-name"),
-            ("request_uri", "requestURI"),
             ("role", "requestObject.roleRef.name"),
             ("service_account", "requestObject.spec.serviceAccountName"),
             ("stage", "stage"),
             ("user_uid", "user.uid"),
         ],
     );
+    asked(record, draft);
     draft.keep("arn", extra(record, "arn"));
-    let issued = record.at("annotations").and_then(|annotations| annotations.text(ISSUED));
+    let issued = record.at("annotations").and_then(|notes| labelled(notes, ISSUED));
     draft.keep("issued_credential_id", issued);
     let containers = record.list("requestObject.spec.containers");
     let images: Vec<&str> = containers.iter().filter_map(|one| one.text("image")).collect();

@@ -31,6 +31,7 @@ const TIMES: &[&str] = &[
     "createdAt",
     "started_at",
     "startedAt",
+    "startTime",
 ];
 
 /// Names of the program that calls, the most telling first.
@@ -64,6 +65,9 @@ const AGENTS: &[&str] = &[
     "user",
     "username",
     "ClientName",
+    "metadata.user_api_key_user_id",
+    "metadata.user_api_key_alias",
+    "client",
 ];
 /// The actors of a token, the current one first. Source: RFC 8693, section 4.1.
 const ACTORS: &[&str] = &[
@@ -104,6 +108,8 @@ const METHODS: &[&str] = &[
     "action.operation",
     "mcp_method",
     "callType",
+    "request.method",
+    "call_type",
 ];
 const TOOLS: &[&str] = &[
     "gen_ai.tool.name",
@@ -120,6 +126,7 @@ const TOOLS: &[&str] = &[
     "ai.mcp.rpc.tool_name",
     "ai.mcp.audit.primitive_name",
     "callIdentifier",
+    "mcp_tool_call_metadata.name",
 ];
 const SERVERS: &[&str] = &[
     "mcp.target",
@@ -139,6 +146,7 @@ const SERVERS: &[&str] = &[
     "mcpServerDisplayName",
     "mcpID",
     "api_name",
+    "mcp_tool_call_metadata.mcp_server_name",
     "service.name",
 ];
 const ARGUMENTS: &[&str] = &[
@@ -157,6 +165,7 @@ const ARGUMENTS: &[&str] = &[
     "tool_args",
     "args",
     "parameters",
+    "mcp_tool_call_metadata.arguments",
 ];
 /// Words with which gateways say how a call ended, the most telling first.
 const OUTCOMES: &[&str] = &[
@@ -246,7 +255,14 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     ]) {
         return Some((CredentialKind::AccessToken, id.into()));
     }
-    let keys = ["api_key.id", "apiKey.id", "actor.apiKeyID", "api_key_id", "key_id"];
+    let keys = [
+        "api_key.id",
+        "apiKey.id",
+        "actor.apiKeyID",
+        "api_key_id",
+        "key_id",
+        "metadata.user_api_key_hash",
+    ];
     if let Some(id) = record.first(&keys) {
         return Some((CredentialKind::StaticKey, id.into()));
     }
@@ -286,7 +302,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let method = method.or_else(|| {
         record.first(&["action", "event_type", "event"]).filter(|word| ended(word).is_none())
     });
-    let calls = ["call", "execute", "invoke"];
+    let calls = ["call", "execute", "invoke", "invocation"];
     let is_call = tool.is_some()
         && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
     let done = if is_call { tool } else { method.or(tool) };
@@ -318,14 +334,18 @@ fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
         "error_message",
         "mcp_error_code",
         "ErrorType",
+        "response.error.message",
+        "response.error.code",
     ];
     let error = record.first(&errors);
     let statuses = ["http.status", "http.response.status_code", "responseStatus", "status"];
     let by_status = record.first(&statuses);
     let by_status = by_status.and_then(verdict::of_http);
     let told = OUTCOMES.iter().find_map(|path| ended(record.text(path)?));
-    let has_failed = record.is_true("isError") || record.is_true("is_error");
+    let failures = ["isError", "result.isError", "response.isError", "response.result.isError"];
+    let has_failed = failures.iter().any(|path| record.is_true(path));
     let outcome = match (by_status, told) {
+        _ if record.is_false("allowed") => Outcome::Denied,
         (Some(outcome @ (Outcome::Denied | Outcome::Error)), _) => outcome,
         (_, Some(Outcome::Denied)) => Outcome::Denied,
         (_, Some(Outcome::Error)) => verdict::of_error(error.unwrap_or_default()),

@@ -25,6 +25,23 @@ const CLASSES: &[(&str, &str)] = &[
     ("3004", "entity_management"),
 ];
 
+/// The names of the activities of a class, the first of which is 1.
+const ACTIVITIES: &[(&str, &[&str])] = &[
+    ("api_activity", &["create", "read", "update", "delete"]),
+    (
+        "authentication",
+        &[
+            "logon",
+            "logoff",
+            "authentication-ticket",
+            "service-ticket-request",
+            "service-ticket-renew",
+        ],
+    ),
+    ("authorize_session", &["assign-privileges", "assign-groups"]),
+    ("entity_management", &["create", "read", "update", "delete"]),
+];
+
 const AI_AGENTS: &[&str] =
     &["ai_agent.uid", "actor.ai_agent.uid", "ai_agent.name", "actor.ai_agent.name"];
 const USERS: &[&str] = &["user.uid", "user.name", "user.email_addr", "user.uid_alt"];
@@ -42,7 +59,9 @@ const ACTORS: &[&str] = &[
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
-    let class_uid = record.text("class_uid").unwrap_or_default();
+    // The type is the class with two digits of the activity behind it.
+    let of_type = record.text("type_uid").and_then(|uid| uid.get(..uid.len().checked_sub(2)?));
+    let class_uid = record.text("class_uid").or(of_type).unwrap_or_default();
     let Some((_, class)) = CLASSES.iter().find(|(uid, _)| *uid == class_uid) else {
         return Err(Fault::bad_field(
             "`class_uid`: wanted 6003, 3002, 3003 or 3004, found another class",
@@ -55,7 +74,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     actor(record, class, &mut draft);
     draft.session = record.first(&["actor.session.uid", "session.uid"]).map(Into::into);
     let agent = draft.agent.clone();
-    draft.credential = credential(record).or_else(|| by_protocol(record, class, agent.as_deref()?));
+    draft.credential = credential(record).or_else(|| {
+        let agent = agent.as_deref()?;
+        by_protocol(record, class, agent).or_else(|| by_actor(record, agent))
+    });
     draft.action = action(record, class);
     target(record, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record, class);
@@ -143,18 +165,41 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     Some((CredentialKind::Certificate, serial.into()))
 }
 
+/// Where no credential is told, what sort it must be by who acts.
+fn by_actor<'a>(record: &'a Json<'_>, agent: &str) -> Option<(CredentialKind, Word<'a>)> {
+    if agent.starts_with("system:serviceaccount:") {
+        return Some((CredentialKind::ServiceAccountToken, format!("token:{agent}").into()));
+    }
+    if record.text("actor.invoked_by") == Some(agent) {
+        return Some((CredentialKind::Platform, format!("service:{agent}").into()));
+    }
+    None
+}
+
 /// What a sign-in showed, by the protocol it came with.
 fn by_protocol<'a>(
     record: &'a Json<'_>,
     class: &str,
     agent: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
-    let number = record.text("auth_protocol_id").filter(|_| class == "authentication")?;
-    let (kind, prefix) = match number {
+    if class != "authentication" {
+        return None;
+    }
+    let number = record.text("auth_protocol_id").filter(|id| !matches!(*id, "0" | "99"));
+    let name = record.text("auth_protocol").map(|name| {
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    });
+    let factor = record.first(&["auth_factors.factor_type", "auth_factors.factor_type_id"]);
+    let (kind, prefix) = match (number, name.as_deref(), factor) {
         // NTLM, Digest, PAP, CHAP, Basic Authentication, LDAP.
-        "1" | "3" | "7" | "8" | "11" | "12" => (CredentialKind::Password, "password"),
+        (Some("1" | "3" | "7" | "8" | "11" | "12"), ..)
+        | (None, Some("ntlm" | "digest" | "pap" | "chap" | "basicauthentication" | "ldap"), _)
+        | (None, None, Some("Password" | "9")) => (CredentialKind::Password, "password"),
         // Kerberos, OpenID, SAML, OAuth 2.0.
-        "2" | "4" | "5" | "6" => (CredentialKind::AccessToken, "token"),
+        (Some("2" | "4" | "5" | "6"), ..)
+        | (None, Some("kerberos" | "openid" | "saml" | "oauth20" | "oauth2"), _) => {
+            (CredentialKind::AccessToken, "token")
+        }
         _ => return None,
     };
     Some((kind, format!("{prefix}:{agent}").into()))
@@ -168,10 +213,16 @@ fn action<'a>(record: &'a Json<'_>, class: &str) -> Option<Word<'a>> {
             None => operation.into(),
         });
     }
+    let number = record.text("activity_id");
+    let named = number.and_then(|number| {
+        let (.., names) = ACTIVITIES.iter().find(|(known, _)| *known == class)?;
+        Some((*names.get(number.parse::<usize>().ok()?.checked_sub(1)?)?).to_owned())
+    });
     let activity = record
         .text("activity_name")
         .map(kebab)
-        .or_else(|| Some(format!("activity-{}", record.text("activity_id")?)))?;
+        .or(named)
+        .or_else(|| Some(format!("activity-{}", number?)))?;
     Some(format!("{class}.{activity}").into())
 }
 

@@ -1,6 +1,7 @@
 //! Okta System Log events.
 //!
-//! Invariant: Okta's `unknown` is no identity, no session and no target.
+//! Invariant: Okta's `unknown` is no identity, no session and no target. The token of a link that was
+//! mailed is not kept.
 //!
 //! Source: Okta, *System Log API* and *Event Types*.
 
@@ -23,8 +24,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         let kind = record.text("actor.type").unwrap_or("user");
         draft.class = Some(format!("okta:{}", kebab(kind)).into());
         draft.credential = credential(record, agent, kind);
-        if kind.ends_with("ClientApp") {
-            // A token that was granted to an application for a user.
+        if is_program(kind) {
+            // A token that was granted to an application or agent for a user.
             let users = record.list("target").iter();
             let mut users = users.filter(|one| one.text("type") == Some("User"));
             let user = users.next().and_then(|user| known(user, "alternateId"));
@@ -38,6 +39,11 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.outcome_reason = record.text("outcome.reason").map(Into::into);
     keep(record, &mut draft);
     Ok(draft)
+}
+
+/// Whether an actor of this type acts for others with tokens.
+fn is_program(kind: &str) -> bool {
+    kind.ends_with("ClientApp") || kind.eq_ignore_ascii_case("AIAgent")
 }
 
 /// A text that is not `unknown`.
@@ -63,7 +69,7 @@ fn credential<'a>(
     if let Some(id) = secret.or_else(|| known(record, "debugContext.debugData.clientKeyId")) {
         return Some((CredentialKind::StaticKey, id.into()));
     }
-    if kind.ends_with("ClientApp") {
+    if is_program(kind) {
         return Some((CredentialKind::AccessToken, format!("oauth:{agent}").into()));
     }
     if kind == "SystemPrincipal" {
@@ -73,7 +79,9 @@ fn credential<'a>(
     let is_sign_in = record.text("eventType").is_some_and(|action| {
         action.starts_with("user.session.start") || action.starts_with("user.authentication")
     });
-    let shown = known(record, "authenticationContext.credentialType").filter(|_| is_sign_in)?;
+    let shown = ["authenticationContext.credentialType", "debugContext.debugData.factor"];
+    let shown = shown.iter().find_map(|path| known(record, path)).filter(|_| is_sign_in)?;
+    let shown = shown.strip_suffix("_AS_FACTOR").unwrap_or(shown);
     let kind = match shown {
         "PASSWORD" | "OTP" | "SMS" | "EMAIL" => CredentialKind::Password,
         "ASSERTION" | "OAUTH2" | "JWT" | "IWA" => CredentialKind::AccessToken,
@@ -102,7 +110,8 @@ fn outcome(record: &Json<'_>, action: &str) -> Outcome {
     let is_gate = ["user.session", "user.authentication", "policy.", "app.oauth2"]
         .iter()
         .any(|start| action.starts_with(start));
-    match record.text("outcome.result").unwrap_or_default() {
+    let result = record.text("outcome.result").unwrap_or_default().to_ascii_uppercase();
+    match result.as_str() {
         "DENY" => Outcome::Denied,
         "FAILURE" if is_gate => Outcome::Denied,
         "FAILURE" | "RATE_LIMIT" => verdict::of_error(reason),
@@ -110,6 +119,30 @@ fn outcome(record: &Json<'_>, action: &str) -> Outcome {
         // An outcome is optional: what does not say that it failed did not fail.
         _ => Outcome::Success,
     }
+}
+
+/// A path up to where the token of a link that was mailed stands in it.
+fn without_token(uri: &str) -> &str {
+    const BEFORE_TOKENS: [&str; 9] = [
+        "reset_password",
+        "reset-password",
+        "recovery",
+        "verify",
+        "verify-email",
+        "welcome",
+        "activate",
+        "unlock",
+        "account-unlock",
+    ];
+    let path = uri.split('?').next().unwrap_or_default();
+    let mut end = 0;
+    for part in path.split_inclusive('/') {
+        end += part.len();
+        if BEFORE_TOKENS.contains(&part.trim_end_matches('/')) {
+            return &path[..end];
+        }
+    }
+    path
 }
 
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
@@ -129,13 +162,13 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("is_proxy", "securityContext.isProxy"),
             ("outcome", "outcome.result"),
             ("privilege_granted", "debugContext.debugData.privilegeGranted"),
-            ("request_uri", "debugContext.debugData.requestUri"),
             ("risk", "debugContext.debugData.risk"),
             ("severity", "severity"),
             ("threat_suspected", "debugContext.debugData.threatSuspected"),
             ("transaction_id", "transaction.id"),
         ],
     );
+    draft.keep("request_uri", record.text("debugContext.debugData.requestUri").map(without_token));
     for (name, path) in [("browser", "client.userAgent.browser"), ("os", "client.userAgent.os")] {
         draft.keep(name, known(record, path));
     }

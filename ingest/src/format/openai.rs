@@ -56,7 +56,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     target(record, details, action, &mut draft);
     let message = details.first(&["error_message", "error_code"]);
     draft.outcome = match action.ends_with(".failed") {
-        true if action.starts_with("log") => Outcome::Denied,
+        true if action.starts_with("login") => Outcome::Denied,
         true => verdict::of_error(message.unwrap_or_default()),
         false => Outcome::Success,
     };
@@ -81,14 +81,14 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 /// What was made, changed or removed; whom it was given to is the other side.
 fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draft: &mut Draft<'a>) {
     let noun = action.rsplit_once('.').map_or(action, |(noun, _)| noun);
-    if let Some(id) = details.first(&["resource_id", "id", "configs.id"]) {
+    if let Some(id) = details.first(&["resource_id", "id", "configs.id", "certificates.id"]) {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(details.text("resource_type").unwrap_or(noun).into());
     } else if let Some(project) = record.text("project.id") {
         draft.resource = Some(project.into());
         draft.resource_kind = Some("project".into());
     }
-    if action.starts_with("api_key.created") {
+    if action.ends_with("api_key.created") {
         draft.keep("issued_credential_id", details.text("id"));
     }
     draft.counterparty =

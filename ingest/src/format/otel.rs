@@ -19,7 +19,8 @@ use crate::{RawRecord, Redactor};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
-const TIMES: &[&str] = &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time"];
+const TIMES: &[&str] =
+    &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time", "timestamp"];
 
 const AGENTS: &[&str] =
     &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name"];
@@ -86,18 +87,25 @@ pub(super) fn read(
     raw: &RawRecord<'_>,
     redactor: &Redactor,
 ) -> Result<CredentialEvent, Fault> {
+    if ["resourceLogs", "resourceMetrics"].iter().any(|name| record.has(name)) {
+        return Err(Fault::bad_field("wanted spans, found logs or metrics"));
+    }
     draft(&Span::of(record)?)?.finish(Format::Otel, raw, redactor)
 }
 
 fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     let attributes = &span.attributes;
     let mut draft = Draft::new(NEEDS, span.json, TIMES)?;
-    let trace = span.json.first(&["traceId", "trace_id", "context.trace_id"]);
+    let traces = ["traceId", "trace_id", "context.trace_id", "spanContext.traceId"];
+    let trace = span.json.first(&traces);
     draft.event_id = match (trace, span.id()) {
         (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
         (_, id) => id.map(Into::into),
     };
     let service = span.resource.text("service.name");
+    // As Jaeger and Zipkin have it.
+    let services = ["process.serviceName", "localEndpoint.serviceName"];
+    let service = service.or_else(|| span.json.first(&services));
     draft.agent = span.around(AGENTS).or(service).map(Into::into);
     draft.class = span.around(NAMES).or(service).map(Into::into);
     draft.instance = span.resource.first(&["service.instance.id", "k8s.pod.name"]).map(Into::into);
@@ -174,7 +182,8 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
         .or_else(|| attributes.first(&["tool.name", "traceloop.entity.name"]).filter(|_| is_tool));
     let told = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
     let told = told.or(tool.map(|_| EXECUTE_TOOL)).or_else(|| attributes.text("llm.request.type"));
-    let words = span.text("name").and_then(|name| name.split_once(' '));
+    let name = span.first(&["name", "operationName"]);
+    let words = name.and_then(|name| name.split_once(' '));
     let named = words.filter(|(operation, _)| OPERATIONS.contains(operation));
     match (told, named) {
         (Some(operation), _) => (Some(operation), tool),
@@ -182,7 +191,7 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
             (Some(operation), tool.or(Some(rest).filter(|_| operation == EXECUTE_TOOL)))
         }
         (None, None) => match kind.map(str::to_ascii_lowercase).as_deref() {
-            Some("tool") => (Some(EXECUTE_TOOL), span.text("name")),
+            Some("tool") => (Some(EXECUTE_TOOL), name),
             Some("agent") => (Some("invoke_agent"), None),
             Some("llm") => (Some("llm"), None),
             Some("embedding") => (Some("embeddings"), None),
@@ -199,11 +208,16 @@ fn outcome<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Outcome, Option
     {
         return (Outcome::Denied, Some(word.into()));
     }
-    let code = span.first(&["status.code", "status.status_code"]).unwrap_or_default();
+    let code = span.first(&["status.code", "status.status_code"]);
+    let code = code.or_else(|| attributes.text("otel.status_code")).unwrap_or_default();
+    let code = code.to_ascii_uppercase();
     let kind = attributes.first(&["error.type", "exception.type", "mcp.error.code"]);
     let message = span.first(&["status.message", "status.description"]);
+    let message = message.or_else(|| attributes.text("otel.status_description"));
     let by_status = attributes.text("http.response.status_code").and_then(verdict::of_http);
-    let has_failed = matches!(code, "2" | "ERROR" | "STATUS_CODE_ERROR") || kind.is_some();
+    let has_failed = matches!(code.as_str(), "2" | "ERROR" | "STATUS_CODE_ERROR")
+        || kind.is_some()
+        || attributes.is_true("error");
     let reason = kind.or(message);
     match (has_failed, by_status) {
         (_, Some(outcome @ (Outcome::Denied | Outcome::Error))) => {

@@ -2,8 +2,8 @@
 //!
 //! Invariant: every use of Teleport but a sign-in presents a short-lived certificate, whose number the
 //! record does not tell; it is named after its holder. A join token's name is kept for no method, since
-//! of one it is the secret; statements, their parameters and bodies sent to a database or an app are not
-//! kept. What Teleport does of itself and names nobody for is the agent `teleport:system`.
+//! of one it is the secret; statements, their parameters and bodies sent to a database or an app, and the
+//! arguments of commands, are not kept. What Teleport does of itself and names nobody for is the agent `teleport:system`.
 //!
 //! Source: Teleport, *Audit Events and Records*, `api/proto/teleport/legacy/types/events/events.proto`.
 
@@ -41,6 +41,9 @@ const KNOWN: &[&str] = &[
     "query",
     "parameters",
     "function_args",
+    "argv",
+    "command",
+    "initial_command",
     "children",
     "payload",
     "headers",
@@ -71,9 +74,14 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let behind = record.first(&["impersonator", "identity.impersonator"]);
     draft.delegation.extend(behind.map(Into::into));
     draft.action = event.map(Into::into);
-    target(record, &mut draft);
+    target(record, event_name, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record, event_name);
     draft.keep_rest(record, KNOWN);
+    if is_of_token(event_name) {
+        draft.drop("name");
+    }
+    let program = record.text("command").and_then(|command| command.split_whitespace().next());
+    draft.keep("command", program);
     // Whose token a bot joined with, or who the identity provider says signed in.
     draft.keep("token_subject", record.text("attributes.sub"));
     if event_name == "spiffe.svid.issued" {
@@ -94,7 +102,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 /// Who is named, else the machine that joins, else whom a sign-in was tried for, else Teleport itself.
 fn agent<'a>(record: &'a Json<'_>, event: &str, bot: Option<&'a str>) -> Option<&'a str> {
     let named = record.first(&["user", "identity.user", "user.user"]).or(bot);
-    let named = named.or_else(|| record.first(&["updated_by", "impersonator"]));
+    let named =
+        named.or_else(|| record.first(&["updated_by", "reviewer", "author", "impersonator"]));
     named.or_else(|| match event {
         "instance.join" => record.first(&["host_id", "node_name"]),
         "user.login" => record.first(&["attributes.email", "attributes.sub"]),
@@ -138,8 +147,14 @@ fn credential<'a>(record: &'a Json<'_>, agent: &'a str, event: &str) -> (Credent
     }
 }
 
+/// Whether the name of what an event is about is a token that lets a host join.
+fn is_of_token(event: &str) -> bool {
+    ["join_token.", "provision_token.", "bot_token."].iter().any(|start| event.starts_with(start))
+}
+
 /// What was reached, and the far end of a connection.
-fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
+    let name = if is_of_token(event) { "" } else { "name" };
     let places = [
         ("message.params.name", "mcp_tool"),
         ("app_name", "app"),
@@ -151,7 +166,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ("path", "file"),
         ("server_id", "server"),
         ("spiffe_id", "spiffe_id"),
-        ("name", "object"),
+        (name, "object"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     let app = ["aws_host", "app_uri", "app_public_addr", "db_uri", "uri", "desktop_addr"];
@@ -175,7 +190,7 @@ fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>)
     let returned = record.first(&["return_code", "exitCode", "exit_code"]);
     let returned = returned.filter(|code| *code != "0");
     let has_failed = match record.first(&["success", "status.success"]) {
-        Some(success) => success == "false",
+        Some(success) => success.eq_ignore_ascii_case("false"),
         None => error.is_some() || code.ends_with(['E', 'e', 'W', 'w']),
     };
     let answered = record.first(&["response_code", "status_code"]);

@@ -12,6 +12,7 @@ use super::*;
 
 mod moments;
 mod several;
+mod spelled;
 mod vendors;
 mod wrapped;
 

@@ -21,12 +21,12 @@ const HASH: &str = "hmac-sha256:";
 
 /// What the token's login method knows of its holder, the most telling first.
 const CLASSES: &[&str] = &[
-    "auth.metadata.role_name",
-    "auth.metadata.role",
-    "auth.metadata.service_account_name",
-    "auth.metadata.username",
+    "metadata.role_name",
+    "metadata.role",
+    "metadata.service_account_name",
+    "metadata.username",
     // Of the workloads of Nomad.
-    "auth.metadata.Task",
+    "metadata.Task",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -39,28 +39,35 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     };
     draft.source = record.text("request.remote_address").map(Into::into);
     draft.user_agent = record.text("request.headers.user-agent").map(Into::into);
+    let login = login_method(record);
+    let auth = auth(record, login.is_some());
     // Every token that was made by hand is displayed as `token`: that names nobody.
-    let displayed = record.text("auth.display_name").filter(|name| *name != "token");
+    let displayed = auth.text("display_name").filter(|name| *name != "token");
     let certificate = record.text("request.client_certificate_serial_number");
-    draft.instance = record.text("auth.metadata.AllocationID").map(Into::into);
-    if let Some(agent) = record.text("auth.entity_id").or(displayed) {
+    draft.instance = auth.text("metadata.AllocationID").map(Into::into);
+    if let Some(agent) = auth.text("entity_id").or(displayed) {
         draft.agent = Some(agent.into());
-        draft.class = Some(class(record));
-        draft.credential = shown_at_login(record, agent).or_else(|| credential(record));
+        draft.class = Some(class(record, auth));
+        draft.credential = login.map_or_else(
+            || credential(record),
+            |(kind, method)| Some((kind, format!("{method}:{agent}").into())),
+        );
     } else if let (Some(serial), None) = (certificate, credential(record)) {
         // Whoever speaks KMIP shows a certificate and has no token.
         draft.agent = Some(format!("certificate:{serial}").into());
         draft.class = Some("vault:kmip-client".into());
         draft.credential = Some((CredentialKind::Certificate, serial.into()));
     } else if record.at("request").is_some() && credential(record).is_none() {
-        let from = record.text("request.remote_address").unwrap_or("unknown");
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
-        draft.credential = Some((CredentialKind::Anonymous, format!("anonymous:{from}").into()));
+        draft.credential = Some(match (login, named_by_path(record)) {
+            (Some((kind, method)), Some(name)) => (kind, format!("{method}:{name}").into()),
+            _ => anonymous(record),
+        });
     } else if let Some((kind, id)) = credential(record) {
         // A token without an entity has no name but its accessor.
         draft.agent = Some(format!("token:{id}").into());
-        draft.class = Some(class(record));
+        draft.class = Some(class(record, auth));
         draft.credential = Some((kind, id));
     }
     let path = record.text("request.path");
@@ -81,7 +88,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     });
     draft.resource_kind = mount.map(Into::into);
     let error = record.text("error");
-    let is_refused = record.text("auth.policy_results.allowed") == Some("false");
+    let is_refused = record.is_false("auth.policy_results.allowed");
     draft.outcome = match error {
         Some(error) => verdict::of_error(error),
         None if is_refused => Outcome::Denied,
@@ -95,9 +102,22 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-fn class<'a>(record: &'a Json<'_>) -> Word<'a> {
-    let kind = record.first(&["auth.token_type", "request.client_token_type"]);
-    match (record.first(CLASSES), record.text("auth.display_name"), kind) {
+/// Whose token it is. Of a login that is in its answer too, in some releases there alone.
+fn auth<'a>(record: &'a Json<'_>, is_login: bool) -> &'a Json<'a> {
+    let names_one = |auth: &&Json<'_>| auth.first(&["entity_id", "display_name"]).is_some();
+    let answered = record.at("response.auth").filter(|auth| is_login && names_one(auth));
+    let own = record.at("auth");
+    own.filter(names_one).or(answered).or(own).unwrap_or(&Json::Null)
+}
+
+fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
+    let from = record.text("request.remote_address").unwrap_or("unknown");
+    (CredentialKind::Anonymous, format!("anonymous:{from}").into())
+}
+
+fn class<'a>(record: &'a Json<'_>, auth: &'a Json<'_>) -> Word<'a> {
+    let kind = auth.text("token_type").or_else(|| record.text("request.client_token_type"));
+    match (auth.first(CLASSES), auth.text("display_name"), kind) {
         (Some(class), ..) => class.into(),
         (None, Some("root"), _) => "vault:root".into(),
         (None, _, Some(kind)) => format!("vault:{kind}-token").into(),
@@ -117,22 +137,32 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     Some((kind, id.into()))
 }
 
-/// What a login presented, by the method that took it.
-fn shown_at_login<'a>(record: &'a Json<'_>, agent: &'a str) -> Option<(CredentialKind, Word<'a>)> {
+/// What a login presents, and to which method: the type of its mount, else the mount's name, which is
+/// that of its type unless somebody chose another.
+fn login_method<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, &'a str)> {
     let mut parts = record.text("request.path")?.split('/');
-    if parts.next() != Some("auth") || !parts.any(|part| matches!(part, "login" | "callback")) {
+    let mount = (parts.next() == Some("auth")).then(|| parts.next())??;
+    if !parts.any(|part| matches!(part, "login" | "callback")) {
         return None;
     }
-    let method = record.text("request.mount_type")?;
+    let method = record.text("request.mount_type").unwrap_or(mount);
     let kind = match method {
         "userpass" | "ldap" | "radius" | "okta" => CredentialKind::Password,
         "approle" => CredentialKind::StaticKey,
         "kubernetes" => CredentialKind::ServiceAccountToken,
-        "jwt" | "oidc" | "gcp" | "azure" | "github" => CredentialKind::AccessToken,
-        "cert" => CredentialKind::Certificate,
+        "jwt" | "oidc" | "saml" | "gcp" | "azure" | "github" | "kerberos" => {
+            CredentialKind::AccessToken
+        }
+        "cert" | "cf" => CredentialKind::Certificate,
         _ => CredentialKind::Unknown,
     };
-    Some((kind, format!("{method}:{agent}").into()))
+    Some((kind, method))
+}
+
+/// The name behind `login/`, which methods that take a password have there.
+fn named_by_path<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let (_, name) = record.text("request.path")?.rsplit_once("/login/")?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// The value of the first element of a KMIP message that has this tag.

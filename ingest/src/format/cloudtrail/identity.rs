@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::text::Text;
-use super::{Fault, Record, id, no_agent};
+use super::{Additional, Fault, Record, id, no_agent};
 
 /// What stands for a user name that could be a password typed into the wrong field.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
@@ -18,6 +18,11 @@ const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 const UNAUTHENTICATED: &str = "aws:unauthenticated";
 const IAM_USER: &str = "aws:iam-user";
 const SERVICE: &str = "aws:service";
+const IDENTITY_CENTER_USER: &str = "aws:identity-center-user";
+/// How the id of a role begins; that of its session has the session's name behind a colon.
+const ROLE_ID: &str = "AROA";
+/// What stands in the subject of a token of Kubernetes.
+const SERVICE_ACCOUNT: &str = ":system:serviceaccount:";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +47,20 @@ pub(super) struct Identity<'a> {
     session_context: Option<SessionContext<'a>>,
     #[serde(borrow, default, alias = "onbehalfof")]
     on_behalf_of: Option<OnBehalfOf<'a>>,
+    #[serde(borrow, default, rename = "identityProvider", alias = "identityprovider")]
+    pub(super) provider: Text<'a>,
+    #[serde(borrow, default, alias = "inscopeof")]
+    in_scope_of: Option<&'a RawValue>,
+}
+
+/// For what the service issued the credential: a function, an instance, a task.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Scope<'a> {
+    #[serde(borrow, default, alias = "credentialsissuedto")]
+    credentials_issued_to: Text<'a>,
+    #[serde(borrow, default, alias = "sourcearn")]
+    source_arn: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +150,19 @@ impl Identity<'_> {
         self.on_behalf_of.as_ref()?.identity_store_arn.get()
     }
 
+    /// What runs as the role: several functions or machines may share one.
+    pub(super) fn issued_to(&self) -> Option<String> {
+        let scope: Scope<'_> = serde_json::from_str(self.in_scope_of?.get()).unwrap_or_default();
+        scope.credentials_issued_to.owned().or_else(|| scope.source_arn.owned())
+    }
+
+    /// Whose name nobody knows, since it could be a password: a sign-in that failed.
+    fn is_hidden(&self) -> bool {
+        let principal = self.principal_id.get();
+        self.user_name.get() == Some(HIDDEN)
+            && principal.is_none_or(|principal| Some(principal) == self.account_id.get())
+    }
+
     fn is_anonymous(&self) -> bool {
         let marks = [self.principal_id.get(), self.account_id.get()];
         marks
@@ -152,13 +184,27 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn of(identity: &Identity<'_>, record: &Record<'_>) -> Result<Self, Fault> {
+    pub(super) fn of(
+        identity: &Identity<'_>,
+        record: &Record<'_>,
+        additional: &Additional<'_>,
+    ) -> Result<Self, Fault> {
         let (agent, class) = match identity.arn.get() {
             Some(arn) => (arn.to_owned(), class_of_arn(arn, identity)),
             None => agent_without_arn(identity, record).ok_or_else(no_agent)?,
         };
+        let is_sign_in = additional.credential_type.get().is_some();
+        let class = class.or_else(|| is_sign_in.then(|| IDENTITY_CENTER_USER.to_owned()));
         let agent: AgentId = id("userIdentity", &agent)?;
-        let (credential, credential_kind) = credential(identity, record, &agent, class.as_deref());
+        let (credential, credential_kind) = shown_at_sign_in(additional, &agent)
+            .unwrap_or_else(|| credential(identity, record, &agent, class.as_deref()));
+        let is_bearer = is_true(&additional.call_with_bearer_token);
+        let (credential, credential_kind) =
+            if is_bearer && credential_kind == CredentialKind::Unknown {
+                (format!("token:{agent}"), CredentialKind::AccessToken)
+            } else {
+                (credential, credential_kind)
+            };
         Ok(Self {
             credential_id: id("userIdentity.accessKeyId", &credential)?,
             credential_kind,
@@ -184,6 +230,7 @@ fn class_of_arn(arn: &str, identity: &Identity<'_>) -> Option<String> {
         }),
         ["user", ..] => Some(IAM_USER.to_owned()),
         ["root"] => Some("aws:root".to_owned()),
+        ["role", ..] => Some(arn.to_owned()),
         _ => role_or_kind(identity),
     }
 }
@@ -198,7 +245,7 @@ fn role_or_kind(identity: &Identity<'_>) -> Option<String> {
         "FederatedUser" => Some("aws:federated-user".to_owned()),
         "WebIdentityUser" => Some("aws:web-identity-user".to_owned()),
         "SAMLUser" => Some("aws:saml-user".to_owned()),
-        "IdentityCenterUser" => Some("aws:identity-center-user".to_owned()),
+        "IdentityCenterUser" => Some(IDENTITY_CENTER_USER.to_owned()),
         "Directory" => Some("aws:directory".to_owned()),
         "AWSAccount" => Some("aws:external-account".to_owned()),
         "AWSService" => Some(SERVICE.to_owned()),
@@ -211,7 +258,7 @@ fn agent_without_arn(
     identity: &Identity<'_>,
     record: &Record<'_>,
 ) -> Option<(String, Option<String>)> {
-    if identity.is_anonymous() {
+    if identity.is_anonymous() || identity.is_hidden() {
         return Some((UNAUTHENTICATED.to_owned(), Some(UNAUTHENTICATED.to_owned())));
     }
     let kind = identity.kind.get();
@@ -229,9 +276,12 @@ fn agent_without_arn(
     }
     let class = role_or_kind(identity);
     let named = |text: &str| Some((text.to_owned(), class.clone()));
+    // Of a sign-in to the identity centre the principal is the account: the user is who acts.
+    let is_account = |principal: &&str| user.is_some() && Some(*principal) == account;
     identity
         .principal_id
         .get()
+        .filter(|principal| !is_account(principal))
         .and_then(named)
         .or_else(|| identity.role().and_then(named))
         .or_else(service)
@@ -241,6 +291,20 @@ fn agent_without_arn(
             Some("AWSAccount") => Some((format!("aws:account/{}", account?), class.clone())),
             _ => None,
         })
+}
+
+/// What the identity centre asked for and got; `None` of what is no kind that is told apart.
+fn shown_at_sign_in(
+    additional: &Additional<'_>,
+    agent: &AgentId,
+) -> Option<(String, CredentialKind)> {
+    match additional.credential_type.get()? {
+        "PASSWORD" | "TOTP" | "RESYNC_TOTP" | "EMAIL_OTP" => {
+            Some((format!("password:{agent}"), CredentialKind::Password))
+        }
+        "EXTERNAL_IDP" => Some((format!("token:{agent}"), CredentialKind::AccessToken)),
+        _ => None,
+    }
 }
 
 /// Id and kind of the credential; where no key is told, an id made of what is.
@@ -262,6 +326,11 @@ fn credential(
     if let Some(token) = identity.credential_id.get() {
         return (token.to_owned(), CredentialKind::AccessToken);
     }
+    let kind = identity.kind.get();
+    let is_sign_in = record.event_type.get() == Some("AwsConsoleSignIn");
+    if is_sign_in && matches!(kind, Some("IAMUser" | "Root")) {
+        return (format!("password:{agent}"), CredentialKind::Password);
+    }
     if agent.as_str() == UNAUTHENTICATED {
         let from = record.source_ip_address.get().unwrap_or("unknown");
         return (format!("anonymous:{from}"), CredentialKind::Anonymous);
@@ -269,20 +338,31 @@ fn credential(
     if class == Some(SERVICE) {
         return (format!("service:{agent}"), CredentialKind::Platform);
     }
-    let is_sign_in = record.event_type.get() == Some("AwsConsoleSignIn");
-    if is_sign_in && matches!(identity.kind.get(), Some("IAMUser" | "Root")) {
-        return (format!("password:{agent}"), CredentialKind::Password);
+    let principal = identity.principal_id.get();
+    if identity.session_context.is_none() && matches!(kind, Some("WebIdentityUser" | "SAMLUser")) {
+        // Who asks for a role shows the token of an identity provider.
+        let kind = match principal {
+            Some(subject) if subject.contains(SERVICE_ACCOUNT) => {
+                CredentialKind::ServiceAccountToken
+            }
+            Some(_) | None => CredentialKind::AccessToken,
+        };
+        return (format!("token:{agent}"), kind);
     }
+    let is_of_role = |id: &str| id.starts_with(ROLE_ID) && id.contains(':');
     let is_session = identity.session_context.is_some()
-        || matches!(
-            identity.kind.get(),
-            Some("AssumedRole" | "FederatedUser" | "WebIdentityUser" | "SAMLUser")
-        );
-    match (is_session, identity.principal_id.get()) {
+        || is_true(&record.session_credential_from_console)
+        || principal.is_some_and(is_of_role)
+        || matches!(kind, Some("AssumedRole" | "FederatedUser"));
+    match (is_session, principal) {
         (true, Some(principal)) => (format!("session:{principal}"), CredentialKind::Session),
         (true, None) => (format!("session:{agent}"), CredentialKind::Session),
         (false, _) => (format!("unknown:{agent}"), CredentialKind::Unknown),
     }
+}
+
+fn is_true(text: &Text<'_>) -> bool {
+    text.get().is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
 /// The session: whose, and since when.

@@ -50,6 +50,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("stackName", "stack"),
     ("certificateArn", "certificate"),
     ("documentName", "document"),
+    ("modelId", "model"),
     ("resourceArn", "resource"),
     ("policyArn", "iam_policy"),
     ("groupId", "security_group"),
@@ -103,6 +104,11 @@ impl Target {
         }
         Ok(target)
     }
+}
+
+/// The names of these parameters, and of the key of an S3 object.
+pub(super) fn parameters() -> impl Iterator<Item = &'static str> {
+    PARAMETERS.iter().map(|(name, _)| *name).chain(["key"])
 }
 
 /// The parameters of a request that name something.

@@ -4,7 +4,8 @@
 //! request with several each is a request of its own, with its resource and its scope as they were
 //! written and, beside them, what the spans around it lend it: so it can be read again without the others.
 //!
-//! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`).
+//! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`); the spans of
+//! Jaeger and Zipkin, as the collector writes them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -39,11 +40,13 @@ impl<'j> Span<'j> {
     /// The one span that a record tells of.
     pub(super) fn of(record: &'j Json<'j>) -> Result<Self, Fault> {
         if GROUPS.iter().all(|name| record.at(name).is_none()) {
-            return Self::new(record, record.at("resource.attributes"), Vec::new());
+            let resources = ["resource.attributes", "resource", "process.tags"];
+            let resource = resources.iter().find_map(|path| record.at(path));
+            return Self::new(record, resource, Vec::new());
         }
         let mut spans = Vec::new();
-        for group in GROUPS.iter().flat_map(|name| record.list(name)) {
-            let scopes = SCOPES.iter().flat_map(|name| group.list(name));
+        for group in elements(record, &GROUPS) {
+            let scopes = elements(group, &SCOPES);
             spans.extend(scopes.flat_map(|scope| scope.list("spans")).map(|span| (group, span)));
         }
         match &spans[..] {
@@ -65,7 +68,9 @@ impl<'j> Span<'j> {
         resource: Option<&'j Json<'j>>,
         around: Vec<Json<'j>>,
     ) -> Result<Self, Fault> {
-        let (resource, attributes) = (flat(resource)?, flat(json.at("attributes"))?);
+        // What OpenTelemetry calls attributes are tags to Jaeger and Zipkin.
+        let attributes = json.at("attributes").or_else(|| json.at("tags"));
+        let (resource, attributes) = (flat(resource)?, flat(attributes)?);
         Ok(Self { json, attributes, resource, around })
     }
 
@@ -83,12 +88,30 @@ impl<'j> Span<'j> {
     }
 }
 
+/// The elements of the lists under these names, each list once however its name is spelled.
+fn elements<'j>(json: &'j Json<'j>, names: &'j [&str]) -> impl Iterator<Item = &'j Json<'j>> {
+    let is_named = |name: &str| names.iter().any(|wanted| name.eq_ignore_ascii_case(wanted));
+    let found = json.fields().iter().filter(move |(name, _)| is_named(name));
+    found.flat_map(|(_, value)| match value {
+        Json::List(elements) => &elements[..],
+        Json::Null => &[],
+        Json::Literal(_) | Json::Text(_) | Json::Object(_) => std::slice::from_ref(value),
+    })
+}
+
 fn id_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
-    span.first(&["spanId", "span_id", "context.span_id"])
+    span.first(&["spanId", "span_id", "context.span_id", "spanContext.spanId", "id"])
 }
 
 fn parent_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
-    span.first(&["parentSpanId", "parent_span_id", "parent_id"])
+    span.first(&[
+        "parentSpanId",
+        "parent_span_id",
+        "parent_id",
+        "parentSpanContext.spanId",
+        "parent.spanId",
+        "references.spanId",
+    ])
 }
 
 /// A span as it stands in an export request.
@@ -202,6 +225,9 @@ fn lent_by(span: &Json<'_>) -> Option<String> {
     (!fields.is_empty()).then(|| Json::Object(fields).to_string())
 }
 
+/// Where a pair has its value; those behind the first are Jaeger's.
+const VALUES: [&str; 5] = ["value", "vStr", "vInt64", "vFloat64", "vBool"];
+
 /// Attributes as one object: from OTLP's list of keys and values, or from an object as it is.
 fn flat<'j>(attributes: Option<&'j Json<'_>>) -> Result<Json<'j>, Fault> {
     let mut fields: Vec<(Cow<'j, str>, Json<'j>)> = Vec::new();
@@ -209,7 +235,8 @@ fn flat<'j>(attributes: Option<&'j Json<'_>>) -> Result<Json<'j>, Fault> {
         Some(Json::List(pairs)) => {
             for pair in pairs {
                 let Some(key) = pair.text("key") else { continue };
-                fields.push((key.into(), pair.at("value").map_or(Json::Null, value)));
+                let told = VALUES.iter().find_map(|name| pair.at(name));
+                fields.push((key.into(), told.map_or(Json::Null, value)));
             }
         }
         Some(Json::Object(own)) => {
@@ -238,7 +265,9 @@ fn value<'j>(any: &'j Json<'_>) -> Json<'j> {
     }
     let plain =
         ["stringValue", "string_value", "intValue", "doubleValue", "boolValue", "int_value"];
-    match plain.iter().find_map(|name| any.at(name)) {
+    // Go prints a value beside its type.
+    let typed = any.at("value").filter(|_| any.has("type"));
+    match plain.iter().find_map(|name| any.at(name)).or(typed) {
         Some(value) => borrowed(value),
         None => borrowed(any),
     }

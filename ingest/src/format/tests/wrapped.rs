@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::*;
@@ -62,6 +62,28 @@ fn the_bytes_around_a_record_change_nothing() {
     assert!(500 < count, "{count}");
 }
 
+#[test]
+fn a_text_before_a_record_changes_nothing() {
+    let mut count = 0;
+    for (format, line) in events().filter(|(_, line)| line.starts_with('{')) {
+        let plain = told(&read(format, Some(line.as_bytes())).unwrap());
+        for prefix in [
+            "<134>1 2026-03-02T10:00:00Z host app - - - ",
+            "@cee: ",
+            "2026-03-02T10:00:00Z stdout F ",
+        ] {
+            let event = read(format, Some(format!("{prefix}{line}").as_bytes()));
+            assert_eq!(told(&event.unwrap()), plain, "{format}");
+            count += 1;
+        }
+    }
+    assert!(500 < count, "{count}");
+    for text in ["x\n{\"b\":1}", r#"x {"b":1} y"#, "x {\"b\":}"] {
+        let reject = read(Format::Native, Some(text.as_bytes())).unwrap_err();
+        assert_eq!(reject.reason, RejectReason::NotJson, "{text}");
+    }
+}
+
 /// The envelopes around a record, by name: those that show themselves first.
 fn envelopes(record: &Value) -> Vec<(&'static str, Value)> {
     let mut all = known_envelopes(record);
@@ -92,6 +114,18 @@ fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             json!({"topic": "t", "partition": 0, "offset": 1, "tstype": "create", "ts": 1, "key": null, "payload": text}),
         ),
         ("a plain envelope", json!({"data": record})),
+        (
+            "CloudTrail Lake",
+            json!({"eventVersion": "1", "metadata": {"channelARN": "c"}, "eventData": record}),
+        ),
+        (
+            "Pub/Sub in the other alphabet",
+            json!({"message": {"data": URL_SAFE_NO_PAD.encode(&text), "messageId": "1"}, "subscription": "s"}),
+        ),
+        (
+            "Elastic's agent",
+            json!({"@timestamp": "x", "event": {"kind": "event"}, "kubernetes": {"audit": record}}),
+        ),
     ]
 }
 

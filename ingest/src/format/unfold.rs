@@ -1,0 +1,185 @@
+//! [`unfolded`]: a record of which an exporter wrote objects and lists as JSON inside of texts, as tables
+//! without nested columns make it, with these parts as they were.
+//!
+//! Invariant: only fields that the vendor documents as objects or lists are unfolded, and only texts that
+//! are the JSON of one; nothing else of the record changes. A record without such a text is not touched.
+
+use schemas::Format;
+
+use super::json::{Json, is_same_name};
+
+/// The deepest field that is unfolded, below the record.
+const LEVELS_MAX: usize = 4;
+
+/// How JSON begins that stands in a text which is itself JSON.
+const STARTS: [&str; 3] = [r#""{\"#, r#""[{\"#, r#""[\"#];
+
+/// Whether there may be JSON in a text of the record, by a cheap look: quotes in a text are escaped.
+pub(super) fn has_json_in_text(json: &str) -> bool {
+    json.as_bytes().contains(&b'\\') && STARTS.iter().any(|start| json.contains(start))
+}
+
+/// The record with its parts as objects and lists; `None` if none of them is a text.
+pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
+    let (_, parts) = PARTS.iter().find(|(known, _)| *known == format)?;
+    if !has_json_in_text(json) {
+        return None;
+    }
+    let mut tree = Json::parse(json).ok()?;
+    unfold(&mut tree, parts, LEVELS_MAX).then(|| tree.to_string())
+}
+
+/// Unfolds what is below `tree`; returns whether anything was.
+fn unfold(tree: &mut Json<'_>, parts: &[&str], levels: usize) -> bool {
+    let Json::Object(fields) = tree else { return false };
+    let mut has_changed = false;
+    for (name, value) in fields {
+        if !parts.iter().any(|part| is_same_name(name, part)) {
+            continue;
+        }
+        if let Some(inside) = inside(value) {
+            *value = inside;
+            has_changed = true;
+        }
+        if let Some(levels) = levels.checked_sub(1) {
+            has_changed |= unfold(value, parts, levels);
+        }
+    }
+    has_changed
+}
+
+/// The object or list whose JSON a text is.
+fn inside(value: &Json<'_>) -> Option<Json<'static>> {
+    let Json::Text(text) = value else { return None };
+    text.trim_start().starts_with(['{', '[']).then(|| Json::parse(text).ok().map(Json::owned))?
+}
+
+/// The fields of a format that are objects or lists of them, at any depth. CloudTrail has a way of its
+/// own, and what is in a `CloudEvent` is unfolded as its format is.
+const PARTS: &[(Format, &[&str])] = &[
+    (
+        Format::Mcp,
+        &[
+            "action",
+            "actor",
+            "details",
+            "jwt",
+            "mcp_tool_call_metadata",
+            "metadata",
+            "network",
+            "outcome",
+            "request",
+            "response",
+            "target",
+            "timestamp",
+            "trace",
+        ],
+    ),
+    (Format::Otel, &["attributes", "resource", "status"]),
+    (
+        Format::Kubernetes,
+        &[
+            "user",
+            "extra",
+            "impersonatedUser",
+            "objectRef",
+            "responseStatus",
+            "annotations",
+            "requestObject",
+        ],
+    ),
+    (
+        Format::Gcp,
+        &[
+            "protoPayload",
+            "protopayload_auditlog",
+            "jsonPayload",
+            "authenticationInfo",
+            "serviceAccountDelegationInfo",
+            "authorizationInfo",
+            "requestMetadata",
+            "resource",
+            "labels",
+            "status",
+            "metadata",
+            "request",
+            "response",
+            "serviceData",
+        ],
+    ),
+    (
+        Format::Okta,
+        &[
+            "actor",
+            "authenticationContext",
+            "client",
+            "debugContext",
+            "debugData",
+            "outcome",
+            "request",
+            "securityContext",
+            "target",
+            "transaction",
+            "userAgent",
+        ],
+    ),
+    (
+        Format::Entra,
+        &[
+            "properties",
+            "additionalDetails",
+            "agent",
+            "authenticationDetails",
+            "deviceDetail",
+            "initiatedBy",
+            "location",
+            "locationDetails",
+            "performedBy",
+            "status",
+            "targetResources",
+        ],
+    ),
+    (
+        Format::GitHub,
+        &[
+            "actor_location",
+            "check_run",
+            "check_suite",
+            "config",
+            "data",
+            "deployment_status",
+            "hook",
+            "member",
+            "membership",
+            "organization",
+            "repository",
+            "sender",
+            "workflow_job",
+            "workflow_run",
+        ],
+    ),
+    (Format::Teleport, &["identity", "message", "attributes", "target", "status", "user"]),
+    (Format::Anthropic, &["actor", "api_key", "session", "project"]),
+    (Format::OpenAi, &["actor", "api_key", "session", "project"]),
+    (Format::Vault, &["auth", "metadata", "namespace", "request", "response"]),
+    (
+        Format::Ocsf,
+        &[
+            "actor",
+            "ai_agent",
+            "api",
+            "auth_factors",
+            "certificate",
+            "delegation",
+            "dst_endpoint",
+            "entity",
+            "http_request",
+            "metadata",
+            "resources",
+            "service",
+            "session",
+            "src_endpoint",
+            "user",
+        ],
+    ),
+];
