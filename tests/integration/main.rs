@@ -36,6 +36,7 @@ mod process;
 mod receiver;
 mod replay;
 mod report;
+mod secrets;
 mod service;
 mod several;
 mod slow_store;
