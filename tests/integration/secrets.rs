@@ -15,7 +15,7 @@ use self::places::placed;
 use self::search::Needles;
 use crate::exactly_once::{end, log, records_read, setting, start, wait_for, worker};
 use crate::kafka::{Kafka, get, post};
-use crate::process::{root, sql, surety, text, tried};
+use crate::process::{root, surety, text, tried};
 use crate::receiver::Receiver;
 
 mod formats;
@@ -96,11 +96,105 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// What was sent: what must not be seen of it, what each of these is, and how many records are uses.
+struct Sent {
+    needles: Needles,
+    told: Vec<String>,
+    uses: u64,
+}
+
+/// Sends so many records, each with a secret.
+fn send(
+    kafka: &Kafka,
+    topics: &BTreeMap<String, String>,
+    golden: &BTreeMap<String, Vec<Value>>,
+    records: u64,
+    seed: u64,
+) -> Sent {
+    let mut sent = Sent { needles: Needles::new(), told: Vec::new(), uses: 0 };
+    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
+    let time = Timestamp::parse(RECORD_TIME).unwrap();
+    let formats: Vec<&String> = golden.keys().collect();
+    for number in 0..records {
+        let format = formats[usize::try_from(number / 7).unwrap() % formats.len()];
+        let placed = placed(number, seed, &golden[format]);
+        for secret in placed.secrets {
+            sent.needles.add(secret);
+            sent.told.push(format!("{format}: {}", placed.told));
+        }
+        let topic = Topic::new(&topics[format]);
+        producer.send(&topic, KafkaPartition(0), time, placed.record.as_bytes()).unwrap();
+        sent.uses += u64::from(format != "registry");
+        if number < 1_000 {
+            let found = sent.needles.found(placed.record.as_bytes());
+            assert!(!found.is_empty(), "a record with a secret shows none: {}", placed.told);
+        }
+    }
+    producer.flush().unwrap();
+    sent
+}
+
+/// All that a process wrote and answered, by its name.
+type Written = Vec<(String, Vec<u8>)>;
+
+/// What a running process answers.
+fn answers(folder: &Path) -> Written {
+    let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
+    let doors: Vec<&str> =
+        config.split("listen = \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let metrics = get(doors[0], "/metrics").unwrap();
+    let statement = r#"{"sql":"SELECT agent_id, action, attributes FROM events LIMIT 2000"}"#;
+    let answer = post(doors[1], "/v1/sql", statement).unwrap();
+    vec![
+        ("metrics".to_owned(), metrics.into_bytes()),
+        ("an answer".to_owned(), answer.into_bytes()),
+    ]
+}
+
+/// What the tables and commands show, and every file, as it is and unpacked.
+fn left(folder: &Path) -> Written {
+    let mut left = Written::new();
+    for table in TABLES {
+        let statement = format!("SELECT * FROM {table}");
+        let output = surety(folder, &["sql", &statement, "--format", "json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        left.push((table.to_owned(), output.stdout));
+    }
+    for arguments in [&["rejects", "list", "--limit", "10000"][..], &["agents"], &["posture"]] {
+        let output = surety(folder, arguments);
+        left.push((arguments[0].to_owned(), [output.stdout, output.stderr].concat()));
+    }
+    for path in files(folder).into_iter().filter(|path| !path.ends_with("surety.toml")) {
+        let bytes = fs::read(&path).unwrap();
+        let name = path.strip_prefix(folder).unwrap().display().to_string();
+        left.push((format!("{name}, unpacked"), unpacked(&bytes)));
+        left.push((name, bytes));
+    }
+    left
+}
+
+/// All of it was there to be looked at.
+fn assert_whole(written: &Written, records: u64) {
+    let of_pages = written.iter().filter(|(name, _)| name.ends_with(".parquet, unpacked"));
+    let of_pages: usize = of_pages.map(|(_, bytes)| bytes.len()).sum();
+    assert!(100 * usize::try_from(records).unwrap() < of_pages, "{of_pages} bytes");
+    for name in ["webhooks", "findings", "metrics", "log"] {
+        let (_, bytes) = written.iter().find(|(written, _)| written == name).unwrap();
+        assert!(1_000 < bytes.len(), "{name}: {}", text(bytes));
+    }
+    for kind in [".redb", ".state, unpacked", "_delta_log/00000000000000000000.json"] {
+        let is_one = |name: &str, bytes: &[u8]| name.ends_with(kind) && !bytes.is_empty();
+        assert!(written.iter().any(|(name, bytes)| is_one(name, bytes)), "{kind}");
+    }
+    let (_, events) = written.iter().find(|(name, _)| name == "events").unwrap();
+    assert!(usize::try_from(records).unwrap() / 4 < text(events).matches("fp:").count());
+}
+
 #[test]
 fn no_byte_that_is_written_tells_of_a_secret() {
     let kafka = Kafka::start();
     let Some(kafka) = kafka.real(NAME) else { return };
-    let (seed, events) = (setting("SURETY_TEST_SEED", 1), setting("SURETY_TEST_SECRETS", 5_000));
+    let (seed, records) = (setting("SURETY_TEST_SEED", 1), setting("SURETY_TEST_SECRETS", 5_000));
     let golden = golden();
     let topics: BTreeMap<String, String> =
         golden.keys().map(|format| (format.clone(), kafka.topic(format, 1))).collect();
@@ -108,53 +202,14 @@ fn no_byte_that_is_written_tells_of_a_secret() {
     let folder = folder.path();
     let receiver = Receiver::start();
     configure(folder, &topics, &receiver);
-    let (mut needles, mut told) = (Needles::new(), Vec::new());
-    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
-    let time = Timestamp::parse(RECORD_TIME).unwrap();
-    let formats: Vec<&String> = golden.keys().collect();
-    for number in 0..events {
-        let format = formats[usize::try_from(number / 7).unwrap() % formats.len()];
-        let placed = placed(number, seed, &golden[format]);
-        for secret in placed.secrets {
-            needles.add(secret);
-            told.push(format!("{format}: {}", placed.told));
-        }
-        let topic = Topic::new(&topics[format]);
-        producer.send(&topic, KafkaPartition(0), time, placed.record.as_bytes()).unwrap();
-        if number < 1_000 {
-            let found = needles.found(placed.record.as_bytes());
-            assert!(!found.is_empty(), "a record with a secret shows none: {}", placed.told);
-        }
-    }
-    producer.flush().unwrap();
+    let Sent { needles, told, uses } = send(&kafka, &topics, &golden, records, seed);
 
     let mut running = start(folder);
-    wait_for(folder, &mut running, "all records", || events <= records_read(folder));
-    let mut written: Vec<(String, Vec<u8>)> = Vec::new();
-    let config = fs::read_to_string(folder.join("surety.toml")).unwrap();
-    let doors: Vec<&str> =
-        config.split("listen = \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    written.push(("metrics".to_owned(), get(doors[0], "/metrics").unwrap().into_bytes()));
-    let answer = post(doors[1], "/v1/sql", r#"{"sql":"SELECT agent_id, action, attributes FROM events"}"#);
-    written.push(("an answer".to_owned(), answer.unwrap().into_bytes()));
+    wait_for(folder, &mut running, "all records", || uses <= records_read(folder));
+    let mut written = answers(folder);
     end(folder, running);
-    for table in TABLES {
-        let statement = format!("SELECT * FROM {table}");
-        let output = surety(folder, &["sql", &statement, "--format", "json"]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        written.push((table.to_owned(), output.stdout));
-    }
-    for arguments in [&["rejects", "list", "--limit", "10000"][..], &["agents"], &["posture"]] {
-        let output = surety(folder, arguments);
-        written.push((arguments[0].to_owned(), [output.stdout, output.stderr].concat()));
-    }
+    written.extend(left(folder));
     written.push(("webhooks".to_owned(), receiver.bodies()));
-    for path in files(folder).into_iter().filter(|path| !path.ends_with("surety.toml")) {
-        let bytes = fs::read(&path).unwrap();
-        let name = path.strip_prefix(folder).unwrap().display().to_string();
-        written.push((format!("{name}, unpacked"), unpacked(&bytes)));
-        written.push((name, bytes));
-    }
 
     let mut leaks = Vec::new();
     for (name, bytes) in &written {
@@ -165,22 +220,7 @@ fn no_byte_that_is_written_tells_of_a_secret() {
     let shown = leaks.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(leaks.is_empty(), "{} leaks with SURETY_TEST_SEED={seed}:\n{shown}", leaks.len());
     assert!(40 <= FORMATS.len());
-    // All of it was there to be looked at.
-    let fingerprints = sql(folder, "surety-data", "SELECT count(*) AS n FROM events WHERE resource LIKE '%fp:%'");
-    assert_ne!(fingerprints[0]["n"], 0);
-    let unpacked: usize = written
-        .iter()
-        .filter(|(name, _)| name.ends_with(".parquet, unpacked"))
-        .map(|(_, bytes)| bytes.len())
-        .sum();
-    assert!(100 * usize::try_from(events).unwrap() < unpacked, "{unpacked} bytes");
-    for name in ["webhooks", "findings", "metrics", "log"] {
-        let (_, bytes) = written.iter().find(|(written, _)| written == name).unwrap();
-        assert!(1_000 < bytes.len(), "{name}: {}", text(bytes));
-    }
-    for kind in [".redb", ".state, unpacked", "_delta_log/00000000000000000000.json"] {
-        assert!(written.iter().any(|(name, bytes)| name.ends_with(kind) && !bytes.is_empty()), "{kind}");
-    }
-    assert!(log(folder).contains(" TRACE "), "the log is not at its most talkative");
-    tried(NAME, events);
+    assert_whole(&written, records);
+    assert!(log(folder).contains("TRACE"), "the log is not at its most talkative");
+    tried(NAME, records);
 }

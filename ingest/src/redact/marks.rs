@@ -37,7 +37,7 @@ pub(super) enum Shape {
     Jwt,
     /// A block with a private key, up to the line that begins so.
     Block { foot: &'static [u8] },
-    /// A private key of PuTTY's.
+    /// A private key of `PuTTY`'s.
     Putty,
     /// `user:password@` of a URL.
     UserInfo,
@@ -238,9 +238,8 @@ pub(super) const HEADERS: &[&str] = &["authorization", "cookie"];
 /// How `name: value` ends before the value in running text, as far as a JSON object's own syntax does not
 /// look so: the last letter of each of [`NAMES`]. `name=value` and everything escaped are seen by their `=`
 /// and `\`.
-pub(super) const WORDED: &[&str] = &[
-    "': ", "d: ", "D: ", "e: ", "E: ", "g: ", "n: ", "N: ", "s: ", "t: ", "T: ", "y: ", "Y: ",
-];
+pub(super) const WORDED: &[&str] =
+    &["': ", "d: ", "D: ", "e: ", "E: ", "g: ", "n: ", "N: ", "s: ", "t: ", "T: ", "y: ", "Y: "];
 
 /// How a flag of a command begins in running text.
 pub(super) const FLAGGED: &str = " --";

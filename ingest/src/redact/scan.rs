@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 
-use super::{hidden, named};
 use super::marks::{FLAGGED, LED, LOGINS, MARKS, NAMES, PARAMETERS, Shape, WORDED};
+use super::{hidden, named};
 
 /// Longest URL authority that is looked at.
 const AUTHORITY_BYTES_MAX: usize = 512;
@@ -374,7 +374,7 @@ fn block(bytes: &[u8], at: Range<usize>, foot: &[u8]) -> Option<Range<usize>> {
     Some(at.start..end)
 }
 
-/// A private key of PuTTY's, up to its hash; to the end of the text where that is missing.
+/// A private key of `PuTTY`'s, up to its hash; to the end of the text where that is missing.
 fn putty(bytes: &[u8], at: Range<usize>) -> Range<usize> {
     let hash = find(bytes, at.end, b"Private-MAC: ").map(|hash| hash + b"Private-MAC: ".len());
     let end = hash.map_or(bytes.len(), |hash| {

@@ -142,7 +142,10 @@ pub(crate) const FORMATS: &[(&str, &str)] = &[
     ("Figma token", "figd_$W40"),
     ("CircleCI token", "CCIPAT_#A22_$H40"),
     ("Buildkite token", "bkua_$H40"),
-    ("RSA key", "-----BEGIN RSA PRIVATE KEY-----\n$B64\n$B64\n$B43=\n-----END RSA PRIVATE KEY-----"),
+    (
+        "RSA key",
+        "-----BEGIN RSA PRIVATE KEY-----\n$B64\n$B64\n$B43=\n-----END RSA PRIVATE KEY-----",
+    ),
     ("EC key", "-----BEGIN EC PRIVATE KEY-----\n$B64\n$B64\n-----END EC PRIVATE KEY-----"),
     (
         "OpenSSH key",
@@ -229,7 +232,8 @@ impl Secret {
             match (byte, after) {
                 (b'$' | b'#', [class, more @ ..]) if is_class(class) => {
                     let digits = more.iter().take_while(|digit| digit.is_ascii_digit()).count();
-                    let length: usize = std::str::from_utf8(&more[..digits]).unwrap().parse().unwrap();
+                    let length: usize =
+                        std::str::from_utf8(&more[..digits]).unwrap().parse().unwrap();
                     let letters = letters(*class);
                     for _ in 0..length {
                         text.push(char::from(letters[draw.below(letters.len())]));

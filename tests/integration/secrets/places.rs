@@ -56,9 +56,10 @@ impl Spelled {
         let bytes = self.text.as_bytes();
         let mut other = Self::new();
         for from in (0..8 * bytes.len()).step_by(6) {
-            let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| byte >> (7 - at % 8) & 1);
-            let sextet = (from..from + 6).fold(0, |sextet, at| sextet << 1 | bit(at));
-            let is_hidden = [from, from + 5].iter().all(|at| self.is_hidden.get(at / 8) == Some(&true));
+            let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| (byte >> (7 - at % 8)) & 1);
+            let sextet = (from..from + 6).fold(0, |sextet, at| (sextet << 1) | bit(at));
+            let is_hidden =
+                [from, from + 5].iter().all(|at| self.is_hidden.get(at / 8) == Some(&true));
             other.push(&char::from(letters[usize::from(sextet)]).to_string(), is_hidden);
         }
         other
@@ -210,20 +211,24 @@ pub(crate) fn placed(number: u64, seed: u64, golden: &[Value]) -> Placed {
             let _before = value.as_object_mut().unwrap().insert(HOLE.to_owned(), "x".into());
             "a name".to_owned()
         }
-        _ => put(&mut value, &mut draw),
+        Place::Text | Place::LongText | Place::Wrong | Place::CutOff | Place::NoJson => {
+            put(&mut value, &mut draw)
+        }
     };
     if let Place::Wrong = place {
-        for name in ["time", "eventTime", "timestamp", "published", "createdDateTime", "@timestamp"] {
-            if let Some(time) = value.get_mut(name) {
+        for name in ["time", "eventTime", "timestamp", "published", "createdDateTime", "@timestamp"]
+        {
+            if let Some(time) = value.get_mut(name).filter(|time| *time != HOLE) {
                 *time = "at some time".into();
             }
         }
     }
     let mut record = serde_json::to_string(&value).unwrap().replace(HOLE, &written.text);
-    match place {
-        Place::CutOff => record.truncate(record.trim_end_matches(['}', ']']).len()),
-        Place::NoJson => record = format!("2026-03-02 WARN request failed: {}", text.text),
-        _ => {}
+    if let Place::CutOff = place {
+        record.truncate(record.trim_end_matches(['}', ']']).len());
+    }
+    if let Place::NoJson = place {
+        record = format!("2026-03-02 WARN request failed: {}", text.text);
     }
     let told = format!("{number}: {} as {spelling:?}, {place:?} at {path}", secret.format);
     Placed { record, told, secrets: vec![plain, text, written] }

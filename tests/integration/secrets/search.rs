@@ -33,7 +33,8 @@ impl Needles {
         let number = u32::try_from(self.texts.len()).unwrap();
         let last = text.text.len().saturating_sub(KEY - 1);
         for at in (0..last).step_by(STEP) {
-            let hidden = text.is_hidden[at..at + KEY].iter().filter(|is_hidden| **is_hidden).count();
+            let hidden =
+                text.is_hidden[at..at + KEY].iter().filter(|is_hidden| **is_hidden).count();
             if hidden + 2 < KEY {
                 continue;
             }
@@ -51,7 +52,7 @@ impl Needles {
         for at in 0..bytes.len().saturating_sub(KEY - 1) {
             let key = key(&bytes[at..]);
             let bit = bit(key);
-            if self.may_be[bit / 64] >> (bit % 64) & 1 == 0 {
+            if (self.may_be[bit / 64] >> (bit % 64)) & 1 == 0 {
                 continue;
             }
             let Some((number, of_text)) = self.keys.get(&key) else { continue };
@@ -86,5 +87,6 @@ fn key(bytes: &[u8]) -> u64 {
 }
 
 fn bit(key: u64) -> usize {
-    usize::try_from(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS)).expect("it has few bits")
+    usize::try_from(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS))
+        .expect("it has few bits")
 }
