@@ -233,6 +233,7 @@ impl Redactor {
     }
 
     fn disposition(&self, of: &mut Disposition) {
+        self.id(&mut of.finding_id);
         self.id(&mut of.agent_id);
         self.optional_id(&mut of.counterparty_id);
         let texts = [&mut of.action, &mut of.by].into_iter().chain(&mut of.note);

@@ -42,8 +42,9 @@ fn golden() -> BTreeMap<String, Vec<Value>> {
     }
     for (name, file) in [("native", "credential_event"), ("registry", "registry_change")] {
         let path = root().join(format!("schemas/json/{file}.v1.example.json"));
-        let value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        golden.insert(name.to_owned(), vec![value]);
+        let value: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let values = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+        golden.insert(name.to_owned(), values);
     }
     golden
 }
