@@ -31,6 +31,8 @@ faults: packages python kafka-jars ## all fault tests of docs/faults.md, the lon
 	export SURETY_TEST_WRITERS=$${SURETY_TEST_WRITERS:-8} SURETY_TEST_STORM_S=$${SURETY_TEST_STORM_S:-60}
 	export SURETY_TEST_STORE_COMMITS=$${SURETY_TEST_STORE_COMMITS:-8} SURETY_TEST_LATENCY_MS=$${SURETY_TEST_LATENCY_MS:-500}
 	export SURETY_TEST_COMMITS=$${SURETY_TEST_COMMITS:-9000} SURETY_TEST_NAMES=$${SURETY_TEST_NAMES:-1000000}
+	export SURETY_TEST_SECRETS=$${SURETY_TEST_SECRETS:-100000} SURETY_TEST_KILL_S=$${SURETY_TEST_KILL_S:-600}
+	export SURETY_TEST_DISK=$${SURETY_TEST_DISK:-10}
 	names=$$(grep -E '^\| [EDOS][0-9]+ ' docs/faults.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' | tr -d '`' | sort -u)
 	cargo test --workspace --locked --no-run
 	cargo test --workspace --locked --no-fail-fast -- $$names 2>&1 | tee $(TARGET)/faults.log || true

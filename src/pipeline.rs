@@ -361,7 +361,9 @@ pub(crate) fn of_source(error: SourceError) -> Failure {
 /// Which exit an error of the lake ends in.
 pub(crate) fn of_lake(error: LakeError) -> Failure {
     let exit = match &error {
-        LakeError::Unavailable { .. } | LakeError::Gone { .. } => Exit::Unavailable,
+        LakeError::Unavailable { .. } | LakeError::Gone { .. } | LakeError::Unsynced { .. } => {
+            Exit::Unavailable
+        }
         LakeError::Schema { .. } | LakeError::OffsetsExpire { .. } => Exit::Data,
         LakeError::Options { .. } => Exit::Config,
     };
@@ -371,7 +373,9 @@ pub(crate) fn of_lake(error: LakeError) -> Failure {
 /// Which exit a failed commit ends in.
 pub(crate) fn of_commit(error: CommitError) -> Failure {
     let exit = match &error {
-        CommitError::Superseded { .. } | CommitError::Unavailable { .. } => Exit::Unavailable,
+        CommitError::Superseded { .. }
+        | CommitError::Unavailable { .. }
+        | CommitError::Table(LakeError::Unsynced { .. }) => Exit::Unavailable,
         CommitError::Rows(_) => Exit::Software,
         CommitError::Table(_) => Exit::Data,
     };

@@ -1,6 +1,7 @@
 //! Logs and metrics of the process.
 //!
-//! Invariant: logs go to stderr, one line an event, JSON when asked for; stage latencies are kept in
+//! Invariant: logs go to stderr, one line an event, JSON when asked for, and a line that cannot be written is
+//! lost and harms nothing; stage latencies are kept in
 //! histograms of microseconds with three significant digits and published as quantiles.
 
 use std::io;
@@ -25,7 +26,11 @@ const QUIET: &str = "buoyant_kernel=warn,deltalake_core=warn,datafusion=warn,obj
 pub(crate) fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), Failure> {
     let parsed = EnvFilter::try_new(format!("{QUIET},{filter}"))
         .map_err(|error| Failure::new(Exit::Software, error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
+    // By default a line that cannot be written is told on stderr, which panics where that is what failed.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     let started = match format {
         LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

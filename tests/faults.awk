@@ -55,7 +55,9 @@ END {
         printf "%-4s %10d %9d%s\n", id, all, bad, all == 0 ? " none of its tests ran" : ""
         sum += bad
     }
-    for (what in seen) print "measured: " what
+    fflush()
+    for (what in seen) print "measured: " what | "sort"
+    close("sort")
     for (what in skipped) print "not run: " what
     exit sum ? 1 : 0
 }

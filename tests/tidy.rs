@@ -87,7 +87,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ttf-parser", &["query"]),
     ("unicode-width", &["query"]),
     ("url", &["lake", "detect"]),
-    ("zstd", &["ingest", "detect"]),
+    ("zstd", &["ingest", "detect", "surety"]),
 ];
 
 /// Two of one of these in a build do not understand each other's types, or double its size.

@@ -45,6 +45,7 @@ use self::json::Json;
 pub use self::mapped::{
     Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase,
 };
+use crate::redact::is_telling;
 use crate::rejected::Again;
 use crate::{RawRecord, Redactor};
 
@@ -401,8 +402,12 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
     }
 }
 
-/// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`.
+/// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`; a secret in
+/// its place stays as it is, to be known as one.
 fn kebab(name: &str) -> String {
+    if is_telling(name) {
+        return name.to_owned();
+    }
     let mut text = String::with_capacity(name.len() + 4);
     let (mut before, mut letters) = ('-', name.chars().peekable());
     while let Some(letter) = letters.next() {

@@ -5,6 +5,8 @@
 //! uses of one leaked token can still be joined; without the key nothing can be tried against it.
 
 mod hidden;
+mod marks;
+mod named;
 mod names;
 mod rotation;
 mod scan;
@@ -12,7 +14,7 @@ mod scan;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use schemas::{
@@ -231,6 +233,7 @@ impl Redactor {
     }
 
     fn disposition(&self, of: &mut Disposition) {
+        self.id(&mut of.finding_id);
         self.id(&mut of.agent_id);
         self.optional_id(&mut of.counterparty_id);
         let texts = [&mut of.action, &mut of.by].into_iter().chain(&mut of.note);
@@ -356,6 +359,16 @@ impl Redactor {
         clean.extend_from_slice(&bytes[copied..]);
         clean
     }
+}
+
+/// Shortest text in which a secret is looked for before its letters are changed.
+const TELLING_BYTES_MIN: usize = 20;
+
+/// Whether a text holds a secret, which would not be known any more once its letters are changed.
+pub(crate) fn is_telling(text: &str) -> bool {
+    /// Its fingerprints go nowhere.
+    static WITHOUT_KEY: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&[]));
+    TELLING_BYTES_MIN <= text.len() && matches!(WITHOUT_KEY.text(text), Cow::Owned(_))
 }
 
 /// Composes the names of an event, and labels it if one of them looks like another.

@@ -20,6 +20,7 @@ use schemas::{Offsets, Table, Timestamp};
 pub(crate) use self::entry::{ENGINE, Told, add_of, entry_of, folder_of};
 use crate::advance::{Advance, Verdict};
 use crate::encode::{EncodedFile, Form};
+use crate::error::is_unsynced;
 use crate::log::{Backing, Entry, State, TableLog, Version, up_to_newest};
 use crate::rows::edges_of;
 use crate::{CommitError, EncodeError, LakeError, rows_from, schema};
@@ -235,6 +236,9 @@ impl TableHandle {
         let mut failures = 0;
         loop {
             match self.attempt(&mut pending).await {
+                Err(CommitError::Unavailable { table, cause }) if is_unsynced(&*cause) => {
+                    return Err(LakeError::Unsynced { table, cause }.into());
+                }
                 Err(CommitError::Unavailable { .. }) if failures < RETRIES => {
                     tokio::time::sleep(PAUSE * 4_u32.pow(failures)).await;
                     failures += 1;

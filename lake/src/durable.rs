@@ -26,6 +26,8 @@ use object_store::{
     Result, UploadPart,
 };
 
+use crate::error::SyncFailed;
+
 /// The first entry of every table's log.
 const FIRST_COMMIT: &str = "00000000000000000000.json";
 
@@ -45,8 +47,7 @@ impl DurableStore {
 
     fn check(&self) -> Result<()> {
         if self.is_broken.load(Ordering::Acquire) {
-            let cause = io::Error::other("the disk failed to sync before; start again");
-            return Err(Error::Generic { store: "local", source: cause.into() });
+            return Err(unsynced(io::Error::other("it did before")));
         }
         Ok(())
     }
@@ -61,7 +62,7 @@ impl DurableStore {
             Ok(value) => Ok(value),
             Err(Failure::Sync(cause)) => {
                 self.is_broken.store(true, Ordering::Release);
-                Err(Error::Generic { store: "local", source: cause.into() })
+                Err(unsynced(cause))
             }
             Err(Failure::Io(cause)) => Err(store_error(location, cause)),
         }
@@ -93,6 +94,10 @@ fn store_error(location: &Path, cause: io::Error) -> Error {
         ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: cause.into() },
         _ => Error::Generic { store: "local", source: cause.into() },
     }
+}
+
+fn unsynced(cause: io::Error) -> Error {
+    Error::Generic { store: "local", source: SyncFailed(cause).into() }
 }
 
 fn sync_folder(folder: &FilePath) -> std::result::Result<(), Failure> {
@@ -280,7 +285,7 @@ impl MultipartUpload for DurableUpload {
             Err(Failure::Io(cause)) => Err(store_error(&self.location, cause)),
             Err(Failure::Sync(cause)) => {
                 self.is_broken.store(true, Ordering::Release);
-                Err(Error::Generic { store: "local", source: cause.into() })
+                Err(unsynced(cause))
             }
         }
     }

@@ -32,6 +32,15 @@ pub enum LakeError {
         cause: Cause,
     },
 
+    /// Stop, and start again: a sync failed, so what the disk holds is not known, and asking this process's
+    /// storage once more would not tell.
+    #[error("table {} cannot be written: wanted what was written to be on the disk, found that it may not be", table.name())]
+    Unsynced {
+        table: Table,
+        #[source]
+        cause: Cause,
+    },
+
     /// The storage's options are wrong or incomplete. Trying again does not help.
     #[error("storage at {location} cannot be used with these options")]
     Options {
@@ -87,9 +96,21 @@ impl From<LakeError> for CommitError {
             other @ (LakeError::Schema { .. }
             | LakeError::OffsetsExpire { .. }
             | LakeError::Gone { .. }
+            | LakeError::Unsynced { .. }
             | LakeError::Options { .. }) => Self::Table(other),
         }
     }
+}
+
+/// A sync that failed, now or before.
+#[derive(Debug, thiserror::Error)]
+#[error("the disk failed to sync; start again")]
+pub(crate) struct SyncFailed(#[source] pub(crate) std::io::Error);
+
+/// Whether a sync failed somewhere below `cause`.
+pub(crate) fn is_unsynced(cause: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(cause), |error| error.source())
+        .any(<dyn std::error::Error>::is::<SyncFailed>)
 }
 
 /// A cause that is only a text.

@@ -48,6 +48,7 @@ mod log;
 mod provider;
 mod reading;
 mod records;
+mod refusal;
 mod replay;
 mod rows;
 mod scan;

@@ -19,6 +19,7 @@ use url::Url;
 use crate::LakeError;
 use crate::durable::DurableStore;
 use crate::error::{Cause, Reason};
+use crate::refusal::Refusable;
 
 /// Where the lake is: a local folder or a prefix of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -100,8 +101,11 @@ impl Location {
             scheme => {
                 let wrong = |cause| LakeError::Options { location: self.to_string(), cause };
                 let options = options.of_scheme(scheme).map_err(wrong)?;
+                let of_region = |name: &str| matches!(name, "aws_region" | "region");
+                let region = options.iter().find(|(name, _)| of_region(name));
+                let region = region.map(|(_, value)| value.clone());
                 match parse_url_opts(&self.0, options) {
-                    Ok((store, _)) => Ok(Arc::from(store)),
+                    Ok((store, _)) => Ok(Arc::new(Refusable::new(store, region.as_deref()))),
                     Err(error) => Err(wrong(error.into())),
                 }
             }

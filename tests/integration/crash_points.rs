@@ -3,16 +3,19 @@
 //! `SURETY_TEST_CRASHES` says how often it ends at each point (the n-th try ends where it comes there for
 //! the n-th time); without it a few points are tried once.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::exactly_once::setting;
-use crate::process::{command, sql, surety, text, tried};
+use crate::process::{command, measured, sql, surety, text, tried};
 
 /// Those that every try of the tests meets.
 const POINTS: [&str; 4] =
@@ -46,9 +49,57 @@ fn replay(folder: &Path, lake: &str, crash_at: &str) -> std::process::Output {
     command.output().expect("the binary can be started")
 }
 
-fn findings(folder: &Path, lake: &str) -> Vec<Value> {
+/// Entries of the logs of all tables.
+fn entries(lake: &Path) -> usize {
+    let folders = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let tables = folders(lake).map(|table| table.path().join("_delta_log"));
+    let entries = tables.flat_map(|log| folders(&log));
+    entries.filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json")).count()
+}
+
+/// Runs it to its end; and when it had written its first entry, if it did.
+fn timed(folder: &Path, lake: &str) -> (std::process::Output, Option<Duration>) {
+    let before = entries(&folder.join(lake));
+    let began = Instant::now();
+    let mut command = command(folder, &["replay", "uses.jsonl", "--lake", lake]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = None;
+    while child.try_wait().unwrap().is_none() {
+        if first.is_none() && before < entries(&folder.join(lake)) {
+            first = Some(began.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (child.wait_with_output().unwrap(), first)
+}
+
+pub(crate) fn findings(folder: &Path, lake: &str) -> Vec<Value> {
     let columns = "finding_id, score, summary, features, kafka_offset";
     sql(folder, lake, &format!("SELECT {columns} FROM findings ORDER BY finding_id"))
+}
+
+/// How long it took from a start after each crash to the first commit. No judgement: it depends on the machine.
+fn tell(slowest: &BTreeMap<&str, Duration>) {
+    for (point, time) in slowest {
+        measured(&format!("E01 first commit after {point}: {} ms", time.as_millis()));
+    }
+    if let Some((point, time)) = slowest.iter().max_by_key(|(_, time)| **time) {
+        let ms = time.as_millis();
+        measured(&format!("E01 first commit, all points: {ms} ms at most, after {point}"));
+    }
+}
+
+/// Each record once, the same findings, and seals that hold.
+pub(crate) fn assert_whole(folder: &Path, lake: &str, records: u64, wanted: &[Value]) {
+    let places = "SELECT kafka_offset AS o FROM events UNION ALL SELECT kafka_offset FROM rejects";
+    let counts = format!("SELECT count(*) AS n, count(DISTINCT o) AS d FROM ({places})");
+    let counted = sql(folder, lake, &counts);
+    for count in ["n", "d"] {
+        assert_eq!(counted[0][count].as_u64(), Some(records), "{lake}: {count}");
+    }
+    assert_eq!(findings(folder, lake), wanted, "{lake}");
+    let verified = surety(folder, &["verify", lake]);
+    assert!(verified.status.success(), "{lake}: {}", text(&verified.stdout));
 }
 
 #[test]
@@ -80,7 +131,7 @@ fn a_process_that_ends_at_a_crash_point_leaves_nothing_to_see() {
     let crashes = setting("SURETY_TEST_CRASHES", 0);
     let points = POINTS.iter().chain(MORE_POINTS.iter().filter(|_| 0 < crashes));
 
-    let mut tries = 0;
+    let (mut tries, mut slowest) = (0, BTreeMap::<&str, Duration>::new());
     for point in points {
         for nth in 1..=crashes.max(1) {
             let (lake, at) = (format!("{point}-{nth}"), format!("{point}:{nth}"));
@@ -91,22 +142,18 @@ fn a_process_that_ends_at_a_crash_point_leaves_nothing_to_see() {
             assert!(is_crash || is_done, "{at}: {}", text(&crashed.stderr));
             let again = replay(folder, &lake, "state.read");
             assert_eq!(again.status.signal(), Some(SIGABRT), "{at}: {}", text(&again.stderr));
-            let rest = replay(folder, &lake, "");
+            let (rest, first_commit) = timed(folder, &lake);
+            if let Some(time) = first_commit {
+                let known = slowest.entry(point).or_default();
+                *known = time.max(*known);
+            }
             assert!(rest.status.success(), "{at}: {}", text(&rest.stderr));
 
-            let places =
-                "SELECT kafka_offset AS o FROM events UNION ALL SELECT kafka_offset FROM rejects";
-            let counts = format!("SELECT count(*) AS n, count(DISTINCT o) AS d FROM ({places})");
-            let counted = sql(folder, &lake, &counts);
-            for count in ["n", "d"] {
-                assert_eq!(counted[0][count].as_u64(), Some(records), "{at}: {count}");
-            }
-            assert_eq!(findings(folder, &lake), wanted, "{at}");
-            let verified = surety(folder, &["verify", &lake]);
-            assert!(verified.status.success(), "{at}: {}", text(&verified.stdout));
+            assert_whole(folder, &lake, records, &wanted);
             fs::remove_dir_all(folder.join(&lake)).unwrap();
             tries += 1;
         }
     }
+    tell(&slowest);
     tried("a_process_that_ends_at_a_crash_point_leaves_nothing_to_see", tries);
 }

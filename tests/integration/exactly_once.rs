@@ -33,8 +33,14 @@ pub(crate) fn drawn(number: u64) -> u64 {
 
 /// Events of a company with a fraud in its last day, and poison; returns the number of records.
 fn fill(kafka: &Kafka, folder: &Path, topic: &str, events_wanted: u64) -> u64 {
-    let days = (events_wanted / (80 * 60)).max(8).to_string();
     let servers = kafka.bootstrap();
+    simulate(folder, events_wanted, &["--to-kafka", &servers, "--topic", topic]);
+    send_poison(kafka, topic);
+    kafka.records(topic)
+}
+
+fn simulate(folder: &Path, events_wanted: u64, more: &[&str]) {
+    let days = (events_wanted / (80 * 60)).max(8).to_string();
     let arguments = [
         "simulate",
         "--agents",
@@ -45,21 +51,71 @@ fn fill(kafka: &Kafka, folder: &Path, topic: &str, events_wanted: u64) -> u64 {
         "2026-03-02T00:00:00Z",
         "--attack",
         "procurement-fraud",
-        "--to-kafka",
-        &servers,
-        "--topic",
-        topic,
     ];
-    let output = surety(folder, &arguments);
+    let output = surety(folder, &[&arguments[..], more].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let mut producer = ingest::Producer::connect(&servers, &BTreeMap::new()).unwrap();
+}
+
+fn send_poison(kafka: &Kafka, topic: &str) {
+    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
     let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
     for (number, poison) in POISON.iter().cycle().take(40).enumerate() {
         let partition = KafkaPartition(i32::try_from(number).unwrap() % PARTITIONS);
         producer.send(&Topic::new(topic), partition, time, poison).unwrap();
     }
     producer.flush().unwrap();
-    kafka.records(topic)
+}
+
+/// The same events little by little, all of an agent in one partition, over so long a time.
+fn feed(servers: &str, folder: &Path, topic: &str, events_wanted: u64, over: Duration) {
+    simulate(folder, events_wanted, &["--out", "uses.jsonl"]);
+    let uses = fs::read_to_string(folder.join("uses.jsonl")).unwrap();
+    let lines: Vec<&str> = uses.lines().collect();
+    let mut producer = ingest::Producer::connect(servers, &BTreeMap::new()).unwrap();
+    let (topic, began) = (Topic::new(topic), Instant::now());
+    let part = lines.len().div_ceil(usize::try_from(10 * over.as_secs()).unwrap());
+    for (number, lines) in (1..).zip(lines.chunks(part)) {
+        for line in lines {
+            let event: Value = serde_json::from_str(line).unwrap();
+            let time = Timestamp::parse(event["time"].as_str().unwrap()).unwrap();
+            let agent = event["agent_id"].as_str().unwrap();
+            let sum: u32 = agent.bytes().map(u32::from).sum();
+            let partition = KafkaPartition(i32::try_from(sum).unwrap() % PARTITIONS);
+            producer.send(&topic, partition, time, line.as_bytes()).unwrap();
+        }
+        producer.flush().unwrap();
+        std::thread::sleep((Duration::from_millis(100) * number).saturating_sub(began.elapsed()));
+    }
+}
+
+/// Kills a process whenever it has read some of the records that are there.
+fn kill_as_it_reads(folder: &Path, records: u64, kills: u64, seed: u64) {
+    for kill in 0..kills {
+        let mut running = start(folder);
+        // The k-th kill comes when about k of the parts between kills are read, and up to 0.3 s later.
+        let draw = drawn(seed + kill);
+        let read = records * (100 * kill + draw % 100) / (100 * (kills + 1));
+        wait_for(folder, &mut running, "a kill", || read < records_read(folder));
+        std::thread::sleep(Duration::from_millis(draw % 300));
+        assert!(running.0.try_wait().unwrap().is_none(), "{}", log(folder));
+        running.kill();
+    }
+}
+
+/// Kills a process again and again, at its start too, for so long; returns how often.
+fn kill_for(folder: &Path, time: Duration, seed: u64) -> u64 {
+    let (began, mut kills) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        let mut running = start(folder);
+        // One in eight dies within half a second, while it reads where it was.
+        let draw = drawn(seed + kills);
+        let longest = if draw.is_multiple_of(8) { 500 } else { 6_000 };
+        std::thread::sleep(Duration::from_millis(draw / 8 % longest));
+        assert!(running.0.try_wait().unwrap().is_none(), "{}", log(folder));
+        running.kill();
+        kills += 1;
+    }
+    kills
 }
 
 /// A folder with a configuration that commits often, so that a kill hits every part of the loop.
@@ -165,21 +221,26 @@ fn nothing_shows_that_the_process_was_killed() {
     let receiver = Receiver::start();
     let config = fs::File::options().append(true).open(killed.path().join("surety.toml"));
     config.unwrap().write_all(receiver.config().as_bytes()).unwrap();
-    let records = fill(&kafka, calm.path(), &topic, setting("SURETY_TEST_EVENTS", 60_000));
-
+    let (events, seed) = (
+        setting("SURETY_TEST_EVENTS", 60_000),
+        setting("SURETY_TEST_SEED", u64::from(std::process::id())),
+    );
+    let time = Duration::from_secs(setting("SURETY_TEST_KILL_S", 0));
+    let kills = if time.is_zero() {
+        let records = fill(&kafka, calm.path(), &topic, events);
+        let kills = setting("SURETY_TEST_KILLS", 4);
+        kill_as_it_reads(killed.path(), records, kills, seed);
+        kills
+    } else {
+        send_poison(&kafka, &topic);
+        let servers = kafka.bootstrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| feed(&servers, calm.path(), &topic, events, time));
+            kill_for(killed.path(), time, seed)
+        })
+    };
+    let records = kafka.records(&topic);
     run_to_the_end(calm.path(), records);
-    let kills = setting("SURETY_TEST_KILLS", 4);
-    let seed = setting("SURETY_TEST_SEED", u64::from(std::process::id()));
-    for kill in 0..kills {
-        let mut running = start(killed.path());
-        // The k-th kill comes when about k of the parts between kills are read, and up to 0.3 s later.
-        let draw = drawn(seed + kill);
-        let read = records * (100 * kill + draw % 100) / (100 * (kills + 1));
-        wait_for(killed.path(), &mut running, "a kill", || read < records_read(killed.path()));
-        std::thread::sleep(Duration::from_millis(draw % 300));
-        assert!(running.0.try_wait().unwrap().is_none(), "{}", log(killed.path()));
-        running.kill();
-    }
     run_to_the_end(killed.path(), records);
     let told = findings(killed.path());
     let ids = |row: &Value| row["finding_id"].as_str().unwrap().to_owned();

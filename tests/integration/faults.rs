@@ -1,12 +1,14 @@
 //! What goes wrong around the process: a full disk, a missing topic, a broker that goes away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use schemas::{KafkaPartition, Timestamp, Topic};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, NoBroker};
@@ -14,7 +16,8 @@ use crate::exactly_once::{
     assert_exactly_once, drawn, end, log, records_read, setting, start, wait_for, worker,
 };
 use crate::kafka::Kafka;
-use crate::process::{not_run, sql, surety, surety_json, text, tried};
+use crate::process::{Running, command, not_run, sql, surety, surety_json, text, tried};
+use crate::receiver::Receiver;
 
 #[test]
 fn a_missing_topic_exits_with_69_and_is_named() {
@@ -158,7 +161,7 @@ fn a_broker_that_stands_still_keeps_nobody_from_ending() {
 }
 
 /// Records that are rejected: what they are does not matter here.
-fn produce(kafka: &Kafka, topic: &str, records: i32) {
+pub(crate) fn produce(kafka: &Kafka, topic: &str, records: i32) {
     let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
     let time = Timestamp::parse("2026-03-02T00:00:01Z").unwrap();
     for number in 0..records {
@@ -171,13 +174,28 @@ fn produce(kafka: &Kafka, topic: &str, records: i32) {
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    fn new() -> Option<Self> {
+    fn of(size: &str) -> Option<Self> {
         let folder = TempDir::new().unwrap();
-        if !mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], folder.path()) {
+        if !mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], folder.path()) {
             not_run("a full disk: a small file system needs the right to mount one");
             return None;
         }
         Some(Self(folder))
+    }
+}
+
+impl SmallDisk {
+    /// Leaves no room, until the file that is returned is removed.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.path().join("filler");
+        let mut filler = fs::File::create(&path).unwrap();
+        let full = loop {
+            if let Err(full) = filler.write_all(&[0; 4_096]) {
+                break full;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+        path
     }
 }
 
@@ -195,7 +213,7 @@ fn mount(options: &[&str], folder: &Path) -> bool {
 
 #[test]
 fn a_full_disk_stops_with_a_clear_error_and_loses_nothing() {
-    let Some(disk) = SmallDisk::new() else { return };
+    let Some(disk) = SmallDisk::of("1m") else { return };
     let folder = TempDir::new().unwrap();
     let simulated = [
         "simulate",
@@ -237,4 +255,156 @@ fn a_full_disk_stops_with_a_clear_error_and_loses_nothing() {
     assert_eq!(after[0]["n"], lines);
     assert_eq!(after[0]["places"], lines);
     assert_eq!(rest["records"].as_u64().unwrap(), lines - before);
+}
+
+/// How many records of each file are in the lake, and at how many places.
+fn stored(folder: &Path) -> Vec<Value> {
+    let statement = "SELECT topic, count(*) AS n, count(DISTINCT kafka_offset) AS places FROM events \
+                     GROUP BY topic ORDER BY topic";
+    sql(folder, "lake", statement)
+}
+
+/// Nine days of a company with a fraud in the last, as two files; returns how many records there are.
+fn two_halves(folder: &Path) -> u64 {
+    let simulated = [
+        "simulate",
+        "--agents",
+        "40",
+        "--days",
+        "9",
+        "--start",
+        "2026-03-02T00:00:00Z",
+        "--attack",
+        "procurement-fraud",
+        "--out",
+        "uses.jsonl",
+    ];
+    assert!(surety(folder, &simulated).status.success());
+    let uses = fs::read_to_string(folder.join("uses.jsonl")).unwrap();
+    let lines: Vec<&str> = uses.lines().collect();
+    let halves = lines.split_at(lines.len() / 2);
+    for (name, half) in [("first", halves.0), ("second", halves.1)] {
+        fs::write(folder.join(format!("{name}.jsonl")), half.join("\n") + "\n").unwrap();
+    }
+    lines.len() as u64
+}
+
+#[test]
+fn a_full_disk_under_the_state_costs_no_event_and_no_webhook() {
+    let Some(disk) = SmallDisk::of("8m") else { return };
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let records = two_halves(folder);
+    let receiver = Receiver::start();
+    let config = format!(
+        "[batch]\nrows-max = 2000\n[state]\ndir = \"{}\"\ncheckpoint-ms = 50\n{}",
+        disk.0.path().join("state").display(),
+        receiver.config()
+    );
+    fs::write(folder.join("surety.toml"), config).unwrap();
+    let replay =
+        |name: &str, lake: &str| surety(folder, &["replay", name, "--lake", lake, "--webhooks"]);
+    let ids = |lake: &str| -> BTreeSet<String> {
+        let rows = sql(folder, lake, "SELECT finding_id FROM findings");
+        rows.iter().map(|row| row["finding_id"].as_str().unwrap().to_owned()).collect()
+    };
+
+    let first = replay("first.jsonl", "lake");
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let filler = disk.fill();
+    let full = replay("second.jsonl", "lake");
+    let meanwhile = stored(folder);
+    fs::remove_file(filler).unwrap();
+    let rest = replay("second.jsonl", "lake");
+
+    assert_eq!(full.status.code(), Some(69), "{}", text(&full.stderr));
+    assert!(text(&full.stderr).contains("No space left"), "{}", text(&full.stderr));
+    assert!(rest.status.success(), "{}", text(&rest.stderr));
+    for row in meanwhile {
+        assert_eq!(row["n"], row["places"], "{row}");
+    }
+    let rows = stored(folder);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let all: u64 = rows.iter().map(|row| row["n"].as_u64().unwrap()).sum();
+    let places: u64 = rows.iter().map(|row| row["places"].as_u64().unwrap()).sum();
+    assert_eq!((all, places), (records, records));
+    let told: BTreeSet<String> = receiver.tries().into_keys().collect();
+    assert!(!told.is_empty());
+    assert_eq!(told, ids("lake"), "a webhook for each finding, and for nothing else");
+    let verified = surety(folder, &["verify", "lake"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+    for name in ["first.jsonl", "second.jsonl"] {
+        assert!(replay(name, "calm").status.success());
+    }
+    assert_eq!(told, ids("calm"));
+}
+
+#[test]
+fn a_checkpoint_that_has_no_room_is_told_and_stops_nothing() {
+    let Some(disk) = SmallDisk::of("32k") else { return };
+    let kafka = Kafka::start();
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(&kafka, &topic);
+    let path = folder.path().join("surety.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let state = format!("[state]\ndir = \"{}\"\n", disk.0.path().display());
+    fs::write(&path, config.replace("[state]\n", &state)).unwrap();
+    produce_events(&kafka, &topic, 0..400);
+    let mut running = start(folder.path());
+    wait_for(folder.path(), &mut running, "the first", || 400 <= records_read(folder.path()));
+    wait_for(folder.path(), &mut running, "a warning", || {
+        log(folder.path()).contains("a checkpoint was not written")
+    });
+    produce_events(&kafka, &topic, 400..800);
+    wait_for(folder.path(), &mut running, "the rest", || 800 <= records_read(folder.path()));
+    assert!(mount(&["-o", "remount,size=8m"], disk.0.path()));
+    end(folder.path(), running);
+
+    assert!(log(folder.path()).contains("No space left"), "{}", log(folder.path()));
+    assert_exactly_once(folder.path(), 800);
+    let mut running = start(folder.path());
+    wait_for(folder.path(), &mut running, "a start", || 800 <= records_read(folder.path()));
+    end(folder.path(), running);
+    assert!(log(folder.path()).contains("state restored"), "{}", log(folder.path()));
+}
+
+#[test]
+fn a_full_disk_under_the_log_stops_nothing() {
+    // Writing to it is answered as by a full disk.
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+        not_run("a log on a full disk: there is no /dev/full");
+        return;
+    };
+    let kafka = Kafka::start();
+    let topic = kafka.topic("uses", 2);
+    let folder = worker(&kafka, &topic);
+    produce(&kafka, &topic, 500);
+
+    let mut running = Running(command(folder.path(), &["run"]).stderr(full).spawn().unwrap());
+    wait_for(folder.path(), &mut running, "the records", || 500 <= records_read(folder.path()));
+    end(folder.path(), running);
+
+    assert_exactly_once(folder.path(), 500);
+    // There was something to be lost.
+    let mut running = start(folder.path());
+    wait_for(folder.path(), &mut running, "a start", || 500 <= records_read(folder.path()));
+    end(folder.path(), running);
+    assert!(log(folder.path()).contains(" INFO "), "{}", log(folder.path()));
+}
+
+/// An event for each number, of as many agents.
+fn produce_events(kafka: &Kafka, topic: &str, numbers: std::ops::Range<i32>) {
+    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
+    let time = Timestamp::parse("2026-03-02T10:00:01Z").unwrap();
+    for number in numbers {
+        let event = serde_json::json!({
+            "schema": "surety.credential_event.v1", "time": "2026-03-02T10:00:00Z",
+            "agent_id": format!("agent-{number}"), "credential_id": format!("key-{number}"),
+            "credential_kind": "static_key", "action": "order.read", "outcome": "success",
+            "counterparty_id": format!("vendor-{number}"), "session_id": format!("session-{number}"),
+        });
+        let partition = KafkaPartition(number % 2);
+        producer.send(&Topic::new(topic), partition, time, event.to_string().as_bytes()).unwrap();
+    }
+    producer.flush().unwrap();
 }

@@ -4,7 +4,9 @@
 //! that cannot are told on stderr as `NOT RUN`, past the capture of the test runner.
 //!
 //! `SURETY_TEST_EVENTS` sets how many events the crash test produces (default 60,000), and
-//! `SURETY_TEST_KILLS` how often it kills the process (default 4); `SURETY_TEST_WRITERS` how many processes
+//! `SURETY_TEST_KILLS` how often it kills the process (default 4), or `SURETY_TEST_KILL_S` for how many seconds
+//! it does so while the events come in; `SURETY_TEST_SECRETS` is in how many records secrets are hidden (default
+//! 5,000), and `SURETY_TEST_DISK` at how many calls the disk fails (default 2); `SURETY_TEST_WRITERS` how many processes
 //! write to one lake at once (default 3), and `SURETY_TEST_STORM_S` for how many seconds workers come and go
 //! (default 12). `SURETY_TEST_STORE_COMMITS` is what each writer commits through a slow store (default 4), which
 //! answers within `SURETY_TEST_LATENCY_MS` (default 50); `SURETY_TEST_COMMITS` is how many commits a process
@@ -20,7 +22,9 @@ mod browser;
 mod cli;
 mod copies;
 mod crash_points;
+mod credentials;
 mod demo;
+mod disk;
 mod earlier;
 mod evidence;
 mod exactly_once;
@@ -36,6 +40,7 @@ mod process;
 mod receiver;
 mod replay;
 mod report;
+mod secrets;
 mod service;
 mod several;
 mod slow_store;

@@ -13,19 +13,19 @@ use crate::exactly_once::setting;
 use crate::process::{A_MONDAY, Running, command, measured, not_run, surety, text, tried};
 use crate::slow_store::SlowStore;
 
-const LAKE: &str = "s3://lake/surety";
+pub(crate) const LAKE: &str = "s3://lake/surety";
 /// Tries to reach the server, and the pause between them.
 const REACH: (u32, Duration) = (200, Duration::from_millis(100));
 
 /// An S3 server with one empty bucket. It ends with the test.
-struct Store {
-    address: SocketAddr,
+pub(crate) struct Store {
+    pub(crate) address: SocketAddr,
     _server: Running,
 }
 
 impl Store {
     /// `None`, said aloud, where it is not installed; `make test` installs it.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "`make test` says where its Python is")]
         let Ok(python) = std::env::var("SURETY_TEST_PYTHON") else {
             not_run(
@@ -69,7 +69,7 @@ impl Store {
     }
 
     /// Runs it to its end, which must be good.
-    fn answer(&self, folder: &Path, arguments: &[&str]) -> String {
+    pub(crate) fn answer(&self, folder: &Path, arguments: &[&str]) -> String {
         let output = self.command(folder, arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stdout)
@@ -77,7 +77,7 @@ impl Store {
 }
 
 /// The binary, told where a store is as one tells any program that speaks S3.
-fn command_at(address: SocketAddr, folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command_at(address: SocketAddr, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = command(folder, arguments);
     command
         .env("AWS_ENDPOINT", format!("http://{address}"))

@@ -19,6 +19,7 @@ pub(crate) const SECRET: &str = "whsec_c3VyZXR5IHRlc3Qgd2ViaG9vayBrZXkgMzIgYnl0Z
 pub(crate) struct Receiver {
     address: SocketAddr,
     tries: Arc<Mutex<BTreeMap<String, u64>>>,
+    bodies: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Receiver {
@@ -26,14 +27,15 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tries = Arc::new(Mutex::new(BTreeMap::new()));
-        let noted = Arc::clone(&tries);
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let (noted, kept) = (Arc::clone(&tries), Arc::clone(&bodies));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 // A sender that was killed leaves half a request behind: it will try again.
-                let _half = stream.and_then(|stream| answer(stream, &noted));
+                let _half = stream.and_then(|stream| answer(stream, &noted, &kept));
             }
         });
-        Self { address, tries }
+        Self { address, tries, bodies }
     }
 
     /// The endpoint as a part of `surety.toml`.
@@ -58,9 +60,18 @@ impl Receiver {
     pub(crate) fn tries(&self) -> BTreeMap<String, u64> {
         self.tries.lock().unwrap().clone()
     }
+
+    /// All that was received, one message after the other.
+    pub(crate) fn bodies(&self) -> Vec<u8> {
+        self.bodies.lock().unwrap().clone()
+    }
 }
 
-fn answer(stream: TcpStream, tries: &Mutex<BTreeMap<String, u64>>) -> std::io::Result<()> {
+fn answer(
+    stream: TcpStream,
+    tries: &Mutex<BTreeMap<String, u64>>,
+    bodies: &Mutex<Vec<u8>>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let (mut headers, mut line) = (HeaderMap::new(), String::new());
     let mut length = 0;
@@ -84,6 +95,7 @@ fn answer(stream: TcpStream, tries: &Mutex<BTreeMap<String, u64>>) -> std::io::R
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     Webhook::new(SECRET).unwrap().verify(&body, &headers).expect("the signature holds");
+    bodies.lock().unwrap().extend(&body);
     let id = headers["webhook-id"].to_str().unwrap().to_owned();
     let is_first = {
         let mut tries = tries.lock().unwrap();

@@ -99,7 +99,7 @@ fn pass(
 }
 
 /// The bytes of a request, which asks for the connection to be closed; `None` if nothing came.
-fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>>> {
     let (mut request, mut line, mut length) = (Vec::new(), String::new(), 0);
     loop {
         line.clear();
@@ -125,7 +125,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>>
 }
 
 /// The store's answer.
-fn asked(store: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn asked(store: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(store)?;
     stream.write_all(request)?;
     let mut answer = Vec::new();

@@ -72,10 +72,13 @@ fn percents_undone(text: &[u8]) -> Option<Vec<u8>> {
         let undone = match &text[at..] {
             [b'%', b'0', b'a' | b'A', ..] => Some(b'\n'),
             [b'%', b'0', b'd' | b'D', ..] => Some(b'\r'),
-            // A quote would end the text of JSON that it stands in.
-            [b'%', high, low, ..] => visible(*high, *low).filter(|byte| !b"\"\\".contains(byte)),
+            [b'%', high, low, ..] => visible(*high, *low).filter(|byte| *byte != b'\\'),
             _ => None,
         };
+        if undone == Some(b'"') {
+            // Alone it would end the text of JSON that it stands in.
+            plain.push(b'\\');
+        }
         plain.push(undone.unwrap_or(text[at]));
         is_changed |= undone.is_some();
         at += if undone.is_some() { 3 } else { 1 };
@@ -122,14 +125,17 @@ pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What a run may stand for. Where Base64 begins in it is not known: a word may stand in front.
+/// What a run may stand for. Where Base64 begins in it is not known: a word may stand in front. Digits of
+/// hexadecimal numbers end at other letters.
 pub(super) fn plain_texts(run: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let of_base64 = (0..4).map(|skipped| from_base64(&run[skipped..]));
-    let of_hex = [0, 1].into_iter().filter_map(|skipped| from_hex(&run[skipped..]));
+    let digits = run.split(|byte| !byte.is_ascii_hexdigit());
+    let digits = digits.filter(|digits| RUN_BYTES_MIN <= digits.len());
+    let of_hex = digits.flat_map(|digits| [0, 1].map(|skipped| from_hex(&digits[skipped..])));
     of_base64.chain(of_hex)
 }
 
-fn from_base64(run: &[u8]) -> Vec<u8> {
+pub(super) fn from_base64(run: &[u8]) -> Vec<u8> {
     let (mut plain, mut bits, mut count) = (Vec::with_capacity(run.len()), 0_u32, 0);
     for byte in run {
         let sextet = match byte {
@@ -148,13 +154,10 @@ fn from_base64(run: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// `None` if most of the run are no hexadecimal digits.
-fn from_hex(run: &[u8]) -> Option<Vec<u8>> {
+fn from_hex(digits: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    let pairs = run.chunks_exact(2).map_while(|pair| Some((digit(pair[0])?, digit(pair[1])?)));
-    let plain: Vec<u8> =
-        pairs.filter_map(|(high, low)| u8::try_from(high * 16 + low).ok()).collect();
-    (RUN_BYTES_MIN / 2 <= plain.len()).then_some(plain)
+    let pairs = digits.chunks_exact(2).filter_map(|pair| Some((digit(pair[0])?, digit(pair[1])?)));
+    pairs.filter_map(|(high, low)| u8::try_from(high * 16 + low).ok()).collect()
 }
 
 #[cfg(test)]
@@ -178,11 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_are_undone_twice_and_quotes_stay() {
+    fn percent_signs_are_undone_twice_and_quotes_end_no_text() {
         let plain =
             |text: &str| String::from_utf8(without_percents(text.as_bytes()).into_owned()).unwrap();
 
         assert_eq!(plain("a%20b%3A%0A%2520%253d"), "a b:\n =");
-        assert_eq!(plain("100%, %zz, %2, %22, %00"), "100%, %zz, %2, %22, %00");
+        assert_eq!(plain("100%, %zz, %2, %22, %00"), "100%, %zz, %2, \\\", %00");
     }
 }

@@ -2,150 +2,32 @@
 //!
 //! Invariant: linear in the text, whatever the text is; and what is found is the secret itself, not
 //! the name in front of it, so that a reader of the result still sees what was there.
-//!
-//! Sources for the shapes: the vendors' documentation of their token formats; RFC 7519 (JWT),
-//! RFC 7468 (PEM), RFC 3986, section 3.2.1 (user and password in a URL), RFC 6750 and 7617 (HTTP
-//! authorization); AWS, Google and Microsoft Azure for signed URLs and connection strings.
-//!
-//! What names an account or a key without opening it (AWS `AKIA…` and `ASIA…`, Twilio `AC…`) is an id
-//! and stays: it joins a use with its credential.
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 
-use super::hidden;
-
-/// What follows a mark when it is a secret.
-#[derive(Clone, Copy, Debug)]
-enum Shape {
-    /// At least so many characters of a token.
-    Token { chars_min: usize },
-    /// The same, and nothing that could be a word may stand in front.
-    TokenAfterBreak { chars_min: usize },
-    /// The same, and the mark names the scheme: the secret is what comes after it.
-    Scheme { chars_min: usize },
-    /// Three parts with dots between, the first and second in Base64 of a JSON object.
-    Jwt,
-    /// A PEM block with a private key.
-    Pem,
-    /// `user:password@` of a URL.
-    UserInfo,
-}
-
-const MARKS: &[(&str, Shape)] = &[
-    ("ghp_", Shape::Token { chars_min: 16 }),
-    ("gho_", Shape::Token { chars_min: 16 }),
-    ("ghu_", Shape::Token { chars_min: 16 }),
-    ("ghs_", Shape::Token { chars_min: 16 }),
-    ("ghr_", Shape::Token { chars_min: 16 }),
-    ("github_pat_", Shape::Token { chars_min: 16 }),
-    ("xapp-", Shape::TokenAfterBreak { chars_min: 30 }),
-    ("xoxa-", Shape::Token { chars_min: 10 }),
-    ("xoxb-", Shape::Token { chars_min: 10 }),
-    ("xoxc-", Shape::Token { chars_min: 10 }),
-    ("xoxd-", Shape::Token { chars_min: 10 }),
-    ("xoxe-", Shape::Token { chars_min: 10 }),
-    ("xoxp-", Shape::Token { chars_min: 10 }),
-    ("xoxr-", Shape::Token { chars_min: 10 }),
-    ("xoxs-", Shape::Token { chars_min: 10 }),
-    ("sk-", Shape::TokenAfterBreak { chars_min: 20 }),
-    ("sk_live_", Shape::TokenAfterBreak { chars_min: 16 }),
-    ("sk_test_", Shape::TokenAfterBreak { chars_min: 16 }),
-    ("rk_live_", Shape::TokenAfterBreak { chars_min: 16 }),
-    ("rk_test_", Shape::TokenAfterBreak { chars_min: 16 }),
-    ("GOCSPX-", Shape::Token { chars_min: 20 }),
-    ("AIza", Shape::Token { chars_min: 30 }),
-    ("ya29.", Shape::Token { chars_min: 16 }),
-    ("eyJ", Shape::Jwt),
-    ("-----BEGIN", Shape::Pem),
-    ("hvs.", Shape::TokenAfterBreak { chars_min: 16 }),
-    ("hvb.", Shape::TokenAfterBreak { chars_min: 16 }),
-    ("glpat-", Shape::Token { chars_min: 16 }),
-    ("npm_", Shape::TokenAfterBreak { chars_min: 36 }),
-    ("pypi-", Shape::Token { chars_min: 30 }),
-    ("SG.", Shape::TokenAfterBreak { chars_min: 30 }),
-    ("whsec_", Shape::Token { chars_min: 16 }),
-    ("Bearer ", Shape::Scheme { chars_min: 16 }),
-    ("bearer ", Shape::Scheme { chars_min: 16 }),
-    ("Basic ", Shape::Scheme { chars_min: 16 }),
-    ("basic ", Shape::Scheme { chars_min: 16 }),
-    ("hooks.slack.com/services/", Shape::Scheme { chars_min: 20 }),
-    ("hf_", Shape::TokenAfterBreak { chars_min: 30 }),
-    ("dop_v1_", Shape::TokenAfterBreak { chars_min: 40 }),
-    ("shpat_", Shape::TokenAfterBreak { chars_min: 30 }),
-    ("AGE-SECRET-KEY-1", Shape::TokenAfterBreak { chars_min: 40 }),
-    ("://", Shape::UserInfo),
-];
-
-/// A name that ends in one of these, whatever its letters' case, has a secret as its value.
-const NAMES: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "secretstring",
-    "secretbinary",
-    "secret_key",
-    "secretkey",
-    "secret_access_key",
-    "secretaccesskey",
-    "secret-access-key",
-    "private_key",
-    "privatekey",
-    "token",
-    "api_key",
-    "api-key",
-    "apikey",
-    "accountkey",
-    "sharedaccesskey",
-    "x-amz-signature",
-    "x-goog-signature",
-    "authorization",
-    "cookie",
-];
-
-/// Parameters of a URL whose value opens what the URL names. Elsewhere they are ordinary words.
-const PARAMETERS: &[&str] = &["sig", "signature"];
-
-/// Values of these run to the end of the line: they hold blanks and semicolons.
-const HEADERS: &[&str] = &["authorization", "cookie"];
-
-/// How `name: value` looks in running text, as far as a JSON object's own syntax does not look so.
-/// `name=value` and everything escaped are seen by their `=` and `\`.
-const WORDED: &[&str] = &[
-    "': ",
-    "assword: ",
-    "asswd: ",
-    "pwd: ",
-    "Pwd: ",
-    "PWD: ",
-    "phrase: ",
-    "ecret: ",
-    "oken: ",
-    "key: ",
-    "Key: ",
-    "ation: ",
-    "ookie: ",
-    "ORD: ",
-    "SWD: ",
-    "RET: ",
-    "KEN: ",
-    "KEY: ",
-    "ION: ",
-    "KIE: ",
-];
-
-// More than that, and the automaton of the quick look finds its candidates without SIMD.
-const _: () = assert!(MARKS.len() + WORDED.len() <= 64);
+use super::marks::{FLAGGED, LED, LOGINS, MARKS, NAMES, PARAMETERS, Shape, WORDED};
+use super::{hidden, named};
 
 /// Longest URL authority that is looked at.
 const AUTHORITY_BYTES_MAX: usize = 512;
 
+/// Longest name that is walked back along, and longest part of a token before the mark within it.
+const NAME_BYTES_MAX: usize = 64;
+const BEFORE_BYTES_MAX: usize = 96;
+
+/// The quick look sees so much of what stands before a long run of letters.
+const LOOK_BACK_BYTES: usize = 40;
+
 /// Whether the value under this name is a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    NAMES.iter().any(|end| ends_with(name.as_bytes(), end))
+    ends_in_name(name.as_bytes())
+}
+
+fn ends_in_name(text: &[u8]) -> bool {
+    let Some(last) = text.last().map(u8::to_ascii_lowercase) else { return false };
+    NAMES.iter().any(|end| end.as_bytes().last() == Some(&last) && ends_with(text, end))
 }
 
 fn ends_with(name: &[u8], end: &str) -> bool {
@@ -169,39 +51,109 @@ pub(super) fn is_fingerprint(value: &[u8]) -> bool {
 
 /// Finds secrets.
 pub(super) struct Scanner {
-    /// Marks and worded names, letters as they are: one pass over a record with few false alarms.
+    /// Stems of marks, ends of names and what flags begin with, letters as they are: one pass over a record
+    /// with few false alarms.
     quick: AhoCorasick,
-    /// Marks, then names, then parameters, in any case of letters.
+    /// What each pattern of `quick` may begin.
+    stems: Vec<Stem>,
+    /// Marks, then names, then parameters, then logins, in any case of letters.
     full: AhoCorasick,
+}
+
+/// What a pattern of the quick look stands for.
+enum Stem {
+    /// One of these marks may begin so many bytes behind its start.
+    Of { marks: Vec<usize>, skipped: usize },
+    /// The name of a secret may end before it.
+    Worded,
+    /// The name of a secret may stand behind it.
+    Flag,
+}
+
+/// The patterns of the quick look.
+fn stems() -> Vec<(&'static str, Stem)> {
+    let mut stems: Vec<(&str, Stem)> = Vec::new();
+    let mut add = |stem: &'static str, mark: usize, skipped: usize| {
+        let known = stems.iter_mut().find(|(text, _)| *text == stem);
+        if let Some((_, Stem::Of { marks, .. })) = known {
+            marks.push(mark);
+        } else {
+            stems.push((stem, Stem::Of { marks: vec![mark], skipped }));
+        }
+    };
+    for (mark, (_, stem, _)) in MARKS.iter().enumerate() {
+        let led = LED.iter().filter(|led| 2 == stem.len() && led.ends_with(stem));
+        led.for_each(|led| add(led, mark, 1));
+        if 2 < stem.len() {
+            add(stem, mark, 0);
+        }
+    }
+    stems.extend(WORDED.iter().map(|end| (*end, Stem::Worded)));
+    stems.push((FLAGGED, Stem::Flag));
+    // More than that, and the automaton finds its candidates without SIMD.
+    assert!(stems.len() <= 64, "{} patterns of the quick look", stems.len());
+    stems
 }
 
 impl Scanner {
     pub(super) fn new() -> Self {
-        let marks = MARKS.iter().map(|(text, _)| *text);
         let mut builder = AhoCorasick::builder();
         builder.match_kind(MatchKind::LeftmostLongest);
-        let quick = builder.build(marks.clone().chain(WORDED.iter().copied()));
-        let names = NAMES.iter().chain(PARAMETERS).copied();
-        let full = builder.ascii_case_insensitive(true).build(marks.chain(names));
-        let few = "some seventy short patterns fit an automaton";
-        Self { quick: quick.expect(few), full: full.expect(few) }
+        let (patterns, stems): (Vec<&str>, Vec<Stem>) = stems().into_iter().unzip();
+        let quick = builder.build(patterns);
+        let marks = MARKS.iter().map(|(text, ..)| *text);
+        let names = NAMES.iter().chain(PARAMETERS).chain(LOGINS).copied();
+        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
+        let full = builder.build(marks.chain(names));
+        let few = "some two hundred short patterns fit an automaton";
+        Self { quick: quick.expect(few), stems, full: full.expect(few) }
     }
 
     /// Whether a JSON record certainly holds no secret in its values, by one cheap pass.
     ///
     /// Names of fields are not looked at: the caller knows its fields.
     pub(super) fn is_clean(&self, record: &[u8]) -> bool {
-        if memchr::memchr3(b'=', b'\\', b'%', record).is_some() {
+        if memchr::memchr3(b'=', b'\\', b'%', record).is_some()
+            || memchr::memchr(b'<', record).is_some()
+        {
             return false;
         }
-        if hidden::runs(record).any(|run| self.hides(&record[run])) {
+        if hidden::runs(record).any(|run| self.tells(record, run)) {
             return false;
         }
-        let mut looks = Looks::at(record);
-        self.quick.find_iter(record).all(|found| match MARKS.get(found.pattern().as_usize()) {
-            Some((_, shape)) => looks.marked(found.range(), *shape).is_none(),
-            None => false,
-        })
+        let (mut looks, mut from) = (Looks::at(record), 0);
+        while let Some(found) = self.quick.find(Input::new(record).range(from..)) {
+            let is_secret = match &self.stems[found.pattern().as_usize()] {
+                Stem::Of { marks, skipped } => {
+                    let start = found.start() + skipped;
+                    marks.iter().any(|mark| {
+                        let (text, _, shape) = MARKS[*mark];
+                        record[start..].starts_with(text.as_bytes())
+                            && looks.marked(start..start + text.len(), shape).is_some()
+                    })
+                }
+                Stem::Worded => {
+                    let name = &record[..found.end() - 2];
+                    ends_in_name(name.strip_suffix(b"'").unwrap_or(name))
+                }
+                Stem::Flag => {
+                    let rest = &record[found.end()..];
+                    let name = rest.iter().take(NAME_BYTES_MAX).take_while(|byte| is_token(**byte));
+                    ends_in_name(&rest[..name.count()])
+                }
+            };
+            if is_secret {
+                return false;
+            }
+            from = found.start() + 1;
+        }
+        true
+    }
+
+    /// Whether a long run of letters, or what it stands for, is a secret.
+    fn tells(&self, record: &[u8], run: Range<usize>) -> bool {
+        let seen = run.start.saturating_sub(LOOK_BACK_BYTES)..run.end;
+        self.secrets(&record[seen]).next().is_some() || self.hides(&record[run])
     }
 
     /// Whether a run of Base64 or of hexadecimal digits is that of a text with a secret in it.
@@ -211,7 +163,7 @@ impl Scanner {
 
     /// The secrets of a text, in order, none overlapping.
     pub(super) fn secrets<'a>(&'a self, bytes: &'a [u8]) -> Secrets<'a> {
-        Secrets { scanner: self, looks: Looks::at(bytes), from: 0 }
+        Secrets { scanner: self, looks: Looks::at(bytes), from: 0, end: 0 }
     }
 }
 
@@ -219,7 +171,10 @@ impl Scanner {
 pub(super) struct Secrets<'a> {
     scanner: &'a Scanner,
     looks: Looks<'a>,
+    /// Where the search goes on.
     from: usize,
+    /// Where the last secret ended.
+    end: usize,
 }
 
 #[cfg(test)]
@@ -237,17 +192,22 @@ impl Iterator for Secrets<'_> {
         while let Some(found) = self.scanner.full.find(Input::new(bytes).range(self.from..)) {
             let (at, pattern) = (found.range(), found.pattern().as_usize());
             let secret = match MARKS.get(pattern) {
-                Some((text, shape)) if bytes[at.clone()] == *text.as_bytes() => {
+                Some((text, _, shape)) if bytes[at.clone()] == *text.as_bytes() => {
                     self.looks.marked(at.clone(), *shape)
                 }
                 Some(_) => None,
-                None if pattern < MARKS.len() + NAMES.len() => named(bytes, at.clone()),
-                None => parameter(bytes, at.clone()),
+                None => match pattern - MARKS.len() {
+                    name if name < NAMES.len() => named::value(bytes, at.clone()),
+                    name if name < NAMES.len() + PARAMETERS.len() => {
+                        named::parameter(bytes, at.clone())
+                    }
+                    _ => named::login(bytes, at.clone()),
+                },
             };
             if let Some(secret) = secret
-                && self.from <= secret.start
+                && self.end <= secret.start
             {
-                self.from = secret.end;
+                (self.from, self.end) = (secret.end, secret.end);
                 return Some(secret);
             }
             self.from = at.start + 1;
@@ -256,7 +216,7 @@ impl Iterator for Secrets<'_> {
     }
 }
 
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
@@ -307,13 +267,53 @@ impl<'a> Looks<'a> {
                 let end = self.run(at.end, is_token);
                 (chars_min <= end - at.end).then_some(at.start..end)
             }
+            Shape::Base64 { chars_min } => {
+                let end = self.run(at.end, is_base64);
+                (chars_min <= end - at.end).then_some(at.start..end)
+            }
+            Shape::Hex { chars_min } => {
+                if !is_break(self.bytes, at.start) {
+                    return None;
+                }
+                let end = self.run(at.end, |byte| byte.is_ascii_hexdigit());
+                (chars_min <= end - at.end).then(|| at.start..self.run(end, is_token))
+            }
+            Shape::Alone { chars } => {
+                if !is_break(self.bytes, at.start) {
+                    return None;
+                }
+                let rest = &self.bytes[at.end..];
+                let found = rest.iter().take(chars + 1).take_while(|byte| is_token(**byte));
+                let is_plain = rest.iter().take(chars).all(u8::is_ascii_alphanumeric);
+                (found.count() == chars && is_plain).then(|| at.start..at.end + chars)
+            }
             Shape::Scheme { chars_min } => {
                 let end = self.run(at.end, is_base64);
                 let is_known = is_fingerprint(&self.bytes[at.end..end]);
                 (chars_min <= end - at.end && !is_known).then_some(at.end..end)
             }
+            Shape::Inside { before, after } => {
+                let behind = self.bytes[..at.start].iter().rev().take(BEFORE_BYTES_MAX);
+                let start = at.start - behind.take_while(|byte| is_base64(**byte)).count();
+                if at.start - start < before {
+                    return None;
+                }
+                let end = self.run(at.end, is_base64);
+                (after <= end - at.end).then_some(start..end)
+            }
+            Shape::KeyId => key_beside(self.bytes, at.end),
+            Shape::Bot => {
+                let behind = self.bytes[..at.start].iter().rev().take(10);
+                if behind.take_while(|byte| byte.is_ascii_digit()).count() < 8 {
+                    return None;
+                }
+                let end = self.run(at.end, is_token);
+                (30 <= end - at.end).then_some(at.start + 1..end)
+            }
+            Shape::Login => named::login_of_flag(self.bytes, at),
             Shape::Jwt => self.jwt(at),
-            Shape::Pem => pem(self.bytes, at),
+            Shape::Block { foot } => block(self.bytes, at, foot),
+            Shape::Putty => Some(putty(self.bytes, at)),
             Shape::UserInfo => user_info(self.bytes, at.end),
         }
     }
@@ -333,7 +333,7 @@ impl<'a> Looks<'a> {
 }
 
 /// Whether a word could begin at `start`. The letter of an escape such as `\n` ends none.
-fn is_break(bytes: &[u8], start: usize) -> bool {
+pub(super) fn is_break(bytes: &[u8], start: usize) -> bool {
     let Some(before) = start.checked_sub(1) else { return true };
     let is_escape = before.checked_sub(1).is_some_and(|at| bytes[at] == b'\\');
     is_escape || !bytes[before].is_ascii_alphanumeric()
@@ -343,15 +343,44 @@ pub(super) fn find(bytes: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
     bytes[from..].windows(wanted.len()).position(|window| window == wanted).map(|at| from + at)
 }
 
-/// A whole PEM block with a private key; to the end of the text where its end is missing.
-fn pem(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
+/// The secret key of AWS that stands beside the id which ends its fixed part at `from`.
+fn key_beside(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let rest = bytes.get(from..)?;
+    let id = rest.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let between = rest[id..].iter().take(4).take_while(|byte| b" :,|;\"'".contains(byte)).count();
+    if id < 16 || between == 0 {
+        return None;
+    }
+    let key = from + id + between;
+    let is_key = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    let length = bytes[key..].iter().take(41).take_while(is_key).count();
+    (length == 40).then_some(key..key + 40)
+}
+
+/// A whole block with a private key; to the end of the text where its end is missing.
+fn block(bytes: &[u8], at: Range<usize>, foot: &[u8]) -> Option<Range<usize>> {
     let label_end = bytes.len().min(at.end + 40);
-    find(&bytes[..label_end], at.end, b"PRIVATE KEY")?;
-    let end = match find(bytes, at.end, b"-----END") {
-        Some(foot) => find(bytes, foot + 8, b"-----").map_or(bytes.len(), |dashes| dashes + 5),
+    let word = find(&bytes[..label_end], at.end, b"PRIVATE")? + b"PRIVATE".len();
+    // A blank may be a plus sign in a URL.
+    if !bytes.get(word + 1..)?.starts_with(b"KEY") {
+        return None;
+    }
+    let end = match find(bytes, at.end, foot) {
+        Some(found) => find(bytes, found + foot.len(), b"----").map_or(bytes.len(), |dashes| {
+            dashes + bytes[dashes..].iter().take_while(|byte| **byte == b'-').count()
+        }),
         None => bytes.len(),
     };
     Some(at.start..end)
+}
+
+/// A private key of `PuTTY`'s, up to its hash; to the end of the text where that is missing.
+fn putty(bytes: &[u8], at: Range<usize>) -> Range<usize> {
+    let hash = find(bytes, at.end, b"Private-MAC: ").map(|hash| hash + b"Private-MAC: ".len());
+    let end = hash.map_or(bytes.len(), |hash| {
+        hash + bytes[hash..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count()
+    });
+    at.start..end
 }
 
 /// The password of `scheme://user:password@`; `from` is after the slashes.
@@ -366,104 +395,4 @@ fn user_info(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     let colon = authority[..at].iter().position(|byte| *byte == b':')?;
     let password = from + colon + 1..from + at;
     (!is_harmless(&bytes[password.clone()])).then_some(password)
-}
-
-/// The value of the name that ends with the match at `at`, if that is a name with a value.
-fn named(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
-    let blanks = |from: usize| {
-        let rest = bytes.get(from..).unwrap_or_default();
-        from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
-    };
-    let (name_end, is_quoted) = match opening_quote(bytes, at.end) {
-        Some((quote, _)) => (quote + 1, true),
-        None => (at.end, false),
-    };
-    let sign = blanks(name_end);
-    let value = blanks(sign + 1);
-    let is_value = match bytes.get(sign)? {
-        b'=' => true,
-        // `arn:...:secret:name` and `token:refresh` are names, `token: x` and `"token":x` are not.
-        b':' => is_quoted || sign + 1 < value || opening_quote(bytes, value).is_some(),
-        _ => false,
-    };
-    if !is_value || bytes.len() <= value {
-        return None;
-    }
-    let secret = match (opening_quote(bytes, value), bytes[value]) {
-        (Some((quote, escapes)), _) => quote + 1..closing_quote(bytes, quote, escapes),
-        (None, b'[' | b'{') => value..closing_bracket(bytes, value),
-        (None, _) => value..bare_end(bytes, value, is_header(&bytes[at])),
-    };
-    (!is_harmless(&bytes[secret.clone()])).then_some(secret)
-}
-
-/// The value of the parameter whose name stands at `at`.
-fn parameter(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
-    let is_one = is_break(bytes, at.start) && bytes.get(at.end) == Some(&b'=');
-    if is_one { named(bytes, at) } else { None }
-}
-
-fn is_header(name: &[u8]) -> bool {
-    HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header.as_bytes()))
-}
-
-/// The quote at `from`, behind any backslashes, with their number.
-fn opening_quote(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
-    let escapes = bytes.get(from..)?.iter().take_while(|byte| **byte == b'\\').count();
-    let quote = from + escapes;
-    matches!(bytes.get(quote)?, b'"' | b'\'').then_some((quote, escapes))
-}
-
-fn escapes_before(bytes: &[u8], at: usize) -> usize {
-    bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count()
-}
-
-/// The end of the text that begins with the quote at `open`, which has `escapes` before it.
-fn closing_quote(bytes: &[u8], open: usize, escapes: usize) -> usize {
-    for at in open + 1..bytes.len() {
-        if bytes[at] != bytes[open] {
-            continue;
-        }
-        // Backslashes are counted inside the text only: `""` is empty whatever stands before it.
-        let found = escapes_before(&bytes[open + 1..], at - open - 1);
-        match escapes {
-            0 if found.is_multiple_of(2) => return at,
-            0 => {}
-            _ if found <= escapes => return at - found,
-            _ => {}
-        }
-    }
-    bytes.len()
-}
-
-/// The end of the array or object that begins at `open`; brackets inside texts do not count.
-fn closing_bracket(bytes: &[u8], open: usize) -> usize {
-    let (mut depth, mut at) = (0_usize, open);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => at = closing_quote(bytes, at, escapes_before(bytes, at)),
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        // A text that is escaped ends at its backslashes, before its quote.
-        at += bytes
-            .get(at..)
-            .map_or(0, |rest| rest.iter().take_while(|byte| **byte == b'\\').count());
-        at += 1;
-        if depth == 0 {
-            return at.min(bytes.len());
-        }
-    }
-    bytes.len()
-}
-
-/// The end of a value without quotes.
-fn bare_end(bytes: &[u8], from: usize, is_header: bool) -> usize {
-    let stops = |byte: &u8| match byte {
-        b'"' | b'\r' | b'\n' => true,
-        b',' | b';' | b'&' | b'\'' | b'}' | b')' | b']' => !is_header,
-        byte => byte.is_ascii_whitespace() && !is_header,
-    };
-    from + bytes[from..].iter().position(stops).unwrap_or(bytes.len() - from)
 }

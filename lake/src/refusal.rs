@@ -1,0 +1,244 @@
+//! [`Refusable`]: an object store whose refusals are told in its own words, and without what must not be told.
+//!
+//! Invariant (S1): of a store's answer an error repeats the code, the message and the region, and nothing
+//! else: Amazon S3 repeats the whole session token when it has expired. Which kind of error it is stays.
+//!
+//! Source: Amazon S3, *Error responses*; Azure Storage, *Status and error codes*. Both answer with
+//! `<Error><Code>` and `<Message>`.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryFutureExt as _};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+};
+
+use crate::error::{Cause, Reason};
+
+/// What the library says of a redirection, whose answer it does not keep.
+const BARE_REDIRECT: &str = "incorrectly configured region";
+
+/// An object store of which only the telling part of a refusal is told.
+#[derive(Debug)]
+pub(crate) struct Refusable {
+    store: Box<dyn ObjectStore>,
+    telling: Telling,
+}
+
+/// How a refusal is told.
+#[derive(Clone, Debug)]
+struct Telling {
+    /// The region that requests are made for, where the options name one.
+    region: Option<Arc<str>>,
+}
+
+impl Refusable {
+    pub(crate) fn new(store: Box<dyn ObjectStore>, region: Option<&str>) -> Self {
+        Self { store, telling: Telling { region: region.map(Into::into) } }
+    }
+}
+
+impl Telling {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is left has no answer of a store")]
+    fn told(&self, error: Error) -> Error {
+        match error {
+            Error::Generic { store, source } => Error::Generic { store, source: self.of(source) },
+            Error::NotFound { path, source } => Error::NotFound { path, source: self.of(source) },
+            Error::AlreadyExists { path, source } => {
+                Error::AlreadyExists { path, source: self.of(source) }
+            }
+            Error::Precondition { path, source } => {
+                Error::Precondition { path, source: self.of(source) }
+            }
+            Error::PermissionDenied { path, source } => {
+                Error::PermissionDenied { path, source: self.of(source) }
+            }
+            Error::Unauthenticated { path, source } => {
+                Error::Unauthenticated { path, source: self.of(source) }
+            }
+            other => other,
+        }
+    }
+
+    fn of(&self, cause: Cause) -> Cause {
+        let text = cause.to_string();
+        match self.refusal(&text) {
+            Some(told) => Box::new(Reason(told)),
+            None => cause,
+        }
+    }
+
+    /// The text of an error without what is not to be told of a store's answer; `None` if it has none.
+    fn refusal(&self, text: &str) -> Option<String> {
+        let Some(answer) = text.find("<Error") else {
+            let told = text.contains(BARE_REDIRECT);
+            return told.then(|| format!("{text}{}", self.found(None)));
+        };
+        let before = text[..answer].split("<?xml").next().unwrap_or_default().trim_end();
+        let body = &text[answer..];
+        let code = element(body, "Code").unwrap_or("no code");
+        let message = element(body, "Message").unwrap_or("no message");
+        let wanted = element(body, "Region").or_else(|| element(body, "Endpoint"));
+        Some(format!("{before} {code}: {message}{}", self.found(wanted)))
+    }
+
+    /// Which region the store wants and which it was asked for, where that is what differs.
+    fn found(&self, wanted: Option<&str>) -> String {
+        match (wanted, &self.region) {
+            (Some(wanted), Some(found)) => format!(" (wanted region {wanted}, found {found})"),
+            (Some(wanted), None) => format!(" (wanted region {wanted}, found none in the options)"),
+            (None, Some(found)) => format!(" (found region {found})"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// The text of an XML element.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split('<').next()
+}
+
+#[async_trait]
+impl ObjectStore for Refusable {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let put = self.store.put_opts(location, payload, options);
+        put.await.map_err(|error| self.telling.told(error))
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let begun = self.store.put_multipart_opts(location, options).await;
+        let telling = self.telling.clone();
+        match begun {
+            Ok(parts) => Ok(Box::new(RefusableUpload { parts, telling })),
+            Err(error) => Err(telling.told(error)),
+        }
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.store.get_opts(location, options).await.map_err(|error| self.telling.told(error))
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.store.get_ranges(location, ranges).await.map_err(|error| self.telling.told(error))
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let telling = self.telling.clone();
+        let deleted = self.store.delete_stream(locations);
+        deleted.map(move |one| one.map_err(|error| telling.told(error))).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let telling = self.telling.clone();
+        let listed = self.store.list(prefix);
+        listed.map(move |one| one.map_err(|error| telling.told(error))).boxed()
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let telling = self.telling.clone();
+        let listed = self.store.list_with_offset(prefix, offset);
+        listed.map(move |one| one.map_err(|error| telling.told(error))).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await.map_err(|error| self.telling.told(error))
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.store.copy_opts(from, to, options).await.map_err(|error| self.telling.told(error))
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.store.rename_opts(from, to, options).await.map_err(|error| self.telling.told(error))
+    }
+}
+
+impl fmt::Display for Refusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.store, f)
+    }
+}
+
+/// A file written in parts.
+#[derive(Debug)]
+struct RefusableUpload {
+    parts: Box<dyn MultipartUpload>,
+    telling: Telling,
+}
+
+#[async_trait]
+impl MultipartUpload for RefusableUpload {
+    fn put_part(&mut self, payload: PutPayload) -> object_store::UploadPart {
+        let telling = self.telling.clone();
+        Box::pin(self.parts.put_part(payload).map_err(move |error| telling.told(error)))
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.parts.complete().await.map_err(|error| self.telling.told(error))
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts.abort().await.map_err(|error| self.telling.told(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(region: Option<&str>, text: &str) -> String {
+        let telling = Telling { region: region.map(Into::into) };
+        let source = Box::new(Reason(text.to_owned()));
+        let error = telling.told(Error::Generic { store: "S3", source });
+        let chain =
+            std::iter::successors(Some(&error as &dyn std::error::Error), |one| one.source());
+        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
+    #[test]
+    fn of_an_answer_code_message_and_region_are_told() {
+        let expired = "Server returned non-2xx status code: 400 Bad Request: \
+            <?xml version=\"1.0\"?>\n<Error><Code>ExpiredToken</Code><Message>The provided token has \
+            expired.</Message><Token-0>IQoJb3JpZ2luhunter2</Token-0></Error>";
+        let region = "400: <Error><Code>AuthorizationHeaderMalformed</Code><Message>The region is wrong\
+            </Message><Region>eu-central-1</Region></Error>";
+
+        let told_of = [told(None, expired), told(Some("us-east-1"), region)];
+
+        assert!(
+            told_of[0].ends_with("400 Bad Request: ExpiredToken: The provided token has expired.")
+        );
+        assert!(!told_of[0].contains("hunter2"), "{}", told_of[0]);
+        assert!(
+            told_of[1].ends_with("(wanted region eu-central-1, found us-east-1)"),
+            "{}",
+            told_of[1]
+        );
+        assert!(told(Some("us-east-1"), BARE_REDIRECT).ends_with("(found region us-east-1)"));
+        assert_eq!(told(None, "the network is down").matches("network").count(), 2);
+    }
+}
