@@ -21,6 +21,8 @@ RUN apt-get update \
 COPY --from=build /out/surety /usr/local/bin/surety
 COPY surety.toml /etc/surety/surety.toml
 
+# Huge pages cost more than they give (docs/performance.md).
+ENV MIMALLOC_ALLOW_THP=0
 # Relative paths of the configuration, such as the lake's, are below this folder.
 WORKDIR /var/lib/surety
 VOLUME /var/lib/surety

@@ -356,7 +356,7 @@ impl<'a> Record<'a> {
             ("vpc_endpoint_id", self.vpc_endpoint_id.get()),
         ] {
             if let Some(value) = value {
-                attributes.insert(name, value);
+                attributes.insert(name, &redactor.before_cut(value, Attributes::VALUE_BYTES_MAX));
             }
         }
         attributes

@@ -234,7 +234,7 @@ pub(crate) fn placed(number: u64, seed: u64, golden: &[Value]) -> Placed {
     Placed { record, told, secrets: vec![plain, text, written] }
 }
 
-/// Puts the hole into one of the texts of `value`, and says which.
+/// Puts the hole into one of the texts of `value`, or beside what it has if that is no text, and says which.
 fn put(value: &mut Value, draw: &mut Draw) -> String {
     fn texts<'v>(value: &'v mut Value, path: &str, found: &mut Vec<(String, &'v mut String)>) {
         match value {
@@ -254,6 +254,10 @@ fn put(value: &mut Value, draw: &mut Draw) -> String {
     }
     let mut found = Vec::new();
     texts(value, "", &mut found);
+    if found.is_empty() {
+        let _before = value.as_object_mut().unwrap().insert("note".to_owned(), HOLE.into());
+        return "note".to_owned();
+    }
     let at = draw.below(found.len());
     let (path, text) = found.swap_remove(at);
     HOLE.clone_into(text);
