@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::exactly_once::setting;
-use crate::process::{command, measured, sql, surety, text, tried};
+use crate::process::{command, measured, simulate_fraud, sql, surety, text, tried};
 
 /// Those that every try of the tests meets.
 const POINTS: [&str; 4] =
@@ -106,21 +106,7 @@ pub(crate) fn assert_whole(folder: &Path, lake: &str, records: u64, wanted: &[Va
 fn a_process_that_ends_at_a_crash_point_leaves_nothing_to_see() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
-    let simulated = [
-        "simulate",
-        "--agents",
-        "20",
-        "--days",
-        "8",
-        "--start",
-        "2026-03-02T00:00:00Z",
-        "--attack",
-        "procurement-fraud",
-        "--out",
-        "uses.jsonl",
-    ];
-    let output = surety(folder, &simulated);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    simulate_fraud(folder, 20, 8);
     let mut uses = fs::File::options().append(true).open(folder.join("uses.jsonl")).unwrap();
     uses.write_all(b"not json\n{}\n").unwrap();
     let records = fs::read_to_string(folder.join("uses.jsonl")).unwrap().lines().count() as u64;

@@ -3,33 +3,18 @@
 //! `SURETY_TEST_DISK` says at how many calls of each kind it fails, drawn from all that a run makes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 use crate::crash_points::{assert_whole, findings};
 use crate::exactly_once::{drawn, setting};
-use crate::process::{command, not_run, root, surety, text, tried};
+use crate::process::{command, preloaded, root, simulate_fraud, text, tried};
 
 const NAME: &str = "a_disk_that_fails_below_the_process_ends_it_and_nothing_shows";
 /// Calls of a kind that a run makes at least.
 const CALLS: u64 = 20;
-
-/// The disk that fails as a library; `None`, said aloud, without a C compiler.
-fn library(folder: &Path) -> Option<PathBuf> {
-    let library = folder.join("disk.so");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([library.clone(), root().join("tests/integration/disk.c")])
-        .output();
-    let Ok(output) = built else {
-        not_run("a disk that fails: there is no C compiler");
-        return None;
-    };
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    Some(library)
-}
 
 fn replay(folder: &Path, lake: &str) -> Command {
     command(folder, &["replay", "uses.jsonl", "--lake", lake])
@@ -58,22 +43,9 @@ fn failing(folder: &Path, library: &Path, call: &str, nth: u64) -> (Output, Vec<
 fn a_disk_that_fails_below_the_process_ends_it_and_nothing_shows() {
     let folder = TempDir::new().unwrap();
     let folder = &folder.path().canonicalize().unwrap();
-    let Some(library) = library(folder) else { return };
-    let simulated = [
-        "simulate",
-        "--agents",
-        "20",
-        "--days",
-        "8",
-        "--start",
-        "2026-03-02T00:00:00Z",
-        "--attack",
-        "procurement-fraud",
-        "--out",
-        "uses.jsonl",
-    ];
-    let output = surety(folder, &simulated);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let source = root().join("tests/integration/disk.c");
+    let Some(library) = preloaded(folder, &source, "a disk that fails") else { return };
+    simulate_fraud(folder, 20, 8);
     let records = fs::read_to_string(folder.join("uses.jsonl")).unwrap().lines().count() as u64;
     // Apart from the lake, so that it is the lake's disk that fails.
     let state = format!("[batch]\nrows-max = 3000\n[state]\ndir = \"{}/of\"\n", folder.display());

@@ -16,7 +16,9 @@ use crate::exactly_once::{
     assert_exactly_once, drawn, end, log, records_read, setting, start, wait_for, worker,
 };
 use crate::kafka::Kafka;
-use crate::process::{Running, command, not_run, sql, surety, surety_json, text, tried};
+use crate::process::{
+    Running, command, not_run, simulate_fraud, sql, surety, surety_json, text, tried,
+};
 use crate::receiver::Receiver;
 
 #[test]
@@ -266,20 +268,7 @@ fn stored(folder: &Path) -> Vec<Value> {
 
 /// Nine days of a company with a fraud in the last, as two files; returns how many records there are.
 fn two_halves(folder: &Path) -> u64 {
-    let simulated = [
-        "simulate",
-        "--agents",
-        "40",
-        "--days",
-        "9",
-        "--start",
-        "2026-03-02T00:00:00Z",
-        "--attack",
-        "procurement-fraud",
-        "--out",
-        "uses.jsonl",
-    ];
-    assert!(surety(folder, &simulated).status.success());
+    simulate_fraud(folder, 40, 9);
     let uses = fs::read_to_string(folder.join("uses.jsonl")).unwrap();
     let lines: Vec<&str> = uses.lines().collect();
     let halves = lines.split_at(lines.len() / 2);

@@ -25,6 +25,42 @@ pub(crate) fn surety(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().expect("the binary can be started")
 }
 
+/// So many days of a small company, the last with a fraud, as `uses.jsonl`.
+pub(crate) fn simulate_fraud(folder: &Path, agents: u32, days: u32) {
+    let (agents, days) = (agents.to_string(), days.to_string());
+    let arguments = [
+        "simulate",
+        "--agents",
+        &agents,
+        "--days",
+        &days,
+        "--start",
+        "2026-03-02T00:00:00Z",
+        "--attack",
+        "procurement-fraud",
+        "--out",
+        "uses.jsonl",
+    ];
+    let output = surety(folder, &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// C's `source` as a library that is loaded before the others; `None`, with what is not tested said aloud,
+/// without a C compiler.
+pub(crate) fn preloaded(folder: &Path, source: &Path, what: &str) -> Option<PathBuf> {
+    let library = folder.join("preloaded.so");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([library.as_path(), source])
+        .output();
+    let Ok(output) = built else {
+        not_run(&format!("{what}: there is no C compiler"));
+        return None;
+    };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    Some(library)
+}
+
 /// Runs it to its end and reads its answer, which must be JSON and the exit code 0.
 pub(crate) fn surety_json(folder: &Path, arguments: &[&str]) -> Value {
     let output = surety(folder, arguments);

@@ -7,26 +7,12 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{SURETY, command, not_run, sql, surety, text};
+use crate::process::{SURETY, command, not_run, preloaded, simulate_fraud, sql, text};
 
 /// Nine days of a small company, the last with a fraud.
 fn simulated() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let arguments = [
-        "simulate",
-        "--agents",
-        "40",
-        "--days",
-        "9",
-        "--start",
-        "2026-03-02T00:00:00Z",
-        "--attack",
-        "procurement-fraud",
-        "--out",
-        "uses.jsonl",
-    ];
-    let output = surety(folder.path(), &arguments);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    simulate_fraud(folder.path(), 40, 9);
     fs::write(folder.path().join("surety.toml"), "[batch]\nrows-max = 2000\nage-ms-max = 50\n")
         .unwrap();
     folder
@@ -72,18 +58,9 @@ int clock_gettime(clockid_t id, struct timespec *time) {
 
 /// The clock as a library that is loaded before the others; `None`, said aloud, without a C compiler.
 fn clock(folder: &Path) -> Option<PathBuf> {
-    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    let source = folder.join("clock.c");
     fs::write(&source, CLOCK).unwrap();
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .output();
-    let Ok(output) = built else {
-        not_run("another clock: there is no C compiler");
-        return None;
-    };
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    Some(library)
+    preloaded(folder, &source, "another clock")
 }
 
 #[test]
