@@ -371,6 +371,11 @@ pub(crate) fn is_telling(text: &str) -> bool {
     TELLING_BYTES_MIN <= text.len() && matches!(WITHOUT_KEY.text(text), Cow::Owned(_))
 }
 
+/// A text in other letters; one with a secret stays as it is, to be known as one.
+pub(crate) fn respelled(text: &str, spell: impl FnOnce(&str) -> String) -> String {
+    if is_telling(text) { text.to_owned() } else { spell(text) }
+}
+
 /// Composes the names of an event, and labels it if one of them looks like another.
 fn settle_names(event: &mut CredentialEvent) {
     compose(&mut event.agent_id);

@@ -58,14 +58,8 @@ impl DurableStore {
         location: &Path,
         work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        match tokio::task::spawn_blocking(work).await? {
-            Ok(value) => Ok(value),
-            Err(Failure::Sync(cause)) => {
-                self.is_broken.store(true, Ordering::Release);
-                Err(unsynced(cause))
-            }
-            Err(Failure::Io(cause)) => Err(store_error(location, cause)),
-        }
+        let done = tokio::task::spawn_blocking(work).await?;
+        done.map_err(|failure| failure.told(location, &self.is_broken))
     }
 }
 
@@ -93,6 +87,19 @@ fn store_error(location: &Path, cause: io::Error) -> Error {
         ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: cause.into() },
         ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: cause.into() },
         _ => Error::Generic { store: "local", source: cause.into() },
+    }
+}
+
+impl Failure {
+    /// As the store's error. After a failed sync the store `is_broken`.
+    fn told(self, location: &Path, is_broken: &AtomicBool) -> Error {
+        match self {
+            Self::Io(cause) => store_error(location, cause),
+            Self::Sync(cause) => {
+                is_broken.store(true, Ordering::Release);
+                unsynced(cause)
+            }
+        }
     }
 }
 
@@ -280,14 +287,9 @@ impl MultipartUpload for DurableUpload {
     async fn complete(&mut self) -> Result<PutResult> {
         let result = self.parts.complete().await?;
         let path = self.path.clone();
-        match tokio::task::spawn_blocking(move || sync_file(&path)).await? {
-            Ok(()) => Ok(result),
-            Err(Failure::Io(cause)) => Err(store_error(&self.location, cause)),
-            Err(Failure::Sync(cause)) => {
-                self.is_broken.store(true, Ordering::Release);
-                Err(unsynced(cause))
-            }
-        }
+        let synced = tokio::task::spawn_blocking(move || sync_file(&path)).await?;
+        synced.map_err(|failure| failure.told(&self.location, &self.is_broken))?;
+        Ok(result)
     }
 
     async fn abort(&mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use schemas::{CredentialKind, Outcome};
 use super::draft::{Draft, Needs, Word};
 use super::json::{Json, is_same_name};
 use super::{Fault, kebab, verdict};
-use crate::redact::is_telling;
+use crate::redact::respelled;
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
 
@@ -40,7 +40,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.session = record.first(&["actor.session_id", "session_id"]).map(Into::into);
     draft.model = record.text("model").map(Into::into);
     let kind = record.text("actor.type").unwrap_or_default();
-    let kind = if is_telling(kind) { kind.to_owned() } else { kind.to_ascii_lowercase() };
+    let kind = respelled(kind, str::to_ascii_lowercase);
     if kind.starts_with("unauthenticated") {
         let from = record.text("actor.ip_address").unwrap_or("unknown");
         let credential = format!("anonymous:{from}");
