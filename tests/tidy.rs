@@ -41,7 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("deltalake", &["lake"]),
     ("divan", &["surety"]),
     ("flate2", &["ingest", "query"]),
-    ("foldhash", &["detect"]),
+    ("foldhash", &["schemas", "detect"]),
     ("futures", &["lake", "query", "surety"]),
     ("hashbrown", &["detect"]),
     ("hdrhistogram", &["surety"]),

@@ -8,6 +8,7 @@
 use std::f64::consts::{LN_10, LOG10_E};
 
 use statrs::function::beta::checked_beta_reg;
+use statrs::function::gamma::ln_gamma;
 
 /// Something with how unlikely it is: 0 if it is not unusual at all, and then nothing else is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,12 +46,19 @@ pub(crate) fn negative_binomial_upper(x: f64, mean: f64, k: f64) -> f64 {
     }
     let p = mean / (mean + k);
     let at_least = checked_beta_reg(x, k, p).unwrap_or(1.0);
-    let more = checked_beta_reg(x + 1.0, k, p).unwrap_or(1.0);
-    sane(f64::midpoint(at_least, more))
+    sane(at_least - probability_at(x, mean, k).min(at_least) / 2.0)
 }
 
-/// The same by adding up what may come, for the small whole counts that most windows have: a quarter of
-/// what two incomplete beta functions cost. `None` where the sum has too many terms.
+/// P(X = x), which two incomplete beta functions differ by: a quarter of what the second would cost.
+///
+/// Source: P(X = x) = Γ(x + k) / (Γ(x + 1) Γ(k)) p^x q^k.
+fn probability_at(x: f64, mean: f64, k: f64) -> f64 {
+    let ways = ln_gamma(x + k) - ln_gamma(x + 1.0) - ln_gamma(k);
+    (ways + x * (mean / (mean + k)).ln() + k * (k / (mean + k)).ln()).exp()
+}
+
+/// The same by adding up, for the small whole counts that most windows have: what is less than `x`, where
+/// that leaves enough digits, or else what may come. `None` where the sum has too many terms.
 ///
 /// Source: P(X = x) = prod p (k + i) / (i + 1) q^k over i < x, and P(X = x + 1) = P(X = x) p (k + x) / (x + 1).
 fn summed_up(x: f64, mean: f64, k: f64) -> Option<f64> {
@@ -59,15 +67,23 @@ fn summed_up(x: f64, mean: f64, k: f64) -> Option<f64> {
     const COUNT_MAX: f64 = 64.0;
     const TERMS_MAX: u32 = 64;
     const K_MAX: f64 = 1e4;
+    /// A difference from 1 that is not smaller has eleven digits.
+    const REST_MIN: f64 = 1e-4;
     let is_small = x <= COUNT_MAX && x.fract() == 0.0 && k <= K_MAX;
     if !is_small {
         return None;
     }
     let p = mean / (mean + k);
-    let (mut product, mut n) = (1.0, 0.0);
+    let (mut product, mut less, mut n) = (1.0, 0.0, 0.0);
     while n < x {
+        less += product;
         product *= p * (k + n) / (n + 1.0);
         n += 1.0;
+    }
+    let none = (k / (mean + k)).powf(k);
+    let rest = 1.0 - none * (less + product / 2.0);
+    if REST_MIN <= rest {
+        return Some(rest);
     }
     // Of P(X = x): itself by half, and all that come after.
     let (mut sum, mut term) = (0.5, 1.0);
@@ -79,7 +95,7 @@ fn summed_up(x: f64, mean: f64, k: f64) -> Option<f64> {
         // Ratios approach p from either side: the rest is a geometric series at the most.
         let ratio = ratio.max(p);
         if ratio < 1.0 && term * ratio < f64::EPSILON / 4.0 * sum * (1.0 - ratio) {
-            return Some(product * (k / (mean + k)).powf(k) * sum);
+            return Some(product * none * sum);
         }
     }
     None
@@ -179,6 +195,19 @@ mod tests {
             }
         }
         assert!(1_500 < summed, "{summed}");
+    }
+
+    #[test]
+    fn half_of_the_count_itself_is_between_two_incomplete_beta_functions() {
+        for k in [0.25, 1.0, 8.0, 50.0, 9_999.0] {
+            for (mean, x) in [(20.0, 65.0), (100.0, 150.0), (900.0, 1_000.0), (1.0, 80.0)] {
+                let p = mean / (mean + k);
+                let beta = |x: f64| checked_beta_reg(x, k, p).unwrap();
+                let exact = sane(f64::midpoint(beta(x), beta(x + 1.0)));
+                let tail = negative_binomial_upper(x, mean, k);
+                assert!((tail - exact).abs() <= 1e-8 * exact, "{x} {mean} {k}: {tail} {exact}");
+            }
+        }
     }
 
     #[test]

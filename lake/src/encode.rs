@@ -18,6 +18,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::compute_leaves;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
@@ -26,7 +27,7 @@ use parquet::schema::types::ColumnPath;
 use schemas::Table;
 
 use crate::Advance;
-use crate::rows::edges_of;
+use crate::rows::{EDGE_COLUMNS, edges_of};
 use crate::seal::sha256;
 
 pub(crate) mod statistics;
@@ -161,7 +162,7 @@ impl Form {
         batches: &[RecordBatch],
         advance: &Advance,
     ) -> Result<Vec<EncodedFile>, EncodeError> {
-        encode_each(self, table, batches, advance, |_| {})
+        Ok(encode_each(self, table, batches, advance, &[])?.0)
     }
 
     /// As [`encode`] for [`Table::Events`], in this form; and what the events add to the edges between
@@ -175,32 +176,29 @@ impl Form {
         batches: &[RecordBatch],
         advance: &Advance,
     ) -> Result<(Vec<EncodedFile>, RecordBatch), EncodeError> {
-        let mut edges = Vec::new();
-        let files = encode_each(self, Table::Events, batches, advance, |sorted| {
-            edges.push(edges_of(std::slice::from_ref(sorted)));
-        })?;
-        Ok((files, concat_batches(&Table::CounterpartyEdges.arrow_schema(), &edges)?))
+        let (files, sorted) = encode_each(self, Table::Events, batches, advance, EDGE_COLUMNS)?;
+        Ok((files, edges_of(&sorted)))
     }
 }
 
-/// `sees` is shown the sorted rows of each file.
+/// The files, and of their rows in the stored order the columns that are to be kept.
 fn encode_each(
     form: Form,
     table: Table,
     batches: &[RecordBatch],
     advance: &Advance,
-    mut sees: impl FnMut(&RecordBatch),
-) -> Result<Vec<EncodedFile>, EncodeError> {
+    kept: &[&str],
+) -> Result<(Vec<EncodedFile>, Vec<RecordBatch>), EncodeError> {
     let schema = table.arrow_schema();
     if batches.iter().any(|batch| batch.schema().fields() != schema.fields()) {
         return Err(EncodeError::Columns { table });
     }
+    let (mut files, mut seen, identity) = (Vec::new(), Vec::new(), advance.identity());
     if batches.iter().all(|batch| batch.num_rows() == 0) {
-        return Ok(Vec::new());
+        return Ok((files, seen));
     }
-    let order = sorted(table, batches)?;
-    let months = by_month(table, batches, order)?;
-    // The columns are made one for each month: of several months, once for all.
+    let months = by_month(table, batches, sorted(table, batches)?)?;
+    // Columns are joined one by one for each month: of several months, once for all.
     let joined;
     let batches = if months.len() == 1 {
         batches
@@ -208,30 +206,99 @@ fn encode_each(
         joined = concat_batches(&schema, batches)?;
         std::slice::from_ref(&joined)
     };
-    let (mut files, identity) = (Vec::new(), advance.identity());
     for (month, order) in months {
-        let part = taken(&schema, batches, order)?;
-        sees(&part);
+        let order = UInt32Array::from(order);
         files.push(match form {
-            Form::Parquet => as_parquet(table, month, &part, &identity)?,
+            Form::Parquet => {
+                let mut kept = Kept::new(kept);
+                let file = as_parquet(table, month, batches, &order, &identity, &mut kept)?;
+                seen.extend(kept.pages()?);
+                file
+            }
             #[cfg(any(test, feature = "faults"))]
-            Form::Rows => EncodedFile::held(month, part, &identity),
+            Form::Rows => {
+                let rows = concat_batches(&schema, batches)?;
+                let rows = arrow::compute::take_record_batch(&rows, &order)?;
+                seen.push(rows.clone());
+                EncodedFile::held(month, rows, &identity)
+            }
         });
     }
-    Ok(files)
+    Ok((files, seen))
 }
 
+/// The order cut into ranges of so many rows at most.
+fn parts(order: &UInt32Array, rows_max: usize) -> impl Iterator<Item = UInt32Array> {
+    let starts = (0..order.len()).step_by(rows_max);
+    starts.map(move |start| order.slice(start, rows_max.min(order.len() - start)))
+}
+
+/// Some columns of rows that are encoded, page by page.
+struct Kept<'a>(Vec<(&'a str, Vec<ArrayRef>)>);
+
+impl<'a> Kept<'a> {
+    fn new(names: &[&'a str]) -> Self {
+        Self(names.iter().map(|name| (*name, Vec::new())).collect())
+    }
+
+    fn see(&mut self, name: &str, page: &ArrayRef) {
+        if let Some((_, pages)) = self.0.iter_mut().find(|(kept, _)| *kept == name) {
+            pages.push(ArrayRef::clone(page));
+        }
+    }
+
+    fn pages(self) -> Result<Vec<RecordBatch>, ArrowError> {
+        let count = self.0.first().map_or(0, |(_, pages)| pages.len());
+        let column = |(name, pages): &(&'a str, Vec<ArrayRef>), page: usize| {
+            (*name, ArrayRef::clone(&pages[page]))
+        };
+        (0..count)
+            .map(|page| RecordBatch::try_from_iter(self.0.iter().map(|one| column(one, page))))
+            .collect()
+    }
+}
+
+/// Column by column, and each page by page: what is encoded was just put in order, the dictionary of one
+/// column stays in the core's cache, and no second copy of all rows is ever there.
 fn as_parquet(
     table: Table,
     month: Option<String>,
-    rows: &RecordBatch,
+    batches: &[RecordBatch],
+    order: &UInt32Array,
     identity: &str,
+    kept: &mut Kept<'_>,
 ) -> Result<EncodedFile, EncodeError> {
-    let rows = without_month(table, rows)?;
-    let bytes = write(table, &rows)?;
+    let (count, schema) = (order.len(), stored_schema(table));
+    let properties = properties(table, &schema, count)?;
+    let bytes = Vec::with_capacity(count * 64);
+    let writer = ArrowWriter::try_new(bytes, SchemaRef::clone(&schema), Some(properties))?;
+    let (mut file, writers) = writer.into_serialized_writer()?;
     let mut told = statistics::Sum::new(table);
-    told.add(&rows);
-    Ok(EncodedFile::named(month, bytes, identity, told))
+    told.add_rows(count);
+    for (number, order) in parts(order, ROWS_PER_GROUP_MAX).enumerate() {
+        let mut writers = writers.create_column_writers(number)?.into_iter();
+        let mut group = file.next_row_group()?;
+        for field in schema.fields() {
+            let column = whole(batches, field.name())?;
+            let mut of_field = Vec::new();
+            for order in parts(&order, ROWS_PER_PAGE_MAX) {
+                let page = take(&column, &order, None)?;
+                told.add_part(field.name(), &page);
+                kept.see(field.name(), &page);
+                let leaves = compute_leaves(field, &page)?;
+                let missing = leaves.len() - of_field.len();
+                of_field.extend(writers.by_ref().take(missing));
+                for (writer, leaf) in of_field.iter_mut().zip(&leaves) {
+                    writer.write(leaf)?;
+                }
+            }
+            for writer in of_field {
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
+    }
+    Ok(EncodedFile::named(month, file.into_inner()?.into(), identity, told))
 }
 
 fn path_of(month: Option<&str>, bytes: &Bytes, identity: &str) -> String {
@@ -260,18 +327,6 @@ pub(crate) fn stored_schema(table: Table) -> SchemaRef {
 fn whole(batches: &[RecordBatch], name: &str) -> Result<ArrayRef, ArrowError> {
     let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch[name].as_ref()).collect();
     concat(&parts)
-}
-
-/// The rows in this order. Column by column, so that no second copy of all rows is ever there.
-fn taken(
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-    order: Vec<u32>,
-) -> Result<RecordBatch, ArrowError> {
-    let order = UInt32Array::from(order);
-    let column = |field: &FieldRef| take(&whole(batches, field.name())?, &order, None);
-    let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(SchemaRef::clone(schema), columns)
 }
 
 /// The order in which the rows stand in the file; equal ones stay as they came.
@@ -325,25 +380,6 @@ fn by_month(
         cut.entry(months.value(row as usize)).or_default().push(row);
     }
     Ok(cut.into_iter().map(|(month, rows)| (Some(month.to_owned()), rows)).collect())
-}
-
-/// The month stands in the log and in the folder's name, not in the file.
-fn without_month(table: Table, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let schema = rows.schema();
-    let is_stored = |name: &str| Some(name) != table.month_column();
-    let kept: Vec<usize> = (0..schema.fields().len())
-        .filter(|column| is_stored(schema.field(*column).name()))
-        .collect();
-    rows.project(&kept)
-}
-
-fn write(table: Table, rows: &RecordBatch) -> Result<Bytes, ParquetError> {
-    let properties = properties(table, &rows.schema(), rows.num_rows())?;
-    let capacity = rows.num_rows() * 64;
-    let mut writer =
-        ArrowWriter::try_new(Vec::with_capacity(capacity), rows.schema(), Some(properties))?;
-    writer.write(rows)?;
-    Ok(writer.into_inner()?.into())
 }
 
 /// How a table's files are written: as it was measured best for look-ups, see above.

@@ -14,7 +14,7 @@ mod seals;
 
 pub use columns::RowError;
 pub use deliveries::{Delivery, DeliveryRows, decode_deliveries};
-pub(crate) use edges::edges_of;
+pub(crate) use edges::{EDGE_COLUMNS, edges_of};
 pub use edges::{Edge, decode_edges};
 pub use events::{EventRows, decode_events};
 pub use findings::{FindingRows, decode_findings};

@@ -44,14 +44,24 @@ impl Sum {
 
     pub(crate) fn add(&mut self, rows: &RecordBatch) {
         for name in columns(self.table) {
-            let column = &rows[name];
-            if let Some((low, high)) = bounds(column.as_ref()) {
-                keep(&mut self.lowest, name, low, Ordering::Less);
-                keep(&mut self.highest, name, high, Ordering::Greater);
-            }
-            *self.nulls.entry(name).or_default() += column.null_count();
+            self.add_part(name, &rows[name]);
         }
-        self.rows += rows.num_rows();
+        self.add_rows(rows.num_rows());
+    }
+
+    /// Adds a part of one column; most columns have no statistics.
+    pub(crate) fn add_part(&mut self, name: &str, part: &dyn Array) {
+        let Some(name) = columns(self.table).find(|known| *known == name) else { return };
+        if let Some((low, high)) = bounds(part) {
+            keep(&mut self.lowest, name, low, Ordering::Less);
+            keep(&mut self.highest, name, high, Ordering::Greater);
+        }
+        *self.nulls.entry(name).or_default() += part.null_count();
+    }
+
+    /// Adds rows whose columns come in parts.
+    pub(crate) fn add_rows(&mut self, rows: usize) {
+        self.rows += rows;
     }
 
     pub(crate) const fn rows(&self) -> usize {

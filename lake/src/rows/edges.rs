@@ -35,7 +35,10 @@ struct Uses {
 /// Distinct counterparties of one agent for which the memory is kept for the next agent.
 const KEPT_MAX: usize = 1_024;
 
-/// The edges of `events` (columns of [`Table::Events`]) as columns of [`Table::CounterpartyEdges`]. Copies
+/// What [`edges_of`] looks at.
+pub(crate) const EDGE_COLUMNS: &[&str] = &["agent_id", "counterparty_id", "time", "dup_of"];
+
+/// The edges of `events` (columns of [`Table::Events`], of which it looks at [`EDGE_COLUMNS`]) as columns of [`Table::CounterpartyEdges`]. Copies
 /// do not count.
 ///
 /// Events that are sorted by agent give one row for each edge; in any other order an edge may have

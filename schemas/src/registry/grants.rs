@@ -4,9 +4,7 @@
 //! used yet, nothing that is asked of an event grows with the number of grants: an agent may get one
 //! for each task.
 
-use std::collections::HashMap;
-
-use super::{AsOf, History, Interval};
+use super::{AsOf, ById, History, Interval};
 use crate::{AgentId, GrantId, Lapse, Timestamp};
 
 /// Most grants of an agent that are looked at for one that is unused, those told first.
@@ -28,9 +26,9 @@ struct Word(u32);
 pub(super) struct Grants {
     facts: History<GrantId, GrantFact>,
     /// When the first use of each was told.
-    used: HashMap<GrantId, Timestamp>,
-    granted: HashMap<AgentId, Granted>,
-    words: HashMap<Box<str>, Word>,
+    used: ById<GrantId, Timestamp>,
+    granted: ById<AgentId, Granted>,
+    words: ById<Box<str>, Word>,
 }
 
 /// What one agent was granted.
@@ -132,7 +130,7 @@ impl Grants {
 }
 
 /// The number of a word, which gets the next one if it is new.
-fn numbered(words: &mut HashMap<Box<str>, Word>, word: &str) -> Word {
+fn numbered(words: &mut ById<Box<str>, Word>, word: &str) -> Word {
     if let Some(known) = words.get(word) {
         return *known;
     }

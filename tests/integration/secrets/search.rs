@@ -1,7 +1,8 @@
 //! [`Needles`]: whether a piece of a secret stands anywhere in bytes.
 //!
 //! Invariant: a piece of [`PIECE`] bytes of a secret is found wherever it stands (of [`DIGITS`] where all are
-//! hexadecimal digits, which fingerprints and hashes have many of).
+//! hexadecimal digits, which fingerprints and hashes have many of; of twice as many where they stand for
+//! hexadecimal digits themselves: bytes of rejects are shown so).
 
 use std::collections::HashMap;
 
@@ -76,10 +77,21 @@ impl Needles {
         let before = before.take_while(is_same).count();
         let piece = of_text - before..of_text + after;
         let hidden = is_hidden[piece.clone()].iter().filter(|is_hidden| **is_hidden).count();
-        let is_digits = text[piece.clone()].iter().all(u8::is_ascii_hexdigit);
-        let wanted = if is_digits { DIGITS } else { PIECE };
+        let digits = &text[piece.clone()];
+        let wanted = if !digits.iter().all(u8::is_ascii_hexdigit) {
+            PIECE
+        } else if stand_for_digits(digits) {
+            2 * DIGITS
+        } else {
+            DIGITS
+        };
         (wanted <= hidden).then(|| String::from_utf8_lossy(&text[piece]).into_owned())
     }
+}
+
+/// Whether every second of these is what the code of a hexadecimal digit begins with.
+fn stand_for_digits(digits: &[u8]) -> bool {
+    (0..2).any(|first| digits.iter().skip(first).step_by(2).all(|digit| b"346".contains(digit)))
 }
 
 fn key(bytes: &[u8]) -> u64 {
