@@ -12,6 +12,7 @@
 mod checkpoint;
 mod commit;
 mod gap;
+mod handing;
 mod micro_batch;
 mod outbox;
 mod patience;
@@ -39,6 +40,7 @@ pub(crate) use self::checkpoint::Checkpoints;
 use self::commit::Writer;
 use self::commit::Written;
 pub(crate) use self::gap::{Lost, accept_lost};
+use self::handing::HandingOver;
 pub(crate) use self::micro_batch::Readers;
 use self::micro_batch::{Buffer, Counts};
 pub(crate) use self::outbox::{Route, Routes, of_outbox};
@@ -115,6 +117,7 @@ pub(crate) struct Pipeline<S> {
     writer: Option<Box<Writer>>,
     committing: Option<JoinHandle<Written>>,
     stalled: Option<Stalled>,
+    handing_over: HandingOver,
     /// A checkpoint on its way to the disk.
     keeping: Option<JoinHandle<io::Result<()>>>,
     /// What the writer has with it.
@@ -170,6 +173,7 @@ impl<S: Source> Pipeline<S> {
             writer: None,
             committing: None,
             stalled: None,
+            handing_over: HandingOver::new(),
             keeping: None,
             in_flight: InFlight::default(),
             patience: Patience::OF_A_SERVICE,
@@ -266,6 +270,7 @@ impl<S: Source> Pipeline<S> {
                 written = committed(&mut self.committing) => {
                     self.settle(written).await?;
                 }
+                handed = self.handing_over.ended() => self.note_handed(handed)?,
                 kept = kept(&mut self.keeping) => note_kept(kept),
                 () = reached(retry_at) => self.try_again(),
                 found = self.watched.next(&self.parts.lake) => self.learn(found),
@@ -276,7 +281,7 @@ impl<S: Source> Pipeline<S> {
                             lake::crash_point!("polled", "batch");
                             let arrived = self.arrived(polled, batch.len());
                             self.stages.record(Stage::Poll, polled.elapsed(), batch.len());
-                            self.take(&batch, arrived)?;
+                            self.take(&batch, arrived);
                         }
                         Ok(Poll::Idle) => self.drained_at = Instant::now(),
                         Ok(Poll::End) => return Ok(Ended::End),

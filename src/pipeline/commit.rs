@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::checkpoint::Image;
+use super::handing::Promise;
 use super::micro_batch::{Buffer, Counts};
 use crate::clock;
 use crate::telemetry::Busy;
@@ -115,13 +116,18 @@ impl Cut {
     }
 }
 
-/// Commits the cut on the runtime's other threads.
-pub(super) fn in_background(writer: Box<Writer>, cut: Box<Cut>) -> JoinHandle<Written> {
+/// Commits the cut on the runtime's other threads, once its findings are in the outbox.
+pub(super) fn in_background(
+    writer: Box<Writer>,
+    cut: Box<Cut>,
+    handed_over: Promise,
+) -> JoinHandle<Written> {
     #[expect(clippy::disallowed_methods, reason = "the loop holds the one handle and waits for it")]
-    tokio::spawn(write(writer, cut))
+    tokio::spawn(write(writer, cut, handed_over))
 }
 
-async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>) -> Written {
+async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>, handed_over: Promise) -> Written {
+    handed_over.kept().await;
     let outcome = writer.commit(&mut cut).await;
     Written { writer, cut, outcome }
 }

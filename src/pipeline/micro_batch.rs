@@ -20,9 +20,9 @@ use schemas::{
 use tokio::time::Instant;
 
 use super::Pipeline;
+use super::handing::Batch;
 use super::users::name_users;
 use crate::clock;
-use crate::exit::Failure;
 use crate::telemetry::Stage;
 
 /// Fewer records than this are not worth a second thread (a record costs about 3 us): the loop's own does
@@ -224,7 +224,7 @@ impl<S: Source> Pipeline<S> {
     /// Takes a micro-batch through all stages up to the outbox and the buffered rows.
     ///
     /// Its records had all arrived at `arrived`.
-    pub(super) fn take(&mut self, batch: &RawBatch, arrived: Instant) -> Result<(), Failure> {
+    pub(super) fn take(&mut self, batch: &RawBatch, arrived: Instant) {
         let (now, started) = (clock::reserve(batch.len()), Instant::now());
         let (changes, mut rejects) = self.take_registry_changes(batch, now);
         let Read { mut events, copies, rejects: rejected, taught } = self.read(batch, now);
@@ -258,12 +258,8 @@ impl<S: Source> Pipeline<S> {
         self.stages.record(Stage::Detect, detecting, batch.len());
         self.stages.record(Stage::Rows, built, batch.len());
 
-        let handing_over = Instant::now();
         lake::crash_point!("found", "findings");
-        self.parts.routes.hand_over(&findings, now)?;
-        lake::crash_point!("handed-over", "findings");
-        self.stages.record(Stage::Outbox, handing_over.elapsed(), batch.len());
-        self.stages.record(Stage::ArrivalToOutbox, arrived.elapsed(), batch.len());
+        self.hand_over(&findings, Batch { arrived, records: batch.len() }, now);
 
         for finding in &findings {
             self.buffer.findings.push(finding, now);
@@ -289,7 +285,6 @@ impl<S: Source> Pipeline<S> {
             // Some twenty texts for each event, given back while the next batch is polled.
             rayon::spawn(move || drop(events));
         }
-        Ok(())
     }
 
     /// Bytes to events with their trace, spread over the cores; the order stays. Each record is read

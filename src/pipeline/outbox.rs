@@ -1,8 +1,5 @@
 //! [`Routes`]: which finding goes to which endpoint, and the attempts on their way to the lake.
 //!
-//! Invariant (W1): a finding is in the outbox, durably, before the rows of its micro-batch can be
-//! committed; so after a crash it is either still there or found again under the same id.
-//!
 //! Attempts are forgotten only when they are committed in the lake, which numbers them by itself: one
 //! lake may see many outboxes and one outbox may see a lake restored from a backup. After a crash
 //! between commit and forgetting, the lake's rows tell which of them it has ([`Routes::forget_known`]).
@@ -38,17 +35,19 @@ impl Routes {
         Self { outbox: Some(outbox), endpoints }
     }
 
-    /// Puts the findings in the outbox of every endpoint that wants them; durable on return.
-    pub(crate) fn hand_over(&self, findings: &[Finding], now: Timestamp) -> Result<(), Failure> {
-        let Some(outbox) = &self.outbox else { return Ok(()) };
+    pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
+        self.outbox.as_ref()
+    }
+
+    /// The messages about the findings to every endpoint that wants them.
+    pub(crate) fn messages(&self, findings: &[Finding], now: Timestamp) -> Vec<Message> {
         let mut messages = Vec::new();
         for finding in findings {
             for route in self.endpoints.iter().filter(|one| one.severity_min <= finding.severity) {
                 messages.push(message(finding, &route.endpoint, now));
             }
         }
-        outbox.enqueue(&messages, now).map_err(of_outbox)?;
-        Ok(())
+        messages
     }
 
     /// How many messages there are, by what became of them.

@@ -7,17 +7,20 @@ use std::io;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use detect::webhook::OutboxError;
 use ingest::Source;
 use lake::{CommitError, LakeError};
-use schemas::Offsets;
+use schemas::{Finding, Offsets, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::checkpoint::Image;
 use super::commit::{self, Cut, Done, Writer, Written};
+use super::handing::{Batch, Handed};
 use super::micro_batch::{Buffer, Counts};
 use super::restore::RecallError;
-use super::{Pipeline, of_commit, of_lake};
+use super::{Pipeline, of_commit, of_lake, of_outbox};
+use crate::clock;
 use crate::exit::Failure;
 use crate::http::Condition;
 use crate::telemetry::Stage;
@@ -60,14 +63,14 @@ impl<S: Source> Pipeline<S> {
         }
         self.in_flight = InFlight { events: cut.events.clone(), counts: cut.counts };
         let writer = self.writer.take().expect("a commit begins when the writer is idle");
-        self.committing = Some(commit::in_background(writer, cut));
+        self.committing = Some(commit::in_background(writer, cut, self.handing_over.promise()));
         Ok(())
     }
 
     /// Tries the stalled commit again.
     pub(super) fn try_again(&mut self) {
         if let Some(Stalled { writer, cut, .. }) = self.stalled.take() {
-            self.committing = Some(commit::in_background(writer, cut));
+            self.committing = Some(commit::in_background(writer, cut, self.handing_over.promise()));
         }
     }
 
@@ -141,6 +144,7 @@ impl<S: Source> Pipeline<S> {
     /// Throws away what is in memory and goes back to the lake's offsets.
     pub(super) async fn abandon(&mut self) -> Result<(), Failure> {
         self.stalled = None;
+        self.settle_handing_over().await?;
         if self.committing.is_some() {
             // Whether it landed or not, the table is read anew below.
             committed(&mut self.committing).await;
@@ -171,6 +175,7 @@ impl<S: Source> Pipeline<S> {
     pub(super) async fn finish(&mut self) -> Result<bool, Failure> {
         self.patience = self.patience.of_an_end();
         self.tries = 0;
+        self.settle_handing_over().await?;
         if !self.settle_all().await? {
             return Ok(false);
         }
@@ -180,6 +185,46 @@ impl<S: Source> Pipeline<S> {
         let has_landed = self.settle_all().await?;
         self.settle_keeping().await;
         Ok(has_landed)
+    }
+
+    /// Puts what was found in a micro-batch in the outbox, while the loop reads on.
+    pub(super) fn hand_over(&mut self, findings: &[Finding], batch: Batch, now: Timestamp) {
+        let messages = self.parts.routes.messages(findings, now);
+        match self.parts.routes.outbox() {
+            Some(outbox) if !messages.is_empty() => {
+                self.handing_over.add(outbox, messages, batch, now);
+            }
+            Some(_) | None => {
+                let Batch { arrived, records } = batch;
+                self.stages.record(Stage::ArrivalToOutbox, arrived.elapsed(), records);
+            }
+        }
+    }
+
+    /// Notes what is in the outbox now, and goes on with what was found since.
+    pub(super) fn note_handed(
+        &mut self,
+        handed: Result<Handed, OutboxError>,
+    ) -> Result<(), Failure> {
+        let Handed { batches, at, took } = handed.map_err(of_outbox)?;
+        let records = batches.iter().map(|batch| batch.records).sum();
+        self.stages.record(Stage::Outbox, took, records);
+        for Batch { arrived, records } in batches {
+            self.stages.record(Stage::ArrivalToOutbox, at - arrived, records);
+        }
+        if let Some(outbox) = self.parts.routes.outbox() {
+            self.handing_over.begin(outbox, clock::now());
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was found is in the outbox.
+    async fn settle_handing_over(&mut self) -> Result<(), Failure> {
+        while self.handing_over.is_under_way() {
+            let handed = self.handing_over.ended().await;
+            self.note_handed(handed)?;
+        }
+        Ok(())
     }
 
     /// Waits until no checkpoint is being written.
