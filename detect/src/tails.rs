@@ -67,8 +67,8 @@ fn summed_up(x: f64, mean: f64, k: f64) -> Option<f64> {
     const COUNT_MAX: f64 = 64.0;
     const TERMS_MAX: u32 = 64;
     const K_MAX: f64 = 1e4;
-    /// A difference from 1 that is not smaller has eleven digits.
-    const REST_MIN: f64 = 1e-4;
+    /// A difference from 1 that is not smaller has ten digits: a power of `k` may have lost four.
+    const REST_MIN: f64 = 1e-2;
     let is_small = x <= COUNT_MAX && x.fract() == 0.0 && k <= K_MAX;
     if !is_small {
         return None;

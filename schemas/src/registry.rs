@@ -49,7 +49,7 @@ pub(crate) struct AsOf {
 }
 
 /// What is known of each id. An event asks for six ids of thirty letters and more, which the standard
-/// library's hash takes a third of a microsecond for; this one is keyed anew by each process too.
+/// library's hash takes a fifth of a microsecond for; this one is keyed anew by each process too.
 type ById<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// All changes of one kind, by subject, in order of (`valid_from`, `told_first`, `change_id`).
