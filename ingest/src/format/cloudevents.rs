@@ -9,11 +9,12 @@
 
 use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
 
+use super::clean::Look;
 use super::draft::{Draft, Needs, time_of};
 use super::envelope::decoded;
 use super::json::Json;
-use super::{Fault, read, shallow, verdict};
-use crate::{RawRecord, Redactor};
+use super::{Fault, object, read, shallow, verdict};
+use crate::RawRecord;
 
 pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
 
@@ -54,19 +55,17 @@ const MARKS: &[(&str, Format)] = &[
     ("mcp", Format::Mcp),
 ];
 
-pub(super) fn read_envelope(
-    envelope: &Json<'_>,
-    raw: &RawRecord<'_>,
-    redactor: &Redactor,
-) -> Result<CredentialEvent, Fault> {
+pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEvent, Fault> {
+    let Look { raw, redactor, .. } = *look;
+    let envelope = object(json)?;
     if envelope.text("specversion").is_none() {
         return Err(Fault::bad_field("wanted field `specversion`, found none"));
     }
     let kind = envelope.text("type").unwrap_or_default();
     if kind.starts_with(MESH) {
-        return mesh(envelope, kind)?.finish(Format::CloudEvents, raw, redactor);
+        return look.event(json, |envelope, clean| mesh(envelope)?.finish(clean));
     }
-    let Some(format) = format_of(envelope) else {
+    let Some(format) = format_of(&envelope) else {
         let detail = "wanted a `type`, `source` or `dataschema` that names a format, found none";
         return Err(Fault::bad_field(detail));
     };
@@ -98,6 +97,8 @@ pub(super) fn read_envelope(
     if time.is_some() && event.attributes.get("time_from").is_some() {
         event.attributes.insert("time_from", "cloudevents");
     }
+    // What was inside is clean; what the envelope lent is kept whole.
+    redactor.event(&mut event, json.as_bytes());
     Ok(event)
 }
 
@@ -110,7 +111,8 @@ fn format_of(envelope: &Json<'_>) -> Option<Format> {
 }
 
 /// An event of the agent mesh: the source is the agent, by its decentralised identifier.
-fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
+fn mesh<'a>(envelope: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let kind = envelope.text("type").unwrap_or_default();
     let mut draft = Draft::new(NEEDS, envelope, &["time"])?;
     let data = envelope.at("data").unwrap_or(&Json::Null);
     draft.event_id = envelope.text("id").map(Into::into);
@@ -129,7 +131,7 @@ fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
     let behind =
         ["delegator", "delegated_by", "parent_agent", "sponsor", "user_id", "on_behalf_of"];
     draft.delegation = behind.iter().filter_map(|path| data.text(path)).map(Into::into).collect();
-    let event = &kind[MESH.len()..];
+    let event = kind.strip_prefix(MESH).unwrap_or(kind);
     let subject = envelope.text("subject");
     let tool = subject.and_then(|subject| subject.strip_prefix("tool:"));
     let tool = tool.or_else(|| data.first(&["tool", "tool_name"]));

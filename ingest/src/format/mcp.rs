@@ -35,7 +35,7 @@ const TIMES: &[&str] = &[
 ];
 
 /// Names of the program that calls, the most telling first.
-const AGENTS: &[&str] = &[
+const PROGRAMS: &[&str] = &[
     "gen_ai.agent.id",
     "agent.id",
     "agent_id",
@@ -55,19 +55,6 @@ const AGENTS: &[&str] = &[
     "consumer.username",
     "consumer.id",
     "ai.mcp.audit.consumer.name",
-    "jwt.sub",
-    "agentgateway.user",
-    "UserEmail",
-    "UserID",
-    "user_email",
-    "user_id",
-    "user.id",
-    "user",
-    "username",
-    "ClientName",
-    "metadata.user_api_key_user_id",
-    "metadata.user_api_key_alias",
-    "client",
 ];
 /// The actors of a token, the current one first. Source: RFC 8693, section 4.1.
 const ACTORS: &[&str] = &[
@@ -78,15 +65,16 @@ const ACTORS: &[&str] = &[
     "jwt.act.act.act.act.act.sub",
 ];
 /// Names of the person behind it.
-const PEOPLE: &[&str] = &[
-    "jwt.sub",
-    "agentgateway.user",
-    "UserEmail",
-    "UserID",
-    "user_email",
-    "user_id",
-    "user.id",
-    "actor.onBehalfOf.id",
+const PEOPLE: &[&str] =
+    &["jwt.sub", "agentgateway.user", "UserEmail", "UserID", "user_email", "user_id", "user.id"];
+/// Names of either, if nothing tells which.
+const CALLERS: &[&str] = &[
+    "user",
+    "username",
+    "ClientName",
+    "metadata.user_api_key_user_id",
+    "metadata.user_api_key_alias",
+    "client",
 ];
 const SESSIONS: &[&str] = &[
     "mcp.session.id",
@@ -213,7 +201,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.task = record.first(&["a2a.context.id", "details.trace.toolUseID"]).map(Into::into);
     let session = record.first(SESSIONS);
     draft.session = session.map(Into::into);
-    draft.agent = match (record.first(AGENTS), session) {
+    draft.agent = match (agent(record), session) {
         (Some(agent), _) => Some(agent.into()),
         // A portal without sign-in knows its client by nothing but the session.
         (None, session) => session.map(|session| format!("session:{session}").into()),
@@ -222,13 +210,19 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     // The actor, who asked it to act, and so on, to the subject: the draft leaves out the agent itself.
     let actors = ACTORS.iter().filter_map(|path| record.text(path));
     draft.delegation.extend(actors.map(Into::into));
-    draft.delegation.extend(record.first(PEOPLE).map(Into::into));
+    let person = record.first(PEOPLE).or_else(|| record.text("actor.onBehalfOf.id"));
+    draft.delegation.extend(person.map(Into::into));
     let agent = draft.agent.clone();
     draft.credential = credential(record).or_else(|| by_method(record, agent.as_deref()?));
     target(record, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record);
     keep(record, &mut draft);
     Ok(draft)
+}
+
+/// Who calls: the program, else the person who uses it.
+fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    [PROGRAMS, PEOPLE, CALLERS].iter().find_map(|names| record.first(names))
 }
 
 fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
@@ -239,7 +233,7 @@ fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
     }
     match record.text("actor.actorType") {
         Some(kind) => Some(format!("mcp:{}", super::kebab(kind)).into()),
-        None if record.first(AGENTS).is_none() => Some("mcp:session".into()),
+        None if agent(record).is_none() => Some("mcp:session".into()),
         None => None,
     }
 }

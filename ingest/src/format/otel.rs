@@ -9,13 +9,13 @@
 
 pub(super) mod spans;
 
-use schemas::{CredentialEvent, CredentialKind, Format, Outcome};
+use schemas::{CredentialEvent, CredentialKind, Outcome};
 
 use self::spans::Span;
+use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
-use crate::{RawRecord, Redactor};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
@@ -82,15 +82,11 @@ const SAID: &[&str] = &[
     "llm.completions",
 ];
 
-pub(super) fn read(
-    record: &Json<'_>,
-    raw: &RawRecord<'_>,
-    redactor: &Redactor,
-) -> Result<CredentialEvent, Fault> {
+pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     if ["resourceLogs", "resourceMetrics"].iter().any(|name| record.has(name)) {
         return Err(Fault::bad_field("wanted spans, found logs or metrics"));
     }
-    draft(&Span::of(record)?)?.finish(Format::Otel, raw, redactor)
+    draft(&Span::of(record)?)?.finish(clean)
 }
 
 fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
