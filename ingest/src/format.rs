@@ -29,6 +29,7 @@ mod ocsf;
 mod okta;
 mod openai;
 mod otel;
+mod pairs;
 mod teleport;
 mod unfold;
 mod vault;
@@ -283,7 +284,7 @@ impl Normaliser {
                 None if !may_be_around => None,
                 None => match Json::parse(&text) {
                     Ok(json) => envelope::inside(&json)?,
-                    Err(_) => envelope::behind_prefix(&text),
+                    Err(_) => envelope::behind_prefix(&text).or_else(|| self.of_pairs(&text)),
                 },
             };
             let Some(envelope::Inside { json, is_certain }) = inside else { break };
@@ -302,6 +303,12 @@ impl Normaliser {
             text = Cow::Owned(json);
         }
         Err(told.into())
+    }
+
+    /// What stands in a line of pairs, as gateways write it.
+    fn of_pairs(&self, line: &str) -> Option<envelope::Inside> {
+        let json = pairs::json(line).filter(|_| self.format == Format::Mcp)?;
+        Some(envelope::Inside { json, is_certain: true })
     }
 
     /// Reads a text as one record, and replaces its secrets.

@@ -180,7 +180,7 @@ pub(crate) const FORMATS: &[(&str, &str)] = &[
     ("E2B key", "e2b_$H40"),
     ("RunPod key", "rpa_$A42"),
     ("Tavily key", "tvly-dev-$A32"),
-    ("Firecrawl key", "fc-$H32"),
+    ("Firecrawl key by name", "FIRECRAWL_API_KEY=fc-$H32"),
     ("Fireworks key", "fw_$A24"),
     ("Pinecone key", "pcsk_$A69"),
     ("Replicate token", "r8_$A37"),
