@@ -34,6 +34,7 @@ mod teleport;
 mod unfold;
 mod vault;
 mod verdict;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ use self::json::Json;
 pub use self::mapped::{
     Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase,
 };
+use self::words::{is_browser, kebab};
 use crate::rejected::Again;
 use crate::{RawRecord, Redactor};
 
@@ -409,32 +411,6 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
         },
         Some(_) | None => Ok(record),
     }
-}
-
-/// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`.
-fn kebab(name: &str) -> String {
-    let mut text = String::with_capacity(name.len() + 4);
-    let (mut before, mut letters) = ('-', name.chars().peekable());
-    while let Some(letter) = letters.next() {
-        let is_gap = letter == '_' || letter.is_whitespace();
-        let is_last_capital =
-            before.is_ascii_uppercase() && letters.peek().is_some_and(char::is_ascii_lowercase);
-        let is_word =
-            letter.is_ascii_uppercase() && (before.is_ascii_lowercase() || is_last_capital);
-        if is_gap || is_word {
-            text.push('-');
-        }
-        if !is_gap {
-            text.push(letter.to_ascii_lowercase());
-        }
-        before = letter;
-    }
-    text
-}
-
-/// Whether a program that calls itself so has a person before it, who is signed in.
-fn is_browser(program: &str) -> bool {
-    program.starts_with("Mozilla/")
 }
 
 /// The record's text, if it is one that may be given to a JSON parser.

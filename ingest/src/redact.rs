@@ -393,7 +393,9 @@ impl Redactor {
             clean.extend_from_slice(&bytes[copied..secret.start]);
             let quote = named::quote_for(bytes, secret.start);
             let fingerprint = self.fingerprint(&bytes[secret.clone()]);
-            [quote, fingerprint.as_bytes(), quote].iter().for_each(|part| clean.extend(*part));
+            for part in [quote, fingerprint.as_bytes(), quote] {
+                clean.extend_from_slice(part);
+            }
             copied = secret.end;
         }
         clean.extend_from_slice(&bytes[copied..]);

@@ -98,7 +98,12 @@ fn structured(message: &Json<'_>) -> Option<Json<'static>> {
     }
     fields.retain(|(name, _)| name != "data");
     let data = BODIES.iter().find_map(|name| message.field(name))?;
-    fields.push(("data".into(), data.clone().owned()));
+    let data = match data {
+        Json::Text(text) => Json::parse(text).ok().map(Json::owned),
+        Json::Null | Json::Literal(_) | Json::List(_) | Json::Object(_) => None,
+    }
+    .unwrap_or_else(|| data.clone().owned());
+    fields.push(("data".into(), data));
     Some(Json::Object(fields))
 }
 

@@ -170,7 +170,7 @@ impl Scanner {
 /// Whether `name: value` of a secret stands in running text. What is a name to JSON ends in a quote; and
 /// `name=value` and everything escaped are seen by their `=` and `\`.
 ///
-/// Measured with optimisations: 20 ns for an event of 709 bytes.
+/// Measured with optimisations: 30 ns for an event of 709 bytes.
 fn is_any_named(record: &[u8]) -> bool {
     static SIGN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(": "));
     SIGN.find_iter(record).any(|sign| {

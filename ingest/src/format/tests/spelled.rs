@@ -89,7 +89,7 @@ fn names_with_underscores_for_capitals_change_nothing() {
 #[test]
 fn names_in_capitals_change_nothing() {
     let formats = [Format::CloudTrail, Format::Gcp, Format::Okta];
-    check(&formats, |record| renamed(record, |name| name.to_ascii_uppercase()));
+    check(&formats, |record| renamed(record, str::to_ascii_uppercase));
 }
 
 #[test]
