@@ -104,6 +104,10 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     } else if let Some((kind, id)) = ids.next() {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(kind.into());
+    } else if let Some(id) = record.text("workspace_id") {
+        // Nothing but the place is told: it was done to the place.
+        draft.resource = Some(id.into());
+        draft.resource_kind = Some("workspace".into());
     }
     let people =
         ["deleted_user_email", "invited_email", "email_address", "user_email", "target_email"];

@@ -339,7 +339,7 @@ pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
 }
 
 /// An IP address that may have a port, brackets or further hops behind it.
-fn address_of(text: &str) -> Option<IpAddr> {
+pub(super) fn address_of(text: &str) -> Option<IpAddr> {
     let first = text.split(',').next()?.trim();
     if let Ok(address) = first.parse() {
         return Some(address);
