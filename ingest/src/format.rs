@@ -9,6 +9,7 @@ mod anthropic;
 mod arguments;
 mod avro;
 mod batch;
+mod clean;
 mod cloudevents;
 mod cloudtrail;
 mod draft;
@@ -28,10 +29,12 @@ mod ocsf;
 mod okta;
 mod openai;
 mod otel;
+mod pairs;
 mod teleport;
 mod unfold;
 mod vault;
 mod verdict;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,12 +43,13 @@ use std::sync::Arc;
 use schemas::{CredentialEvent, Format, Part, Reject, RejectReason, Timestamp};
 
 pub use self::avro::{AvroSchemaError, AvroSchemas};
+use self::clean::Look;
 pub(crate) use self::fault::Fault;
 use self::json::Json;
 pub use self::mapped::{
     Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase,
 };
-use crate::redact::is_telling;
+use self::words::{is_browser, kebab};
 use crate::rejected::Again;
 use crate::{RawRecord, Redactor};
 
@@ -237,21 +241,11 @@ impl Normaliser {
         record: &RawRecord<'_>,
         left: &mut Left,
     ) -> Result<CredentialEvent, Unread> {
-        // What was inside of something does not stand in the record as it is, nor what a mapping made.
-        let mut is_made = !matches!(self.kind, Kind::BuiltIn);
-        let mut event = match self.read(json, record) {
+        let event = match self.read(json, record) {
             Ok(event) => event,
-            Err(fault) => {
-                is_made = true;
-                self.read_inside(json, record, fault, left)?
-            }
+            Err(fault) => self.read_inside(json, record, fault, left)?,
         };
         moment::check(&event, record.record_time)?;
-        if is_made {
-            self.redactor.made_event(&mut event);
-        } else {
-            self.redactor.event(&mut event, json.as_bytes());
-        }
         Ok(event)
     }
 
@@ -292,7 +286,7 @@ impl Normaliser {
                 None if !may_be_around => None,
                 None => match Json::parse(&text) {
                     Ok(json) => envelope::inside(&json)?,
-                    Err(_) => envelope::behind_prefix(&text),
+                    Err(_) => envelope::behind_prefix(&text).or_else(|| self.of_pairs(&text)),
                 },
             };
             let Some(envelope::Inside { json, is_certain }) = inside else { break };
@@ -313,7 +307,13 @@ impl Normaliser {
         Err(told.into())
     }
 
-    /// Reads a text as one record.
+    /// What stands in a line of pairs, as gateways write it.
+    fn of_pairs(&self, line: &str) -> Option<envelope::Inside> {
+        let json = pairs::json(line).filter(|_| self.format == Format::Mcp)?;
+        Some(envelope::Inside { json, is_certain: true })
+    }
+
+    /// Reads a text as one record, and replaces its secrets.
     fn read(&self, json: &str, record: &RawRecord<'_>) -> Result<CredentialEvent, Fault> {
         if RECORD_BYTES_MAX < json.len() {
             return Err(too_large(json.len(), RECORD_BYTES_MAX));
@@ -321,13 +321,16 @@ impl Normaliser {
         shallow(json)?;
         match &self.kind {
             Kind::BuiltIn => read(self.format, json, record, &self.redactor),
-            Kind::Mapped(mapping) => mapping.read(json, record, &self.redactor),
+            Kind::Mapped(mapping) => {
+                let look = Look { format: self.format, raw: record, redactor: &self.redactor };
+                look.event(json, |record, clean| mapping.read(record, clean))
+            }
             Kind::Again(_) => unreachable!("its readers are others"),
         }
     }
 }
 
-/// The event that `json` tells of.
+/// The event that `json` tells of, without its secrets.
 fn read(
     format: Format,
     json: &str,
@@ -336,9 +339,17 @@ fn read(
 ) -> Result<CredentialEvent, Fault> {
     let unfolded = unfold::unfolded(format, json);
     let json = unfolded.as_deref().unwrap_or(json);
+    let look = Look { format, raw: record, redactor };
     let draft = match format {
-        Format::Native => return native::read(json, record, redactor),
-        Format::CloudTrail => return cloudtrail::read(json, record, redactor),
+        Format::Native => {
+            // Its texts are kept whole, so they are looked at when they are an event.
+            let mut event = native::read(json, record, redactor)?;
+            redactor.event(&mut event, json.as_bytes());
+            return Ok(event);
+        }
+        Format::CloudTrail => {
+            return look.event_of_text(json, |json, _| cloudtrail::read(json, record, redactor));
+        }
         Format::Kubernetes => kubernetes::draft,
         Format::Gcp => gcp::draft,
         Format::Okta => okta::draft,
@@ -350,11 +361,11 @@ fn read(
         Format::Vault => vault::draft,
         Format::Ocsf => ocsf::draft,
         Format::Mcp => mcp::draft,
-        Format::Otel => return otel::read(&object(json)?, record, redactor),
-        Format::CloudEvents => return cloudevents::read_envelope(&object(json)?, record, redactor),
+        Format::Otel => return look.event(json, otel::read),
+        Format::CloudEvents => return cloudevents::read_envelope(json, &look),
         Format::Mapped(_) => unreachable!("a mapping reads its records itself"),
     };
-    draft(&object(json)?)?.finish(format, record, redactor)
+    look.event(json, |record, clean| draft(record)?.finish(clean))
 }
 
 /// The field that a format's time stands in.
@@ -400,31 +411,6 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
         },
         Some(_) | None => Ok(record),
     }
-}
-
-/// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`; a secret in
-/// its place stays as it is, to be known as one.
-fn kebab(name: &str) -> String {
-    if is_telling(name) {
-        return name.to_owned();
-    }
-    let mut text = String::with_capacity(name.len() + 4);
-    let (mut before, mut letters) = ('-', name.chars().peekable());
-    while let Some(letter) = letters.next() {
-        let is_gap = letter == '_' || letter.is_whitespace();
-        let is_last_capital =
-            before.is_ascii_uppercase() && letters.peek().is_some_and(char::is_ascii_lowercase);
-        let is_word =
-            letter.is_ascii_uppercase() && (before.is_ascii_lowercase() || is_last_capital);
-        if is_gap || is_word {
-            text.push('-');
-        }
-        if !is_gap {
-            text.push(letter.to_ascii_lowercase());
-        }
-        before = letter;
-    }
-    text
 }
 
 /// The record's text, if it is one that may be given to a JSON parser.

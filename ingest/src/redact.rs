@@ -14,7 +14,7 @@ mod scan;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use schemas::{
@@ -100,18 +100,52 @@ impl Redactor {
         String::from_utf8_lossy(&self.clean(payload)).into_owned()
     }
 
+    /// Whether a JSON record certainly holds no secret in its values, by one cheap pass; its fields' names
+    /// are not looked at.
+    pub(crate) fn is_clean(&self, json: &str) -> bool {
+        self.0.scanner.is_clean(json.as_bytes())
+    }
+
+    /// What a value under a secret's name is replaced by; `None` of one that tells nothing.
+    pub(crate) fn of_named(&self, value: &str) -> Option<String> {
+        let is_harmless = scan::is_harmless(value.as_bytes())
+            || !value.bytes().any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+        (!is_harmless).then(|| self.fingerprint(value.as_bytes()))
+    }
+
+    /// The redactor of the key before.
+    pub(crate) fn old(&self) -> Option<&Self> {
+        self.0.old.as_ref()
+    }
+
+    /// Keeps in `event` what the fingerprints in it are in `twin`, the same event under the key before.
+    pub(crate) fn link(event: &mut CredentialEvent, twin: &CredentialEvent) {
+        rotation::link(event, twin);
+    }
+
+    /// Replaces what is left in an event whose texts were clean before it was made of them: what stands
+    /// under a secret's name now. Returns whether there was any.
+    pub(crate) fn drafted(&self, event: &mut CredentialEvent) -> bool {
+        settle_names(event);
+        let may_be = event.attributes.iter().any(may_be_secret);
+        may_be && self.attributes(&mut event.attributes)
+    }
+
+    /// Replaces every secret in every text of `event`, whatever it was made of.
+    pub(crate) fn whole(&self, event: &mut CredentialEvent) {
+        let _has_replaced = self.attributes(&mut event.attributes);
+        self.texts(event);
+    }
+
     /// Replaces every secret in every text of `event`, which was made of `payload`.
     pub(crate) fn event(&self, event: &mut CredentialEvent, payload: &[u8]) {
-        // The quick look below sees values and no names: an attribute has a name, and one that holds
-        // JSON has names inside.
-        let may_be_secret = |(name, value): (&str, &str)| {
-            scan::is_secret_name(name) || value.starts_with(['{', '['])
-        };
         let is_clean = self.0.scanner.is_clean(payload);
         if !is_clean {
             self.made_event(event);
         } else if event.attributes.iter().any(may_be_secret) {
-            self.linked(event, |redactor, event| redactor.attributes(&mut event.attributes));
+            self.linked(event, |redactor, event| {
+                let _has_replaced = redactor.attributes(&mut event.attributes);
+            });
         }
         if is_clean && !payload.is_ascii() {
             settle_names(event);
@@ -120,10 +154,7 @@ impl Redactor {
 
     /// The same for an event whose texts do not stand in its record as they are.
     pub(crate) fn made_event(&self, event: &mut CredentialEvent) {
-        self.linked(event, |redactor, event| {
-            redactor.attributes(&mut event.attributes);
-            redactor.texts(event);
-        });
+        self.linked(event, Self::whole);
     }
 
     /// Replaces under this key, with links to the key before.
@@ -284,20 +315,22 @@ impl Redactor {
         *id = clean.unwrap_or_else(|_| unreachable!("a fingerprint is a short visible text"));
     }
 
-    fn attributes(&self, attributes: &mut Attributes) {
+    /// Returns whether there was anything to replace.
+    fn attributes(&self, attributes: &mut Attributes) -> bool {
         let is_owned = |text: Cow<'_, str>| matches!(text, Cow::Owned(_));
         let is_secret = |(name, value): (&str, &str)| {
             is_owned(self.value(name, value)) || is_owned(self.text(name))
         };
         // Mostly there is nothing to replace, and the map stays as it is.
         if !attributes.iter().any(is_secret) {
-            return;
+            return false;
         }
         let mut clean = Attributes::default();
         for (name, value) in attributes.iter() {
             clean.insert(&self.text(name), &self.value(name, value));
         }
         *attributes = clean;
+        true
     }
 
     /// The value of an attribute of this name.
@@ -312,15 +345,20 @@ impl Redactor {
     /// included; as it was if there are none.
     fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let mut clean = Cow::Borrowed(text);
+        if text.len() < scan::SECRET_BYTES_MIN && text.iter().all(|byte| scan::is_token(*byte)) {
+            return clean;
+        }
         let steps: [Undo; 3] =
             [hidden::without_escapes, |text| Cow::Borrowed(text), hidden::without_percents];
         for (undo, is_as_written) in steps.into_iter().zip([false, true, false]) {
             let undone = undo(&clean);
-            // What hides nothing stays as it is written.
-            let is_changed = matches!(undone, Cow::Owned(_));
+            // What hides nothing stays as it is written, and is looked at once.
+            if !is_as_written && matches!(undone, Cow::Borrowed(_)) {
+                continue;
+            }
             let found = match self.without_secrets(&undone) {
-                Cow::Owned(found) if is_as_written || is_changed => Some(found),
-                Cow::Owned(_) | Cow::Borrowed(_) => None,
+                Cow::Owned(found) => Some(found),
+                Cow::Borrowed(_) => None,
             };
             drop(undone);
             if let Some(found) = found {
@@ -353,7 +391,11 @@ impl Redactor {
         let (mut clean, mut copied) = (Vec::with_capacity(bytes.len()), 0);
         for secret in secrets {
             clean.extend_from_slice(&bytes[copied..secret.start]);
-            clean.extend_from_slice(self.fingerprint(&bytes[secret.clone()]).as_bytes());
+            let quote = named::quote_for(bytes, secret.start);
+            let fingerprint = self.fingerprint(&bytes[secret.clone()]);
+            for part in [quote, fingerprint.as_bytes(), quote] {
+                clean.extend_from_slice(part);
+            }
             copied = secret.end;
         }
         clean.extend_from_slice(&bytes[copied..]);
@@ -361,19 +403,15 @@ impl Redactor {
     }
 }
 
-/// Shortest text in which a secret is looked for before its letters are changed.
-const TELLING_BYTES_MIN: usize = 20;
-
-/// Whether a text holds a secret, which would not be known any more once its letters are changed.
-pub(crate) fn is_telling(text: &str) -> bool {
-    /// Its fingerprints go nowhere.
-    static WITHOUT_KEY: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&[]));
-    TELLING_BYTES_MIN <= text.len() && matches!(WITHOUT_KEY.text(text), Cow::Owned(_))
+/// Whether the value under this name is a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    scan::is_secret_name(name)
 }
 
-/// A text in other letters; one with a secret stays as it is, to be known as one.
-pub(crate) fn respelled(text: &str, spell: impl FnOnce(&str) -> String) -> String {
-    if is_telling(text) { text.to_owned() } else { spell(text) }
+/// Whether an attribute may be a secret of which the quick look at the record saw nothing, since that sees
+/// values and no names: an attribute has a name, and one that holds JSON has names inside.
+fn may_be_secret((name, value): (&str, &str)) -> bool {
+    scan::is_secret_name(name) || value.starts_with(['{', '['])
 }
 
 /// Composes the names of an event, and labels it if one of them looks like another.

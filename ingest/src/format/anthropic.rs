@@ -9,7 +9,6 @@ use schemas::{CredentialKind, Outcome};
 use super::draft::{Draft, Needs, Word};
 use super::json::{Json, is_same_name};
 use super::{Fault, kebab, verdict};
-use crate::redact::respelled;
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
 
@@ -39,8 +38,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.first(&["actor.user_agent", "user_agent"]).map(Into::into);
     draft.session = record.first(&["actor.session_id", "session_id"]).map(Into::into);
     draft.model = record.text("model").map(Into::into);
-    let kind = record.text("actor.type").unwrap_or_default();
-    let kind = respelled(kind, str::to_ascii_lowercase);
+    let kind = record.text("actor.type").unwrap_or_default().to_ascii_lowercase();
     if kind.starts_with("unauthenticated") {
         let from = record.text("actor.ip_address").unwrap_or("unknown");
         let credential = format!("anonymous:{from}");
@@ -106,6 +104,10 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     } else if let Some((kind, id)) = ids.next() {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(kind.into());
+    } else if let Some(id) = record.text("workspace_id") {
+        // Nothing but the place is told: it was done to the place.
+        draft.resource = Some(id.into());
+        draft.resource_kind = Some("workspace".into());
     }
     let people =
         ["deleted_user_email", "invited_email", "email_address", "user_email", "target_email"];

@@ -2,18 +2,22 @@
 //! of Microsoft's agent mesh, which have no format of their own.
 //!
 //! Invariant: what is inside is read by the reader of its format and by no other; an envelope that does
-//! not say what is inside is a reject. An envelope inside an envelope is none.
+//! not say what is inside, and whose data do not say themselves what they are, is a reject. An envelope
+//! inside an envelope is none.
 //!
 //! Source: CNCF, *CloudEvents 1.0* and its JSON format; Microsoft, *Agent Governance Toolkit* (event
 //! types `ai.agentmesh.*`).
 
+use std::borrow::Cow;
+
 use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
 
+use super::clean::Look;
 use super::draft::{Draft, Needs, time_of};
 use super::envelope::decoded;
 use super::json::Json;
-use super::{Fault, read, shallow, verdict};
-use crate::{RawRecord, Redactor};
+use super::{Fault, object, read, shallow, verdict};
+use crate::RawRecord;
 
 pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
 
@@ -39,9 +43,12 @@ const MARKS: &[(&str, Format)] = &[
     ("cloudaudit.googleapis.com", Format::Gcp),
     ("k8s.io", Format::Kubernetes),
     ("kubernetes", Format::Kubernetes),
+    ("k8s", Format::Kubernetes),
     ("okta", Format::Okta),
     ("github", Format::GitHub),
     ("microsoft.aad", Format::Entra),
+    ("microsoft.graph", Format::Entra),
+    ("azuread", Format::Entra),
     ("entra", Format::Entra),
     ("vault", Format::Vault),
     ("teleport", Format::Teleport),
@@ -49,24 +56,73 @@ const MARKS: &[(&str, Format)] = &[
     ("openai", Format::OpenAi),
     ("ocsf", Format::Ocsf),
     ("opentelemetry", Format::Otel),
+    ("otlp", Format::Otel),
+    ("genai", Format::Otel),
+    ("gen_ai", Format::Otel),
     ("agentgateway", Format::Mcp),
     ("modelcontextprotocol", Format::Mcp),
     ("mcp", Format::Mcp),
 ];
 
-pub(super) fn read_envelope(
-    envelope: &Json<'_>,
-    raw: &RawRecord<'_>,
-    redactor: &Redactor,
-) -> Result<CredentialEvent, Fault> {
+/// Fields of data that no other format has side by side.
+const OWN: &[(&[&str], Format)] = &[
+    (&["eventVersion", "userIdentity", "eventSource"], Format::CloudTrail),
+    (&["protoPayload", "logName"], Format::Gcp),
+    (&["auditID", "verb", "stage"], Format::Kubernetes),
+    (&["eventType", "published", "actor"], Format::Okta),
+    (&["class_uid", "metadata"], Format::Ocsf),
+    (&["resourceSpans"], Format::Otel),
+    (&["mcp.method.name"], Format::Mcp),
+];
+
+/// How the attributes of an event are marked where they stand beside the data, in headers of Kafka or HTTP.
+const PREFIXES: [&str; 2] = ["ce_", "ce-"];
+/// Where who writes down a message with its headers has these, and the data.
+const HEADERS: &[&str] = &["headers", "attributes", "metadata"];
+const BODIES: &[&str] = &["data", "body", "value", "payload"];
+
+/// The event of a message in binary mode that was written down with its headers, as if in structured mode.
+fn structured(message: &Json<'_>) -> Option<Json<'static>> {
+    let headers = HEADERS.iter().find_map(|name| message.field(name)).unwrap_or(&Json::Null);
+    let all = headers.fields().iter().chain(message.fields());
+    let told = all.filter_map(|(name, value)| {
+        let start = name
+            .get(..3)
+            .filter(|start| PREFIXES.iter().any(|prefix| start.eq_ignore_ascii_case(prefix)))?;
+        Some((name[start.len()..].to_ascii_lowercase().into(), value.clone().owned()))
+    });
+    let mut fields: Vec<(Cow<'static, str>, Json<'static>)> = told.collect();
+    let is_event = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
+    if !is_event("specversion") {
+        return None;
+    }
+    fields.retain(|(name, _)| name != "data");
+    let data = BODIES.iter().find_map(|name| message.field(name))?;
+    let data = match data {
+        Json::Text(text) => Json::parse(text).ok().map(Json::owned),
+        Json::Null | Json::Literal(_) | Json::List(_) | Json::Object(_) => None,
+    }
+    .unwrap_or_else(|| data.clone().owned());
+    fields.push(("data".into(), data));
+    Some(Json::Object(fields))
+}
+
+pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEvent, Fault> {
+    let Look { raw, redactor, .. } = *look;
+    let mut envelope = object(json)?;
     if envelope.text("specversion").is_none() {
-        return Err(Fault::bad_field("wanted field `specversion`, found none"));
+        envelope = structured(&envelope).ok_or_else(|| {
+            Fault::bad_field("wanted field `specversion` or header `ce_specversion`, found none")
+        })?;
     }
     let kind = envelope.text("type").unwrap_or_default();
     if kind.starts_with(MESH) {
-        return mesh(envelope, kind)?.finish(Format::CloudEvents, raw, redactor);
+        return look.event(json, |told, clean| {
+            let structured = structured(told).filter(|_| told.text("specversion").is_none());
+            mesh(structured.as_ref().unwrap_or(told))?.finish(clean)
+        });
     }
-    let Some(format) = format_of(envelope) else {
+    let Some(format) = format_of(&envelope).or_else(|| format_of_data(envelope.at("data")?)) else {
         let detail = "wanted a `type`, `source` or `dataschema` that names a format, found none";
         return Err(Fault::bad_field(detail));
     };
@@ -98,11 +154,23 @@ pub(super) fn read_envelope(
     if time.is_some() && event.attributes.get("time_from").is_some() {
         event.attributes.insert("time_from", "cloudevents");
     }
+    // What was inside is clean; what the envelope lent is kept whole.
+    redactor.event(&mut event, json.as_bytes());
     Ok(event)
 }
 
+/// What the data are by their own fields.
+fn format_of_data(data: &Json<'_>) -> Option<Format> {
+    if let Json::Text(text) = data {
+        let inside = Json::parse(text).ok()?;
+        return if inside.fields().is_empty() { None } else { format_of_data(&inside) };
+    }
+    let is_it = |fields: &[&str]| fields.iter().all(|name| data.has(name));
+    OWN.iter().find(|(fields, _)| is_it(fields)).map(|(_, format)| *format)
+}
+
 fn format_of(envelope: &Json<'_>) -> Option<Format> {
-    let words = ["dataschema", "type", "source", "data.schema"];
+    let words = ["dataschema", "type", "source", "data.schema", "data.apiVersion"];
     let words = words.iter().filter_map(|path| envelope.text(path)).map(str::to_ascii_lowercase);
     let words: Vec<String> = words.collect();
     let named = |mark: &str| words.iter().any(|word| word.contains(mark));
@@ -110,7 +178,8 @@ fn format_of(envelope: &Json<'_>) -> Option<Format> {
 }
 
 /// An event of the agent mesh: the source is the agent, by its decentralised identifier.
-fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
+fn mesh<'a>(envelope: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    let kind = envelope.text("type").unwrap_or_default();
     let mut draft = Draft::new(NEEDS, envelope, &["time"])?;
     let data = envelope.at("data").unwrap_or(&Json::Null);
     draft.event_id = envelope.text("id").map(Into::into);
@@ -129,7 +198,7 @@ fn mesh<'a>(envelope: &'a Json<'_>, kind: &'a str) -> Result<Draft<'a>, Fault> {
     let behind =
         ["delegator", "delegated_by", "parent_agent", "sponsor", "user_id", "on_behalf_of"];
     draft.delegation = behind.iter().filter_map(|path| data.text(path)).map(Into::into).collect();
-    let event = &kind[MESH.len()..];
+    let event = kind.strip_prefix(MESH).unwrap_or(kind);
     let subject = envelope.text("subject");
     let tool = subject.and_then(|subject| subject.strip_prefix("tool:"));
     let tool = tool.or_else(|| data.first(&["tool", "tool_name"]));

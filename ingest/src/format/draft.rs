@@ -2,21 +2,21 @@
 //!
 //! Invariant: an event comes only from [`Draft::finish`], which bounds every text, and which refuses
 //! a record that does not tell agent, action or time. What is optional and does not fit its field is
-//! kept as an attribute.
+//! kept as an attribute. It asks for a [`Clean`]: what a draft was made of was looked at as it came.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use schemas::{
     AgentId, Amount, Attributes, CounterpartyId, CredentialEvent, CredentialId, CredentialKind,
-    Currency, EventId, Format, InvalidId, InvalidTimestamp, Outcome, RejectReason, SessionId,
-    Timestamp,
+    Currency, EventId, InvalidId, InvalidTimestamp, Outcome, RejectReason, SessionId, Timestamp,
 };
 
 use super::Fault;
 use super::arguments::Stake;
+use super::clean::Clean;
 use super::json::{Json, is_same_name};
-use crate::{RawRecord, Redactor};
+use crate::Redactor;
 
 /// Longest text of a resource, a reason or a program's name, as long as an ARN may be.
 const TEXT_BYTES_MAX: usize = 2_048;
@@ -72,6 +72,16 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A draft that knows the record's time, which is the first under `times` that is one.
     pub(super) fn new(needs: Needs, record: &Json<'_>, times: &[&str]) -> Result<Self, Fault> {
+        Self::timed(needs, record, times, time_of)
+    }
+
+    /// The same where times are written in a way that `time_of` reads.
+    pub(super) fn timed(
+        needs: Needs,
+        record: &Json<'_>,
+        times: &[&str],
+        time_of: fn(&str) -> Result<Timestamp, InvalidTimestamp>,
+    ) -> Result<Self, Fault> {
         let mut found = times.iter().filter_map(|path| record.text(path)).map(time_of);
         let first = found.next();
         let time = match (first, found.find_map(Result::ok)) {
@@ -162,13 +172,8 @@ impl<'a> Draft<'a> {
     ///
     /// A record without a time of its own takes that of its Kafka record, which is as fixed as its
     /// bytes; the attribute `time_from` then says `kafka`.
-    pub(super) fn finish(
-        mut self,
-        format: Format,
-        record: &RawRecord<'_>,
-        redactor: &Redactor,
-    ) -> Result<CredentialEvent, Fault> {
-        let needs = self.needs;
+    pub(super) fn finish(mut self, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
+        let (needs, record) = (self.needs, clean.raw());
         let Some(agent) = self.agent.take() else {
             let detail = format!("wanted an agent in `{}`, found none", needs.agent);
             return Err(Fault::new(RejectReason::NoAgent, detail));
@@ -197,7 +202,7 @@ impl<'a> Draft<'a> {
         }
         let delegation = self.chain(&agent_id);
         let labels = self.labels.iter().take(LABELS_MAX);
-        let labels = labels.map(|label| cut(label, LABEL_BYTES_MAX, redactor)).collect();
+        let labels = labels.map(|label| cut(label, LABEL_BYTES_MAX)).collect();
         let event_id = self.event_id.take();
         let event_id: Option<EventId> = self.fitting("event_id", event_id);
         let agent_class = self.class.take();
@@ -205,7 +210,7 @@ impl<'a> Draft<'a> {
         let grant = self.grant.take();
         let (counterparty_kind, counterparty) = self.counterparty.take().unzip();
         let counterparty_id: Option<CounterpartyId> = self.fitting("counterparty", counterparty);
-        let text = |word: Option<Word<'_>>| word.map(|word| cut(&word, TEXT_BYTES_MAX, redactor));
+        let text = |word: Option<Word<'_>>| word.map(|word| cut(&word, TEXT_BYTES_MAX));
         Ok(CredentialEvent {
             event_id: event_id.unwrap_or_else(|| record.position().event_id()),
             time,
@@ -231,8 +236,8 @@ impl<'a> Draft<'a> {
             user_agent: text(self.user_agent.take()),
             delegation,
             labels,
-            attributes: self.attributes(redactor),
-            format,
+            attributes: self.attributes(clean.redactor()),
+            format: clean.format(),
         })
     }
 
@@ -285,6 +290,7 @@ impl<'a> Draft<'a> {
     fn attributes(self, redactor: &Redactor) -> Attributes {
         let mut attributes = Attributes::default();
         for (name, value) in self.attributes {
+            // An object is JSON now, with its fields' names beside their values.
             let value = redactor.before_cut(&value, Attributes::VALUE_BYTES_MAX);
             attributes.insert(&name, &value);
         }
@@ -304,8 +310,7 @@ where
 }
 
 /// `text`, at most `bytes_max` long.
-fn cut(text: &str, bytes_max: usize, redactor: &Redactor) -> String {
-    let text = redactor.before_cut(text, bytes_max);
+fn cut(text: &str, bytes_max: usize) -> String {
     text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
@@ -334,7 +339,7 @@ pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
 }
 
 /// An IP address that may have a port, brackets or further hops behind it.
-fn address_of(text: &str) -> Option<IpAddr> {
+pub(super) fn address_of(text: &str) -> Option<IpAddr> {
     let first = text.split(',').next()?.trim();
     if let Ok(address) = first.parse() {
         return Some(address);

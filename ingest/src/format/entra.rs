@@ -9,7 +9,7 @@
 
 use schemas::{CredentialKind, Outcome, Timestamp};
 
-use super::draft::{Draft, Needs, Word};
+use super::draft::{Draft, Needs, Word, time_of};
 use super::json::Json;
 use super::{Fault, kebab, single, verdict};
 
@@ -31,16 +31,9 @@ const TIMES: &[&str] = &[
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "records")?;
-    let mut draft = match Draft::new(NEEDS, record, TIMES) {
-        Ok(draft) => draft,
-        Err(fault) => {
-            let mut texts = TIMES.iter().filter_map(|path| record.text(path));
-            let time = texts.find_map(time_of_month_first).ok_or(fault)?;
-            let mut draft = Draft::new(NEEDS, record, &[])?;
-            draft.time = Some(time);
-            draft
-        }
-    };
+    let mut draft = Draft::timed(NEEDS, record, TIMES, |text| {
+        time_of(text).or_else(|error| time_of_month_first(text).ok_or(error))
+    })?;
     // Graph returns the properties alone.
     let properties = match record.at("properties") {
         Some(properties @ Json::Object(_)) => properties,

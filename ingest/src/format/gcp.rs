@@ -9,7 +9,7 @@ use schemas::{CredentialKind, Outcome};
 
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
-use super::{Fault, verdict};
+use super::{Fault, is_browser, verdict};
 
 pub(super) const NEEDS: Needs = Needs {
     agent: "protoPayload.authenticationInfo",
@@ -127,7 +127,7 @@ fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Wor
         "gcp:federated" => (CredentialKind::AccessToken, format!("token:{agent}").into()),
         // A person has a token for programs and a session for the console, and no third way in.
         _ => match caller(payload, "callerSuppliedUserAgent") {
-            Some(program) if program.starts_with("Mozilla/") || program == "GoogleCloudConsole" => {
+            Some(program) if is_browser(program) || program == "GoogleCloudConsole" => {
                 (CredentialKind::Session, format!("session:{agent}").into())
             }
             Some(_) => (CredentialKind::AccessToken, format!("token:{agent}").into()),

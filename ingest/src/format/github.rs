@@ -11,8 +11,7 @@ use schemas::{CredentialKind, Outcome};
 use super::arguments::host;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
-use super::{Fault, verdict};
-use crate::redact::respelled;
+use super::{Fault, is_browser, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
 const TIMES: &[&str] = &["@timestamp", "at_sign_timestamp", "created_at"];
@@ -204,7 +203,7 @@ fn class(record: &Json<'_>, actor: &str, is_agent: bool) -> &'static str {
 /// A token by its id or GitHub's hash of it; without either, what sort of token the actor used.
 fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKind, Word<'a>)> {
     let access = record.text("programmatic_access_type").unwrap_or_default();
-    let words = respelled(access, |text| text.to_ascii_lowercase().replace([' ', '_'], "-"));
+    let words = access.to_ascii_lowercase().replace([' ', '_'], "-");
     let kind = match words.as_str() {
         words if words.contains("personal") || words.contains("deploy") => {
             CredentialKind::StaticKey
@@ -227,7 +226,7 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
         // Who uses a browser and no token is signed in.
         (_, None) => record
             .text("user_agent")
-            .filter(|program| program.starts_with("Mozilla/"))
+            .filter(|program| is_browser(program))
             .map(|_| (CredentialKind::Session, format!("session:{actor}").into())),
     }
 }

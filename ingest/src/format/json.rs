@@ -69,6 +69,21 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Shows every text and every name to `change`.
+    pub(super) fn each_text(&mut self, change: &mut impl FnMut(&mut Cow<'a, str>)) {
+        match self {
+            Self::Null | Self::Literal(_) => {}
+            Self::Text(text) => change(text),
+            Self::List(elements) => elements.iter_mut().for_each(|one| one.each_text(change)),
+            Self::Object(fields) => {
+                for (name, value) in fields {
+                    change(name);
+                    value.each_text(change);
+                }
+            }
+        }
+    }
+
     /// The text that `path` leads to: of a list its first, of a number or boolean as it is written.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.at(path)?.as_text()

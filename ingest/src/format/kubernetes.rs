@@ -13,7 +13,6 @@ use super::arguments::host;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, single, verdict};
-use crate::redact::is_telling;
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "user.username", action: "verb", time: "requestReceivedTimestamp" };
@@ -175,17 +174,12 @@ fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
     (CredentialKind::Anonymous, format!("anonymous:{from}").into())
 }
 
-/// Whether a text may be joined with others: joined, a secret in it would not be known as one.
-fn is_plain(text: &&str) -> bool {
-    !is_telling(text)
-}
-
 /// `pods/exec.create`; of what is no resource, `url.get`.
 fn action(record: &Json<'_>) -> Option<String> {
     let verb = record.text("verb")?;
     let (resource, part) =
         (record.text("objectRef.resource"), record.text("objectRef.subresource"));
-    Some(match (resource.filter(is_plain), part.filter(is_plain)) {
+    Some(match (resource, part) {
         (Some(resource), Some(part)) => format!("{resource}/{part}.{verb}"),
         (Some(resource), None) => format!("{resource}.{verb}"),
         (None, _) => format!("url.{verb}"),
@@ -206,7 +200,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         record.text("objectRef.name"),
         record.text("objectRef.subresource"),
     ];
-    let parts: Vec<&str> = parts.into_iter().flatten().filter(is_plain).collect();
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
     draft.resource = Some(parts.join("/").into());
     draft.resource_kind = Some(resource.into());
 }

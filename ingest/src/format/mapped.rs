@@ -2,22 +2,22 @@
 //!
 //! Invariant (N1): reading is total and pure. A record that no case of the mapping is for, or that does
 //! not tell what an event needs, is a reject that says so. Secrets are looked for in everything a
-//! mapping makes, since it can put texts together.
+//! mapping makes too, since it can put texts together.
 
 mod expression;
 mod parse;
 
 use std::collections::BTreeMap;
 
-use schemas::{Amount, CredentialEvent, CredentialKind, Currency, Format, MappingName, Outcome};
+use schemas::{Amount, CredentialEvent, CredentialKind, Currency, MappingName, Outcome};
 use serde::Deserialize;
 
 use self::expression::Value;
 pub use self::expression::{Expression, ExpressionError};
 use super::Fault;
+use super::clean::Clean;
 use super::draft::{Draft, Needs, Word, time_of};
 use super::json::Json;
-use crate::{RawRecord, Redactor};
 
 pub(super) const NEEDS: Needs = Needs { agent: "agent_id", action: "action", time: "time" };
 
@@ -179,19 +179,17 @@ impl Mapping {
         self.name
     }
 
-    /// The event that `json` tells of.
+    /// The event that `whole` tells of.
     pub(super) fn read(
         &self,
-        json: &str,
-        raw: &RawRecord<'_>,
-        redactor: &Redactor,
+        whole: &Json<'_>,
+        clean: &Clean<'_>,
     ) -> Result<CredentialEvent, Fault> {
-        let whole = super::object(json)?;
-        let (mut lacks_record, format) = (false, Format::Mapped(self.name));
+        let mut lacks_record = false;
         for case in &self.cases {
             let record = match &case.record {
                 None => None,
-                Some(at) => match at.value(&whole) {
+                Some(at) => match at.value(whole) {
                     Some(Value::Of(json @ Json::Object(_))) => Some(json.clone()),
                     Some(Value::Read(json @ Json::Object(_))) => Some(json),
                     Some(Value::Of(_) | Value::Read(_) | Value::Text(_)) | None => {
@@ -200,9 +198,9 @@ impl Mapping {
                     }
                 },
             };
-            let record = record.as_ref().unwrap_or(&whole);
+            let record = record.as_ref().unwrap_or(whole);
             if case.when.as_ref().is_none_or(|when| when.holds(record)) {
-                return case.read(record, format, raw, redactor);
+                return case.read(record, clean);
             }
         }
         let why = if lacks_record { " with a JSON object at `record`" } else { "" };
@@ -215,13 +213,7 @@ impl Mapping {
 }
 
 impl MappingCase {
-    fn read(
-        &self,
-        record: &Json<'_>,
-        format: Format,
-        raw: &RawRecord<'_>,
-        redactor: &Redactor,
-    ) -> Result<CredentialEvent, Fault> {
+    fn read(&self, record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
         let mut draft = Draft::new(NEEDS, &Json::Null, &[])?;
         let text = |field: MappedField| self.fields.get(&field)?.text(record);
         draft.time = match text(MappedField::Time) {
@@ -269,7 +261,9 @@ impl MappingCase {
             draft.keep_rest(record, &[]);
         }
         draft.labels = texts(&self.labels, record).collect();
-        draft.finish(format, raw, redactor)
+        let mut event = draft.finish(clean)?;
+        clean.redactor().whole(&mut event);
+        Ok(event)
     }
 }
 

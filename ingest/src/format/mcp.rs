@@ -8,7 +8,7 @@
 
 use schemas::{CredentialKind, Outcome};
 
-use super::draft::{Draft, Needs, Word};
+use super::draft::{Draft, Needs, Word, address_of};
 use super::json::Json;
 use super::{Fault, verdict};
 
@@ -34,8 +34,10 @@ const TIMES: &[&str] = &[
     "startTime",
 ];
 
+const UNAUTHENTICATED: &str = "mcp:unauthenticated";
+
 /// Names of the program that calls, the most telling first.
-const AGENTS: &[&str] = &[
+const PROGRAMS: &[&str] = &[
     "gen_ai.agent.id",
     "agent.id",
     "agent_id",
@@ -55,19 +57,6 @@ const AGENTS: &[&str] = &[
     "consumer.username",
     "consumer.id",
     "ai.mcp.audit.consumer.name",
-    "jwt.sub",
-    "agentgateway.user",
-    "UserEmail",
-    "UserID",
-    "user_email",
-    "user_id",
-    "user.id",
-    "user",
-    "username",
-    "ClientName",
-    "metadata.user_api_key_user_id",
-    "metadata.user_api_key_alias",
-    "client",
 ];
 /// The actors of a token, the current one first. Source: RFC 8693, section 4.1.
 const ACTORS: &[&str] = &[
@@ -78,15 +67,16 @@ const ACTORS: &[&str] = &[
     "jwt.act.act.act.act.act.sub",
 ];
 /// Names of the person behind it.
-const PEOPLE: &[&str] = &[
-    "jwt.sub",
-    "agentgateway.user",
-    "UserEmail",
-    "UserID",
-    "user_email",
-    "user_id",
-    "user.id",
-    "actor.onBehalfOf.id",
+const PEOPLE: &[&str] =
+    &["jwt.sub", "agentgateway.user", "UserEmail", "UserID", "user_email", "user_id", "user.id"];
+/// Names of either, if nothing tells which.
+const CALLERS: &[&str] = &[
+    "user",
+    "username",
+    "ClientName",
+    "metadata.user_api_key_user_id",
+    "metadata.user_api_key_alias",
+    "client",
 ];
 const SESSIONS: &[&str] = &[
     "mcp.session.id",
@@ -111,6 +101,9 @@ const METHODS: &[&str] = &[
     "request.method",
     "call_type",
 ];
+/// Names of the method of another protocol.
+const OTHER_METHODS: &[&str] =
+    &["gen_ai.operation.name", "a2a.method", "http.method", "http.request.method"];
 const TOOLS: &[&str] = &[
     "gen_ai.tool.name",
     "mcp.tool.name",
@@ -167,6 +160,7 @@ const ARGUMENTS: &[&str] = &[
     "parameters",
     "mcp_tool_call_metadata.arguments",
 ];
+const STATUSES: &[&str] = &["http.status", "http.response.status_code", "responseStatus", "status"];
 /// Words with which gateways say how a call ended, the most telling first.
 const OUTCOMES: &[&str] = &[
     "outcome.status",
@@ -213,22 +207,41 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.task = record.first(&["a2a.context.id", "details.trace.toolUseID"]).map(Into::into);
     let session = record.first(SESSIONS);
     draft.session = session.map(Into::into);
-    draft.agent = match (record.first(AGENTS), session) {
+    draft.agent = match (agent(record), session) {
         (Some(agent), _) => Some(agent.into()),
         // A portal without sign-in knows its client by nothing but the session.
         (None, session) => session.map(|session| format!("session:{session}").into()),
     };
     draft.class = class(record);
+    let is_refused = STATUSES.iter().any(|path| record.text(path) == Some("401"));
+    if draft.agent.is_none() && is_refused {
+        // Whoever showed nothing that the gateway knows is nobody yet.
+        draft.agent = Some(UNAUTHENTICATED.into());
+        draft.class = Some(UNAUTHENTICATED.into());
+    }
     // The actor, who asked it to act, and so on, to the subject: the draft leaves out the agent itself.
     let actors = ACTORS.iter().filter_map(|path| record.text(path));
     draft.delegation.extend(actors.map(Into::into));
-    draft.delegation.extend(record.first(PEOPLE).map(Into::into));
+    let person = record.first(PEOPLE).or_else(|| record.text("actor.onBehalfOf.id"));
+    draft.delegation.extend(person.map(Into::into));
     let agent = draft.agent.clone();
-    draft.credential = credential(record).or_else(|| by_method(record, agent.as_deref()?));
+    draft.credential = credential(record).or_else(|| match agent.as_deref()? {
+        UNAUTHENTICATED => {
+            let from = draft.source.as_deref().and_then(address_of);
+            let from = from.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+            Some((CredentialKind::Anonymous, format!("anonymous:{from}").into()))
+        }
+        agent => by_method(record, agent),
+    });
     target(record, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record);
     keep(record, &mut draft);
     Ok(draft)
+}
+
+/// Who calls: the program, else the person who uses it.
+fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    [PROGRAMS, PEOPLE, CALLERS].iter().find_map(|names| record.first(names))
 }
 
 fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
@@ -239,7 +252,7 @@ fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
     }
     match record.text("actor.actorType") {
         Some(kind) => Some(format!("mcp:{}", super::kebab(kind)).into()),
-        None if record.first(AGENTS).is_none() => Some("mcp:session".into()),
+        None if agent(record).is_none() => Some("mcp:session".into()),
         None => None,
     }
 }
@@ -306,6 +319,8 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let is_call = tool.is_some()
         && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
     let done = if is_call { tool } else { method.or(tool) };
+    // What a gateway lets through beside the protocol, or refuses before it.
+    let done = done.or_else(|| record.first(OTHER_METHODS));
     draft.action = match (server, done) {
         (Some(server), Some(done)) => Some(format!("{server}:{done}").into()),
         (None, Some(done)) => Some(done.into()),
@@ -338,8 +353,7 @@ fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
         "response.error.code",
     ];
     let error = record.first(&errors);
-    let statuses = ["http.status", "http.response.status_code", "responseStatus", "status"];
-    let by_status = record.first(&statuses);
+    let by_status = record.first(STATUSES);
     let by_status = by_status.and_then(verdict::of_http);
     let told = OUTCOMES.iter().find_map(|path| ended(record.text(path)?));
     let failures = ["isError", "result.isError", "response.isError", "response.result.isError"];

@@ -76,7 +76,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let agent = draft.agent.clone();
     draft.credential = credential(record).or_else(|| {
         let agent = agent.as_deref()?;
-        by_protocol(record, class, agent).or_else(|| by_actor(record, agent))
+        by_protocol(record, class, agent)
+            .or_else(|| by_console(record, class, agent))
+            .or_else(|| by_actor(record, agent))
     });
     draft.action = action(record, class);
     target(record, &mut draft);
@@ -203,6 +205,19 @@ fn by_protocol<'a>(
         _ => return None,
     };
     Some((kind, format!("{prefix}:{agent}").into()))
+}
+
+/// What a sign-in to the console of AWS showed, as CloudTrail has it: users and root have a password there.
+fn by_console<'a>(
+    record: &'a Json<'_>,
+    class: &str,
+    agent: &str,
+) -> Option<(CredentialKind, Word<'a>)> {
+    let is_console =
+        class == "authentication" && record.text("api.operation") == Some("ConsoleLogin");
+    let kind = record.first(&["actor.user.type", "user.type"]);
+    let has_password = is_console && matches!(kind, Some("IAMUser" | "Root"));
+    has_password.then(|| (CredentialKind::Password, format!("password:{agent}").into()))
 }
 
 /// `service:Operation` of an API, `noun.verb` of the other classes.

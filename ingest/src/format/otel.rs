@@ -5,17 +5,18 @@
 //! model, and what a tool answered, are not kept.
 //!
 //! Source: OpenTelemetry, *Semantic conventions for generative AI* (spans, agent spans, MCP); of what
-//! older instrumentation writes instead: `OpenLLMetry` and `OpenInference`, their semantic conventions.
+//! other instrumentation writes instead: `OpenLLMetry`, `OpenInference`, Vercel's AI SDK, Langfuse and
+//! `MLflow`, their attributes.
 
 pub(super) mod spans;
 
-use schemas::{CredentialEvent, CredentialKind, Format, Outcome};
+use schemas::{CredentialEvent, CredentialKind, Outcome};
 
 use self::spans::Span;
+use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
-use crate::{RawRecord, Redactor};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
@@ -23,19 +24,42 @@ const TIMES: &[&str] =
     &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time", "timestamp"];
 
 const AGENTS: &[&str] =
-    &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name"];
-const NAMES: &[&str] = &["gen_ai.agent.name"];
-const MODELS: &[&str] = &["gen_ai.response.model", "gen_ai.request.model", "llm.model_name"];
-const SESSIONS: &[&str] = &["gen_ai.conversation.id", "session.id", "mcp.session.id"];
+    &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name", "agent_name"];
+const NAMES: &[&str] = &["gen_ai.agent.name", "agent_name"];
+const MODELS: &[&str] =
+    &["gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.model.id"];
+const SESSIONS: &[&str] = &[
+    "gen_ai.conversation.id",
+    "session.id",
+    "mcp.session.id",
+    "langfuse.session.id",
+    "gcp.vertex.agent.session_id",
+    "ai.telemetry.metadata.sessionId",
+];
 const PARENTS: &[&str] = &["parent_agent_id"];
-const USERS: &[&str] = &["user.id", "enduser.id", "user.email"];
+const USERS: &[&str] =
+    &["user.id", "enduser.id", "user.email", "langfuse.user.id", "ai.telemetry.metadata.userId"];
 const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
 /// Attributes that a span has of the spans around it where it has none itself.
 const LENT: &[&[&str]] = &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS];
 
-const ARGUMENTS: &[&str] = &["gen_ai.tool.call.arguments", "mcp.tool.arguments", "tool_input"];
+const ARGUMENTS: &[&str] = &[
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.arguments",
+    "mcp.tool.arguments",
+    "tool_input",
+    "tool_arguments",
+    "ai.toolCall.args",
+    "gcp.vertex.agent.tool_call_args",
+];
 /// Of a tool its arguments, of anything else what people and models said.
-const INPUTS: &[&str] = &["input.value", "traceloop.entity.input", "tool.parameters"];
+const INPUTS: &[&str] = &[
+    "input.value",
+    "traceloop.entity.input",
+    "tool.parameters",
+    "langfuse.observation.input",
+    "mlflow.spanInputs",
+];
 
 const EXECUTE_TOOL: &str = "execute_tool";
 /// Operations with which the name of a span may begin, what they were done to behind them.
@@ -62,13 +86,26 @@ const KNOWN: &[&str] = &[
     "gen_ai.tool.definitions",
     "gen_ai.tool.call.result",
     "gen_ai.tool.call.arguments",
+    "gen_ai.tool.arguments",
+    "gen_ai.tool.result",
+    "gen_ai.tool.output",
     "mcp.tool.arguments",
     "tool_input",
+    "tool_arguments",
+    "tool_response",
+    "tool.result",
+    "tool.output",
     "input.value",
     "output.value",
     "traceloop.entity.input",
     "traceloop.entity.output",
     "tool.parameters",
+    "all_messages_events",
+    "pydantic_ai.all_messages",
+    "final_result",
+    "events",
+    "prompt",
+    "completion",
     "user_agent.original",
     "client.address",
 ];
@@ -80,17 +117,33 @@ const SAID: &[&str] = &[
     "llm.output_messages",
     "llm.prompts",
     "llm.completions",
+    "mcp.tool.result.",
+    "mcp.request.argument.",
+    "retrieval.documents",
+    "embedding.embeddings",
+    "ai.prompt",
+    "ai.response.text",
+    "ai.response.object",
+    "ai.response.reasoning",
+    "ai.response.toolCalls",
+    "ai.toolCall.args",
+    "ai.toolCall.result",
+    "gcp.vertex.agent.llm_",
+    "gcp.vertex.agent.tool_",
+    "gcp.vertex.agent.data",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.trace.input",
+    "langfuse.trace.output",
+    "mlflow.spanInputs",
+    "mlflow.spanOutputs",
 ];
 
-pub(super) fn read(
-    record: &Json<'_>,
-    raw: &RawRecord<'_>,
-    redactor: &Redactor,
-) -> Result<CredentialEvent, Fault> {
+pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     if ["resourceLogs", "resourceMetrics"].iter().any(|name| record.has(name)) {
         return Err(Fault::bad_field("wanted spans, found logs or metrics"));
     }
-    draft(&Span::of(record)?)?.finish(Format::Otel, raw, redactor)
+    draft(&Span::of(record)?)?.finish(clean)
 }
 
 fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
@@ -142,7 +195,12 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 /// `execute_tool:pay`, `chat:model`; the tool is what is used, its arguments tell with whom.
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
     let (operation, tool) = use_of(attributes, span.json);
-    let named = attributes.first(&["gen_ai.request.model", "gen_ai.agent.name", "llm.model_name"]);
+    let named = attributes.first(&[
+        "gen_ai.request.model",
+        "gen_ai.agent.name",
+        "llm.model_name",
+        "ai.model.id",
+    ]);
     draft.action = operation.map(|operation| match tool.or(named) {
         Some(name) => format!("{operation}:{name}").into(),
         None => operation.into(),
@@ -161,6 +219,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         ("gen_ai.provider.name", "model_provider"),
         ("gen_ai.system", "model_provider"),
         ("llm.provider", "model_provider"),
+        ("ai.model.provider", "model_provider"),
     ];
     let other = others.iter().find_map(|(path, kind)| Some((*kind, attributes.text(path)?)));
     draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
@@ -175,13 +234,22 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
 /// What was done, and the tool with which; as older instrumentation or the name of the span tells it
 /// where the attribute for it is not there.
 fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>, Option<&'s str>) {
-    let kind = attributes.first(&["traceloop.span.kind", "openinference.span.kind"]);
+    let kinds = [
+        "traceloop.span.kind",
+        "openinference.span.kind",
+        "langfuse.observation.type",
+        "mlflow.spanType",
+    ];
+    // Of the last it is JSON.
+    let kind = attributes.first(&kinds).map(|kind| kind.trim_matches('"'));
     let is_tool = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("tool"));
     let tool = attributes
-        .first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name"])
+        .first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name", "ai.toolCall.name"])
         .or_else(|| attributes.first(&["tool.name", "traceloop.entity.name"]).filter(|_| is_tool));
     let told = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
-    let told = told.or(tool.map(|_| EXECUTE_TOOL)).or_else(|| attributes.text("llm.request.type"));
+    let told = told
+        .or(tool.map(|_| EXECUTE_TOOL))
+        .or_else(|| attributes.first(&["llm.request.type", "ai.operationId"]));
     let name = span.first(&["name", "operationName"]);
     let words = name.and_then(|name| name.split_once(' '));
     let named = words.filter(|(operation, _)| OPERATIONS.contains(operation));
@@ -193,7 +261,7 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
         (None, None) => match kind.map(str::to_ascii_lowercase).as_deref() {
             Some("tool") => (Some(EXECUTE_TOOL), name),
             Some("agent") => (Some("invoke_agent"), None),
-            Some("llm") => (Some("llm"), None),
+            Some("llm" | "generation" | "chat_model") => (Some("llm"), None),
             Some("embedding") => (Some("embeddings"), None),
             Some("retriever") => (Some("retrieval"), None),
             Some(_) | None => (None, None),

@@ -26,7 +26,12 @@ pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
         return None;
     }
     let mut tree = Json::parse(json).ok()?;
-    unfold(&mut tree, parts, LEVELS_MAX).then(|| tree.to_string())
+    // The details of an event of OpenAI's stand under the name of its type, also without dots.
+    let kind = tree.text("type").filter(|_| format == Format::OpenAi).unwrap_or_default();
+    let (kind, undotted) = (kind.to_owned(), kind.replace('.', "_"));
+    let own = [kind.as_str(), &undotted].into_iter().filter(|name| !name.is_empty());
+    let parts: Vec<&str> = parts.iter().copied().chain(own).collect();
+    unfold(&mut tree, &parts, LEVELS_MAX).then(|| tree.to_string())
 }
 
 /// Unfolds what is below `tree`; returns whether anything was.
@@ -160,7 +165,21 @@ const PARTS: &[(Format, &[&str])] = &[
     ),
     (Format::Teleport, &["identity", "message", "attributes", "target", "status", "user"]),
     (Format::Anthropic, &["actor", "api_key", "session", "project"]),
-    (Format::OpenAi, &["actor", "api_key", "session", "project"]),
+    (
+        Format::OpenAi,
+        &[
+            "actor",
+            "api_key",
+            "certificates",
+            "changes_requested",
+            "configs",
+            "data",
+            "project",
+            "service_account",
+            "session",
+            "user",
+        ],
+    ),
     (Format::Vault, &["auth", "metadata", "namespace", "request", "response"]),
     (
         Format::Ocsf,

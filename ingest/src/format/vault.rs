@@ -12,7 +12,6 @@ use schemas::{CredentialKind, Outcome};
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, verdict};
-use crate::redact::is_telling;
 
 pub(super) const NEEDS: Needs = Needs { agent: "auth", action: "request.operation", time: "time" };
 
@@ -74,8 +73,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let path = record.text("request.path");
     let mount = record
         .text("request.mount_type")
-        // A piece of a secret would not be known as one.
-        .or_else(|| path.filter(|path| !is_telling(path)).and_then(|path| path.split('/').next()))
+        .or_else(|| path.and_then(|path| path.split('/').next()))
         .filter(|mount| !mount.is_empty());
     draft.action = record.text("request.operation").map(|operation| {
         mount.map_or(operation.into(), |mount| format!("{mount}.{operation}").into())
@@ -119,8 +117,6 @@ fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
 
 fn class<'a>(record: &'a Json<'_>, auth: &'a Json<'_>) -> Word<'a> {
     let kind = auth.text("token_type").or_else(|| record.text("request.client_token_type"));
-    // A secret with letters around it would not be known as one.
-    let kind = kind.filter(|kind| !is_telling(kind));
     match (auth.first(CLASSES), auth.text("display_name"), kind) {
         (Some(class), ..) => class.into(),
         (None, Some("root"), _) => "vault:root".into(),

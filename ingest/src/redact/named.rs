@@ -44,6 +44,21 @@ pub(super) fn value(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
     (!is_harmless(&bytes[secret.clone()])).then_some(secret)
 }
 
+/// What has to stand on either side of the text that comes at `at` instead of an array or object of JSON:
+/// the quote of the name in front of it, with its backslashes.
+pub(super) fn quote_for(bytes: &[u8], at: usize) -> &[u8] {
+    let before_blanks = |end: usize| bytes[..end].trim_ascii_end().len();
+    let sign = before_blanks(at);
+    if !matches!(bytes.get(at), Some(b'[' | b'{')) || bytes[..sign].last() != Some(&b':') {
+        return &[];
+    }
+    let end = before_blanks(sign - 1);
+    match bytes[..end].last() {
+        Some(b'"' | b'\'') => &bytes[end - 1 - escapes_before(bytes, end - 1)..end],
+        Some(_) | None => &[],
+    }
+}
+
 /// The value of the parameter whose name stands at `at`.
 pub(super) fn parameter(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
     let is_one = is_break(bytes, at.start) && bytes.get(at.end) == Some(&b'=');

@@ -27,6 +27,8 @@ pub(super) fn link(event: &mut CredentialEvent, twin: &CredentialEvent) {
             links.extend(new.iter().zip(&old).map(|(new, old)| (new.to_string(), old.to_string())));
         }
     }
+    // What was replaced before either of them was made is the same in both.
+    links.retain(|(new, old)| new != old);
     links.sort_unstable();
     links.dedup();
     for (new, old) in links.into_iter().take(LINKS_MAX) {

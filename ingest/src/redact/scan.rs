@@ -4,10 +4,12 @@
 //! the name in front of it, so that a reader of the result still sees what was there.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
+use memchr::memmem::Finder;
 
-use super::marks::{FLAGGED, LED, LOGINS, MARKS, NAMES, PARAMETERS, Shape, WORDED};
+use super::marks::{FLAGGED, LED, LOGINS, MARKS, NAMES, PARAMETERS, Shape};
 use super::{hidden, named};
 
 /// Longest URL authority that is looked at.
@@ -16,6 +18,10 @@ const AUTHORITY_BYTES_MAX: usize = 512;
 /// Longest name that is walked back along, and longest part of a token before the mark within it.
 const NAME_BYTES_MAX: usize = 64;
 const BEFORE_BYTES_MAX: usize = 96;
+
+/// Shortest word that is a secret by its looks, mark and all. What stands behind a name is shorter, and has
+/// a sign in front.
+pub(super) const SECRET_BYTES_MIN: usize = 15;
 
 /// The quick look sees so much of what stands before a long run of letters.
 const LOOK_BACK_BYTES: usize = 40;
@@ -51,8 +57,8 @@ pub(super) fn is_fingerprint(value: &[u8]) -> bool {
 
 /// Finds secrets.
 pub(super) struct Scanner {
-    /// Stems of marks, ends of names and what flags begin with, letters as they are: one pass over a record
-    /// with few false alarms.
+    /// Stems of marks and what flags begin with, letters as they are: one pass over a record with few false
+    /// alarms.
     quick: AhoCorasick,
     /// What each pattern of `quick` may begin.
     stems: Vec<Stem>,
@@ -64,8 +70,6 @@ pub(super) struct Scanner {
 enum Stem {
     /// One of these marks may begin so many bytes behind its start.
     Of { marks: Vec<usize>, skipped: usize },
-    /// The name of a secret may end before it.
-    Worded,
     /// The name of a secret may stand behind it.
     Flag,
 }
@@ -88,7 +92,6 @@ fn stems() -> Vec<(&'static str, Stem)> {
             add(stem, mark, 0);
         }
     }
-    stems.extend(WORDED.iter().map(|end| (*end, Stem::Worded)));
     stems.push((FLAGGED, Stem::Flag));
     // More than that, and the automaton finds its candidates without SIMD.
     assert!(stems.len() <= 64, "{} patterns of the quick look", stems.len());
@@ -114,7 +117,8 @@ impl Scanner {
     /// Names of fields are not looked at: the caller knows its fields.
     pub(super) fn is_clean(&self, record: &[u8]) -> bool {
         if memchr::memchr3(b'=', b'\\', b'%', record).is_some()
-            || memchr::memchr(b'<', record).is_some()
+            || memchr::memchr2(b'<', b'~', record).is_some()
+            || is_any_named(record)
         {
             return false;
         }
@@ -131,10 +135,6 @@ impl Scanner {
                         record[start..].starts_with(text.as_bytes())
                             && looks.marked(start..start + text.len(), shape).is_some()
                     })
-                }
-                Stem::Worded => {
-                    let name = &record[..found.end() - 2];
-                    ends_in_name(name.strip_suffix(b"'").unwrap_or(name))
                 }
                 Stem::Flag => {
                     let rest = &record[found.end()..];
@@ -165,6 +165,18 @@ impl Scanner {
     pub(super) fn secrets<'a>(&'a self, bytes: &'a [u8]) -> Secrets<'a> {
         Secrets { scanner: self, looks: Looks::at(bytes), from: 0, end: 0 }
     }
+}
+
+/// Whether `name: value` of a secret stands in running text. What is a name to JSON ends in a quote; and
+/// `name=value` and everything escaped are seen by their `=` and `\`.
+///
+/// Measured with optimisations: 30 ns for an event of 709 bytes.
+fn is_any_named(record: &[u8]) -> bool {
+    static SIGN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(": "));
+    SIGN.find_iter(record).any(|sign| {
+        let name = &record[..sign];
+        name.last() != Some(&b'"') && ends_in_name(name.strip_suffix(b"'").unwrap_or(name))
+    })
 }
 
 /// See [`Scanner::secrets`].
@@ -286,6 +298,14 @@ impl<'a> Looks<'a> {
                 let found = rest.iter().take(chars + 1).take_while(|byte| is_token(**byte));
                 let is_plain = rest.iter().take(chars).all(u8::is_ascii_alphanumeric);
                 (found.count() == chars && is_plain).then(|| at.start..at.end + chars)
+            }
+            Shape::Word { chars_min } => {
+                if !is_break(self.bytes, at.start) {
+                    return None;
+                }
+                let end = self.run(at.end, |byte| byte.is_ascii_alphanumeric());
+                let is_alone = !matches!(self.bytes.get(end), Some(b'_' | b'-'));
+                (chars_min <= end - at.end && is_alone).then_some(at.start..end)
             }
             Shape::Scheme { chars_min } => {
                 let end = self.run(at.end, is_base64);

@@ -118,6 +118,61 @@ fn a_value_under_a_secret_name_is_replaced_in_every_notation() {
     }
 }
 
+#[test]
+fn json_stays_json_where_an_object_or_a_list_is_the_secret() {
+    let redactor = redactor();
+    for raw in [
+        r#"{"token":{"value":"hunter2"},"n":1}"#,
+        r#"{"token" : ["hunter2"],"n":1}"#,
+        r#"{"a":{"secret":[{"b":"hunter2"}],"n":1}}"#,
+    ] {
+        let nested = serde_json::json!({"nested": raw}).to_string();
+        let twice = serde_json::json!({"body": nested}).to_string();
+        for json in [raw.to_owned(), nested, twice] {
+            let mut clean = redactor.text(&json).into_owned();
+            assert!(!clean.contains("hunter2") && clean.contains("fp:"), "{json} -> {clean}");
+            // Down to the innermost text.
+            loop {
+                let value: serde_json::Value = serde_json::from_str(&clean)
+                    .unwrap_or_else(|error| panic!("{error}: {json} -> {clean}"));
+                let inner = ["nested", "body"].iter().find_map(|name| value.get(name));
+                let Some(inner) = inner else { break };
+                clean = inner.as_str().unwrap().to_owned();
+            }
+        }
+    }
+}
+
+#[test]
+fn no_word_that_is_too_short_to_be_looked_at_is_a_secret() {
+    let redactor = redactor();
+    for (mark, _, shape) in marks::MARKS {
+        use marks::Shape;
+        let more = match shape {
+            Shape::Token { chars_min }
+            | Shape::TokenAfterBreak { chars_min }
+            | Shape::Base64 { chars_min }
+            | Shape::Hex { chars_min }
+            | Shape::Word { chars_min }
+            | Shape::Scheme { chars_min }
+            | Shape::Alone { chars: chars_min } => *chars_min,
+            Shape::Inside { before, after } => before + after,
+            // These need a letter that is none of a word, or 30 of them.
+            Shape::KeyId
+            | Shape::Bot
+            | Shape::Login
+            | Shape::Jwt
+            | Shape::Block { .. }
+            | Shape::Putty
+            | Shape::UserInfo => 30,
+        };
+        let is_word = mark.bytes().all(scan::is_token);
+        assert!(!is_word || scan::SECRET_BYTES_MIN <= mark.len() + more, "{mark}");
+    }
+    assert_eq!(redactor.text("xoxb-Ab3dEf6hI"), "xoxb-Ab3dEf6hI");
+    assert_ne!(redactor.text("xoxb-Ab3dEf6hIj"), "xoxb-Ab3dEf6hIj");
+}
+
 fn percent_encoded(text: &str) -> String {
     let encoded = text.bytes().map(|byte| {
         let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');

@@ -1,7 +1,7 @@
 //! [`mended`]: a record that an exporter wrote in another way, as AWS writes it: names in another case or
 //! with underscores, and objects as JSON in a text or as a text that is none.
 //!
-//! Invariant: a record that AWS wrote is not changed; no value is made up, and an object that is none is
+//! Invariant: of a record that AWS wrote no value is changed; none is made up, and an object that is none is
 //! nothing. Only records that show that they were changed, or that could not be read, come here.
 
 use super::super::json::{Json, is_same_name};
@@ -97,10 +97,16 @@ pub(super) fn mended(json: &str) -> Option<String> {
 
 /// Mends what is below `tree`; returns whether anything was.
 fn mend(tree: &mut Json<'_>) -> bool {
-    let Json::Object(fields) = tree else { return false };
+    let fields = match tree {
+        Json::Object(fields) => fields,
+        Json::List(elements) => {
+            return elements.iter_mut().fold(false, |has_changed, one| has_changed | mend(one));
+        }
+        Json::Null | Json::Literal(_) | Json::Text(_) => return false,
+    };
     let mut has_changed = false;
     for (name, value) in fields {
-        let known = NAMES.iter().copied().chain(target::parameters()).chain(["arn", "ARN"]);
+        let known = NAMES.iter().copied().chain(target::parameters()).chain(["arn"]);
         let known: Vec<&str> = known.filter(|known| is_same_name(known, name)).collect();
         if let [spelled, ..] = known[..]
             && !known.contains(&name.as_ref())

@@ -12,7 +12,6 @@ use schemas::Timestamp;
 use super::super::draft::Word;
 use super::super::json::Json;
 use super::parse;
-use crate::redact::is_telling;
 
 /// Longest text that a function makes. Nothing longer fits a field of an event.
 const MADE_BYTES_MAX: usize = 64 * 1024;
@@ -304,8 +303,6 @@ impl Function {
             told(matches!((text(0), text(1)), (Some(one), Some(other)) if holds(&one, &other)))
         };
         let made = match self {
-            // A secret stays as it is, to be known as one.
-            Self::Lower | Self::Upper if is_telling(&text(0)?) => text(0),
             Self::Lower => Some(text(0)?.to_lowercase().into()),
             Self::Upper => Some(text(0)?.to_uppercase().into()),
             Self::Trim => Some(text(0)?.trim().to_owned().into()),

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use schemas::{Reject, RejectReason, Timestamp, Topic};
+use schemas::{Format, Reject, RejectReason, Timestamp, Topic};
 
 use super::*;
-use crate::Normaliser;
 use crate::format::tests::record;
+use crate::{Normaliser, Redactor};
 
 static REDACTOR: LazyLock<Redactor> =
     LazyLock::new(|| Redactor::new(b"a key of the test, longer than 32 bytes"));

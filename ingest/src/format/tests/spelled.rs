@@ -87,6 +87,12 @@ fn names_with_underscores_for_capitals_change_nothing() {
 }
 
 #[test]
+fn names_in_capitals_change_nothing() {
+    let formats = [Format::CloudTrail, Format::Gcp, Format::Okta];
+    check(&formats, |record| renamed(record, str::to_ascii_uppercase));
+}
+
+#[test]
 fn numbers_and_booleans_in_texts_change_nothing() {
     let formats = [
         Format::CloudTrail,
@@ -106,5 +112,6 @@ fn numbers_and_booleans_in_texts_change_nothing() {
 
 #[test]
 fn objects_in_texts_change_nothing() {
-    check(&[Format::CloudTrail, Format::Okta, Format::Vault, Format::Entra], folded);
+    let formats = [Format::CloudTrail, Format::Okta, Format::Vault, Format::Entra, Format::OpenAi];
+    check(&formats, folded);
 }

@@ -35,6 +35,23 @@ fn events() -> impl Iterator<Item = (Format, String)> {
 }
 
 #[test]
+fn a_line_of_pairs_is_a_record_of_a_gateway_and_of_nobody_else() {
+    let line = "2026-03-02T10:00:00.000000Z\tinfo\trequest gateway=default/default route=r src.addr=192.0.2.7:5 \
+        http.method=POST http.status=403 jwt.sub=buyer protocol=mcp mcp.method.name=tools/call \
+        mcp.target=erp gen_ai.tool.name=pay mcp.session.id=ses-1 error=\"not allowed\" duration=4ms";
+
+    let event = read(Format::Mcp, Some(line.as_bytes())).unwrap();
+
+    assert_eq!(event.agent_id.as_str(), "buyer");
+    assert_eq!((event.action.as_str(), event.outcome), ("erp:pay", Outcome::Denied));
+    assert_eq!(event.time.to_string(), "2026-03-02T10:00:00.000000Z");
+    assert_eq!(
+        read(Format::Okta, Some(line.as_bytes())).unwrap_err().reason,
+        RejectReason::NotJson
+    );
+}
+
+#[test]
 fn the_bytes_around_a_record_change_nothing() {
     let mut count = 0;
     for (format, line) in events() {

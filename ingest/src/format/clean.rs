@@ -1,0 +1,303 @@
+//! [`Clean`]: that each text of a record was looked at as a whole before its format took it apart.
+//!
+//! Invariant: a format sees no text with a secret in it, and none of a value under a secret's name where
+//! name and value are fields of their own. So it may cut, join and respell what it takes, which would
+//! hide the looks of a secret and not the secret. A [`Draft`](super::draft::Draft) is finished with a
+//! [`Clean`] alone, and one is given only to who reads such a record.
+
+use std::borrow::Cow;
+
+use schemas::{CredentialEvent, Format};
+
+use super::json::Json;
+use super::{Fault, object};
+use crate::redact::is_secret_name;
+use crate::{RawRecord, Redactor};
+
+/// How a record is looked at, and as what its event is finished.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look<'r> {
+    pub(super) format: Format,
+    pub(super) raw: &'r RawRecord<'r>,
+    pub(super) redactor: &'r Redactor,
+}
+
+/// The proof of it; see the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clean<'r>(Look<'r>);
+
+impl<'r> Clean<'r> {
+    pub(super) fn format(&self) -> Format {
+        self.0.format
+    }
+
+    pub(super) fn raw(&self) -> &'r RawRecord<'r> {
+        self.0.raw
+    }
+
+    pub(super) fn redactor(&self) -> &'r Redactor {
+        self.0.redactor
+    }
+}
+
+impl Look<'_> {
+    /// The event that `read` makes of the object `json`, without its secrets.
+    pub(super) fn event(
+        &self,
+        json: &str,
+        read: impl Fn(&Json<'_>, &Clean<'_>) -> Result<CredentialEvent, Fault>,
+    ) -> Result<CredentialEvent, Fault> {
+        let (tree, is_clean) = (object(json)?, self.redactor.is_clean(json));
+        let spare = self.redactor.old().map(|_| tree.clone());
+        let mut trees = [Some(tree), spare].into_iter().flatten();
+        self.under_keys(|redactor| {
+            let mut tree = trees.next().expect("there is one for each key");
+            let is_named = replace_named(&mut tree, redactor);
+            let is_replaced = !is_clean && replace(&mut tree, redactor);
+            let event = read(&tree, &Clean(Look { redactor, ..*self }))?;
+            Ok((event, is_named || is_replaced))
+        })
+    }
+
+    /// The same where `read` reads a text: that of the record as it came, if it holds no secret.
+    pub(super) fn event_of_text(
+        &self,
+        json: &str,
+        read: impl Fn(&str, &Clean<'_>) -> Result<CredentialEvent, Fault>,
+    ) -> Result<CredentialEvent, Fault> {
+        let is_clean = self.redactor.is_clean(json);
+        self.under_keys(|redactor| {
+            let clean = Clean(Look { redactor, ..*self });
+            if is_clean {
+                return Ok((read(json, &clean)?, false));
+            }
+            let Ok(mut tree) = Json::parse(json) else {
+                // A name that stands twice in a part which nobody reads: what is read is looked at after.
+                let mut event = read(json, &clean)?;
+                redactor.whole(&mut event);
+                return Ok((event, true));
+            };
+            let is_replaced = replace(&mut tree, redactor);
+            let text = if is_replaced { Cow::Owned(tree.to_string()) } else { Cow::Borrowed(json) };
+            Ok((read(&text, &clean)?, is_replaced))
+        })
+    }
+
+    /// The event that `read` makes under the key, and under the key before if there was a secret, so that the
+    /// fingerprints can be linked.
+    fn under_keys(
+        &self,
+        mut read: impl FnMut(&Redactor) -> Result<(CredentialEvent, bool), Fault>,
+    ) -> Result<CredentialEvent, Fault> {
+        let mut under = |redactor: &Redactor| -> Result<(CredentialEvent, bool), Fault> {
+            let (mut event, has_secret) = read(redactor)?;
+            let is_attribute = redactor.drafted(&mut event);
+            Ok((event, has_secret || is_attribute))
+        };
+        let (mut event, has_secret) = under(self.redactor)?;
+        if has_secret && let Some(old) = self.redactor.old() {
+            let (twin, _) = under(old)?;
+            Redactor::link(&mut event, &twin);
+        }
+        Ok(event)
+    }
+}
+
+/// Replaces the secrets in the texts and names of `tree`; returns whether there were any.
+fn replace(tree: &mut Json<'_>, redactor: &Redactor) -> bool {
+    let mut has_replaced = false;
+    tree.each_text(&mut |text| {
+        if let Cow::Owned(clean) = redactor.text(text) {
+            *text = Cow::Owned(clean);
+            has_replaced = true;
+        }
+    });
+    has_replaced
+}
+
+/// Replaces what stands as the value beside the name of a secret, as in `{"displayName": "Password",
+/// "oldValue": …, "newValue": …}`; returns whether there was any. Elsewhere a name is that of a field, and
+/// the format knows its fields.
+fn replace_named(tree: &mut Json<'_>, redactor: &Redactor) -> bool {
+    let mut has_replaced = false;
+    match tree {
+        Json::Null | Json::Literal(_) | Json::Text(_) => {}
+        Json::List(elements) => {
+            for element in elements {
+                has_replaced |= replace_named(element, redactor);
+            }
+        }
+        Json::Object(fields) => {
+            let is_secret = fields.iter().any(|(name, _)| is_value(name))
+                && fields.iter().any(|(name, told)| is_name(name) && tells_of_secret(told));
+            for (name, value) in fields {
+                has_replaced |= if is_secret && is_value(name) {
+                    replace_all(value, redactor)
+                } else {
+                    replace_named(value, redactor)
+                };
+            }
+        }
+    }
+    has_replaced
+}
+
+/// Whether the field of this name holds what a thing is called.
+fn is_name(name: &str) -> bool {
+    ends_with(name, "name")
+        || ["key", "field", "property"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether the field of this name holds a value, or what it was or will be.
+fn is_value(name: &str) -> bool {
+    ends_with(name, "value") || ends_with(name, "values")
+}
+
+fn ends_with(name: &str, end: &str) -> bool {
+    let start = name.len().checked_sub(end.len());
+    start.is_some_and(|start| name.as_bytes()[start..].eq_ignore_ascii_case(end.as_bytes()))
+}
+
+fn tells_of_secret(told: &Json<'_>) -> bool {
+    matches!(told, Json::Text(text) if is_secret_name(text))
+}
+
+/// Replaces each text of `value`; returns whether there was any.
+fn replace_all(value: &mut Json<'_>, redactor: &Redactor) -> bool {
+    let mut has_replaced = false;
+    match value {
+        Json::Null | Json::Literal(_) => {}
+        Json::Text(text) => {
+            if let Some(fingerprint) = redactor.of_named(text) {
+                *text = Cow::Owned(fingerprint);
+                has_replaced = true;
+            }
+        }
+        Json::List(elements) => {
+            for element in elements {
+                has_replaced |= replace_all(element, redactor);
+            }
+        }
+        Json::Object(fields) => {
+            for (_, value) in fields {
+                has_replaced |= replace_all(value, redactor);
+            }
+        }
+    }
+    has_replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use schemas::{Timestamp, Topic};
+
+    use super::super::tests::record;
+    use super::*;
+    use crate::Normaliser;
+
+    static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(b"a key of the test"));
+
+    /// Put together here so that no scanner takes this file for a leak.
+    fn token() -> String {
+        ["gh", "p_", "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb3d"].concat()
+    }
+
+    fn read(format: Format, json: &str, redactor: &Redactor) -> CredentialEvent {
+        let topic = Topic::new("uses");
+        let normaliser = Normaliser::new(format, redactor.clone());
+        normaliser.normalise_one(&record(&topic, Some(json.as_bytes())), Timestamp::EPOCH).unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_known_before_a_text_is_joined_cut_or_put_in_other_letters() {
+        let token = token();
+        for (format, json, found) in [
+            (
+                Format::Kubernetes,
+                r#"{"verb":"get","user":{"username":"a"},"stageTimestamp":"2026-03-02T10:00:00Z",
+                    "objectRef":{"resource":"x@@","subresource":"y","namespace":"n"}}"#,
+                "xfp:@@/y.get",
+            ),
+            (
+                Format::Vault,
+                r#"{"time":"2026-03-02T10:00:00Z","auth":{"display_name":"a","token_type":"@@"},
+                    "request":{"operation":"read","path":"see @@, in/x"}}"#,
+                "see fp:@@, in.read",
+            ),
+            (
+                Format::GitHub,
+                r#"{"@timestamp":1772445660000,"actor":"a","action":"git.push",
+                    "programmatic_access_type":"Of @@"}"#,
+                "of-fp:@@:a",
+            ),
+            (
+                Format::Okta,
+                r#"{"published":"2026-03-02T10:00:00Z","eventType":"a.b","actor":{"id":"a","type":"My@@"},
+                    "outcome":{"result":"SUCCESS"}}"#,
+                "okta:myfp:@@",
+            ),
+            (
+                Format::CloudTrail,
+                r#"{"eventTime":"2026-03-02T10:00:00Z","eventSource":"sts.amazonaws.com","eventName":"A",
+                    "userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/r@@"}}"#,
+                "arn:aws:iam::1:role/rfp:@@",
+            ),
+        ] {
+            let fingerprint = REDACTOR.fingerprint(token.as_bytes());
+            let found = found.replace("fp:@@", &fingerprint);
+
+            let told = format!("{:?}", read(format, &json.replace("@@", &token), &REDACTOR));
+
+            assert!(told.contains(&found), "{format}: wanted {found}, found {told}");
+            assert!(
+                !told.to_lowercase().contains(&token[4..12].to_lowercase()),
+                "{format}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_beside_the_name_of_a_secret_is_one() {
+        let json = r#"{"time":"2026-03-02T10:00:00Z","category":"AuditLogs","properties":{"id":"1",
+            "activityDisplayName":"Update application","result":"success",
+            "initiatedBy":{"user":{"userPrincipalName":"a@b.example"}},"targetResources":[{"displayName":"app",
+            "modifiedProperties":[{"newValue":"[\"hunter3\"]","displayName":"ClientSecret","oldValue":"hunter2"},
+            {"displayName":"AppName","oldValue":"before","newValue":"after"},
+            {"displayName":"Password","oldValue":"[]","newValue":null}]}]}}"#;
+
+        let event = read(Format::Entra, json, &REDACTOR);
+
+        let told = event.attributes.get("modified_properties").unwrap();
+        assert!(!told.contains("hunter"), "{told}");
+        assert!(told.contains(&REDACTOR.fingerprint(b"hunter2")), "{told}");
+        assert!(told.contains(r#""oldValue":"before","newValue":"after""#), "{told}");
+        assert!(told.contains(r#""oldValue":"[]","newValue":null"#), "{told}");
+    }
+
+    #[test]
+    fn fingerprints_that_were_made_before_the_event_are_linked_after_a_change_of_keys() {
+        let (old, token) = (Redactor::new(b"the old key"), token());
+        let new = Redactor::rotated(b"the new key", b"the old key");
+        let link = |event: &CredentialEvent, secret: &str| {
+            let name = new.fingerprint(secret.as_bytes());
+            event.attributes.get(&name).map(str::to_owned)
+        };
+        let json = r#"{"@timestamp":1772445660000,"actor":"a","action":"git.push","user_agent":"x @@",
+            "old_secret":"hunter2"}"#;
+        let json = json.replace("@@", &token);
+
+        let event = read(Format::GitHub, &json, &new);
+
+        assert_eq!(link(&event, &token), Some(old.fingerprint(token.as_bytes())), "{event:?}");
+        assert_eq!(link(&event, "hunter2"), Some(old.fingerprint(b"hunter2")), "{event:?}");
+        let envelope = serde_json::json!({"specversion": "1.0", "id": token, "source": "/github",
+            "type": "github.audit", "data": serde_json::from_str::<serde_json::Value>(&json).unwrap()});
+        let event = read(Format::CloudEvents, &envelope.to_string(), &new);
+        assert_eq!(link(&event, &token), Some(old.fingerprint(token.as_bytes())), "{event:?}");
+        let links: Vec<_> =
+            event.attributes.iter().filter(|(name, _)| name.starts_with("fp:")).collect();
+        assert!(links.len() == 2 && links.iter().all(|(name, value)| name != value), "{event:?}");
+    }
+}
