@@ -207,24 +207,30 @@ fn encode_each(
         std::slice::from_ref(&joined)
     };
     for (month, order) in months {
-        let order = UInt32Array::from(order);
+        let rows = Ordered { batches, order: UInt32Array::from(order) };
         files.push(match form {
             Form::Parquet => {
                 let mut kept = Kept::new(kept);
-                let file = as_parquet(table, month, batches, &order, &identity, &mut kept)?;
+                let file = as_parquet(table, month, &rows, &identity, &mut kept)?;
                 seen.extend(kept.pages()?);
                 file
             }
             #[cfg(any(test, feature = "faults"))]
             Form::Rows => {
-                let rows = concat_batches(&schema, batches)?;
-                let rows = arrow::compute::take_record_batch(&rows, &order)?;
+                let whole = concat_batches(&schema, batches)?;
+                let rows = arrow::compute::take_record_batch(&whole, &rows.order)?;
                 seen.push(rows.clone());
                 EncodedFile::held(month, rows, &identity)
             }
         });
     }
     Ok((files, seen))
+}
+
+/// Rows, and the order in which those of one file are stored.
+struct Ordered<'a> {
+    batches: &'a [RecordBatch],
+    order: UInt32Array,
 }
 
 /// The order cut into ranges of so many rows at most.
@@ -263,23 +269,22 @@ impl<'a> Kept<'a> {
 fn as_parquet(
     table: Table,
     month: Option<String>,
-    batches: &[RecordBatch],
-    order: &UInt32Array,
+    rows: &Ordered<'_>,
     identity: &str,
     kept: &mut Kept<'_>,
 ) -> Result<EncodedFile, EncodeError> {
-    let (count, schema) = (order.len(), stored_schema(table));
+    let (count, schema) = (rows.order.len(), stored_schema(table));
     let properties = properties(table, &schema, count)?;
     let bytes = Vec::with_capacity(count * 64);
     let writer = ArrowWriter::try_new(bytes, SchemaRef::clone(&schema), Some(properties))?;
     let (mut file, writers) = writer.into_serialized_writer()?;
     let mut told = statistics::Sum::new(table);
     told.add_rows(count);
-    for (number, order) in parts(order, ROWS_PER_GROUP_MAX).enumerate() {
+    for (number, order) in parts(&rows.order, ROWS_PER_GROUP_MAX).enumerate() {
         let mut writers = writers.create_column_writers(number)?.into_iter();
         let mut group = file.next_row_group()?;
         for field in schema.fields() {
-            let column = whole(batches, field.name())?;
+            let column = whole(rows.batches, field.name())?;
             let mut of_field = Vec::new();
             for order in parts(&order, ROWS_PER_PAGE_MAX) {
                 let page = take(&column, &order, None)?;
