@@ -6,18 +6,17 @@
 //! never came. Whatever the storage says, the table's marks decide what is true.
 
 mod entry;
+mod shortening;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use deltalake::DeltaTable;
-use deltalake::checkpoints::create_checkpoint;
 use object_store::Error as StoreError;
 use schemas::{Offsets, Table, Timestamp};
 
 pub(crate) use self::entry::{ENGINE, Told, add_of, entry_of, folder_of};
+pub use self::shortening::LongLog;
 use crate::advance::{Advance, Verdict};
 use crate::encode::{EncodedFile, Form};
 use crate::error::is_unsynced;
@@ -31,12 +30,13 @@ const RETRIES: u32 = 3;
 /// The pause before the first retry; each further one is four times as long.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Entries of the log after its last checkpoint from which on there is a new one, for a table at
-/// `version`. Whoever opens the table reads them one by one; a checkpoint repeats every file that is or was
-/// part of the table in the last days, so a long log has them less often. Measured: at version 27,000 one
-/// takes 13 MB, and with one every 50 entries a commit took twice as long as at the beginning.
-fn entries_per_checkpoint(version: Version) -> u64 {
-    (version / 200).clamp(50, 250)
+/// Where a commit landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landed {
+    pub version: Version,
+    /// Whether the storage said that it wrote the entry of this version for us. Otherwise the commit was found
+    /// in the log, and may have landed with an earlier entry.
+    pub is_told: bool,
 }
 
 /// A table, at the newest version this handle has seen.
@@ -49,6 +49,10 @@ pub struct TableHandle {
     id: Option<String>,
     /// Whether it lacks columns of ours.
     is_narrow: bool,
+    /// Entries that it was behind when it last looked: where others commit too, it will be so again.
+    passed: usize,
+    /// The files of the newest entry with rows among those that were passed, or written.
+    newest_files: Vec<String>,
     nothing: Offsets,
 }
 
@@ -75,7 +79,8 @@ impl TableHandle {
         };
         let is_narrow = found.as_ref().is_some_and(|found| found.is_narrow);
         let id = found.map(|found| found.id);
-        Ok(Self { log, state, id, is_narrow, nothing: Offsets::default() })
+        let (passed, newest_files, nothing) = (0, Vec::new(), Offsets::default());
+        Ok(Self { log, state, id, is_narrow, passed, newest_files, nothing })
     }
 
     pub fn table(&self) -> Table {
@@ -111,6 +116,12 @@ impl TableHandle {
         self.id.as_deref()
     }
 
+    /// The files of the newest entry with rows that this handle has passed or written; none if it has not
+    /// seen such a one.
+    pub(crate) fn newest_files(&self) -> &[String] {
+        &self.newest_files
+    }
+
     /// The version it stands on; `None` until the table is made.
     pub fn version(&self) -> Option<Version> {
         self.state.as_ref().map(|state| state.version)
@@ -132,7 +143,7 @@ impl TableHandle {
         now: Timestamp,
     ) -> Result<Version, CommitError> {
         let files = self.encoded(rows, advance).await?;
-        self.commit(&files, advance, now).await
+        self.commit(&files, advance, now).await.map(|landed| landed.version)
     }
 
     /// As [`append`](Self::append), for a table that may be ahead of the offsets the worker started
@@ -228,14 +239,37 @@ impl TableHandle {
         files: &[EncodedFile],
         advance: &Advance,
         now: Timestamp,
-    ) -> Result<Version, CommitError> {
+    ) -> Result<Landed, CommitError> {
+        self.commit_after(std::future::ready(Ok(())), files, advance, now).await
+    }
+
+    /// As [`commit`](Self::commit), of an entry that must not be in the log before `others` are done: it is
+    /// written when they are, and not at all if they fail. What nobody can see, a look at the log and the files
+    /// without an entry, comes beside them.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit); or the error of `others`.
+    pub async fn commit_after(
+        &mut self,
+        others: impl Future<Output = Result<(), CommitError>>,
+        files: &[EncodedFile],
+        advance: &Advance,
+        now: Timestamp,
+    ) -> Result<Landed, CommitError> {
         let verdict = self.state.as_ref().map(|state| advance.verdict(&state.recorded));
         let may_be_landed = files.is_empty() || verdict == Some(Verdict::Duplicate);
         let mut pending =
             Pending { files, advance, now, is_stored: false, may_be_landed, is_seen: false };
+        let (mut prepared, others) = tokio::join!(self.prepare(&mut pending), others);
+        others?;
         let mut failures = 0;
         loop {
-            match self.attempt(&mut pending).await {
+            let outcome = match prepared {
+                Ok(()) => self.attempt(&mut pending).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
                 Err(CommitError::Unavailable { table, cause }) if is_unsynced(&*cause) => {
                     return Err(LakeError::Unsynced { table, cause }.into());
                 }
@@ -245,14 +279,36 @@ impl TableHandle {
                 }
                 outcome => return outcome,
             }
+            prepared = self.prepare(&mut pending).await;
         }
     }
 
-    /// One try to commit. Every failure to write the entry ends in the same question: where does
-    /// the table stand now? (The decision table is at [`Advance`].)
-    async fn attempt(&mut self, pending: &mut Pending<'_>) -> Result<Version, CommitError> {
+    /// Moves to the newest version, of a table that is made if nobody has made it yet. If the commit seems to be
+    /// the next thing, its files are stored at the same time: whether it is, is decided by what was read, and
+    /// files without an entry are seen by nobody.
+    async fn prepare(&mut self, pending: &mut Pending<'_>) -> Result<(), CommitError> {
+        let verdict = self.state.as_ref().map(|state| pending.advance.verdict(&state.recorded));
+        let is_next = verdict == Some(Verdict::Next) && !self.is_narrow && !pending.is_stored;
+        if !is_next {
+            self.follow_for(pending).await?;
+            if self.state.is_none() {
+                self.state = Some(self.make().await?);
+            }
+            return Ok(());
+        }
+        let (log, files) = (self.log.clone(), pending.files);
+        let (followed, stored) = tokio::join!(self.follow_for(pending), store(&log, files));
+        followed?;
+        stored?;
+        pending.is_stored = true;
+        Ok(())
+    }
+
+    /// One try to commit, after a look at the log. Every failure to write the entry ends in the same question:
+    /// where does the table stand now? (The decision table is at [`Advance`].)
+    async fn attempt(&mut self, pending: &mut Pending<'_>) -> Result<Landed, CommitError> {
         let table = self.table();
-        self.follow_for(pending).await?;
+        let found = |version| Landed { version, is_told: false };
         loop {
             let state = match self.state.take() {
                 Some(state) => state,
@@ -260,31 +316,29 @@ impl TableHandle {
             };
             let state = self.state.insert(state);
             if let Some(version) = pending.decide(state)? {
-                return Ok(version);
+                return Ok(found(version));
             }
             if self.is_narrow {
                 self.widen(pending).await?;
                 continue;
             }
             if !pending.is_stored {
-                crate::crash_point!("encoded", table.name());
-                let stored = self.log.put_files(pending.files).await;
-                stored.map_err(|cause| CommitError::unavailable(table, cause))?;
+                store(&self.log, pending.files).await?;
                 pending.is_stored = true;
-                crate::crash_point!("stored", table.name());
             }
             let next = state.version + 1;
             let Err(cause) = self.log.put_entry(next, pending.entry(table)).await else {
                 crate::crash_point!("landed", table.name());
                 state.note(next, pending.advance.transactions());
-                return Ok(next);
+                self.newest_files = pending.files.iter().map(|file| file.path.clone()).collect();
+                return Ok(Landed { version: next, is_told: true });
             };
             let is_taken =
                 matches!(cause, StoreError::AlreadyExists { .. } | StoreError::Precondition { .. });
             self.follow_for(pending).await?;
             let state = self.state.as_ref().expect("a handle that follows does not forget");
             if let Some(version) = pending.decide(state)? {
-                return Ok(version);
+                return Ok(found(version));
             }
             if !is_taken || state.version < next {
                 return Err(CommitError::unavailable(table, cause));
@@ -325,17 +379,14 @@ impl TableHandle {
     }
 
     /// As [`follow`](Self::follow); `sees` is shown each entry that is passed.
-    pub(crate) async fn follow_each(
-        &mut self,
-        mut sees: impl FnMut(&Entry),
-    ) -> Result<(), LakeError> {
+    async fn follow_each(&mut self, mut sees: impl FnMut(&Entry)) -> Result<(), LakeError> {
         let table = self.table();
         let Some(state) = &mut self.state else {
             *self = Self::open(self.log.clone()).await?;
             return Ok(());
         };
         let log = &self.log;
-        let next = up_to_newest(state.version + 1, |version| log.entry(version));
+        let next = up_to_newest(state.version + 1, self.passed, |version| log.entry(version));
         let (is_there, found) = tokio::join!(log.has_entry(state.version), next);
         if !is_there.map_err(|cause| LakeError::unavailable(table, cause))? {
             // Either old entries were cleaned up behind a checkpoint, or all is lost.
@@ -343,17 +394,23 @@ impl TableHandle {
                 Some(newest) if state.version <= newest.version => {
                     self.is_narrow = schema::check(&self.log, newest.version).await?.is_narrow;
                     *state = newest;
+                    self.newest_files.clear();
                     Ok(())
                 }
                 Some(_) | None => Err(LakeError::Gone { table }),
             };
         }
-        for entry in found.map_err(|cause| LakeError::unavailable(table, cause))? {
+        let found = found.map_err(|cause| LakeError::unavailable(table, cause))?;
+        self.passed = found.len();
+        for entry in found {
             let next = state.version + 1;
             if entry.changes_table {
                 self.is_narrow = schema::check(&self.log, next).await?.is_narrow;
             }
             sees(&entry);
+            if entry.advance.is_some() {
+                self.newest_files = entry.added;
+            }
             state.note(next, entry.transactions);
         }
         Ok(())
@@ -372,61 +429,27 @@ impl TableHandle {
 
     /// Makes the table, or takes the one that another worker made in the meantime.
     async fn make(&mut self) -> Result<State, LakeError> {
-        let made = schema::make(&self.log).await;
-        match (self.log.newest().await?, made) {
-            (Some(state), _) => {
-                let found = schema::check(&self.log, state.version).await?;
-                (self.id, self.is_narrow) = (Some(found.id), found.is_narrow);
-                Ok(state)
+        let error = match schema::make(&self.log).await {
+            Ok(id) => {
+                (self.id, self.is_narrow) = (Some(id), false);
+                return Ok(State::of_new());
             }
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(LakeError::Gone { table: self.table() }),
-        }
+            Err(error) => error,
+        };
+        let Some(state) = self.log.newest().await? else { return Err(error) };
+        let found = schema::check(&self.log, state.version).await?;
+        (self.id, self.is_narrow) = (Some(found.id), found.is_narrow);
+        Ok(state)
     }
+}
 
-    /// Writes a checkpoint of the log if it has become long, so that opening the table stays fast. Of several
-    /// workers it is the one whose commit made a round version; if that one fails to, the others, once the
-    /// log is twice as long. Nothing depends on it: a failure is for the log only, and the next try is as
-    /// many commits away.
-    ///
-    /// # Errors
-    ///
-    /// [`LakeError::Unavailable`].
-    pub async fn keep_log_short(&mut self) -> Result<(), LakeError> {
-        let Some(state) = &mut self.state else { return Ok(()) };
-        let every = entries_per_checkpoint(state.version);
-        let is_round = 0 < state.version && state.version.is_multiple_of(every);
-        let is_its_turn = is_round && 0 < state.entries;
-        if !is_its_turn && state.entries < 2 * every {
-            return Ok(());
-        }
-        if !is_its_turn {
-            let newest = self.log.newest_checkpoint().await;
-            let newest = newest.map_err(|cause| LakeError::unavailable(self.log.table, cause))?;
-            state.entries = state.version.saturating_sub(newest);
-            if state.entries < 2 * every {
-                return Ok(());
-            }
-        }
-        state.entries = 0;
-        self.checkpoint().await
-    }
-
-    /// Writes a checkpoint of the log at its newest version.
-    ///
-    /// # Errors
-    ///
-    /// [`LakeError::Unavailable`].
-    pub async fn checkpoint(&self) -> Result<(), LakeError> {
-        #[cfg(any(test, feature = "faults"))]
-        if let Backing::Modelled(_) = self.log.backing() {
-            return Ok(());
-        }
-        let unavailable = |cause| LakeError::unavailable(self.table(), cause);
-        let mut delta = DeltaTable::new(Arc::clone(&self.log.stored().delta));
-        delta.load().await.map_err(unavailable)?;
-        create_checkpoint(&delta, None).await.map_err(unavailable)
-    }
+/// Stores the files of a commit, which no entry names yet.
+async fn store(log: &TableLog, files: &[EncodedFile]) -> Result<(), CommitError> {
+    crate::crash_point!("encoded", log.table.name());
+    let stored = log.put_files(files).await;
+    stored.map_err(|cause| CommitError::unavailable(log.table, cause))?;
+    crate::crash_point!("stored", log.table.name());
+    Ok(())
 }
 
 impl Pending<'_> {

@@ -39,6 +39,8 @@ use crate::{Lake, LakeError, Location};
 /// What an operation of a storage does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Asks whether a file is there.
+    Look,
     Read,
     List,
     /// Writes a file, whether it is there or not.
@@ -251,7 +253,8 @@ impl ObjectStore for Fated {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.fates.turn_to_read(Kind::Read, location.as_ref()).await?;
+        let kind = if options.head { Kind::Look } else { Kind::Read };
+        self.fates.turn_to_read(kind, location.as_ref()).await?;
         self.memory.get_opts(location, options).await
     }
 

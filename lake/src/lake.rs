@@ -247,8 +247,9 @@ async fn stands(log: &TableLog, version: Version) -> Result<(bool, bool), LakeEr
         let found = log.has_entry(version).await;
         found.map_err(|cause| LakeError::unavailable(log.table, cause))
     };
-    let is_known = has_entry(version).await?;
-    Ok((is_known, is_known && !has_entry(version + 1).await?))
+    let (is_known, has_next) = tokio::join!(has_entry(version), has_entry(version + 1));
+    let (is_known, has_next) = (is_known?, has_next?);
+    Ok((is_known, is_known && !has_next))
 }
 
 impl fmt::Debug for Lake {

@@ -57,7 +57,7 @@ pub mod seal;
 pub mod upkeep;
 
 pub use advance::{Advance, SequenceRange, rows_from};
-pub use commit::TableHandle;
+pub use commit::{Landed, LongLog, TableHandle};
 pub use encode::{EncodeError, EncodedFile, Form, encode};
 pub use error::{Cause, CommitError, LakeError};
 pub use lake::Lake;

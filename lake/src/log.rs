@@ -8,6 +8,8 @@
 //!
 //! Source: the Delta transaction log protocol, <https://github.com/delta-io/delta/blob/master/PROTOCOL.md>.
 
+mod pointer;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::Url;
 
+pub(crate) use self::pointer::{POINTER, Pointer, in_log};
 use crate::advance::Recorded;
 use crate::error::Reason;
 #[cfg(any(test, feature = "faults"))]
@@ -49,6 +52,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// That of a table that was just made.
+    pub(crate) fn of_new() -> Self {
+        Self { version: 0, recorded: Recorded::default(), entries: 1 }
+    }
+
     /// Moves on to `version`, whose entry has these transactions.
     pub(crate) fn note(&mut self, version: Version, transactions: Vec<(String, i64)>) {
         for (app_id, at) in transactions {
@@ -116,11 +124,6 @@ struct FileLine {
 #[serde(rename_all = "camelCase")]
 struct AboutLine {
     surety_advance: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct LastCheckpoint {
-    version: Version,
 }
 
 /// The log of one table.
@@ -261,7 +264,7 @@ impl TableLog {
     pub(crate) async fn has_entry(&self, version: Version) -> object_store::Result<bool> {
         #[cfg(any(test, feature = "faults"))]
         if let Backing::Modelled(model) = &self.backing {
-            return Ok(model.entry(self.table, version).await?.is_some());
+            return model.has_entry(self.table, version).await;
         }
         match self.stored().store.head(&entry_path(version)).await {
             Ok(_) => Ok(true),
@@ -305,8 +308,8 @@ impl TableLog {
 
     /// The version of the newest checkpoint; 0 if there is none.
     pub(crate) async fn newest_checkpoint(&self) -> object_store::Result<Version> {
-        let pointer = self.get_if_there(&Path::from("_delta_log/_last_checkpoint")).await?;
-        let told = pointer.and_then(|bytes| serde_json::from_slice::<LastCheckpoint>(&bytes).ok());
+        let pointer = self.get_if_there(&in_log(POINTER)).await?;
+        let told = pointer.and_then(|bytes| Pointer::parse(&bytes).ok());
         Ok(told.map_or(0, |told| told.version))
     }
 
@@ -331,36 +334,38 @@ pub(crate) fn rows_of(bytes: Bytes) -> Result<Vec<RecordBatch>, Cause> {
     Ok(reader.collect::<Result<_, _>>()?)
 }
 
-/// What `read` finds of the versions from `first` on, up to the newest. The first is asked for alone, since
-/// mostly there is none, then twice as many at once each time: workers that commit next to each other would
-/// wait for a storage as often as they are.
+/// What `read` finds of the versions from `first` on, up to the newest. So many as are `expected`, and the one
+/// after them, are asked for at once, then two, and twice as many each time: workers that commit next to each
+/// other would wait for a storage as often as they are.
 ///
 /// # Errors
 ///
 /// The first of `read`.
 pub(crate) async fn up_to_newest<T, E, F>(
     first: Version,
+    expected: usize,
     read: impl Fn(Version) -> F,
 ) -> Result<Vec<T>, E>
 where
     F: Future<Output = Result<Option<T>, E>>,
 {
-    let (mut found, mut at, mut window) = (Vec::new(), first, 1);
+    let (mut found, mut at, mut windows) = (Vec::new(), first, [expected + 1, 2]);
     loop {
-        for one in join_all((at..at + window).map(&read)).await {
+        let next = at + windows[0].min(READ_AT_ONCE) as Version;
+        for one in join_all((at..next).map(&read)).await {
             match one? {
                 Some(one) => found.push(one),
                 None => return Ok(found),
             }
         }
-        at += window;
-        window = (2 * window).min(READ_AT_ONCE as Version);
+        at = next;
+        windows = [windows[1], (2 * windows[1]).min(READ_AT_ONCE)];
     }
 }
 
 /// Where the entry that makes `version` stands in the table's folder.
 fn entry_path(version: Version) -> Path {
-    Path::from(format!("_delta_log/{version:020}.json"))
+    in_log(&format!("{version:020}.json"))
 }
 
 fn note_checkpoint(bytes: Bytes, recorded: &mut Recorded) -> Result<(), Cause> {

@@ -3,6 +3,9 @@
 //! Invariant (S1): of a store's answer an error repeats the code, the message and the region, and nothing
 //! else: Amazon S3 repeats the whole session token when it has expired. Which kind of error it is stays.
 //!
+//! The answer to a question whether a file is there has no body, so a refusal of it has no words. Then a byte of
+//! the file is asked for, of which nothing is taken but the words of its refusal.
+//!
 //! Source: Amazon S3, *Error responses*; Azure Storage, *Status and error codes*. Both answer with
 //! `<Error><Code>` and `<Message>`.
 
@@ -25,6 +28,9 @@ use crate::error::{Cause, Reason};
 /// What the library says of a redirection, whose answer it does not keep.
 const BARE_REDIRECT: &str = "incorrectly configured region";
 
+/// How the library tells of an answer that is not the one that was hoped for.
+const ANSWERED: &str = "status code: 4";
+
 /// An object store of which only the telling part of a refusal is told.
 #[derive(Debug)]
 pub(crate) struct Refusable {
@@ -46,25 +52,8 @@ impl Refusable {
 }
 
 impl Telling {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is left has no answer of a store")]
     fn told(&self, error: Error) -> Error {
-        match error {
-            Error::Generic { store, source } => Error::Generic { store, source: self.of(source) },
-            Error::NotFound { path, source } => Error::NotFound { path, source: self.of(source) },
-            Error::AlreadyExists { path, source } => {
-                Error::AlreadyExists { path, source: self.of(source) }
-            }
-            Error::Precondition { path, source } => {
-                Error::Precondition { path, source: self.of(source) }
-            }
-            Error::PermissionDenied { path, source } => {
-                Error::PermissionDenied { path, source: self.of(source) }
-            }
-            Error::Unauthenticated { path, source } => {
-                Error::Unauthenticated { path, source: self.of(source) }
-            }
-            other => other,
-        }
+        because(error, |cause| self.of(cause))
     }
 
     fn of(&self, cause: Cause) -> Cause {
@@ -100,10 +89,54 @@ impl Telling {
     }
 }
 
+/// The same error with another cause.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is left has no answer of a store")]
+fn because(error: Error, of: impl FnOnce(Cause) -> Cause) -> Error {
+    match error {
+        Error::Generic { store, source } => Error::Generic { store, source: of(source) },
+        Error::NotFound { path, source } => Error::NotFound { path, source: of(source) },
+        Error::AlreadyExists { path, source } => Error::AlreadyExists { path, source: of(source) },
+        Error::Precondition { path, source } => Error::Precondition { path, source: of(source) },
+        Error::PermissionDenied { path, source } => {
+            Error::PermissionDenied { path, source: of(source) }
+        }
+        Error::Unauthenticated { path, source } => {
+            Error::Unauthenticated { path, source: of(source) }
+        }
+        other => other,
+    }
+}
+
+/// The cause of an error that may be a refusal: that a file is not there, or is there already, is none.
+#[expect(clippy::wildcard_enum_match_arm, reason = "three of its kinds are refusals")]
+fn cause_of(error: &Error) -> Option<&Cause> {
+    match error {
+        Error::Generic { source, .. }
+        | Error::PermissionDenied { source, .. }
+        | Error::Unauthenticated { source, .. } => Some(source),
+        _ => None,
+    }
+}
+
+/// Whether the store has refused without a word.
+fn is_mute(error: &Error) -> bool {
+    let text = cause_of(error).map(ToString::to_string).unwrap_or_default();
+    text.contains(ANSWERED) && text.trim_end().ends_with(':')
+}
+
 /// The text of an XML element.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split('<').next()
+}
+
+impl Refusable {
+    /// What the store says when it refuses to give the file; `None` if it does not refuse, or has no words.
+    async fn words(&self, location: &Path) -> Option<String> {
+        let byte = GetOptions { range: Some((0..1).into()), ..GetOptions::default() };
+        let refused = self.store.get_opts(location, byte).await.err()?;
+        self.telling.refusal(&cause_of(&refused)?.to_string())
+    }
 }
 
 #[async_trait]
@@ -132,7 +165,16 @@ impl ObjectStore for Refusable {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.store.get_opts(location, options).await.map_err(|error| self.telling.told(error))
+        let is_question = options.head;
+        let error = match self.store.get_opts(location, options).await {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        if !is_question || !is_mute(&error) {
+            return Err(self.telling.told(error));
+        }
+        let words = self.words(location).await;
+        Err(because(error, |mute| words.map_or(mute, |words| Box::new(Reason(words)))))
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

@@ -41,13 +41,14 @@ const PROPERTIES: [(&str, &str); 3] = [
     ("delta.enableExpiredLogCleanup", "false"),
 ];
 
-/// Makes the table as version 0.
-pub(crate) async fn make(log: &TableLog) -> Result<(), LakeError> {
+/// Makes the table as version 0, which nobody else has made, and returns its id.
+pub(crate) async fn make(log: &TableLog) -> Result<String, LakeError> {
     let table = log.table;
     let unavailable = |cause| LakeError::Unavailable { table, cause };
     #[cfg(any(test, feature = "faults"))]
     if let Backing::Modelled(model) = log.backing() {
-        return model.make(table).await.map_err(|cause| unavailable(cause.into()));
+        model.make(table).await.map_err(|cause| unavailable(cause.into()))?;
+        return Ok(crate::faults::Model::id(table));
     }
     let fields = fields_of(&table.arrow_schema()).map_err(|cause| unavailable(cause.into()))?;
     let skipped_by = statistics::columns(table).collect::<Vec<_>>().join(",");
@@ -55,7 +56,7 @@ pub(crate) async fn make(log: &TableLog) -> Result<(), LakeError> {
         .with_max_retries(0)
         .with_create_checkpoint(false)
         .with_cleanup_expired_logs(Some(false));
-    CreateBuilder::new()
+    let made = CreateBuilder::new()
         .with_log_store(std::sync::Arc::clone(&log.stored().delta))
         .with_table_name(table.name())
         .with_comment(table.doc())
@@ -66,7 +67,8 @@ pub(crate) async fn make(log: &TableLog) -> Result<(), LakeError> {
         .with_commit_properties(properties)
         .await
         .map_err(|cause| unavailable(cause.into()))?;
-    Ok(())
+    let made = made.snapshot().map_err(|cause| unavailable(cause.into()))?;
+    Ok(made.metadata().id().to_owned())
 }
 
 fn fields_of(schema: &Schema) -> Result<Vec<StructField>, ArrowError> {

@@ -137,7 +137,7 @@ fn print(
 ) -> Result<(), Failure> {
     let progress = summary.progress;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let commit_ms = |quantile| summary.stages.micros(Stage::Commit, quantile) as f64 / 1e3;
+    let ms = |stage, quantile| summary.stages.micros(stage, quantile) as f64 / 1e3;
     if args.output == ReportFormat::Json {
         let mut answer = serde_json::json!({
             "file": args.file,
@@ -147,7 +147,8 @@ fn print(
             "rejects": progress.rejects,
             "findings": progress.findings,
             "commits": progress.commits,
-            "commit_ms": {"p50": commit_ms(0.5), "p99": commit_ms(0.99)},
+            "commit_ms": {"p50": ms(Stage::Commit, 0.5), "p99": ms(Stage::Commit, 0.99)},
+            "seal_ms": {"p50": ms(Stage::Seal, 0.5), "p99": ms(Stage::Seal, 0.99)},
         });
         if let Some(counts) = delivered {
             answer["webhooks"] = serde_json::json!({

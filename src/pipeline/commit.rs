@@ -1,9 +1,13 @@
 //! [`Writer`]: the rows of a cut to the lake.
 //!
-//! Invariant (E4): `events` comes last, with the offsets of every partition that was read. The other
-//! tables may thus be ahead of it after a crash, never behind: what they have is passed over when
+//! Invariant (E4): the entry of `events` comes last, with the offsets of every partition that was read. The
+//! other tables may thus be ahead of it after a crash, never behind: what they have is passed over when
 //! the records are read again, and when a cut is written again after a failure. `registry_changes`, whose
 //! offsets say how far the registry's topic was read, comes after the rejects of that topic likewise.
+//!
+//! The other tables are written beside each other: each carries its own offsets, and none of them is read to
+//! decide what becomes of another. So a crash may leave any of them ahead of any other, which is no more than
+//! that each may be ahead of `events`.
 //!
 //! Invariant (V1): a commit is sealed right after it landed. A seal that could not be written is made
 //! up for with the next commit or at the next start, from the stored rows.
@@ -16,10 +20,10 @@ use detect::webhook::Attempt;
 use lake::seal::{Rows, SealKey, Sealer, Tree};
 use lake::{
     Advance, CommitError, Delivery, DeliveryRows, EncodeError, EncodedFile, Form, Lake, LakeError,
-    SequenceRange, TableHandle,
+    LongLog, SequenceRange, TableHandle,
 };
 use schemas::{FindingId, Offsets, Table, Timestamp};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::checkpoint::Image;
@@ -31,16 +35,28 @@ use crate::telemetry::Busy;
 /// How often the attempts of one cut are numbered anew because another process added some of its own.
 const RENUMBERINGS_MAX: u32 = 5;
 
+/// How long the end of the loop waits for checkpoints of logs.
+const SHORTENING_WAIT_MAX: Duration = Duration::from_secs(3);
+
 /// The tables that the loop writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
     events: TableHandle,
+    others: Others,
+    sealer: Sealer,
+    /// Logs that are being shortened, beside the commits: a slow storage takes longer for one than for many of
+    /// those.
+    shortening: JoinSet<(Table, Result<(), LakeError>)>,
+}
+
+/// What comes before events.
+#[derive(Debug)]
+struct Others {
     rejects: TableHandle,
     findings: TableHandle,
     edges: TableHandle,
     changes: TableHandle,
     deliveries: TableHandle,
-    sealer: Sealer,
 }
 
 /// Events as files, what they add to the edges, and the tree of their seal.
@@ -128,7 +144,7 @@ pub(super) fn in_background(
 
 async fn write(mut writer: Box<Writer>, mut cut: Box<Cut>, handed_over: Promise) -> Written {
     handed_over.kept().await;
-    let outcome = writer.commit(&mut cut).await;
+    let outcome = Box::pin(writer.commit(&mut cut)).await;
     Written { writer, cut, outcome }
 }
 
@@ -151,15 +167,16 @@ impl Writer {
         if let Err(error) = sealer.catch_up(clock::now()).await {
             tell_unsealed(&error);
         }
-        Ok(Self {
-            events: lake.table(Table::Events).await?,
-            rejects: lake.table(Table::Rejects).await?,
-            findings: lake.table(Table::Findings).await?,
-            edges: lake.table(Table::CounterpartyEdges).await?,
-            changes: lake.table(Table::RegistryChanges).await?,
-            deliveries: lake.table(Table::Deliveries).await?,
-            sealer,
-        })
+        let (events, rejects, findings, edges, changes, deliveries) = tokio::try_join!(
+            lake.table(Table::Events),
+            lake.table(Table::Rejects),
+            lake.table(Table::Findings),
+            lake.table(Table::CounterpartyEdges),
+            lake.table(Table::RegistryChanges),
+            lake.table(Table::Deliveries),
+        )?;
+        let others = Others { rejects, findings, edges, changes, deliveries };
+        Ok(Self { events, others, sealer, shortening: JoinSet::new() })
     }
 
     /// Where to read the topics of uses on: the truth.
@@ -169,7 +186,7 @@ impl Writer {
 
     /// Where to read the registry's topic on.
     pub(super) fn registry(&self) -> &Offsets {
-        self.changes.offsets()
+        self.others.changes.offsets()
     }
 
     /// The lake's identity: that of its events; `None` until there are any.
@@ -180,48 +197,28 @@ impl Writer {
     /// May be called again with the same cut after it failed: what has landed is passed over.
     pub(super) async fn commit(&mut self, cut: &mut Cut) -> Result<Done, CommitError> {
         let now = clock::now();
-        let encoding = encoded(cut, self.events.form());
-        let all = cut.uses.with(&cut.registry);
+        let Timed { encoded, encoding, hashing } = encoded(cut, self.events.form()).await;
+        let Encoded { files, edges, tree } = cut.encoded.insert(encoded?).clone();
+        let uses = cut.uses.clone();
+        let all = uses.with(&cut.registry);
         // Rejects that came to the lake before a crash are not those that are in memory now.
-        let has_new_rejects = all.after(self.rejects.offsets()) == all;
-        let read = async {
-            append(&mut self.rejects, &cut.rejects, &all, now).await?;
-            append_changes(&mut self.changes, cut, now).await
-        };
-        let outcomes = tokio::join!(
-            read,
-            append(&mut self.findings, &cut.findings, &cut.uses, now),
-            append_attempts(&mut self.deliveries, &cut.attempts, now),
-            encoding,
-        );
-        let (read, findings, attempts_below, encoded) = outcomes;
-        let Timed { encoded, encoding, hashing } = encoded;
-        if let Some(below) = attempts_below {
-            cut.attempts.clear();
-            cut.attempts_below = below;
-        }
-        if read.is_ok() {
-            cut.learned = cut.learned.slice(0, 0);
-        }
-        let Encoded { files, edges, tree } = cut.encoded.insert(encoded?);
-        read?;
-        findings?;
+        let has_new_rejects = all.after(self.others.rejects.offsets()) == all;
         let committing = Instant::now();
         let mut sealing = Duration::ZERO;
-        if cut.uses.is_empty() {
+        let others = Box::pin(self.others.append(cut, &edges, now));
+        if uses.is_empty() {
+            others.await?;
             self.keep_logs_short().await;
             if let Err(error) = self.sealer.catch_up(now).await {
                 tell_unsealed(&error);
             }
         } else {
-            self.edges.append_edges(edges, &cut.events, &cut.uses, now).await?;
-            let version = self.events.commit(files, &cut.uses, now).await?;
-            // Before the seal, which then names the checkpoints.
-            self.keep_logs_short().await;
+            let landed = self.events.commit_after(others, &files, &uses, now).await?;
             let began = Instant::now();
-            let rows = Rows { version, advance: &cut.uses, tree: *tree, files };
+            let rows = Rows { landed, advance: &uses, tree, files: &files };
             seal(&mut self.sealer, rows, has_new_rejects, now).await;
             sealing = began.elapsed();
+            self.keep_logs_short().await;
         }
         let done = Done {
             encoding,
@@ -234,20 +231,87 @@ impl Writer {
         Ok(done)
     }
 
-    /// A Delta checkpoint now and then. It only saves readers time: a failure is no failure of ours.
+    /// Begins a Delta checkpoint now and then. It only saves readers time: a failure is no failure of ours, and one
+    /// that is not written when the process ends is written by who comes next.
     async fn keep_logs_short(&mut self) {
-        for handle in [
-            &mut self.events,
-            &mut self.rejects,
-            &mut self.findings,
-            &mut self.edges,
-            &mut self.changes,
-            &mut self.deliveries,
-        ] {
-            let table = handle.table();
-            tell_long(table, handle.keep_log_short().await);
+        while let Some(done) = self.shortening.try_join_next() {
+            tell_shortened(done);
         }
-        tell_long(Table::Seals, self.sealer.keep_log_short().await);
+        let Others { rejects, findings, edges, changes, deliveries } = &mut self.others;
+        for handle in [&mut self.events, rejects, findings, edges, changes, deliveries] {
+            shorten(&mut self.shortening, handle.table(), handle.long_log().await);
+        }
+        shorten(&mut self.shortening, Table::Seals, self.sealer.long_log().await);
+    }
+
+    /// Waits for the checkpoints that were begun, for a while.
+    pub(super) async fn settle_logs(&mut self) {
+        let settled = async {
+            while let Some(done) = self.shortening.join_next().await {
+                tell_shortened(done);
+            }
+        };
+        // Whoever comes next begins them anew.
+        tokio::time::timeout(SHORTENING_WAIT_MAX, settled).await.ok();
+    }
+}
+
+fn tell_shortened(done: Result<(Table, Result<(), LakeError>), JoinError>) {
+    let (table, kept) = done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    tell_long(table, kept);
+}
+
+/// Begins a checkpoint if the log is long.
+fn shorten(
+    shortening: &mut JoinSet<(Table, Result<(), LakeError>)>,
+    table: Table,
+    long: Result<Option<LongLog>, LakeError>,
+) {
+    match long {
+        Ok(Some(log)) => {
+            shortening.spawn(async move { (table, log.shorten().await) });
+        }
+        Ok(None) => {}
+        Err(error) => tell_long(table, Err(error)),
+    }
+}
+
+impl Others {
+    /// Appends what of the cut goes to other tables than events, to all of them at once, and notes in the cut
+    /// what must not be appended again: rows that are numbered by their table do not say that it has them.
+    async fn append(
+        &mut self,
+        cut: &mut Cut,
+        edges: &RecordBatch,
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let all = cut.uses.with(&cut.registry);
+        let read = async {
+            append(&mut self.rejects, &cut.rejects, &all, now).await?;
+            append_changes(&mut self.changes, cut, now).await
+        };
+        let counted = async {
+            if !cut.uses.is_empty() {
+                self.edges.append_edges(edges, &cut.events, &cut.uses, now).await?;
+            }
+            Ok(())
+        };
+        let (read, findings, attempts_below, counted) = tokio::join!(
+            read,
+            append(&mut self.findings, &cut.findings, &cut.uses, now),
+            append_attempts(&mut self.deliveries, &cut.attempts, now),
+            counted,
+        );
+        if let Some(below) = attempts_below {
+            cut.attempts.clear();
+            cut.attempts_below = below;
+        }
+        if read.is_ok() {
+            cut.learned = cut.learned.slice(0, 0);
+        }
+        read?;
+        findings?;
+        counted
     }
 }
 
@@ -299,7 +363,7 @@ fn encoded(cut: &Cut, form: Form) -> impl Future<Output = Timed> + use<> {
             let encoded = Ok(known);
             return Timed { encoded, encoding: Duration::ZERO, hashing: Duration::ZERO };
         }
-        let encoding = tokio::task::spawn_blocking(move || {
+        let encode = move || {
             // One after the other, here: rayon's threads are those of the micro-batches, which must
             // not wait for a commit.
             let busy = Busy::now();
@@ -311,8 +375,12 @@ fn encoded(cut: &Cut, form: Form) -> impl Future<Output = Timed> + use<> {
                 Encoded { files, edges, tree }
             });
             Timed { encoded, encoding, hashing: busy.elapsed() }
-        });
-        encoding.await.expect("encoding does not panic")
+        };
+        if form != Form::Parquet {
+            // In a simulation nothing may depend on when another thread is done.
+            return encode();
+        }
+        tokio::task::spawn_blocking(encode).await.expect("encoding does not panic")
     }
 }
 

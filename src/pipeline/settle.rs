@@ -184,6 +184,9 @@ impl<S: Source> Pipeline<S> {
         self.commit(true)?;
         let has_landed = self.settle_all().await?;
         self.settle_keeping().await;
+        if let Some(writer) = &mut self.writer {
+            writer.settle_logs().await;
+        }
         Ok(has_landed)
     }
 

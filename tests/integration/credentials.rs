@@ -198,8 +198,10 @@ fn credentials_that_expire_are_waited_for_and_nothing_is_lost_or_doubled() {
     end(folder, running);
 
     let log = log(folder);
-    // It asks first whether there is an entry, and an answer to that has no body which could say more.
-    assert!(log.contains("status code: 400 Bad Request"), "{log}");
+    // It asks first whether there is an entry, and an answer to that has no body which could say why.
+    let told = "status code: 400 Bad Request: ExpiredToken: The provided token has expired.";
+    assert!(log.contains(told), "{log}");
+    assert_eq!(log.matches("400 Bad Request").count(), log.matches(told).count(), "{log}");
     assert_tells_no_secret(&log);
     let statement = "SELECT count(*) AS n, count(DISTINCT kafka_partition * 1000 + kafka_offset) AS places FROM rejects";
     let rows = store.answer(folder, &["sql", statement, "--lake", LAKE, "--format", "csv"]);

@@ -5,11 +5,12 @@
 //! 503; done, and answered with 503, with half of the answer, with nothing and the connection closed, or
 //! never. What is answered otherwise is the store's own answer, whole.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub(crate) struct SlowStore {
 struct Seen {
     requests: AtomicU64,
     failed: AtomicU64,
+    kinds: Mutex<BTreeMap<String, u64>>,
 }
 
 impl SlowStore {
@@ -60,6 +62,21 @@ impl SlowStore {
     pub(crate) fn failed(&self) -> u64 {
         self.seen.failed.load(Ordering::Relaxed)
     }
+
+    /// How many of each kind came: `GET 12, HEAD 3`.
+    pub(crate) fn kinds(&self) -> String {
+        let kinds = self.seen.kinds.lock().unwrap();
+        let told: Vec<_> = kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        told.join(", ")
+    }
+}
+
+/// What a request asks for: its method, or that it lists.
+fn kind_of(request: &[u8]) -> String {
+    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let method = line.split(' ').next().unwrap_or_default();
+    if line.contains("list-type=") { "LIST".to_owned() } else { method.to_owned() }
 }
 
 /// By how much the answer to a request is late, and whether it fails.
@@ -79,6 +96,7 @@ fn pass(
     let mut reader = BufReader::new(client);
     let Some(request) = read_request(&mut reader)? else { return Ok(()) };
     let mut client = reader.into_inner();
+    *seen.kinds.lock().unwrap().entry(kind_of(&request)).or_default() += 1;
     let (late, fails) = fate(seen.requests.fetch_add(1, Ordering::Relaxed));
     sleep(late);
     if !fails {

@@ -1,14 +1,18 @@
 //! Commits that race, fail, are repeated or meet a foreign table.
 
 use std::fs;
+use std::time::Duration;
 
 use deltalake::kernel::EagerSnapshot;
 use schemas::{KafkaPartition, Offset, Table};
 
 use crate::encode::Form;
+use crate::error::Reason;
 use crate::faults::Fate;
 use crate::fixtures::{P0, P1, batch, event, faulty, local, now, places, position, rows, topic};
-use crate::{Advance, CommitError, Lake, LakeError, SequenceRange, TableHandle};
+use crate::{
+    Advance, CommitError, EncodedFile, Lake, LakeError, Landed, SequenceRange, TableHandle,
+};
 
 async fn events_of(lake: &Lake) -> TableHandle {
     lake.table(Table::Events).await.unwrap()
@@ -313,7 +317,7 @@ async fn a_checkpoint_that_cannot_be_written_stops_no_commit() {
         let writes = matches!(operation.kind, Kind::Write | Kind::Create);
         let fails =
             writes && operation.path.contains("checkpoint") && broken.load(Ordering::Relaxed);
-        (std::time::Duration::ZERO, if fails { Fate::Failed } else { Fate::Done })
+        (Duration::ZERO, if fails { Fate::Failed } else { Fate::Done })
     }));
     let mut handle = events_of(&lake).await;
     let mut failures = 0;
@@ -469,4 +473,59 @@ async fn equal_rows_of_two_commits_are_both_kept() {
     let snapshot = lake.newest(Table::CounterpartyEdges).await.unwrap().unwrap();
 
     assert_eq!(snapshot.log_data().num_files(), 2);
+}
+
+/// The files of a batch, and its advance.
+fn encoded(partition: KafkaPartition, start: i64, end: i64) -> (Vec<EncodedFile>, Advance) {
+    let (rows, advance) = batch(partition, start, end);
+    (Form::Parquet.encode(Table::Events, &[rows], &advance).unwrap(), advance)
+}
+
+#[tokio::test]
+async fn an_entry_is_written_when_others_are_done_and_not_at_all_if_they_fail() {
+    let (lake, store) = faulty();
+    let mut handle = events_of(&lake).await;
+    append(&mut handle, P0, 0, 2).await.unwrap();
+    let (files, advance) = encoded(P0, 2, 5);
+
+    let no_room = || CommitError::unavailable(Table::Rejects, Reason("no room".to_owned()));
+    let failing = async { Err(no_room()) };
+    let error = handle.commit_after(failing, &files, &advance, now()).await.unwrap_err();
+    assert!(matches!(error, CommitError::Unavailable { table: Table::Rejects, .. }), "{error}");
+    assert_eq!(places(&lake).await, [(0, 0), (0, 1)]);
+
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(events_of(&lake).await.version(), Some(1), "not before they are done");
+        Ok(())
+    };
+    let landed = handle.commit_after(others, &files, &advance, now()).await.unwrap();
+    assert_eq!(landed, Landed { version: 2, is_told: true });
+    store.plan([Fate::AnswerLost]);
+    let (files, advance) = encoded(P0, 5, 6);
+    let found = handle.commit(&files, &advance, now()).await.unwrap();
+    assert_eq!(found, Landed { version: 3, is_told: false });
+    assert_eq!(places(&lake).await, (0..6).map(|n| (0, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_was_quicker_while_others_were_done_is_seen_before_the_entry_is_written() {
+    let (lake, _) = faulty();
+    let (mut slow, mut quick) = (events_of(&lake).await, events_of(&lake).await);
+    append(&mut slow, P0, 0, 2).await.unwrap();
+
+    // On another partition: both land.
+    let (files, advance) = encoded(P0, 2, 5);
+    let others = async { append(&mut quick, P1, 0, 1).await.map(|_| ()) };
+    let landed = slow.commit_after(others, &files, &advance, now()).await.unwrap();
+    assert_eq!(landed.version, 3);
+
+    // On the same: one wins.
+    let (files, advance) = encoded(P0, 5, 9);
+    let others = async { append(&mut quick, P0, 5, 7).await.map(|_| ()) };
+    let error = slow.commit_after(others, &files, &advance, now()).await.unwrap_err();
+    let CommitError::Superseded { offsets } = error else { panic!("{error}") };
+    assert_eq!(offsets.next_of(&topic(), P0), Some(Offset(7)));
+    let wanted: Vec<_> = (0..7).map(|n| (0, n)).chain([(1, 0)]).collect();
+    assert_eq!(places(&lake).await, wanted);
 }

@@ -140,6 +140,11 @@ impl Model {
         }))
     }
 
+    pub(crate) async fn has_entry(&self, table: Table, version: Version) -> Result<bool> {
+        self.fates.turn_to_read(Kind::Look, &entry_path(table, version)).await?;
+        Ok(self.tables.with(table, |stored| stored.entry(version).is_some()))
+    }
+
     async fn written(&self, table: Table, version: Version) -> Result<Option<Arc<Written>>> {
         self.fates.turn_to_read(Kind::Read, &entry_path(table, version)).await?;
         Ok(self.tables.with(table, |stored| stored.entry(version).cloned()))

@@ -45,7 +45,7 @@ pub async fn flaws(lake: &Lake, key: &PublicKey) -> Result<Vec<String>, LakeErro
         if !seal.files.iter().map(|file| &file.path).eq(&paths) {
             wrong("its files are not those of the commit");
         }
-        let (files, events) = crate::seal::read_files(lake, paths.iter().map(String::as_str))
+        let (files, events) = crate::seal::read_files(lake, paths.clone())
             .await
             .map_err(|cause| LakeError::Unavailable { table: Table::Events, cause })?;
         let tree = Tree::of(&events, &rejects, &advance).expect("rows have their columns");

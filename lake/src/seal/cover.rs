@@ -6,56 +6,17 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use object_store::path::Path;
 use schemas::Table;
-use serde::Deserialize;
 
 use super::SealedFile;
-use crate::log::TableLog;
-use crate::{Cause, Version};
-
-/// The file of a log that names the newest checkpoint.
-pub(super) const POINTER: &str = "_last_checkpoint";
+use crate::Cause;
+use crate::log::{POINTER, Pointer, TableLog, in_log};
 
 /// What the pointer says, and the checkpoint's files, the pointer first.
 pub(super) type Checkpoint = (Bytes, Vec<SealedFile>);
 
 /// The checkpoints that were looked at last.
 pub(super) type Checkpoints = BTreeMap<Table, Checkpoint>;
-
-/// What [`POINTER`] says.
-#[derive(Debug, Deserialize)]
-pub(super) struct Pointer {
-    pub(super) version: Version,
-    parts: Option<u32>,
-}
-
-impl Pointer {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
-    }
-
-    /// The names of the checkpoint's files.
-    pub(super) fn names(&self) -> Vec<String> {
-        let version = self.version;
-        match self.parts {
-            None | Some(0 | 1) => vec![format!("{version:020}.checkpoint.parquet")],
-            Some(parts) => {
-                let name =
-                    |part| format!("{version:020}.checkpoint.{part:010}.{parts:010}.parquet");
-                (1..=parts.min(PARTS_MAX)).map(name).collect()
-            }
-        }
-    }
-}
-
-/// More parts than anybody writes; a changed pointer must not make us count to four billion.
-const PARTS_MAX: u32 = 10_000;
-
-/// Where a file of a log stands in the table's folder.
-pub(super) fn in_log(name: &str) -> Path {
-    Path::from("_delta_log").join(name)
-}
 
 /// The newest checkpoint of a log, which may be the one that is `known`; `None` if there is none. One that
 /// cannot be read as such is left to `verify`.

@@ -105,7 +105,7 @@ impl SealedRecords {
     pub async fn read(lake: &Lake, seal: &Seal) -> Result<Self, LakeError> {
         let unavailable = |cause| LakeError::unavailable(Table::Events, cause);
         let advance = seal.advance();
-        let paths = seal.files.iter().map(|file| file.path.as_str());
+        let paths = seal.files.iter().map(|file| file.path.clone()).collect();
         let events = match sealer::read_files(lake, paths).await {
             Ok((_, events)) => events,
             // Its files were merged with others, and deleted since.

@@ -26,15 +26,20 @@ use crate::error::Reason;
 use crate::log::{READ_AT_ONCE, up_to_newest};
 use crate::rows::{SealRow, decode_seals, seal_row};
 use crate::{
-    Advance, Cause, CommitError, EncodedFile, Lake, LakeError, SequenceRange, TableHandle, Version,
+    Advance, Cause, CommitError, EncodedFile, Lake, LakeError, Landed, LongLog, SequenceRange,
+    TableHandle, Version,
 };
 
 /// How often seals are numbered anew because another worker sealed in the meantime.
 const RENUMBERINGS_MAX: u32 = 10;
 /// Seals that are appended at once.
 const SEALS_AT_ONCE: u64 = 64;
+/// Entries of each other log that come with a commit: one of ours at most, of seals the one before.
+const ENTRIES_EXPECTED: usize = 1;
 /// Commits whose stored rows are held at once.
 const COMMITS_AT_ONCE: usize = 4;
+/// Files of a commit that are read at once.
+const FILES_AT_ONCE: usize = 4;
 
 /// Makes the seals of a lake.
 #[derive(Debug)]
@@ -53,7 +58,7 @@ pub struct Sealer {
 /// What a seal is made of.
 #[derive(Debug)]
 pub struct Rows<'a> {
-    pub version: Version,
+    pub landed: Landed,
     pub advance: &'a Advance,
     pub tree: Tree,
     pub files: &'a [EncodedFile],
@@ -109,28 +114,28 @@ impl Sealer {
 
     /// Moves to the end of the chain, if it may have moved.
     async fn read_on(&mut self) -> Result<(), LakeError> {
-        while self.is_behind || self.table.sequence() != self.end.sequence {
-            let mut newest = None;
-            self.table
-                .follow_each(|entry| newest = entry.advance.is_some().then(|| entry.added.clone()))
-                .await?;
-            self.end = self.newest(newest.unwrap_or_default()).await?;
+        if self.is_behind {
+            self.table.follow().await?;
             self.is_behind = false;
+        }
+        // Two ends with the same number are the same: a number is given once.
+        if self.table.sequence() != self.end.sequence {
+            self.end = self.newest().await?;
         }
         Ok(())
     }
 
-    /// The end of the chain, which may stand in one of these files: only the newest seal matters, each tells
-    /// everything of those before it.
-    async fn newest(&self, files: Vec<String>) -> Result<End, LakeError> {
+    /// The end of the chain: only the newest seal matters, each tells everything of those before it. Mostly it
+    /// stands in the files that were added last.
+    async fn newest(&self) -> Result<End, LakeError> {
         let newest = self.table.sequence() - 1;
         if newest < 0 {
             return Ok(End::of_nothing());
         }
         let log = self.lake.reading_log(Table::Seals);
-        for path in files {
+        for path in self.table.newest_files() {
             // Whatever is wrong with the file: what the table says is asked below.
-            let Ok((_, rows)) = log.file(&path).await else { continue };
+            let Ok((_, rows)) = log.file(path).await else { continue };
             let seals = rows.iter().filter_map(|rows| decode_seals(rows).ok()).flatten();
             if let Some(row) = seals.into_iter().find(|row| row.sequence == newest) {
                 return end_of(&row);
@@ -141,14 +146,13 @@ impl Sealer {
         end_of(&found.ok_or_else(|| LakeError::unavailable(Table::Seals, missing()))?)
     }
 
-    /// As [`TableHandle::keep_log_short`], for the table of seals. Best called before a seal is made: it
-    /// then names the checkpoint.
+    /// As [`TableHandle::long_log`], for the table of seals.
     ///
     /// # Errors
     ///
     /// [`LakeError::Unavailable`].
-    pub async fn keep_log_short(&mut self) -> Result<(), LakeError> {
-        self.table.keep_log_short().await
+    pub async fn long_log(&mut self) -> Result<Option<LongLog>, LakeError> {
+        self.table.long_log().await
     }
 
     /// Seals a commit whose rows are at hand, and those before it that have no seal.
@@ -157,25 +161,23 @@ impl Sealer {
     ///
     /// [`CommitError`]. [`catch_up`](Self::catch_up) makes up for what was not sealed.
     pub async fn seal(&mut self, rows: Rows<'_>, now: Timestamp) -> Result<(), CommitError> {
-        if !self.is_entry_of(&rows).await? {
+        // What the storage was told to write as this entry, and said that it wrote, is that entry.
+        if !rows.landed.is_told && !self.is_entry_of(&rows).await? {
             // The commit landed with an earlier entry, which its writer learned only later.
             return self.catch_up(now).await.map(|_| ());
         }
+        let version = rows.landed.version;
         let files = rows.files.iter().map(|file| SealedFile::of(&file.path, &file.bytes));
-        let made = Made {
-            version: rows.version,
-            ranges: rows.advance.clone(),
-            tree: rows.tree,
-            files: files.collect(),
-        };
-        self.catch_up_to(rows.version + 1, Some(made), now).await?;
+        let made =
+            Made { version, ranges: rows.advance.clone(), tree: rows.tree, files: files.collect() };
+        self.catch_up_to(version + 1, Some(made), now).await?;
         Ok(())
     }
 
     /// Whether these rows are what the entry of their version added.
     async fn is_entry_of(&self, rows: &Rows<'_>) -> Result<bool, CommitError> {
         let log = self.lake.reading_log(Table::Events);
-        let entry = log.entry(rows.version).await;
+        let entry = log.entry(rows.landed.version).await;
         let entry = entry.map_err(|cause| CommitError::unavailable(Table::Events, cause))?;
         Ok(entry.is_some_and(|entry| {
             entry.advance == Some(rows.advance.identity())
@@ -204,35 +206,66 @@ impl Sealer {
         now: Timestamp,
     ) -> Result<u64, CommitError> {
         self.read_on().await?;
+        if self.end.version < known.as_ref().map_or(end, |made| made.version) {
+            // Whoever wrote these seals them too, and to ask whether that is done takes less than to read them.
+            self.is_behind = true;
+            self.read_on().await?;
+        }
         let (mut seals, mut version) = (0, self.end.version);
         while version < end {
             let until = end.min(version + SEALS_AT_ONCE);
             let known = known.take_if(|made| made.version < until);
             let until_known = known.as_ref().map_or(until, |made| made.version);
-            let stored = stream::iter(version..until_known).map(|version| self.stored(version));
-            let stored = stored.buffered(COMMITS_AT_ONCE).try_collect::<Vec<_>>().await?;
-            let made = stored.into_iter().flatten().chain(known).collect();
+            let stored = self.stored(version..until_known).await?;
+            let made = stored.into_iter().chain(known).collect();
             seals += self.append(made, now).await?;
             version = self.end.version.max(until);
         }
         Ok(seals)
     }
 
-    /// What the seal of a stored commit is made of; `None` if the commit added no records.
-    async fn stored(&self, version: Version) -> Result<Option<Made>, CommitError> {
+    /// What the seals of stored commits are made of. One that added no records has none.
+    async fn stored(&self, versions: Range<Version>) -> Result<Vec<Made>, CommitError> {
         let unavailable = |cause| CommitError::unavailable(Table::Events, cause);
+        let (versions, mut made) = (versions.collect::<Vec<_>>(), Vec::new());
+        for versions in versions.chunks(COMMITS_AT_ONCE) {
+            let commits = try_join_all(versions.iter().map(|version| self.stored_commit(*version)));
+            let commits: Vec<_> = commits.await?.into_iter().flatten().collect();
+            let ranges = commits.iter().map(|commit| is_within(&commit.ranges));
+            let Some(wanted) = ranges.reduce(Expr::or) else { continue };
+            let files = commits.iter().map(|commit| read_files(&self.lake, commit.added.clone()));
+            // Together those of all, of which each tree takes its own.
+            let (read, rejects) =
+                tokio::join!(try_join_all(files), self.lake.read(Table::Rejects, wanted));
+            let (read, rejects) = (read.map_err(unavailable)?, rejects?);
+            for (StoredCommit { version, ranges, .. }, (files, events)) in
+                commits.into_iter().zip(read)
+            {
+                let tree = self.tree_of(events, rejects.clone(), ranges.clone()).await?;
+                made.push(Made { version, ranges, tree, files });
+            }
+        }
+        Ok(made)
+    }
+
+    /// The commit of records that made this version; `None` if it is none.
+    async fn stored_commit(&self, version: Version) -> Result<Option<StoredCommit>, CommitError> {
         let log = self.lake.reading_log(Table::Events);
-        let entry = log.entry(version).await.map_err(unavailable)?;
-        let Some((entry, ranges)) = entry.and_then(|entry| {
+        let entry = log.entry(version).await;
+        let entry = entry.map_err(|cause| CommitError::unavailable(Table::Events, cause))?;
+        Ok(entry.and_then(|entry| {
             let ranges = entry.advance.as_deref().and_then(Advance::parse)?;
-            Some((entry, ranges))
-        }) else {
-            return Ok(None);
-        };
-        let paths = entry.added.iter().map(String::as_str);
-        let (files, events) = read_files(&self.lake, paths).await.map_err(unavailable)?;
-        let rejects = self.lake.read(Table::Rejects, is_within(&ranges)).await?;
-        let advance = ranges.clone();
+            Some(StoredCommit { version, ranges, added: entry.added })
+        }))
+    }
+
+    async fn tree_of(
+        &self,
+        events: Vec<RecordBatch>,
+        rejects: Vec<RecordBatch>,
+        advance: Advance,
+    ) -> Result<Tree, CommitError> {
+        let unavailable = |cause: Cause| CommitError::unavailable(Table::Events, cause);
         let hashing = move || Tree::of(&events, &rejects, &advance);
         let tree = if self.table.is_modelled() {
             // In a simulation nothing may depend on when another thread is done.
@@ -241,8 +274,7 @@ impl Sealer {
             let hashed = tokio::task::spawn_blocking(hashing).await;
             hashed.map_err(|stopped| unavailable(stopped.into()))?
         };
-        let tree = tree.map_err(|cause| unavailable(cause.into()))?;
-        Ok(Some(Made { version, ranges, tree, files }))
+        tree.map_err(|cause| unavailable(cause.into()))
     }
 
     /// Opening the table lists its log: once is enough.
@@ -279,6 +311,8 @@ impl Sealer {
                     return Ok(made.len() as u64);
                 }
                 Err(CommitError::Superseded { .. }) if renumberings < RENUMBERINGS_MAX => {
+                    // The log was read to its end to find that out.
+                    self.is_behind = false;
                     renumberings += 1;
                 }
                 Err(error) => return Err(error),
@@ -348,7 +382,7 @@ impl Sealer {
                 let known = stream::iter(start..=newest).map(&hash);
                 known.buffered(READ_AT_ONCE).try_collect().await
             } else {
-                let found = up_to_newest(start, &hash).await;
+                let found = up_to_newest(start, ENTRIES_EXPECTED, &hash).await;
                 found.map(|found| found.into_iter().map(Some).collect())
             };
             let hashes = hashes.map_err(|cause| CommitError::unavailable(table, cause))?;
@@ -391,6 +425,14 @@ fn end_of(row: &SealRow) -> Result<End, LakeError> {
     Ok(End::of(row.sequence, &super::seal_of_row(row)?, &row.note))
 }
 
+/// A commit of records as its entry tells it.
+struct StoredCommit {
+    version: Version,
+    ranges: Advance,
+    /// The paths of its files.
+    added: Vec<String>,
+}
+
 /// A seal but for its place in the chain.
 struct Made {
     version: Version,
@@ -402,13 +444,17 @@ struct Made {
 /// Files of `events` and their rows.
 pub(crate) async fn read_files(
     lake: &Lake,
-    paths: impl Iterator<Item = &str>,
+    paths: Vec<String>,
 ) -> Result<(Vec<SealedFile>, Vec<RecordBatch>), Cause> {
     let log = lake.reading_log(Table::Events);
+    let read = async |path: String| {
+        let (bytes, rows) = log.file(&path).await?;
+        Ok::<_, Cause>((SealedFile::of(&path, &bytes), rows))
+    };
+    let mut read = stream::iter(paths).map(read).buffered(FILES_AT_ONCE);
     let (mut files, mut rows) = (Vec::new(), Vec::new());
-    for path in paths {
-        let (bytes, held) = log.file(path).await?;
-        files.push(SealedFile::of(path, &bytes));
+    while let Some((file, held)) = read.try_next().await? {
+        files.push(file);
         rows.extend(held);
     }
     Ok((files, rows))

@@ -139,8 +139,8 @@ async fn a_commit_that_landed_before_another_workers_is_sealed_as_what_it_is() {
     first.write_events(&batch).await.unwrap_err();
     store.answer_again();
     second.commit(&Batch::of(P1, 3, 7)).await.unwrap();
-    let version = first.write_events(&batch).await.unwrap();
-    first.seal(&batch, version).await.unwrap();
+    let landed = first.write_events(&batch).await.unwrap();
+    first.seal(&batch, landed).await.unwrap();
 
     assert_eq!(seals(&store).await, 4);
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use lake::seal::{Rows, Scope, SealKey, Sealer, Tree, Verified, verify};
-use lake::{Advance, CommitError, EventRows, Form, Lake, Location, RejectRows, TableHandle};
+use lake::{
+    Advance, CommitError, EventRows, Form, Lake, Landed, Location, RejectRows, TableHandle,
+};
 use object_store::ObjectStore;
 use schemas::{
     AgentId, Amount, Attributes, CredentialEvent, CredentialId, CredentialKind, Currency, Fact,
@@ -199,26 +201,26 @@ impl Worker {
         Ok(())
     }
 
-    pub(crate) async fn write_events(&mut self, batch: &Batch) -> Result<u64, CommitError> {
+    pub(crate) async fn write_events(&mut self, batch: &Batch) -> Result<Landed, CommitError> {
         let (files, _) =
             Form::Parquet.encode_events(std::slice::from_ref(&batch.events), &batch.advance)?;
         self.events.commit(&files, &batch.advance, now()).await
     }
 
-    pub(crate) async fn seal(&mut self, batch: &Batch, version: u64) -> Result<(), CommitError> {
+    pub(crate) async fn seal(&mut self, batch: &Batch, landed: Landed) -> Result<(), CommitError> {
         let (events, rejects) =
             (std::slice::from_ref(&batch.events), std::slice::from_ref(&batch.rejects));
         let (files, _) = Form::Parquet.encode_events(events, &batch.advance)?;
         let tree = Tree::of(events, rejects, &batch.advance).unwrap();
-        let rows = Rows { version, advance: &batch.advance, tree, files: &files };
+        let rows = Rows { landed, advance: &batch.advance, tree, files: &files };
         self.sealer.seal(rows, now()).await
     }
 
     /// The whole of a commit.
     pub(crate) async fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
         self.write_rejects(batch).await?;
-        let version = self.write_events(batch).await?;
-        self.seal(batch, version).await
+        let landed = self.write_events(batch).await?;
+        self.seal(batch, landed).await
     }
 }
 

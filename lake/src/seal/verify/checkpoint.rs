@@ -9,11 +9,10 @@ use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::super::cover::{POINTER, Pointer};
 use super::super::{Seal, SealedFile};
 use super::history::{Actions, History};
 use super::{Flaw, guarded};
-use crate::log::rows_of;
+use crate::log::{POINTER, Pointer, rows_of};
 use crate::{Cause, Version};
 
 /// The part of a table's actions that a checkpoint repeats: by kind and name.

@@ -11,11 +11,10 @@ use object_store::path::Path;
 use schemas::Table;
 use serde_json::{Map, Value};
 
-use super::super::cover::POINTER;
 use super::super::merkle::{Hash, sha256};
 use super::super::note::text_of;
 use super::Flaw;
-use crate::log::TableLog;
+use crate::log::{POINTER, TableLog};
 use crate::upkeep::record::{Paths, Record};
 use crate::{Advance, LakeError, Version};
 

@@ -1,8 +1,9 @@
 //! The model of a lake against a lake: the same schedules on both.
 //!
-//! Invariant: a schedule of these is the same on both, operation for operation. Only what writes goes wrong,
-//! reads take no time, and no record is polled before those before it are committed: the model reads more
-//! quickly than the Delta library, and nothing may depend on it.
+//! Invariant: a schedule of these is the same on both, write for write. Only what writes goes wrong, reads take
+//! no time, tables that are written at once have moments of their own to be written, and no record is polled
+//! before those before it are committed: the model reads more quickly than the Delta library, and nothing may
+//! depend on it.
 
 use std::sync::Arc;
 

@@ -51,7 +51,8 @@ pub(super) struct Plan {
     pub(super) operations_max: u64,
     /// Of a hundred reads of the storage so many take no time.
     pub(super) quick_reads: u64,
-    /// Only writes go wrong, nothing takes time, and records come when those before them are committed.
+    /// Only writes go wrong, nothing but a write takes time, which is the turn of its table, and records come
+    /// when those before them are committed.
     pub(super) is_in_step: bool,
     /// In step: the first life ends with its write of this number, which is done or not.
     pub(super) ends_at_write: Option<(u64, bool)>,
@@ -88,9 +89,11 @@ impl Plan {
         }
     }
 
-    /// Nothing goes wrong but that the first life ends with its write of this number, which is done or not.
-    pub(super) fn ending_at(write: u64, is_done: bool) -> Self {
+    /// Nothing goes wrong but that the first life ends with its write of this number, which is done or not. The
+    /// seed draws in which order tables are written that are written at once.
+    pub(super) fn ending_at(seed: u64, write: u64, is_done: bool) -> Self {
         Self {
+            seed,
             rows_max: 1,
             records_max: 15,
             checkpoint_ms: 1,

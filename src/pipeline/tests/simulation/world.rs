@@ -12,7 +12,7 @@ use std::time::Duration;
 use ingest::{Poll, RawBatch, RawRecord, Source, SourceError};
 use lake::Lake;
 use lake::faults::{Decide, Fate, Kind, Memory, Operation};
-use schemas::{Offset, Offsets, Part};
+use schemas::{Offset, Offsets, Part, Table};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,14 @@ use super::plan::{Plan, draw};
 const SLOW_MS_MAX: u64 = 3_000;
 /// The assignment that stays.
 const LAST: u64 = 1 << 40;
+/// In step: writes of one table are so far apart, and those of another come in between.
+const STEP_MS: u64 = 32;
 /// How long a poll waits for records that do not come.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// Writes with which lives end, in step: nothing else is written at the same time, so what the life has done by
+/// then is the same over every storage.
+const ALONE: [&str; 3] = ["events Create log", "seals Write file", "seals Create log"];
 
 /// The lake as one sees it who is spared.
 pub(super) fn untouched(memory: &Memory) -> Lake {
@@ -76,6 +82,20 @@ impl World {
             self.latest_ms.store(ms, Ordering::Relaxed);
         }
         Duration::from_millis(self.latest_ms.load(Ordering::Relaxed))
+    }
+
+    /// In step: how long until it is the turn of a place's table. No two tables have theirs at the same moment,
+    /// so of tables that are written at once the same comes first over every storage. Which, the seed draws.
+    fn until_turn_of(&self, place: &str) -> Duration {
+        let mut order: Vec<&str> = Table::ALL.iter().map(|table| table.name()).collect();
+        order.sort_by_key(|name| draw(self.plan.seed, (name, "turn")));
+        let table = place.split(' ').next().unwrap_or(place);
+        let turn = order.iter().position(|name| *name == table).unwrap_or(order.len());
+        let turn = u64::try_from(turn).unwrap();
+        assert!(turn < STEP_MS, "each table has a turn");
+        let now = u64::try_from(self.now().as_millis()).unwrap();
+        // In the next step, whenever in this one: the Delta library lets some milliseconds pass.
+        Duration::from_millis(STEP_MS - now % STEP_MS + turn)
     }
 
     pub(super) fn is_well(&self) -> bool {
@@ -221,7 +241,9 @@ impl Life {
     fn decide(&self, world: &World, operation: Operation<'_>) -> (Duration, Fate) {
         let place = place_of(operation);
         if world.plan.is_in_step {
-            return (Duration::ZERO, self.fate_in_step(world, operation.kind, &place));
+            let writes = matches!(operation.kind, Kind::Write | Kind::Create);
+            let wait = if writes { world.until_turn_of(&place) } else { Duration::ZERO };
+            return (wait, self.fate_in_step(world, writes, &place));
         }
         let mut counts = self.counts.lock().unwrap();
         if counts.is_over {
@@ -263,13 +285,12 @@ impl Life {
     }
 
     /// What becomes of a write, by how often there was such a one in this life; everything else is done.
-    /// A life ends with a write of those that come one after the other.
-    fn fate_in_step(&self, world: &World, kind: Kind, place: &str) -> Fate {
+    fn fate_in_step(&self, world: &World, writes: bool, place: &str) -> Fate {
         let (plan, mut counts) = (&world.plan, self.counts.lock().unwrap());
         if counts.is_over {
             return Fate::EndedBefore;
         }
-        if !matches!(kind, Kind::Write | Kind::Create) {
+        if !writes {
             return Fate::Done;
         }
         counts.operations += 1;
@@ -277,10 +298,7 @@ impl Life {
         *nth += 1;
         let (nth, what) = (*nth, (self.worker, self.nth, place, *nth));
         let last = |what: &str| draw(plan.seed, (self.nth, what));
-        let tables = ["counterparty_edges", "events", "seals"];
-        let table = tables[usize::try_from(last("table") % 3).unwrap()];
-        let written = if last("kind").is_multiple_of(2) { "Create log" } else { "Write file" };
-        let last_place = format!("{table} {written}");
+        let last_place = ALONE[usize::try_from(last("place") % 3).unwrap()];
         let (is_last, is_done) = if let Some((at, is_done)) = plan.ends_at_write {
             (self.nth == 0 && counts.operations == at, is_done)
         } else {
