@@ -39,6 +39,14 @@ fn failing(folder: &Path, library: &Path, call: &str, nth: u64) -> (Output, Vec<
     (output, told.lines().map(ToOwned::to_owned).collect())
 }
 
+/// Whether an entry gets its name here that comes when everything else of a commit is done. The first entry of
+/// a table makes it, and commits nothing.
+fn is_of_a_commit(line: &str) -> bool {
+    let is_last =
+        ["/events/_delta_log/", "/seals/_delta_log/"].iter().any(|log| line.contains(log));
+    line.starts_with("link ") && is_last && !line.ends_with("/00000000000000000000.json")
+}
+
 #[test]
 fn a_disk_that_fails_below_the_process_ends_it_and_nothing_shows() {
     let folder = TempDir::new().unwrap();
@@ -71,7 +79,9 @@ fn a_disk_that_fails_below_the_process_ends_it_and_nothing_shows() {
                         told.contains("Input/output error") || told.contains("it did before"),
                         "{lake}: {told}"
                     );
-                    assert_eq!(log.len(), 1, "{lake}: written after a failed sync: {log:?}");
+                    // What was begun of other tables at that moment may end: their own bytes are synced.
+                    let late = log[1..].iter().filter(|line| is_of_a_commit(line));
+                    assert_eq!(late.count(), 0, "{lake}: committed after a failed sync: {log:?}");
                 }
                 // What was not written, or not all of it, is written again.
                 _ => assert!(output.status.success(), "{lake}: {told}"),
