@@ -23,6 +23,7 @@ use schemas::{
 use sha2::Sha256;
 
 use self::scan::Scanner;
+pub(crate) use self::scan::{ends_with, is_secret_name};
 
 /// Bytes of a record scanned beyond what a reject keeps, so that a secret across the cut is seen.
 const LOOKAHEAD_BYTES: usize = 4 * 1024;
@@ -335,7 +336,7 @@ impl Redactor {
 
     /// The value of an attribute of this name.
     fn value<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
-        if scan::is_secret_name(name) && !scan::is_harmless(value.as_bytes()) {
+        if is_secret_name(name) && !scan::is_harmless(value.as_bytes()) {
             return Cow::Owned(self.fingerprint(value.as_bytes()));
         }
         self.text(value)
@@ -403,15 +404,10 @@ impl Redactor {
     }
 }
 
-/// Whether the value under this name is a secret.
-pub(crate) fn is_secret_name(name: &str) -> bool {
-    scan::is_secret_name(name)
-}
-
 /// Whether an attribute may be a secret of which the quick look at the record saw nothing, since that sees
 /// values and no names: an attribute has a name, and one that holds JSON has names inside.
 fn may_be_secret((name, value): (&str, &str)) -> bool {
-    scan::is_secret_name(name) || value.starts_with(['{', '['])
+    is_secret_name(name) || value.starts_with(['{', '['])
 }
 
 /// Composes the names of an event, and labels it if one of them looks like another.

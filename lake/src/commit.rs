@@ -310,11 +310,7 @@ impl TableHandle {
         let table = self.table();
         let found = |version| Landed { version, is_told: false };
         loop {
-            let state = match self.state.take() {
-                Some(state) => state,
-                None => self.make().await?,
-            };
-            let state = self.state.insert(state);
+            let state = self.state.as_mut().expect("a table that is not there is made before");
             if let Some(version) = pending.decide(state)? {
                 return Ok(found(version));
             }

@@ -123,12 +123,17 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::MAX;
+
     fn outbox(folder: &tempfile::TempDir) -> Arc<Outbox> {
         Arc::new(Outbox::open(&folder.path().join("outbox.redb")).unwrap())
     }
 
-    fn messages(id: &str, now: Timestamp) -> Vec<Message> {
-        vec![Message::new(id, "receiver", now, b"{}".to_vec()).unwrap()]
+    /// Adds a micro-batch with one message.
+    fn add(handing_over: &mut HandingOver, outbox: &Arc<Outbox>, id: &str) {
+        let message = Message::new(id, "receiver", NOW, b"{}".to_vec()).unwrap();
+        let batch = Batch { arrived: Instant::now(), records: 1 };
+        handing_over.add(outbox, vec![message], batch, NOW);
     }
 
     fn is_kept(promise: Promise) -> bool {
@@ -139,14 +144,12 @@ mod tests {
     #[tokio::test]
     async fn a_promise_is_kept_once_what_was_found_before_it_is_in_the_outbox() {
         let folder = tempfile::TempDir::new().unwrap();
-        let (outbox, now) = (outbox(&folder), Timestamp::MAX);
-        let batch = Batch { arrived: Instant::now(), records: 3 };
-        let mut handing_over = HandingOver::new();
+        let (outbox, mut handing_over) = (outbox(&folder), HandingOver::new());
         let of_nothing = handing_over.promise();
 
-        handing_over.add(&outbox, messages("first", now), batch, now);
+        add(&mut handing_over, &outbox, "first");
         let of_first = handing_over.promise();
-        handing_over.add(&outbox, messages("second", now), batch, now);
+        add(&mut handing_over, &outbox, "second");
         let of_both = [handing_over.promise(), handing_over.promise()];
         let handed = handing_over.ended().await.unwrap();
 
@@ -154,7 +157,7 @@ mod tests {
         let [early, late] = of_both;
         assert!(!is_kept(early), "the second waits for the next flush");
         assert_eq!((handed.batches.len(), outbox.counts().unwrap().enqueued), (1, 1));
-        handing_over.begin(&outbox, now);
+        handing_over.begin(&outbox, NOW);
         assert_eq!(handing_over.ended().await.unwrap().batches.len(), 1);
         assert!(is_kept(late) && !handing_over.is_under_way());
         assert_eq!(outbox.counts().unwrap().enqueued, 2);
@@ -163,11 +166,9 @@ mod tests {
     #[tokio::test]
     async fn a_promise_of_a_loop_that_ended_is_never_kept() {
         let folder = tempfile::TempDir::new().unwrap();
-        let (outbox, now) = (outbox(&folder), Timestamp::MAX);
-        let batch = Batch { arrived: Instant::now(), records: 1 };
-        let mut handing_over = HandingOver::new();
-        handing_over.add(&outbox, messages("first", now), batch, now);
-        handing_over.add(&outbox, messages("second", now), batch, now);
+        let (outbox, mut handing_over) = (outbox(&folder), HandingOver::new());
+        add(&mut handing_over, &outbox, "first");
+        add(&mut handing_over, &outbox, "second");
         handing_over.ended().await.unwrap();
 
         let promise = handing_over.promise();

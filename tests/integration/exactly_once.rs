@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::foreign;
 use crate::kafka::{Kafka, free_port, metric};
-use crate::process::{Running, command, sql, surety, text, tried};
+use crate::process::{Running, command, simulate_fraud_to, sql, tried};
 use crate::receiver::Receiver;
 
 const PARTITIONS: i32 = 8;
@@ -39,21 +39,8 @@ fn fill(kafka: &Kafka, folder: &Path, topic: &str, events_wanted: u64) -> u64 {
     kafka.records(topic)
 }
 
-fn simulate(folder: &Path, events_wanted: u64, more: &[&str]) {
-    let days = (events_wanted / (80 * 60)).max(8).to_string();
-    let arguments = [
-        "simulate",
-        "--agents",
-        "60",
-        "--days",
-        &days,
-        "--start",
-        "2026-03-02T00:00:00Z",
-        "--attack",
-        "procurement-fraud",
-    ];
-    let output = surety(folder, &[&arguments[..], more].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
+fn simulate(folder: &Path, events_wanted: u64, to: &[&str]) {
+    simulate_fraud_to(folder, 60, (events_wanted / (80 * 60)).max(8), to);
 }
 
 fn send_poison(kafka: &Kafka, topic: &str) {

@@ -26,7 +26,12 @@ pub(crate) fn surety(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// So many days of a small company, the last with a fraud, as `uses.jsonl`.
-pub(crate) fn simulate_fraud(folder: &Path, agents: u32, days: u32) {
+pub(crate) fn simulate_fraud(folder: &Path, agents: u32, days: u64) {
+    simulate_fraud_to(folder, agents, days, &["--out", "uses.jsonl"]);
+}
+
+/// The same, to where further arguments say.
+pub(crate) fn simulate_fraud_to(folder: &Path, agents: u32, days: u64, to: &[&str]) {
     let (agents, days) = (agents.to_string(), days.to_string());
     let arguments = [
         "simulate",
@@ -38,10 +43,8 @@ pub(crate) fn simulate_fraud(folder: &Path, agents: u32, days: u32) {
         "2026-03-02T00:00:00Z",
         "--attack",
         "procurement-fraud",
-        "--out",
-        "uses.jsonl",
     ];
-    let output = surety(folder, &arguments);
+    let output = surety(folder, &[&arguments[..], to].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 

@@ -11,7 +11,7 @@ use schemas::{CredentialEvent, Format};
 
 use super::json::Json;
 use super::{Fault, object};
-use crate::redact::is_secret_name;
+use crate::redact::{ends_with, is_secret_name};
 use crate::{RawRecord, Redactor};
 
 /// How a record is looked at, and as what its event is finished.
@@ -144,18 +144,13 @@ fn replace_named(tree: &mut Json<'_>, redactor: &Redactor) -> bool {
 
 /// Whether the field of this name holds what a thing is called.
 fn is_name(name: &str) -> bool {
-    ends_with(name, "name")
+    ends_with(name.as_bytes(), "name")
         || ["key", "field", "property"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether the field of this name holds a value, or what it was or will be.
 fn is_value(name: &str) -> bool {
-    ends_with(name, "value") || ends_with(name, "values")
-}
-
-fn ends_with(name: &str, end: &str) -> bool {
-    let start = name.len().checked_sub(end.len());
-    start.is_some_and(|start| name.as_bytes()[start..].eq_ignore_ascii_case(end.as_bytes()))
+    ["value", "values"].iter().any(|end| ends_with(name.as_bytes(), end))
 }
 
 fn tells_of_secret(told: &Json<'_>) -> bool {

@@ -177,9 +177,7 @@ fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
 /// `pods/exec.create`; of what is no resource, `url.get`.
 fn action(record: &Json<'_>) -> Option<String> {
     let verb = record.text("verb")?;
-    let (resource, part) =
-        (record.text("objectRef.resource"), record.text("objectRef.subresource"));
-    Some(match (resource, part) {
+    Some(match (record.text("objectRef.resource"), record.text("objectRef.subresource")) {
         (Some(resource), Some(part)) => format!("{resource}/{part}.{verb}"),
         (Some(resource), None) => format!("{resource}.{verb}"),
         (None, _) => format!("url.{verb}"),

@@ -27,7 +27,7 @@ pub(super) const SECRET_BYTES_MIN: usize = 15;
 const LOOK_BACK_BYTES: usize = 40;
 
 /// Whether the value under this name is a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     ends_in_name(name.as_bytes())
 }
 
@@ -36,7 +36,8 @@ fn ends_in_name(text: &[u8]) -> bool {
     NAMES.iter().any(|end| end.as_bytes().last() == Some(&last) && ends_with(text, end))
 }
 
-fn ends_with(name: &[u8], end: &str) -> bool {
+/// Whether `name` ends so, in any case of letters.
+pub(crate) fn ends_with(name: &[u8], end: &str) -> bool {
     let start = name.len().checked_sub(end.len());
     start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end.as_bytes()))
 }

@@ -38,8 +38,8 @@ const KEPT_MAX: usize = 1_024;
 /// What [`edges_of`] looks at.
 pub(crate) const EDGE_COLUMNS: &[&str] = &["agent_id", "counterparty_id", "time", "dup_of"];
 
-/// The edges of `events` (columns of [`Table::Events`], of which it looks at [`EDGE_COLUMNS`]) as columns of [`Table::CounterpartyEdges`]. Copies
-/// do not count.
+/// The edges of `events` (columns of [`Table::Events`], of which it looks at [`EDGE_COLUMNS`]) as columns of
+/// [`Table::CounterpartyEdges`]. Copies do not count.
 ///
 /// Events that are sorted by agent give one row for each edge; in any other order an edge may have
 /// several, which mean the same. Agent by agent, a look-up stays in the nearest cache: one table of all
