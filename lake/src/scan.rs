@@ -3,7 +3,10 @@
 //! Invariant: events come in the order in which they were read, each once.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::panic;
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -13,13 +16,15 @@ use datafusion::logical_expr::{Expr, col, lit, not};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use schemas::{Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Timestamp};
+use schemas::{ChangeId, Offset, OffsetRange, Offsets, Registry, RegistryChange, Table, Timestamp};
 
 use crate::log::{TableLog, Version};
 use crate::rows::{
     Delivery, RegistryRows, RowError, SealRow, decode_deliveries, decode_registry, decode_seals,
 };
 use crate::{Advance, CommitError, EncodeError, Lake, LakeError, SequenceRange};
+
+const SAYS_WHEN: &str = "a row of the registry says when it was told";
 
 /// Memory for sorting; what is more goes to temporary files.
 const SORT_BYTES_MAX: usize = 512 << 20;
@@ -130,11 +135,11 @@ impl Lake {
     /// [`LakeError`].
     pub async fn read_registry(&self) -> Result<Vec<RegistryChange>, LakeError> {
         let (_, changes) = self.read_registry_after(None).await?;
-        Ok(changes)
+        Ok(changes.into_iter().map(|(_, change)| change).collect())
     }
 
-    /// The changes that came after version `known` of the table, as [`read_registry`](Self::read_registry)
-    /// gives them, and the newest version. All of them without `known`, and when the log does not
+    /// The changes that came after version `known` of the table with their ids, in the order of
+    /// [`read_registry`](Self::read_registry), and the newest version. All of them without `known`, and when the log does not
     /// reach back to it: taking a change in again changes nothing.
     ///
     /// # Errors
@@ -143,7 +148,7 @@ impl Lake {
     pub async fn read_registry_after(
         &self,
         known: Option<Version>,
-    ) -> Result<(Option<Version>, Vec<RegistryChange>), LakeError> {
+    ) -> Result<(Option<Version>, Vec<(ChangeId, RegistryChange)>), LakeError> {
         let table = Table::RegistryChanges;
         let Some(mut reading) = self.reads(table).await? else { return Ok((None, Vec::new())) };
         let newest = reading.version;
@@ -156,11 +161,7 @@ impl Lake {
             reading = reading.within(paths);
         }
         let batches = reading.collect(lit(true)).await?;
-        let mut changes = Vec::new();
-        for batch in &batches {
-            let decoded = decode_registry(batch);
-            changes.extend(decoded.map_err(|cause| LakeError::unavailable(table, cause))?);
-        }
+        let changes = named(&batches).map_err(|cause| LakeError::unavailable(table, cause))?;
         Ok((Some(newest), in_order_told(changes)))
     }
 
@@ -180,14 +181,14 @@ impl Lake {
         // the commit is refused.
         let mut handle = self.table(table).await?;
         let mut known = Registry::default();
-        for change in self.read_registry().await? {
-            is_news(&mut known, &change);
+        for (change_id, change) in self.read_registry_after(None).await?.1 {
+            known.apply_as(change_id, &change).expect(SAYS_WHEN);
         }
         let mut rows = RegistryRows::with_capacity(changes.len());
         for change in changes {
             let told = change.recorded_at.or(Some(now));
             let told = RegistryChange { recorded_at: told, ..change.clone() };
-            if is_news(&mut known, &told) {
+            if known.apply(&told).expect(SAYS_WHEN) {
                 rows.push(&told, now);
             }
         }
@@ -288,8 +289,33 @@ async fn files_after(log: &TableLog, newest: Version, offsets: &Offsets) -> Opti
     Some(paths)
 }
 
-fn in_order_told(mut changes: Vec<RegistryChange>) -> Vec<RegistryChange> {
-    changes.sort_by_cached_key(|change| (change.recorded_at, change.change_id()));
+/// The changes of the batches, each with its id. A large registry is read by all cores: a change takes some
+/// microseconds, and a process that starts waits for them.
+fn named(batches: &[RecordBatch]) -> Result<Vec<(ChangeId, RegistryChange)>, RowError> {
+    let read = |batches: &[RecordBatch]| {
+        let mut changes = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+        for batch in batches {
+            let decoded = decode_registry(batch)?.into_iter();
+            changes.extend(decoded.map(|change| (change.change_id(), change)));
+        }
+        Ok(changes)
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = batches.len().div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        let others: Vec<_> =
+            batches.chunks(share).skip(1).map(|share| scope.spawn(move || read(share))).collect();
+        let mut changes = read(&batches[..share.min(batches.len())])?;
+        for other in others {
+            let read = other.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+            changes.extend(read?);
+        }
+        Ok(changes)
+    })
+}
+
+fn in_order_told(mut changes: Vec<(ChangeId, RegistryChange)>) -> Vec<(ChangeId, RegistryChange)> {
+    changes.sort_by_cached_key(|(change_id, change)| (change.recorded_at, change_id.clone()));
     changes
 }
 
@@ -300,11 +326,6 @@ async fn files_between(log: &TableLog, known: Version, newest: Version) -> Optio
         paths.extend(log.entry(version).await.ok()??.added);
     }
     Some(paths)
-}
-
-/// Whether a change says something else than was told last of its subject and time.
-fn is_news(known: &mut Registry, change: &RegistryChange) -> bool {
-    known.apply(change).expect("it says when it was told")
 }
 
 #[cfg(test)]

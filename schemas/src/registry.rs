@@ -197,7 +197,20 @@ impl Registry {
     ///
     /// [`UnknownChange`] if nobody said when it was told.
     pub fn apply(&mut self, change: &RegistryChange) -> Result<bool, UnknownChange> {
-        let change_id = change.change_id();
+        self.apply_as(change.change_id(), change)
+    }
+
+    /// The same of a change whose [id](RegistryChange::change_id) is known: to make it takes longer than
+    /// the rest.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownChange`] if nobody said when it was told.
+    pub fn apply_as(
+        &mut self,
+        change_id: ChangeId,
+        change: &RegistryChange,
+    ) -> Result<bool, UnknownChange> {
         let Some(recorded_at) = change.recorded_at else {
             return Err(UnknownChange { change_id });
         };

@@ -36,6 +36,9 @@ const ROWS_PER_BATCH: usize = if cfg!(test) { 64 } else { 8_192 };
 /// A push onto a list does not panic, so no lock on one is ever poisoned.
 const NO_PANIC: &str = "no push panics";
 
+/// A change that was read always says when it was told: the reader fills that in.
+pub(super) const SAYS_WHEN: &str = "the reader stamps recorded_at where the change has none";
+
 /// How the records of each topic are read.
 #[derive(Debug)]
 pub(crate) struct Readers {
@@ -429,7 +432,8 @@ fn together(
 ) -> Vec<StampedEvent> {
     if apart.is_empty() {
         // In place: an event that may be missing takes no more room than one that is there.
-        return read.into_iter().flatten().collect();
+        #[expect(clippy::filter_map_identity, reason = "flatten copies each event")]
+        return read.into_iter().filter_map(std::convert::identity).collect();
     }
     let (mut events, mut apart) = (Vec::with_capacity(read.len()), apart.into_iter().peekable());
     for (at, one) in read.into_iter().enumerate() {
@@ -447,8 +451,7 @@ pub(super) fn copies_last(events: &mut [StampedEvent]) -> usize {
     events.partition_point(|one| one.dup_of.is_none())
 }
 
-/// A change that was read always says when it was told: the reader fills that in. Returns whether it
-/// is news.
-pub(super) fn apply(registry: &mut Registry, change: &RegistryChange) -> bool {
-    registry.apply(change).expect("the reader stamps recorded_at where the change has none")
+/// Returns whether it is news.
+fn apply(registry: &mut Registry, change: &RegistryChange) -> bool {
+    registry.apply(change).expect(SAYS_WHEN)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ingest::Source;
 use lake::{Lake, LakeError, Version};
-use schemas::RegistryChange;
+use schemas::{ChangeId, RegistryChange};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use super::{Pipeline, micro_batch};
 /// How often the table is looked at. Nothing new costs two look-ups in the log.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-type Found = Result<(Option<Version>, Vec<RegistryChange>), LakeError>;
+type Found = Result<(Option<Version>, Vec<(ChangeId, RegistryChange)>), LakeError>;
 
 /// Looks at the table `registry_changes` now and then.
 #[derive(Debug)]
@@ -71,9 +71,9 @@ impl<S: Source> Pipeline<S> {
     pub(super) fn learn(&mut self, found: Found) {
         match found {
             Ok((version, changes)) => {
-                for change in &changes {
-                    micro_batch::apply(&mut self.registry, change);
-                    self.detector.hear(change);
+                for (change_id, change) in changes {
+                    self.registry.apply_as(change_id, &change).expect(micro_batch::SAYS_WHEN);
+                    self.detector.hear(&change);
                 }
                 self.watched.known = version;
             }

@@ -57,15 +57,15 @@ impl<S: Source> Pipeline<S> {
         }
         let mut registry = Registry::default();
         let (version, changes) = lake.read_registry_after(None).await?;
-        for change in &changes {
-            micro_batch::apply(&mut registry, change);
+        for (change_id, change) in &changes {
+            registry.apply_as(change_id.clone(), change).expect(micro_batch::SAYS_WHEN);
         }
         let config = &self.parts.detect;
         let found = self.parts.checkpoints.newest(writer.lake_id(), writer.uses(), config);
         let (mut detector, folded) =
             found.unwrap_or_else(|| (detect::Detector::new(config.clone()), Offsets::default()));
         // Before the events, each of which is judged by what was recorded before it was read.
-        for change in &changes {
+        for (_, change) in &changes {
             detector.hear(change);
         }
         self.fold_again(&mut detector, &folded).await?;
