@@ -1,15 +1,23 @@
 //! The cost of each stage of the pipeline alone, per micro-batch of 4,096 native events.
 //!
-//! `cargo bench --bench stages`. Divide a time by 4,096 for the cost of an event.
+//! `cargo bench --bench stages`. Divide a time by 4,096 for the cost of an event. `kafka_delta_ingest` is what a peer
+//! does with the same records, which detects, traces and seals nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::datatypes::Schema;
+use arrow::json::ReaderBuilder;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use ingest::{Normaliser, RawBatch, RawRecord, Redactor};
 use lake::{Advance, EventRows};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use schemas::{
     Format, KafkaPartition, Offset, Part, Registry, StampedEvent, Table, Timestamp, Topic, Trace,
 };
+use serde_json::Value;
 use simulate::{Company, Settings, bench_events, output};
 
 const EVENTS: usize = 4_096;
@@ -136,4 +144,32 @@ fn encode(bencher: Bencher<'_, '_>) {
         let files = lake::encode(Table::Events, std::slice::from_ref(&rows), &advance);
         black_box(files.expect("the rows fit the table"))
     });
+}
+
+/// What kafka-delta-ingest does with messages between Kafka and its commit, by the calls of its version 0.8: a tree of
+/// JSON of each, the trees to columns, the columns to Parquet with Snappy.
+#[divan::bench]
+fn kafka_delta_ingest(bencher: Bencher<'_, '_>) {
+    let batch = batch();
+    let payloads: Vec<&[u8]> = batch.iter().filter_map(|record| record.payload).collect();
+    let sent = |name: &str| payloads.iter().any(|json| fields(json).contains_key(name));
+    let all = Table::Events.arrow_schema();
+    let columns = all.fields().iter().filter(|field| sent(field.name())).cloned();
+    let schema = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
+    bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
+        let trees: Vec<Value> = payloads.iter().map(|json| fields(json).into()).collect();
+        let reader = ReaderBuilder::new(Arc::clone(&schema));
+        let mut decoder = reader.build_decoder().expect("JSON has such columns");
+        decoder.serialize(&trees).expect("the trees have these columns");
+        let rows = decoder.flush().expect("whole rows").expect("there are some");
+        let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let mut file = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(snappy))
+            .expect("Parquet has such columns");
+        file.write(&rows).expect("memory takes every write");
+        black_box(file.into_inner().expect("memory takes every write"))
+    });
+}
+
+fn fields(json: &[u8]) -> serde_json::Map<String, Value> {
+    serde_json::from_slice(json).expect("the bench's records are objects")
 }

@@ -1,25 +1,26 @@
 //! `surety bench pipeline`: consume to commit with everything on, over records produced beforehand:
 //! the registry knows the agents, so each trace leads to a sponsor, and findings go to an outbox.
 //!
-//! Invariant: the clock starts when the last record is in the broker and stops when the last row is
-//! in the lake; at a rate it is the schedule that starts, when the first record was read: what waits for a
-//! consumer to join its group is no load. The rows are counted in the lake before any figure counts. The
-//! embedded broker's own CPU time is in the figures, since it runs in this process; a real broker's is not.
+//! Invariant: the clock starts when the last record is in the broker and the registry in memory, and stops when the
+//! last row is in the lake; at a rate it is the schedule that starts (`supply.rs`). The rows are counted in the lake before
+//! any figure counts. The embedded broker's own CPU time is in the figures, since it runs in this process; a real
+//! broker's is not. What each stage costs alone is measured right after, in the same process (`alone.rs`).
 
+mod alone;
 mod detector;
 mod load;
 mod registry;
+mod supply;
 mod unmix;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use ingest::{EmbeddedBroker, KafkaConfig, KafkaSource, Normaliser, Producer};
-use schemas::{AgentId, Fact, Format, KafkaPartition, NativeEvent, Topic};
-use serde_json::{Value, json};
-use simulate::{Company, Settings, cloudtrail, output};
+use ingest::{KafkaSource, Normaliser};
+use schemas::{AgentId, Fact, Registry, RegistryChange, Timestamp, Topic};
+use serde_json::{Map, Value, json};
+use simulate::{Company, Settings, cloudtrail};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,67 +31,19 @@ use crate::commands::{self, Locations, wiring};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::http::Health;
-use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, Summary, of_source};
+use crate::pipeline::{Checkpoints, Parts, Pipeline, Readers, Summary};
 use crate::telemetry::Stage;
 use crate::terminal;
 
+use self::alone::Alone;
+use self::supply::{Supply, check_running, format};
 pub(crate) use detector::run as run_detector;
 pub(crate) use registry::run as run_registry;
 pub(crate) use unmix::run as run_unmix;
 
-/// The embedded broker keeps 5 MiB a partition; an event is about 650 bytes, and less than a third of
-/// that once compressed.
-const EVENTS_PER_PARTITION: u64 = 10_000;
-/// How long records wait for others of their partition, in ms. The embedded broker walks along a
-/// partition's batches at each fetch: with small ones it takes a fifth of all CPU time.
-const LINGER_MS: &str = "500";
-const REAL_PARTITIONS: i32 = 16;
-
 /// What the figure `rss_bytes` is of.
 const RSS_INCLUDES: &str = "the process at its largest: pipeline, detector and registry, the producer that filled the topic, \
      and the embedded broker with all records where it stands in for a real one";
-
-/// The broker of a bench. A topic on a real one is removed with it, however the bench ends.
-enum Broker {
-    Embedded(EmbeddedBroker),
-    Real { servers: String, topic: Topic },
-}
-
-impl Broker {
-    /// A broker with the topic, and the number of its partitions.
-    fn with_topic(args: &BenchPipeline, topic: &Topic) -> Result<(Self, i32), Failure> {
-        if let Some(servers) = &args.bootstrap_servers {
-            ingest::create_topic(servers, topic, REAL_PARTITIONS).map_err(of_source)?;
-            let real = Self::Real { servers: servers.clone(), topic: topic.clone() };
-            return Ok((real, REAL_PARTITIONS));
-        }
-        let partitions = i32::try_from(args.events / EVENTS_PER_PARTITION + 1).unwrap_or(i32::MAX);
-        let broker = EmbeddedBroker::start().map_err(of_source)?;
-        broker.create_topic(topic, partitions).map_err(of_source)?;
-        Ok((Self::Embedded(broker), partitions))
-    }
-
-    fn servers(&self) -> String {
-        match self {
-            Self::Embedded(broker) => broker.bootstrap_servers(),
-            Self::Real { servers, .. } => servers.clone(),
-        }
-    }
-
-    fn is_embedded(&self) -> bool {
-        matches!(self, Self::Embedded(_))
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        if let Self::Real { servers, topic } = self
-            && let Err(error) = ingest::delete_topic(servers, topic)
-        {
-            tracing::warn!(%error, %topic, "the bench's topic was not removed");
-        }
-    }
-}
 
 /// Fills a topic, drains it into a lake and prints the figures; or does both at once, at a rate.
 ///
@@ -111,7 +64,8 @@ pub(crate) async fn run(
     locations.state = folder.join("state");
     locations.make_state_folder()?;
     let lake = commands::open_lake(&locations)?;
-    import_registry(&args, &lake).await?;
+    let (told, changes) = registry_changes(&args);
+    lake.import_registry(&changes, told).await.map_err(crate::pipeline::of_commit)?;
     let Supply { broker, topic, partitions, mut producer } = Supply::new(&args)?;
     let (first_read, is_read) = oneshot::channel();
     let produce = {
@@ -123,20 +77,11 @@ pub(crate) async fn run(
     if args.rate.is_none() {
         bytes = of_thread((&mut producing).await)?;
     }
-    let source = KafkaSource::connect(KafkaConfig {
-        bootstrap_servers: broker.servers(),
-        group: format!("surety-bench-{}", clock::now().as_micros()),
-        topics: vec![topic.clone()],
-        is_embedded: broker.is_embedded(),
-        ..KafkaConfig::default()
-    });
+    let normaliser = Normaliser::new(format(&args), wiring::redactor(config, &locations.state)?);
     let parts = Parts {
-        source: source.await.map_err(of_source)?,
+        source: broker.consumer(&topic).await?,
         readers: Readers {
-            uses: BTreeMap::from([(
-                topic.clone(),
-                Normaliser::new(format(&args), wiring::redactor(config, &locations.state)?),
-            )]),
+            uses: BTreeMap::from([(topic.clone(), normaliser.clone())]),
             registry: None,
         },
         lake: lake.clone(),
@@ -147,16 +92,7 @@ pub(crate) async fn run(
         health: Health::default(),
         seal_key: wiring::seal_key(config, &locations.state)?,
     };
-    let before = Usage::now()?;
-    let began = Instant::now();
-    let pipeline = Box::pin(Pipeline::start(parts)).await?;
-    let stop = CancellationToken::new();
-    let watching =
-        watch_over(pipeline.progress(), args.events, first_read, stop.clone(), shutdown.clone());
-    let (summary, ()) = tokio::join!(pipeline.run_to_end(stop), watching);
-    let (elapsed, used) = (began.elapsed(), Usage::now()?.since(&before));
-    let summary = summary?;
-    check_running(&shutdown)?;
+    let (summary, drained) = drain(parts, args.events, first_read, &shutdown).await?;
     if args.rate.is_some() {
         bytes = of_thread(producing.await)?;
     }
@@ -165,9 +101,42 @@ pub(crate) async fn run(
         let text = format!("wanted {} events in the lake, found {stored}", args.events);
         return Err(Failure::told(Exit::Software, text));
     }
-    let measured = Measured { elapsed, used, disk: bytes_below(folder)?, filled_bytes: bytes };
-    print(args.format, &figures(&args, &summary, &measured))?;
+    let measured = Measured { drained, disk: bytes_below(folder)?, filled_bytes: bytes };
+    let mut figures = figures(&args, &summary, &measured);
+    if args.rate.is_none() {
+        let limits = config.into();
+        let consumed = tokio::select! {
+            consumed = alone::consume(broker.consumer(&topic).await?, args.events, limits) => consumed?,
+            () = shutdown.cancelled() => return check_running(&shutdown).map(|()| Exit::Ok),
+        };
+        let detector = detect::Detector::new(config.detect.clone());
+        let registry = registry_of(&changes);
+        let alone = alone::measure(&args, limits, detector, &normaliser, registry)?;
+        add_alone(&mut figures, consumed, alone, args.events);
+    }
+    print(args.format, &figures)?;
     Ok(Exit::Ok)
+}
+
+fn registry_of(changes: &[RegistryChange]) -> Registry {
+    let mut registry = Registry::default();
+    for change in changes {
+        registry.apply(change).expect("each says when it was told");
+    }
+    registry
+}
+
+/// Adds what the stages cost alone, and how many times their sum an event has cost.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn add_alone(figures: &mut Value, consumed: Duration, alone: Alone, events: u64) {
+    let consumed = ("consume", consumed.as_secs_f64() * 1e9 / events as f64);
+    let stages: Vec<_> = std::iter::once(consumed).chain(alone).collect();
+    let sum_us = stages.iter().map(|(_, ns)| ns).sum::<f64>() / 1e3;
+    let together_us = figures["cpu_us_per_event"].as_f64().unwrap_or_default();
+    let stages = stages.into_iter().map(|(stage, ns)| (stage.to_owned(), json!(ns)));
+    figures["alone_ns_per_event"] = stages.collect::<Map<_, _>>().into();
+    figures["alone_us_per_event"] = sum_us.into();
+    figures["cpu_to_alone"] = (together_us / sum_us).into();
 }
 
 /// What a thread came to; its panic is ours.
@@ -175,19 +144,8 @@ fn of_thread<T>(joined: Result<T, tokio::task::JoinError>) -> T {
     joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// # Errors
-///
-/// [`Exit::Unavailable`] when the person does not want to wait for the end.
-fn check_running(shutdown: &CancellationToken) -> Result<(), Failure> {
-    if shutdown.is_cancelled() {
-        let text = "stopped before the end: nothing was measured".to_owned();
-        return Err(Failure::told(Exit::Unavailable, text));
-    }
-    Ok(())
-}
-
-/// What the company of the bench told of its agents: the one whose day begins with the first event.
-async fn import_registry(args: &BenchPipeline, lake: &lake::Lake) -> Result<(), Failure> {
+/// What the company of the bench told of its agents, and when: the one whose day begins with the first event.
+fn registry_changes(args: &BenchPipeline) -> (Timestamp, Vec<RegistryChange>) {
     let (told, agents) = (clock::now(), args.agents as usize);
     let first = simulate::bench_events(agents, 1, args.seed).next();
     let start = first.map_or(told, |event| event.time);
@@ -201,20 +159,38 @@ async fn import_registry(args: &BenchPipeline, lake: &lake::Lake) -> Result<(), 
             *agent_id = AgentId::try_from(arn).expect("an agent's name is short");
         }
     }
-    lake.import_registry(&changes, told).await.map_err(crate::pipeline::of_commit)?;
-    Ok(())
+    (told, changes)
 }
 
-fn format(args: &BenchPipeline) -> Format {
-    match args.input {
-        BenchInput::Native => Format::Native,
-        BenchInput::CloudTrail => Format::CloudTrail,
-    }
+struct Drained {
+    /// What reading registry and state took, before anything is consumed.
+    start: Duration,
+    elapsed: Duration,
+    used: Usage,
+}
+
+/// Runs the pipeline until it has read and committed so many events.
+async fn drain(
+    parts: Parts<KafkaSource>,
+    events: u64,
+    first_read: oneshot::Sender<()>,
+    shutdown: &CancellationToken,
+) -> Result<(Summary, Drained), Failure> {
+    let began = Instant::now();
+    let pipeline = Box::pin(Pipeline::start(parts)).await?;
+    let (start, before, began) = (began.elapsed(), Usage::now()?, Instant::now());
+    let stop = CancellationToken::new();
+    let watching =
+        watch_over(pipeline.progress(), events, first_read, stop.clone(), shutdown.clone());
+    let (summary, ()) = tokio::join!(pipeline.run_to_end(stop), watching);
+    let (elapsed, used) = (began.elapsed(), Usage::now()?.since(&before));
+    let summary = summary?;
+    check_running(shutdown)?;
+    Ok((summary, Drained { start, elapsed, used }))
 }
 
 struct Measured {
-    elapsed: Duration,
-    used: Usage,
+    drained: Drained,
     /// Bytes of Parquet.
     disk: u64,
     filled_bytes: u64,
@@ -222,8 +198,8 @@ struct Measured {
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Value {
-    let events = args.events as f64;
-    let stages: serde_json::Map<String, Value> = Stage::ALL
+    let (events, Drained { start, elapsed, used }) = (args.events as f64, &measured.drained);
+    let stages: Map<String, Value> = Stage::ALL
         .iter()
         .map(|stage| {
             let total = summary.stages.total(*stage);
@@ -245,14 +221,15 @@ fn figures(args: &BenchPipeline, summary: &Summary, measured: &Measured) -> Valu
         "rate": args.rate,
         "input": format(args).as_str(),
         "broker": if args.bootstrap_servers.is_some() { "real" } else { "embedded" },
-        "seconds": measured.elapsed.as_secs_f64(),
-        "events_per_second": events / measured.elapsed.as_secs_f64(),
-        "cpu_us_per_event": measured.used.cpu.as_secs_f64() * 1e6 / events,
-        "sealing_cpu_share": sealing.as_secs_f64() / measured.used.cpu.as_secs_f64(),
+        "start_seconds": start.as_secs_f64(),
+        "seconds": elapsed.as_secs_f64(),
+        "events_per_second": events / elapsed.as_secs_f64(),
+        "cpu_us_per_event": used.cpu.as_secs_f64() * 1e6 / events,
+        "sealing_cpu_share": sealing.as_secs_f64() / used.cpu.as_secs_f64(),
         "stages": stages,
         "bytes_per_event": measured.disk as f64 / events,
         "json_bytes_per_event": measured.filled_bytes as f64 / events,
-        "rss_bytes": measured.used.rss_bytes,
+        "rss_bytes": used.rss_bytes,
         "rss_includes": RSS_INCLUDES,
         "agents_seen": summary.detector.agents,
         "bytes_per_agent": summary.detector.bytes as f64 / (summary.detector.agents.max(1) as f64),
@@ -277,83 +254,6 @@ fn print(format: ReportFormat, figures: &Value) -> Result<(), Failure> {
         }
     }
     terminal::answer(&lines.concat())
-}
-
-/// A topic that waits for its events, and who brings them.
-struct Supply {
-    broker: Broker,
-    topic: Topic,
-    partitions: i32,
-    producer: Producer,
-}
-
-impl Supply {
-    fn new(args: &BenchPipeline) -> Result<Self, Failure> {
-        let topic = Topic::new(&format!("surety-bench-{}", clock::now().as_micros()));
-        let (broker, partitions) = Broker::with_topic(args, &topic)?;
-        let linger = [("linger.ms".to_owned(), LINGER_MS.to_owned())];
-        // At a rate, records are not kept waiting for others.
-        let properties = linger.into_iter().filter(|_| args.rate.is_none()).collect();
-        let producer =
-            Producer::connect(&broker.servers(), &properties).map_err(commands::of_producer)?;
-        Ok(Self { broker, topic, partitions, producer })
-    }
-
-    /// Produces all events, as fast as can be, or at the wanted rate once the first was read. Returns their
-    /// bytes.
-    fn produce(
-        producer: &mut Producer,
-        (topic, partitions): (&Topic, i32),
-        args: &BenchPipeline,
-        is_read: oneshot::Receiver<()>,
-        shutdown: &CancellationToken,
-    ) -> Result<u64, Failure> {
-        let style = ProgressStyle::with_template("producing: {wide_bar} {human_pos}/{human_len}")
-            .expect("a valid template");
-        let bar = ProgressBar::new(args.events).with_style(style);
-        let (mut json, mut bytes, mut began) = (Vec::new(), 0, Instant::now());
-        let mut is_read = args.rate.is_some().then_some(is_read);
-        let events = simulate::bench_events(args.agents as usize, args.events, args.seed);
-        let events: Box<dyn Iterator<Item = NativeEvent>> = if args.busy_agent {
-            Box::new(simulate::half_of_one_agent(events))
-        } else {
-            Box::new(events)
-        };
-        for (number, event) in events.enumerate() {
-            json.clear();
-            match args.input {
-                BenchInput::Native => output::write_json(&event, &mut json),
-                BenchInput::CloudTrail => {
-                    cloudtrail::write_cloudtrail(&event, number as u64, &mut json);
-                }
-            }
-            bytes += json.len() as u64;
-            // In turn: keyed by agent, the busiest agent alone would fill what the broker keeps.
-            let turn = i32::try_from(number % partitions.unsigned_abs() as usize);
-            let partition = KafkaPartition(turn.expect("fewer than 2^31 partitions"));
-            if let Some(rate) = args.rate {
-                // By the schedule, whatever came before: a late record makes no other one late.
-                let due = Duration::from_secs(number as u64) / rate;
-                let early = due.saturating_sub(began.elapsed());
-                if Duration::from_millis(1) < early {
-                    std::thread::sleep(early);
-                }
-            }
-            producer.send(topic, partition, event.time, &json).map_err(commands::of_producer)?;
-            if let Some(is_read) = is_read.take() {
-                // Whoever reads may have failed: then the rest is in nobody's way.
-                let _failed = is_read.blocking_recv();
-                began = Instant::now();
-            }
-            if number.is_multiple_of(10_000) {
-                check_running(shutdown)?;
-                bar.set_position(number as u64);
-            }
-        }
-        producer.flush().map_err(commands::of_producer)?;
-        bar.finish_and_clear();
-        Ok(bytes)
-    }
 }
 
 /// Tells when the first event was read, and stops the pipeline when all were, or when the person asks for it.

@@ -56,7 +56,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("metrics-exporter-prometheus", &["surety"]),
     ("mimalloc", &["surety"]),
     ("object_store", &["lake"]),
-    ("parquet", &["lake", "query"]),
+    ("parquet", &["lake", "query", "surety"]),
     ("pdf-writer", &["query"]),
     ("plotters", &["surety"]),
     ("proptest", EVERYONE),

@@ -176,14 +176,25 @@ fn the_bench_counts_every_event_and_prints_what_it_measured() {
         &["bench", "pipeline", "--events", "5000", "--agents", "100", "--format", "json"],
     );
 
-    for key in
-        ["events_per_second", "cpu_us_per_event", "bytes_per_event", "rss_bytes", "bytes_per_agent"]
-    {
+    for key in [
+        "start_seconds",
+        "events_per_second",
+        "cpu_us_per_event",
+        "alone_us_per_event",
+        "cpu_to_alone",
+        "bytes_per_event",
+        "rss_bytes",
+        "bytes_per_agent",
+    ] {
         assert!(figures[key].as_f64().is_some_and(|figure| 0.0 < figure), "{key}: {figures}");
     }
     for quantile in ["p50", "p99", "p999"] {
         assert!(figures["latency_ms"][quantile].is_f64(), "{quantile}: {figures}");
     }
     assert!(figures["stages"].as_object().is_some_and(|stages| 4 < stages.len()), "{figures}");
+    let alone = figures["alone_ns_per_event"].as_object().unwrap();
+    let worked = alone.values().filter(|ns| ns.as_f64().is_some_and(|ns| 0.0 < ns)).count();
+    // Consuming is counted in ticks of 10 ms, of which so few events may take none.
+    assert!(9 == alone.len() && 8 <= worked, "{figures}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
 }
