@@ -21,6 +21,7 @@ mod gcp;
 mod github;
 mod json;
 mod kubernetes;
+mod logs;
 mod mapped;
 mod mcp;
 mod moment;

@@ -1,13 +1,14 @@
 //! Anthropic activity feed (Compliance API).
 //!
-//! Invariant: an activity that nobody signed in for is the agent `anthropic:unauthenticated`.
+//! Invariant: an activity that nobody signed in for, or whose credential failed verification, is the agent
+//! `anthropic:unauthenticated`.
 //!
 //! Source: Anthropic, *Compliance API*, activity types and actors.
 
 use schemas::{CredentialKind, Outcome};
 
 use super::draft::{Draft, Needs, Word};
-use super::json::{Json, is_same_name};
+use super::json::Json;
 use super::{Fault, kebab, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
@@ -25,11 +26,45 @@ const AGENTS: &[&str] = &[
     "actor.scoped_api_key_id",
     "actor.directory_id",
     "actor.service",
+    "actor.subject",
+    "actor.provider.signed_principal",
+    "actor.provider.account_id",
+    "actor.provider.subscription_id",
+    "actor.provider.project_number",
+    "actor.provider.issuer",
+    "actor.external_client_id",
     "actor.id",
     "actor.name",
 ];
 const KEYS: &[&str] = &["actor.api_key_id", "actor.admin_api_key_id", "actor.scoped_api_key_id"];
+/// Who vouches for a workload that has no account.
+const ISSUERS: &[&str] = &[
+    "actor.issuer",
+    "actor.provider.issuer",
+    "actor.provider.account_id",
+    "actor.provider.subscription_id",
+    "actor.provider.project_number",
+];
 const UNAUTHENTICATED: &str = "anthropic:unauthenticated";
+
+/// Types that end in a refusal which the actor himself spoke: he did what he wanted.
+const REFUSING: &[&str] = &[
+    "ccr_agent_proxy_provisioning_credential_rejected",
+    "extra_usage_spend_limit_increase_request_denied",
+    "org_user_invite_rejected",
+];
+/// How the types end that make a credential, and under which names its id is told.
+const MAKING: &[&str] =
+    &["key_created", "key_rotated", "credential_created", "credential_rotated", "secret_minted"];
+const MADE: &[&str] = &[
+    "new_signing_key_id",
+    "signing_key_id",
+    "api_key_id",
+    "admin_api_key_id",
+    "scoped_api_key_id",
+    "new_credential_id",
+    "credential_id",
+];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["created_at"])?;
@@ -37,16 +72,48 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.source = record.first(&["actor.ip_address", "ip_address"]).map(Into::into);
     draft.user_agent = record.first(&["actor.user_agent", "user_agent"]).map(Into::into);
     draft.session = record.first(&["actor.session_id", "session_id"]).map(Into::into);
-    draft.model = record.text("model").map(Into::into);
+    actor(record, &mut draft);
+    let action = record.text("type");
+    draft.action = action.map(Into::into);
+    target(record, &mut draft);
+    let action = action.unwrap_or_default();
+    // The model of what is set up is not the model that acts.
+    let sets_up = ["_created", "_updated"].iter().any(|end| action.ends_with(end));
+    draft.model = record.text("model").filter(|_| !sets_up).map(Into::into);
+    draft.outcome = outcome(record, action);
+    let reasons = ["error", "reason", "failure_reason", "status.reason", "error_type"];
+    draft.outcome_reason = record.first(&reasons).map(Into::into);
+    if MAKING.iter().any(|end| action.ends_with(end)) {
+        draft.keep("issued_credential_id", record.first(MADE));
+    }
+    draft.keep_each(
+        record,
+        &[
+            ("actor_user_id", "actor.user_id"),
+            ("audience", "actor.audience"),
+            ("idp_connection_type", "actor.idp_connection_type"),
+            ("issuer", "actor.issuer"),
+            ("provider", "actor.provider"),
+            ("workos_event_id", "actor.workos_event_id"),
+        ],
+    );
+    draft.keep_rest(record, KNOWN);
+    Ok(draft)
+}
+
+fn actor<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let kind = record.text("actor.type").unwrap_or_default().to_ascii_lowercase();
-    if kind.starts_with("unauthenticated") {
+    let agent = record.first(AGENTS);
+    // A provider that names nobody, not even itself, did not vouch for anybody.
+    let is_unverified = kind.starts_with("federated") && agent.is_none();
+    if kind.starts_with("unauthenticated") || is_unverified {
         let from = record.text("actor.ip_address").unwrap_or("unknown");
         let credential = format!("anonymous:{from}");
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
         draft.credential = Some((CredentialKind::Anonymous, credential.into()));
         draft.keep("claimed", record.text("actor.unauthenticated_email_address"));
-    } else if let Some(agent) = record.first(AGENTS) {
+    } else if let Some(agent) = agent {
         draft.agent = Some(agent.into());
         let kind = kind.trim_end_matches("_actor");
         draft.class = (!kind.is_empty()).then(|| format!("anthropic:{}", kebab(kind)).into());
@@ -58,27 +125,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.class = Some(agent.clone().into());
         draft.agent = Some(agent.into());
     }
-    let action = record.text("type");
-    draft.action = action.map(Into::into);
-    target(record, &mut draft);
-    let action = action.unwrap_or_default();
-    let has_failed = ["failed", "denied", "blocked"].iter().any(|word| action.contains(word));
-    draft.outcome = match has_failed {
-        true if action.contains("login") || action.contains("access_failed") => Outcome::Denied,
-        true => verdict::of_error(action),
-        false => Outcome::Success,
-    };
-    draft.outcome_reason = record.first(&["error", "reason", "failure_reason"]).map(Into::into);
-    draft.keep("actor_user_id", record.text("actor.user_id"));
-    if action.ends_with("api_key_created") {
-        let issued = ["api_key_id", "admin_api_key_id", "scoped_api_key_id"];
-        draft.keep("issued_credential_id", record.first(&issued));
-    }
-    draft.keep_rest(record, KNOWN);
-    Ok(draft)
 }
 
-/// A key by its id; a person at the console or the app has a session that is not told.
+/// A key by its id, a workload's token by who issued it for whom, a device by its key; a person at the
+/// console or the app has a session that is not told.
 fn credential<'a>(record: &'a Json<'_>, agent: &'a str, kind: &str) -> (CredentialKind, Word<'a>) {
     match (record.first(KEYS), kind) {
         (Some(key), _) => (CredentialKind::StaticKey, key.into()),
@@ -86,34 +136,75 @@ fn credential<'a>(record: &'a Json<'_>, agent: &'a str, kind: &str) -> (Credenti
         (None, "anthropic" | "system" | "scim_directory_sync") => {
             (CredentialKind::Platform, format!("service:{agent}").into())
         }
-        (None, _) => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
+        (None, "federated" | "federated_identity") => {
+            let id = match record.first(ISSUERS) {
+                Some(issuer) if issuer != agent => format!("token:{issuer}:{agent}"),
+                Some(_) | None => format!("token:{agent}"),
+            };
+            (CredentialKind::AccessToken, id.into())
+        }
+        (None, _) => match record.text("actor.kid_hash") {
+            Some(key) => (CredentialKind::Unknown, key.into()),
+            None => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
+        },
+    }
+}
+
+fn outcome(record: &Json<'_>, action: &str) -> Outcome {
+    let by_status = record.text("status_code").and_then(verdict::of_http);
+    if let Some(failed @ (Outcome::Denied | Outcome::Error)) = by_status {
+        return failed;
+    }
+    let told = record.first(&["status.outcome", "result"]).map(verdict::of_word);
+    let is_blocked =
+        action == "abuse_decision_received" && record.text("decision") == Some("blocked");
+    // What it truncates is told of a request that failed.
+    let is_truncated = action.ends_with("deletion_audit_truncated");
+    let has_failed = is_truncated || record.text("error_type").is_some();
+    let ended = match (told, verdict::of_name(action)) {
+        (Some(told), _) => told,
+        _ if is_blocked => Outcome::Denied,
+        _ if REFUSING.contains(&action) => Outcome::Success,
+        (None, Outcome::Success) if has_failed => Outcome::Error,
+        (None, by_name) => by_name,
+    };
+    let reasons = ["reason", "failure_reason", "error", "error_type"];
+    let words = [Some(action), record.first(&reasons)];
+    match ended {
+        Outcome::Error if action.contains("login") || action.contains("access_failed") => {
+            Outcome::Denied
+        }
+        Outcome::Error => {
+            let is_denied =
+                words.iter().flatten().any(|told| verdict::of_error(told) == Outcome::Denied);
+            if is_denied { Outcome::Denied } else { Outcome::Error }
+        }
+        Outcome::Denied | Outcome::Success => ended,
     }
 }
 
 /// The first id that is not the place; whom something was given to or taken from is the other side.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let mut ids = record.fields().iter().filter_map(|(name, value)| {
-        let is_place = PLACES.iter().any(|place| is_same_name(name, place));
-        let kind = ["_id", "_ID", "Id"].iter().find_map(|end| name.strip_suffix(end));
-        let kind = kind.filter(|_| !is_place)?;
-        Some((kind, value.as_text()?))
-    });
     if let Some(id) = record.text("resource_id") {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(record.text("resource_type").unwrap_or("resource").into());
-    } else if let Some((kind, id)) = ids.next() {
+    } else if let Some((kind, id)) = record.first_id(PLACES) {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(kind.into());
-    } else if let Some(id) = record.text("workspace_id") {
+    } else {
         // Nothing but the place is told: it was done to the place.
-        draft.resource = Some(id.into());
-        draft.resource_kind = Some("workspace".into());
+        let places = [("session_id", "session"), ("workspace_id", "workspace")];
+        draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     }
     let people =
         ["deleted_user_email", "invited_email", "email_address", "user_email", "target_email"];
     let other = record.first(&["target_id", "principal_id"]);
-    let member = record.text("user_id").filter(|user| record.text("actor.user_id") != Some(user));
+    let is_other = |path: &str| record.text(path) != record.text(&format!("actor.{path}"));
+    let members = ["user_id", "new_owner_id", "member_id", "member_ids", "service_account_id"];
+    let member = members.iter().filter(|path| is_other(path)).find_map(|path| record.text(path));
+    let is_service = |id| record.text("service_account_id") == Some(id);
     draft.counterparty = match (record.first(&people).or(member), other) {
+        (Some(id), _) if is_service(id) => Some(("service_account".into(), id.into())),
         (Some(person), _) => Some(("user".into(), person.into())),
         (None, Some(target)) => {
             let kind = record.first(&["target_type", "principal_type"]).unwrap_or("target");

@@ -14,7 +14,7 @@ use schemas::{CredentialEvent, Part, Reject, RejectReason, Timestamp};
 use serde_json::value::RawValue;
 
 use super::native::{Fields, fields_of};
-use super::{Fault, Left, Normaliser, Unread, otel};
+use super::{Fault, Left, Normaliser, Unread, logs, otel};
 use crate::RawRecord;
 
 /// Most records that are taken out of one. The OpenTelemetry collector puts up to 8,192 spans into a batch
@@ -68,6 +68,12 @@ pub(super) fn parts(text: &str, is_otel: bool) -> Result<Option<Vec<String>>, Un
             if is_otel && let Some(spans) = otel::spans::parts(&fields).map_err(Unread::Beyond)? {
                 return Ok(Some(spans));
             }
+            if !is_otel && let Some((name, records)) = logs::records(text, &fields) {
+                if records.is_empty() {
+                    return Err(none_in(name).into());
+                }
+                return taken(records.len(), records.iter()).map(Some);
+            }
             match named_list(&fields) {
                 Some((name, list)) => (name, Some(list)),
                 None => return Ok(None),
@@ -77,12 +83,13 @@ pub(super) fn parts(text: &str, is_otel: bool) -> Result<Option<Vec<String>>, Un
     };
     match list {
         None => Ok(None),
-        Some(list) if list.is_empty() => {
-            let detail = format!("wanted one record in `{name}`, found none");
-            Err(Fault::bad_field(detail).into())
-        }
+        Some(list) if list.is_empty() => Err(none_in(name).into()),
         Some(list) => taken(list.len(), list.iter().map(|one| one.get())).map(Some),
     }
+}
+
+fn none_in(list: &str) -> Fault {
+    Fault::bad_field(format!("wanted one record in `{list}`, found none"))
 }
 
 fn taken<'t>(

@@ -14,7 +14,7 @@ use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
 
 use super::clean::Look;
 use super::draft::{Draft, Needs, time_of};
-use super::envelope::decoded;
+use super::envelope::{decoded, text_of_base64};
 use super::json::Json;
 use super::{Fault, object, read, shallow, verdict};
 use crate::RawRecord;
@@ -23,6 +23,19 @@ pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "
 
 const MESH: &str = "ai.agentmesh.";
 const MESH_ARGUMENTS: &[&str] = &["arguments", "tool_args", "parameters", "args"];
+/// What a policy decides.
+const MESH_DECISIONS: &[&str] = &[
+    "allow",
+    "allowed",
+    "deny",
+    "denied",
+    "block",
+    "blocked",
+    "audit",
+    "log",
+    "warn",
+    "require_approval",
+];
 /// Data that have a place of their own in the event.
 const MESH_KNOWN: &[&str] = &[
     "session_id",
@@ -35,7 +48,7 @@ const MESH_KNOWN: &[&str] = &[
     "args",
 ];
 
-/// Parts of a type, source or schema in lower case that say what is inside, the surest first.
+/// Words of a type, source or schema in lower case that say what is inside, the surest first.
 const MARKS: &[(&str, Format)] = &[
     ("surety.credential_event", Format::Native),
     ("cloudtrail", Format::CloudTrail),
@@ -83,28 +96,80 @@ const BODIES: &[&str] = &["data", "body", "value", "payload"];
 
 /// The event of a message in binary mode that was written down with its headers, as if in structured mode.
 fn structured(message: &Json<'_>) -> Option<Json<'static>> {
-    let headers = HEADERS.iter().find_map(|name| message.field(name)).unwrap_or(&Json::Null);
-    let all = headers.fields().iter().chain(message.fields());
-    let told = all.filter_map(|(name, value)| {
+    // Pub/Sub has the message in one of its own.
+    let inner = message.field("message").filter(|inner| inner.has("attributes"));
+    let message = inner.unwrap_or(message);
+    let headers =
+        HEADERS.iter().find_map(|name| message.field(name)).map_or_else(Vec::new, headers);
+    let beside = message.fields().iter().map(|(name, value)| (&**name, value));
+    let told = headers.into_iter().chain(beside).filter_map(|(name, value)| {
         let start = name
             .get(..3)
             .filter(|start| PREFIXES.iter().any(|prefix| start.eq_ignore_ascii_case(prefix)))?;
-        Some((name[start.len()..].to_ascii_lowercase().into(), value.clone().owned()))
+        Some((name[start.len()..].to_ascii_lowercase().into(), Json::Text(word(value)?.into())))
     });
     let mut fields: Vec<(Cow<'static, str>, Json<'static>)> = told.collect();
-    let is_event = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
-    if !is_event("specversion") {
-        return None;
+    let version = fields
+        .iter()
+        .find_map(|(name, value)| if name == "specversion" { value.as_text() } else { None })?;
+    // A number and a dot are no Base64: then all headers are.
+    if !version.contains('.') {
+        for (_, value) in &mut fields {
+            *value = Json::Text(text_of_base64(value.as_text()?)?.into());
+        }
     }
     fields.retain(|(name, _)| name != "data");
     let data = BODIES.iter().find_map(|name| message.field(name))?;
     let data = match data {
-        Json::Text(text) => Json::parse(text).ok().map(Json::owned),
+        Json::Text(text) => match Json::parse(text) {
+            Ok(data) => Some(data.owned()),
+            Err(_) => decoded(text).and_then(|text| Json::parse(&text).ok().map(Json::owned)),
+        },
         Json::Null | Json::Literal(_) | Json::List(_) | Json::Object(_) => None,
     }
     .unwrap_or_else(|| data.clone().owned());
     fields.push(("data".into(), data));
     Some(Json::Object(fields))
+}
+
+/// The headers of a message by their names: an object, a list of such, of pairs of a name and a value (an
+/// object or a list), or a list of names and values in turn.
+fn headers<'j, 'a>(headers: &'j Json<'a>) -> Vec<(&'j str, &'j Json<'a>)> {
+    let Json::List(elements) = headers else {
+        let fields = headers.fields().iter();
+        return fields.map(|(name, value)| (&**name, value)).collect();
+    };
+    if let [Json::Text(_), ..] = &elements[..] {
+        let pairs = elements.chunks_exact(2);
+        return pairs.filter_map(|pair| Some((pair[0].as_text()?, &pair[1]))).collect();
+    }
+    let mut found = Vec::new();
+    for element in elements {
+        let named = element.field("key").or_else(|| element.field("name"));
+        match (element, named.and_then(Json::as_text), element.field("value")) {
+            (Json::List(pair), ..) => {
+                if let [name, value] = &pair[..] {
+                    found.extend(name.as_text().map(|name| (name, value)));
+                }
+            }
+            (_, Some(name), Some(value)) => found.push((name, value)),
+            _ => found.extend(element.fields().iter().map(|(name, value)| (&**name, value))),
+        }
+    }
+    found
+}
+
+/// The text of a header, which may be a list of its bytes.
+fn word(value: &Json<'_>) -> Option<String> {
+    match value {
+        Json::List(bytes) => {
+            let bytes = bytes.iter().map(|byte| byte.as_text()?.parse().ok());
+            String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
+        }
+        Json::Null | Json::Literal(_) | Json::Text(_) | Json::Object(_) => {
+            value.as_text().map(str::to_owned)
+        }
+    }
 }
 
 pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEvent, Fault> {
@@ -173,8 +238,17 @@ fn format_of(envelope: &Json<'_>) -> Option<Format> {
     let words = ["dataschema", "type", "source", "data.schema", "data.apiVersion"];
     let words = words.iter().filter_map(|path| envelope.text(path)).map(str::to_ascii_lowercase);
     let words: Vec<String> = words.collect();
-    let named = |mark: &str| words.iter().any(|word| word.contains(mark));
+    let named = |mark: &str| words.iter().any(|word| has_word(word, mark));
     MARKS.iter().find(|(mark, _)| named(mark)).map(|(_, format)| *format)
+}
+
+/// Whether `word` stands in `text` by itself: `vault` does not in `microsoft.keyvault`.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_border = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
+    text.match_indices(word).any(|(start, _)| {
+        let (before, behind) = (&text[..start], &text[start + word.len()..]);
+        is_border(before.chars().next_back()) && is_border(behind.chars().next())
+    })
 }
 
 /// An event of the agent mesh: the source is the agent, by its decentralised identifier.
@@ -202,8 +276,15 @@ fn mesh<'a>(envelope: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let subject = envelope.text("subject");
     let tool = subject.and_then(|subject| subject.strip_prefix("tool:"));
     let tool = tool.or_else(|| data.first(&["tool", "tool_name"]));
-    draft.action = Some(match tool {
-        Some(tool) => format!("{event}:{tool}").into(),
+    // What some call the action is what a policy decided of it.
+    let (decided, done) = match data.text("action") {
+        Some(word) if MESH_DECISIONS.iter().any(|known| word.eq_ignore_ascii_case(known)) => {
+            (Some(word), None)
+        }
+        done => (None, done.filter(|done| !done.contains(' '))),
+    };
+    draft.action = Some(match tool.or(done) {
+        Some(done) => format!("{event}:{done}").into(),
         None => event.into(),
     });
     let resource = data.text("resource").or(subject);
@@ -212,19 +293,34 @@ fn mesh<'a>(envelope: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.resource_kind = draft.resource.as_ref().map(|_| resource_kind.into());
     draft.source = data.first(&["source_ip", "client_ip"]).map(Into::into);
     let reason = data.first(&["reason", "violation", "error", "matched_rule", "policy"]);
-    let told = data.first(&["policy_decision", "decision", "outcome"]);
-    draft.outcome = match told.map(str::to_ascii_lowercase).as_deref() {
-        _ if event.ends_with("blocked") || event.ends_with("violation") => Outcome::Denied,
-        None | Some("success" | "allow" | "allowed" | "audit" | "warn") => Outcome::Success,
-        Some(word) => match verdict::of_error(word) {
-            Outcome::Denied => Outcome::Denied,
-            Outcome::Error | Outcome::Success => verdict::of_error(reason.unwrap_or_default()),
-        },
-    };
+    let decision = data.first(&["policy_decision", "decision"]).or(decided);
+    draft.outcome = mesh_outcome(event, [decision, data.text("outcome")], reason);
     draft.outcome_reason = reason.map(Into::into);
     if let Some(arguments) = MESH_ARGUMENTS.iter().find_map(|path| data.at(path)) {
         draft.stake(arguments);
     }
     draft.keep_rest(data, MESH_KNOWN);
     Ok(draft)
+}
+
+/// A refusal counts before a failure, whether the policy's decision, the outcome or the type tells it.
+fn mesh_outcome(event: &str, told: [Option<&str>; 2], reason: Option<&str>) -> Outcome {
+    let ended = |word: &str| match word.to_ascii_lowercase().as_str() {
+        "success" | "succeeded" | "completed" | "ok" | "allow" | "allowed" | "audit" | "log"
+        | "warn" => Outcome::Success,
+        word => verdict::of_error(word),
+    };
+    let told = told.into_iter().flatten().map(ended).chain([verdict::of_name(event)]);
+    match told.fold(Outcome::Success, worse) {
+        Outcome::Error => verdict::of_error(reason.unwrap_or_default()),
+        ended @ (Outcome::Denied | Outcome::Success) => ended,
+    }
+}
+
+fn worse(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::Denied, _) | (_, Outcome::Denied) => Outcome::Denied,
+        (Outcome::Error, _) | (_, Outcome::Error) => Outcome::Error,
+        (Outcome::Success, Outcome::Success) => Outcome::Success,
+    }
 }

@@ -338,16 +338,14 @@ pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
     }
 }
 
-/// An IP address that may have a port, brackets or further hops behind it.
+/// An IP address that may have a port, brackets or further hops behind it. The unspecified one, which
+/// stands for none, is none.
 pub(super) fn address_of(text: &str) -> Option<IpAddr> {
     let first = text.split(',').next()?.trim();
-    if let Ok(address) = first.parse() {
-        return Some(address);
-    }
-    match first.parse::<SocketAddr>() {
-        Ok(with_port) => Some(with_port.ip()),
-        Err(_) => first.strip_prefix('[')?.strip_suffix(']')?.parse().ok(),
-    }
+    let bracketed = || first.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || Some(first.parse::<SocketAddr>().ok()?.ip());
+    let address: Option<IpAddr> = first.parse().ok().or_else(with_port).or_else(bracketed);
+    address.filter(|address| !address.is_unspecified())
 }
 
 #[cfg(test)]
@@ -383,6 +381,8 @@ mod tests {
             ("2001:db8::1", Some("2001:db8::1")),
             ("203.0.113.9, 10.0.0.1", Some("203.0.113.9")),
             ("private", None),
+            ("0.0.0.0", None),
+            ("[::]:443", None),
             ("", None),
         ] {
             assert_eq!(address_of(text).map(|ip| ip.to_string()).as_deref(), wanted, "{text}");

@@ -169,9 +169,18 @@ fn opened_text(text: &str) -> Option<String> {
     decoded(text)
 }
 
+/// The text in Base64.
+pub(super) fn text_of_base64(text: &str) -> Option<String> {
+    String::from_utf8(bytes_of(text)?).ok()
+}
+
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    BASE64.iter().find_map(|base64| base64.decode(text).ok())
+}
+
 /// The JSON object in Base64, or in gzip in Base64.
 pub(super) fn decoded(text: &str) -> Option<String> {
-    let bytes = BASE64.iter().find_map(|base64| base64.decode(text).ok())?;
+    let bytes = bytes_of(text)?;
     let bytes = match bytes.first() {
         Some(0x1f) => {
             let (mut plain, most) = (Vec::new(), BATCH_BYTES_MAX as u64 + 1);

@@ -126,6 +126,15 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The first field that is an id and none of `places`: what it is the id of, and the id.
+    pub(super) fn first_id(&self, places: &[&str]) -> Option<(&str, &str)> {
+        self.fields().iter().find_map(|(name, value)| {
+            let kind = ["_id", "_ID", "Id"].iter().find_map(|end| name.strip_suffix(end))?;
+            let is_place = places.iter().any(|place| is_same_name(name, place));
+            Some((kind, value.as_text()?)).filter(|_| !is_place)
+        })
+    }
+
     /// The text of this value; an empty text is no text.
     pub(super) fn as_text(&self) -> Option<&str> {
         match self {

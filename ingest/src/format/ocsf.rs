@@ -1,14 +1,18 @@
-//! OCSF 1.x: API Activity (6003), Authentication (3002), Authorize Session (3003), Entity Management
-//! (3004).
+//! OCSF 1.x: API Activity (6003) and the classes of identity and access management (3001 to 3008).
 //!
 //! Invariant: a record of another class is a reject; an agent of the profile `ai_operation` comes
-//! before the user it acts for, and the user then stands in the delegation. The body of a request to
-//! Kubernetes is not kept, as in `kubernetes.rs`.
+//! before the user it acts for, and the user then stands in the delegation. Whom something was done to is
+//! never the agent. The body of a request to Kubernetes is not kept, as in `kubernetes.rs`.
 //!
-//! Source: OCSF schema 1.9, classes and the profiles `ai_operation` and `cloud`.
+//! Source: OCSF schema 1.9, classes and the profiles `ai_operation` and `cloud`; 1.0.0-rc.2, where API
+//! Activity was class 3005.
+
+mod classes;
 
 use schemas::{CredentialKind, Outcome};
 
+use self::classes::{Class, class};
+use super::arguments::host;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
@@ -17,39 +21,16 @@ pub(super) const NEEDS: Needs =
     Needs { agent: "ai_agent.uid or actor.user.uid", action: "api.operation", time: "time" };
 const TIMES: &[&str] = &["time", "time_dt", "metadata.original_time"];
 
-const API_ACTIVITY: &str = "6003";
-const CLASSES: &[(&str, &str)] = &[
-    (API_ACTIVITY, "api_activity"),
-    ("3002", "authentication"),
-    ("3003", "authorize_session"),
-    ("3004", "entity_management"),
-];
-
-/// The names of the activities of a class, the first of which is 1.
-const ACTIVITIES: &[(&str, &[&str])] = &[
-    ("api_activity", &["create", "read", "update", "delete"]),
-    (
-        "authentication",
-        &[
-            "logon",
-            "logoff",
-            "authentication-ticket",
-            "service-ticket-request",
-            "service-ticket-renew",
-        ],
-    ),
-    ("authorize_session", &["assign-privileges", "assign-groups"]),
-    ("entity_management", &["create", "read", "update", "delete"]),
-];
+/// What Windows writes where nobody is known: no name, and the SID of nobody by its name or number.
+const NOBODY: &[&str] = &["-", "NULL SID", "S-1-0-0"];
+/// Logon sessions of Windows that are none, or the same ones on every machine: of the system, of its two
+/// service accounts and of the anonymous logon.
+const NO_SESSIONS: &[&str] = &["-", "0x0", "0x3e4", "0x3e5", "0x3e6", "0x3e7"];
 
 const AI_AGENTS: &[&str] =
     &["ai_agent.uid", "actor.ai_agent.uid", "ai_agent.name", "actor.ai_agent.name"];
-const USERS: &[&str] = &["user.uid", "user.name", "user.email_addr", "user.uid_alt"];
+/// Who acts beside a user.
 const ACTORS: &[&str] = &[
-    "actor.user.uid",
-    "actor.user.name",
-    "actor.user.email_addr",
-    "actor.user.uid_alt",
     "actor.uid",
     "actor.name",
     "actor.app_uid",
@@ -59,20 +40,14 @@ const ACTORS: &[&str] = &[
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
-    // The type is the class with two digits of the activity behind it.
-    let of_type = record.text("type_uid").and_then(|uid| uid.get(..uid.len().checked_sub(2)?));
-    let class_uid = record.text("class_uid").or(of_type).unwrap_or_default();
-    let Some((_, class)) = CLASSES.iter().find(|(uid, _)| *uid == class_uid) else {
-        return Err(Fault::bad_field(
-            "`class_uid`: wanted 6003, 3002, 3003 or 3004, found another class",
-        ));
-    };
+    let class = class(record)?;
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     draft.event_id = record.first(&["metadata.uid", "api.request.uid"]).map(Into::into);
-    draft.source = record.first(&["src_endpoint.ip", "device.ip"]).map(Into::into);
+    draft.source = known(record, &["src_endpoint.ip", "device.ip"], NOBODY).map(Into::into);
     draft.user_agent = record.text("http_request.user_agent").map(Into::into);
     actor(record, class, &mut draft);
-    draft.session = record.first(&["actor.session.uid", "session.uid"]).map(Into::into);
+    let sessions = ["actor.session.uid", "session.uid"];
+    draft.session = known(record, &sessions, NO_SESSIONS).map(Into::into);
     let agent = draft.agent.clone();
     draft.credential = credential(record).or_else(|| {
         let agent = agent.as_deref()?;
@@ -81,29 +56,56 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
             .or_else(|| by_actor(record, agent))
     });
     draft.action = action(record, class);
-    target(record, &mut draft);
+    target(record, class, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record, class);
     keep(record, &mut draft);
     Ok(draft)
 }
 
-fn actor<'a>(record: &'a Json<'_>, class: &str, draft: &mut Draft<'a>) {
-    let agent = record.first(AI_AGENTS);
-    // Whoever signs in is the user; elsewhere the user is whom something was done to.
-    let user = match class {
-        "authentication" => record.first(USERS).or_else(|| record.first(ACTORS)),
-        // Kubernetes knows its users by name; the id is that of what showed who they are.
-        _ => record
-            .text("actor.user.name")
-            .filter(|name| name.starts_with("system:"))
-            .or_else(|| record.first(ACTORS))
-            .or_else(|| record.first(USERS)),
-    };
-    if class == "authorize_session" && record.first(ACTORS).is_some() {
-        let to = record.first(USERS);
-        draft.counterparty = to.map(|user| ("user".into(), user.into()));
+/// The text that the first of `paths` leads to that is none of `unknown`, in any case of letters.
+fn known<'a>(record: &'a Json<'_>, paths: &[&str], unknown: &[&str]) -> Option<&'a str> {
+    let is_known = |text: &&str| !unknown.iter().any(|none| none.eq_ignore_ascii_case(text));
+    paths.iter().filter_map(|path| record.text(path)).find(is_known)
+}
+
+/// The name of a user: the id, unless that is only the account's; of one whom Windows knows no id of, the
+/// name in its domain.
+fn user<'a>(record: &'a Json<'_>, path: &str) -> Option<Word<'a>> {
+    let user = record.at(path)?;
+    let uid = user.text("uid");
+    if uid.is_some() && uid == user.first(&["account_uid", "account.uid"]) {
+        return user.first(&["uuid", "name", "uid"]).map(Into::into);
     }
-    draft.agent = agent.or(user).map(Into::into);
+    let name = known(user, &["name"], NOBODY);
+    let domain = known(user, &["domain"], NOBODY);
+    if let (Some(uid), Some(name), Some(domain)) = (uid, name, domain)
+        && NOBODY.contains(&uid)
+    {
+        return Some(format!("{domain}\\{name}").into());
+    }
+    known(user, &["uid", "name", "email_addr", "uid_alt"], NOBODY).map(Into::into)
+}
+
+fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
+    let agent = record.first(AI_AGENTS);
+    let actor =
+        || user(record, "actor.user").or_else(|| Some(known(record, ACTORS, NOBODY)?.into()));
+    let subject = user(record, "user");
+    let user = if class.name == "authentication" {
+        // Whoever signs in is the user; elsewhere the user is whom something was done to.
+        subject.or_else(actor)
+    } else {
+        // Kubernetes knows its users by name; the id is that of what showed who they are.
+        let name = record.text("actor.user.name").filter(|name| name.starts_with("system:"));
+        let actor = name.map(Into::into).or_else(actor);
+        let is_other = subject.is_some() && actor.is_some() && subject != actor;
+        let is_given = class.name == "authorize_session" || class.target.is_some();
+        if is_given && is_other {
+            draft.counterparty = subject.clone().map(|user| ("user".into(), user));
+        }
+        actor.or(subject.filter(|_| class.target.is_none()))
+    };
+    draft.agent = agent.map(Into::into).or_else(|| user.clone());
     let ai = record.at("ai_agent").or_else(|| record.at("actor.ai_agent")).unwrap_or(&Json::Null);
     let named = ai.first(&["charter.name", "charter.uid", "charter", "name", "type"]);
     // The session of a role was issued by the role.
@@ -122,7 +124,7 @@ fn actor<'a>(record: &'a Json<'_>, class: &str, draft: &mut Draft<'a>) {
         (name, _) => name.or(model.as_text()).map(Into::into),
     };
     if agent.is_some() {
-        draft.delegation.extend(user.map(Into::into));
+        draft.delegation.extend(user);
     }
     for hop in record.list("delegation") {
         let names = ["parent_uid", "issuer_uid"].iter().filter_map(|path| hop.text(path));
@@ -181,10 +183,10 @@ fn by_actor<'a>(record: &'a Json<'_>, agent: &str) -> Option<(CredentialKind, Wo
 /// What a sign-in showed, by the protocol it came with.
 fn by_protocol<'a>(
     record: &'a Json<'_>,
-    class: &str,
+    class: &Class,
     agent: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
-    if class != "authentication" {
+    if class.name != "authentication" {
         return None;
     }
     let number = record.text("auth_protocol_id").filter(|id| !matches!(*id, "0" | "99"));
@@ -195,7 +197,11 @@ fn by_protocol<'a>(
     let (kind, prefix) = match (number, name.as_deref(), factor) {
         // NTLM, Digest, PAP, CHAP, Basic Authentication, LDAP.
         (Some("1" | "3" | "7" | "8" | "11" | "12"), ..)
-        | (None, Some("ntlm" | "digest" | "pap" | "chap" | "basicauthentication" | "ldap"), _)
+        | (
+            None,
+            Some("ntlm" | "digest" | "pap" | "chap" | "basicauthentication" | "ldap" | "password"),
+            _,
+        )
         | (None, None, Some("Password" | "9")) => (CredentialKind::Password, "password"),
         // Kerberos, OpenID, SAML, OAuth 2.0.
         (Some("2" | "4" | "5" | "6"), ..)
@@ -210,46 +216,60 @@ fn by_protocol<'a>(
 /// What a sign-in to the console of AWS showed, as CloudTrail has it: users and root have a password there.
 fn by_console<'a>(
     record: &'a Json<'_>,
-    class: &str,
+    class: &Class,
     agent: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
     let is_console =
-        class == "authentication" && record.text("api.operation") == Some("ConsoleLogin");
+        class.name == "authentication" && record.text("api.operation") == Some("ConsoleLogin");
     let kind = record.first(&["actor.user.type", "user.type"]);
     let has_password = is_console && matches!(kind, Some("IAMUser" | "Root"));
     has_password.then(|| (CredentialKind::Password, format!("password:{agent}").into()))
 }
 
-/// `service:Operation` of an API, `noun.verb` of the other classes.
-fn action<'a>(record: &'a Json<'_>, class: &str) -> Option<Word<'a>> {
+/// `service:Operation` of an API, `service:tool` of a call to a tool, `noun.verb` of the other classes.
+fn action<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
     if let Some(operation) = record.text("api.operation") {
+        let done = tool(record).unwrap_or(operation);
         return Some(match record.text("api.service.name") {
-            Some(service) => format!("{service}:{operation}").into(),
-            None => operation.into(),
+            Some(service) => format!("{service}:{done}").into(),
+            None => done.into(),
         });
     }
-    let number = record.text("activity_id");
+    let of_type = record.text("type_uid").and_then(|uid| uid.get(uid.len().checked_sub(2)?..));
+    let number = record.text("activity_id").or(of_type);
     let named = number.and_then(|number| {
-        let (.., names) = ACTIVITIES.iter().find(|(known, _)| *known == class)?;
-        Some((*names.get(number.parse::<usize>().ok()?.checked_sub(1)?)?).to_owned())
+        let at = number.parse::<usize>().ok()?.checked_sub(1)?;
+        class.activities.get(at).map(|name| (*name).to_owned())
     });
     let activity = record
         .text("activity_name")
         .map(kebab)
         .or(named)
         .or_else(|| Some(format!("activity-{}", number?)))?;
-    Some(format!("{class}.{activity}").into())
+    Some(format!("{}.{activity}", class.name).into())
 }
 
-fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+/// The tool that a call to one names, as the Model Context Protocol has it.
+fn tool<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let is_call = record.text("api.operation") == Some("tools/call");
+    let data = record.at("api.request.data").filter(|_| is_call)?;
+    data.first(&["tool", "tool_name", "name"])
+}
+
+fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     let places = ["resources", "resource", "entity", "group", "service"];
-    let named = places.iter().find_map(|place| {
+    let own = class.target.into_iter();
+    let named = own.chain(places).find_map(|place| {
         let resource = record.at(place)?;
-        Some((resource.first(&["uid", "name"])?, resource.text("type").unwrap_or(place)))
+        let name = known(resource, &["uid", "name"], NOBODY)?;
+        // The type of a user is what sort of user it is.
+        let kind = resource.text("type").filter(|_| place != "user");
+        Some((name, kind.unwrap_or(place).to_owned()))
     });
+    let named = named.or_else(|| Some((tool(record)?, "mcp_tool".to_owned())));
     if let Some((name, kind)) = named {
         draft.resource = Some(name.into());
-        draft.resource_kind = Some(kind.to_owned().into());
+        draft.resource_kind = Some(kind.into());
     }
     let others = [
         ("dst_endpoint.hostname", "host"),
@@ -261,13 +281,21 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ("service.name", "service"),
         ("resources.owner.account.uid", "account"),
     ];
-    let other = others.iter().find_map(|(path, kind)| Some((*kind, record.text(path)?)));
+    let other = others.iter().find_map(|(path, kind)| {
+        let name = known(record, &[*path], NOBODY)?;
+        if name.contains("://") { Some(("host", host(name)?)) } else { Some((*kind, name)) }
+    });
     if let (None, Some((kind, id))) = (&draft.counterparty, other) {
         draft.counterparty = Some((kind.into(), id.into()));
     }
-    if let Some(arguments) = record.at("api.request.data").filter(|data| !is_kubernetes(data)) {
+    let arguments = ["api.request.data.arguments", "api.request.data"];
+    let arguments = arguments.iter().find_map(|path| record.at(path));
+    if let Some(arguments) = arguments.filter(|data| !is_kubernetes(data)) {
         draft.stake(arguments);
     }
+    let credential = record.text("programmatic_credentials.uid");
+    let is_made = draft.action.as_deref().is_some_and(|action| action.contains("add-programmatic"));
+    draft.keep("issued_credential_id", credential.filter(|_| is_made));
 }
 
 /// Whether this is an object of Kubernetes, also in a text.
@@ -276,29 +304,34 @@ fn is_kubernetes(data: &Json<'_>) -> bool {
     told.contains("\"kind\"") && told.contains("\"apiVersion\"")
 }
 
-fn outcome<'a>(record: &'a Json<'_>, class: &str) -> (Outcome, Option<Word<'a>>) {
-    let reasons = ["status_detail", "api.response.error", "api.response.message", "status_code"];
+fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>>) {
+    let reasons = [
+        "status_detail",
+        "api.response.error",
+        "api.response.error_message",
+        "api.response.message",
+        "status_code",
+    ];
     let reason = record.first(&reasons);
-    let is_refused =
-        record.text("action_id") == Some("2") || record.text("disposition_id") == Some("2");
+    let mut flags = record.list("api.response.flags").iter().filter_map(Json::as_text);
+    let is_refused = record.text("action_id") == Some("2")
+        || record.text("disposition_id") == Some("2")
+        || flags.any(|flag| verdict::of_error(flag) == Outcome::Denied);
     let by_code = record.first(&["status_code", "api.response.code", "http_response.code"]);
     let by_code = by_code.and_then(verdict::of_http);
     let has_failed = match (record.text("status_id"), record.text("status")) {
         (Some(id @ ("1" | "2")), _) => id == "2",
-        (_, Some(status)) => {
-            let words = status.to_ascii_lowercase();
-            words.contains("fail")
-                || words.contains("error")
-                || verdict::of_error(&words) == Outcome::Denied
-        }
+        (_, Some(status)) => verdict::of_word(status) != Outcome::Success,
         (_, None) => matches!(by_code, Some(Outcome::Denied | Outcome::Error)),
     };
     let outcome = match has_failed {
         _ if is_refused => Outcome::Denied,
         false => return (Outcome::Success, None),
-        true if class == "authentication" || by_code == Some(Outcome::Denied) => Outcome::Denied,
+        true if class.name == "authentication" || by_code == Some(Outcome::Denied) => {
+            Outcome::Denied
+        }
         true => {
-            let told = [reason, record.text("status")].into_iter().flatten();
+            let told = reasons.iter().chain(&["status"]).filter_map(|path| record.text(path));
             let is_denied = told.map(verdict::of_error).any(|told| told == Outcome::Denied);
             if is_denied { Outcome::Denied } else { Outcome::Error }
         }
@@ -321,10 +354,16 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("delegation_audience", "delegation.audience"),
             ("delegation_expires", "delegation.expiration_time"),
             ("delegation_scopes", "delegation.scopes"),
+            ("iam_roles", "iam_roles"),
             ("is_mfa", "is_mfa"),
+            ("policies", "policies"),
+            ("policy", "policy"),
+            ("privileges", "privileges"),
             ("product", "metadata.product.name"),
             ("session_issuer", "actor.session.issuer"),
             ("severity", "severity"),
+            ("subgroup", "subgroup"),
+            ("user_email", "actor.user.email_addr"),
             ("user_name", "actor.user.name"),
         ],
     );

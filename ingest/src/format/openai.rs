@@ -1,8 +1,10 @@
-//! OpenAI audit log events.
+//! OpenAI audit log events, and those of its Compliance Logs Platform ([`compliance`]).
 //!
 //! Invariant: an API key acts for its service account, else for its user, and both stand in the event.
 //!
 //! Source: OpenAI, *Audit logs* (API reference, organization audit log object).
+
+mod compliance;
 
 use schemas::{CredentialKind, Outcome};
 
@@ -22,6 +24,9 @@ const SESSION_AGENTS: &[&str] =
     &["actor.session.user.email", "actor.session.user.id", "actor.user.email", "actor.user.id"];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+    if compliance::is_one(record) {
+        return compliance::draft(record);
+    }
     let mut draft = Draft::new(NEEDS, record, &["effective_at"])?;
     draft.event_id = record.text("id").map(Into::into);
     draft.source = record.text("actor.session.ip_address").map(Into::into);
@@ -91,13 +96,15 @@ fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draf
     if action.ends_with("api_key.created") {
         draft.keep("issued_credential_id", details.text("id"));
     }
-    draft.counterparty =
-        match (details.text("principal_id"), details.first(&["data.email", "email"])) {
-            (Some(principal), _) => Some((
-                details.text("principal_type").unwrap_or("principal").into(),
-                principal.into(),
-            )),
-            (None, Some(email)) => Some(("user".into(), email.into())),
-            (None, None) => None,
-        };
+    // Of a user that was added, changed or removed nothing but the id is told.
+    let user = details.text("id").filter(|_| noun == "user");
+    let user = details.first(&["data.email", "email"]).or(user);
+    draft.counterparty = match (details.text("principal_id"), user) {
+        (Some(principal), _) => {
+            let kind = details.text("principal_type").unwrap_or("principal");
+            Some((kind.into(), principal.into()))
+        }
+        (None, Some(user)) => Some(("user".into(), user.into())),
+        (None, None) => None,
+    };
 }

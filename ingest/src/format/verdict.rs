@@ -29,6 +29,8 @@ const REFUSALS: &[&str] = &[
     "invalidclient",
     "invalidgrant",
     "invalidsignature",
+    "signatureinvalid",
+    "badsignature",
     "invalidaudience",
     "incorrectapikey",
     "missingclienttoken",
@@ -74,6 +76,28 @@ pub(super) fn of_error(words: &str) -> Outcome {
     if REFUSALS.iter().any(has) { Outcome::Denied } else { Outcome::Error }
 }
 
+/// By a word that says how something ended: what tells of no failure is a success.
+pub(super) fn of_word(word: &str) -> Outcome {
+    let lower = word.to_ascii_lowercase();
+    let has_failed =
+        ["fail", "error", "invalid", "timeout"].iter().any(|part| lower.contains(part));
+    match of_error(word) {
+        Outcome::Denied => Outcome::Denied,
+        Outcome::Error | Outcome::Success if has_failed => Outcome::Error,
+        Outcome::Error | Outcome::Success => Outcome::Success,
+    }
+}
+
+/// By the last word of what happened, as in `login_failed` or `access.denied`.
+pub(super) fn of_name(name: &str) -> Outcome {
+    let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    match last.to_ascii_lowercase().as_str() {
+        "denied" | "blocked" | "rejected" | "refused" | "violation" | "breach" => Outcome::Denied,
+        "failed" | "failure" | "error" | "errored" | "invalid" | "timeout" => Outcome::Error,
+        _ => Outcome::Success,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +130,30 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(of_http(status), wanted, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_by_a_word_or_by_the_last_one_of_a_name() {
+        for (word, wanted) in [
+            ("SUCCESS", Outcome::Success),
+            ("BLOCKED", Outcome::Denied),
+            ("ERROR", Outcome::Error),
+            ("Failure", Outcome::Error),
+            ("in_progress", Outcome::Success),
+        ] {
+            assert_eq!(of_word(word), wanted, "{word}");
+        }
+        for (name, wanted) in [
+            ("login_failed", Outcome::Error),
+            ("AGENT_RUN_FAILED", Outcome::Error),
+            ("trust.handshake.rejected", Outcome::Denied),
+            ("desktop_extension_unblocked", Outcome::Success),
+            ("request_failed_open", Outcome::Success),
+            ("denied_domains_updated", Outcome::Success),
+            ("", Outcome::Success),
+        ] {
+            assert_eq!(of_name(name), wanted, "{name}");
         }
     }
 }

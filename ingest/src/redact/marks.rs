@@ -300,6 +300,9 @@ pub(super) const NAMES: &[&str] = &[
     "connectionstring",
     "x-amz-signature",
     "x-goog-signature",
+    // What Microsoft Graph sends back with each notification, to show that it is the sender.
+    "client_state",
+    "clientstate",
     "authorization",
     "cookie",
 ];

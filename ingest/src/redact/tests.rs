@@ -79,6 +79,7 @@ fn a_value_under_a_secret_name_is_replaced_in_every_notation() {
     let redactor = redactor();
     for raw in [
         r#"{"password":"hunter2"}"#,
+        r#"{"clientState":"hunter2"}"#,
         r#"{"db_Password" : "hunter2"}"#,
         r#"{"secretAccessKey":"hunter2"}"#,
         r#"{"a":{"x-api-key":["hunter2","b]"]},"b":1}"#,

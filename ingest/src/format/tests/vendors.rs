@@ -119,7 +119,13 @@ fn bodies_and_raw_tokens_are_not_kept_even_where_nothing_recognises_them() {
         {"key":"gen_ai.tool.call.result","value":{"stringValue":"aHVudGVyMg=="}}]}"#;
     let ocsf = r#"{"class_uid":6003,"time":1772445660000,"actor":{"user":{"uid":"a"}},"api":{"operation":"create",
         "request":{"data":"{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"data\":{\"db\":\"aHVudGVyMg==\"}}"}}}"#;
+    let openai = r#"{"event_id":"1","type":"CODEX_LOG","timestamp":"2026-07-09T10:12:00Z","actor":{"user_id":"a"},
+        "event_type":"X","input":{"q":"aHVudGVyMg=="},"output":["aHVudGVyMg=="],"message":{"content":"aHVudGVyMg=="},
+        "event_details":{"prompt_text":"aHVudGVyMg==","response_text":"aHVudGVyMg==","text":"aHVudGVyMg==",
+        "result_preview":"aHVudGVyMg==","agent_fields":{"prompt":"aHVudGVyMg=="},"invoker":{"user_message_text":
+        "aHVudGVyMg=="},"trigger_fields":"{\"instructions\":\"aHVudGVyMg==\"}"}}"#;
     for (format, json) in [
+        (Format::OpenAi, openai),
         (Format::Ocsf, ocsf),
         (Format::Kubernetes, kubernetes),
         (Format::Vault, vault),

@@ -226,6 +226,78 @@ fn what_others_put_around_a_record_changes_nothing() {
     assert!(1_000 < count, "{count}");
 }
 
+/// A value as OTLP writes it.
+fn any_value(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({}),
+        Value::Bool(told) => json!({"boolValue": told}),
+        Value::Number(number) if number.is_f64() => json!({"doubleValue": number}),
+        Value::Number(number) => json!({"intValue": number.to_string()}),
+        Value::String(text) => json!({"stringValue": text}),
+        Value::Array(list) => {
+            json!({"arrayValue": {"values": list.iter().map(any_value).collect::<Value>()}})
+        }
+        Value::Object(_) => json!({"kvlistValue": {"values": pairs_of(value)}}),
+    }
+}
+
+fn pairs_of(object: &Value) -> Value {
+    let fields = object.as_object().unwrap().iter();
+    fields.map(|(name, value)| json!({"key": name, "value": any_value(value)})).collect()
+}
+
+fn logs(records: &Value) -> Value {
+    json!({"resourceLogs": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "x"}}]},
+        "scopeLogs": [{"scope": {}, "logRecords": records}]}]})
+}
+
+#[test]
+fn logs_of_a_collector_change_nothing_in_the_records_they_hold() {
+    let mut count = 0;
+    for (format, line) in events().filter(|(format, _)| *format != Format::Otel) {
+        let record: Value = serde_json::from_str(&line).unwrap();
+        if !record.is_object() {
+            continue;
+        }
+        let text = record.to_string();
+        let plain = told(&read(format, Some(text.as_bytes())).unwrap());
+        let time = "1772445600123000000";
+        let file = json!([{"key": "log.file.name", "value": {"stringValue": "x.log"}}]);
+        for log in [
+            json!({"timeUnixNano": time, "body": {"stringValue": text}, "attributes": file}),
+            json!({"timeUnixNano": time, "body": any_value(&record), "attributes": file}),
+            json!({"body": {}, "attributes": pairs_of(&record)}),
+        ] {
+            let event = read(format, Some(logs(&json!([log])).to_string().as_bytes()));
+            let event = event.unwrap_or_else(|e| panic!("{format}: {e:?}\n{log}"));
+            assert_eq!(told(&event), plain, "{format}\n{log}");
+            count += 1;
+        }
+        let push = json!({"streams": [{"stream": {"app": "x"}, "values": [[time, text]]}]});
+        let event = read(format, Some(push.to_string().as_bytes())).unwrap();
+        assert_eq!(told(&event), plain, "{format} in Loki");
+    }
+    assert!(500 < count, "{count}");
+}
+
+#[test]
+fn each_log_record_is_one_record_whatever_is_in_it() {
+    let event = r#"{"mcp.method.name":"tools/call","jwt.sub":"jo","time":"2026-03-02T10:00:00Z"}"#;
+    let attributes = json!([{"key": "mcp.method.name", "value": {"stringValue": "tools/list"}},
+        {"key": "jwt.sub", "value": {"stringValue": "jo"}}]);
+    let records = json!([{"body": {"stringValue": event}}, {"body": {"stringValue": "started"}},
+        {"body": {"stringValue": "request"}, "timeUnixNano": "1772445601000000000", "attributes": attributes}]);
+
+    let found = outcomes(Format::Mcp, logs(&records).to_string().as_bytes(), Part::FIRST);
+
+    let actions = found.iter().map(|one| one.as_ref().ok().map(|event| event.action.as_str()));
+    assert_eq!(actions.collect::<Vec<_>>(), [Some("tools/call"), None, Some("tools/list")]);
+    let time = found[2].as_ref().unwrap().time.to_string();
+    assert_eq!(time, "2026-03-02T10:00:01.000000Z");
+    let none = read(Format::Mcp, Some(br#"{"resourceLogs":[]}"#)).unwrap_err();
+    assert_eq!(none.detail, "wanted one record in `resourceLogs`, found none");
+}
+
 #[test]
 fn what_holds_no_record_says_so() {
     let reject = read(Format::CloudTrail, Some(br#"{"Records":[]}"#)).unwrap_err();
