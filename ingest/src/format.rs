@@ -272,11 +272,10 @@ impl Normaliser {
             | RejectReason::UnsupportedEncoding
             | RejectReason::Lost => return Err(fault.into()),
         };
-        let is_otel = self.format == Format::Otel;
         let (mut told, mut text, mut unless) = (fault, Cow::Borrowed(json), None);
         while let Some(layers) = left.layers.checked_sub(1) {
             left.layers = layers;
-            let inside = match batch::parts(&text, is_otel)? {
+            let inside = match batch::parts(&text, self.format)? {
                 Some(mut texts) if texts.len() == 1 => {
                     texts.pop().map(|json| envelope::Inside { json, is_certain: true })
                 }
@@ -361,7 +360,7 @@ fn read(
         Format::OpenAi => openai::draft,
         Format::Vault => vault::draft,
         Format::Ocsf => ocsf::draft,
-        Format::Mcp => mcp::draft,
+        Format::Mcp => return look.event(json, mcp::read),
         Format::Otel => return look.event(json, otel::read),
         Format::CloudEvents => return cloudevents::read_envelope(json, &look),
         Format::Mapped(_) => unreachable!("a mapping reads its records itself"),

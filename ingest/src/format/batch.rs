@@ -10,11 +10,11 @@
 
 use std::borrow::Cow;
 
-use schemas::{CredentialEvent, Part, Reject, RejectReason, Timestamp};
+use schemas::{CredentialEvent, Format, Part, Reject, RejectReason, Timestamp};
 use serde_json::value::RawValue;
 
 use super::native::{Fields, fields_of};
-use super::{Fault, Left, Normaliser, Unread, logs, otel};
+use super::{Fault, Left, Normaliser, Unread, logs, mcp, otel};
 use crate::RawRecord;
 
 /// Most records that are taken out of one. The OpenTelemetry collector puts up to 8,192 spans into a batch
@@ -57,7 +57,7 @@ pub(super) struct Several {
 /// # Errors
 ///
 /// The [`Fault`] of a batch that holds none ([`Unread::Fault`]) or too many ([`Unread::Beyond`]).
-pub(super) fn parts(text: &str, is_otel: bool) -> Result<Option<Vec<String>>, Unread> {
+pub(super) fn parts(text: &str, format: Format) -> Result<Option<Vec<String>>, Unread> {
     if let Some(values) = values(text) {
         return taken(values.len(), values.iter()).map(Some);
     }
@@ -65,10 +65,19 @@ pub(super) fn parts(text: &str, is_otel: bool) -> Result<Option<Vec<String>>, Un
         Some(b'[') => ("the list", elements(text)),
         Some(b'{') => {
             let Ok(fields) = fields_of(text) else { return Ok(None) };
-            if is_otel && let Some(spans) = otel::spans::parts(&fields).map_err(Unread::Beyond)? {
-                return Ok(Some(spans));
+            let own = if format == Format::Otel {
+                otel::spans::parts(&fields)
+            } else if format == Format::Mcp {
+                mcp::calls::parts(text)
+            } else {
+                Ok(None)
+            };
+            if let Some(own) = own.map_err(Unread::Beyond)? {
+                return Ok(Some(own));
             }
-            if !is_otel && let Some((name, records)) = logs::records(text, &fields) {
+            if format != Format::Otel
+                && let Some((name, records)) = logs::records(text, &fields)
+            {
                 if records.is_empty() {
                     return Err(none_in(name).into());
                 }

@@ -54,6 +54,15 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The same, to be changed.
+    pub(super) fn field_mut(&mut self, name: &str) -> Option<&mut Self> {
+        match self {
+            Self::Object(fields) => place(fields, name).map(|at| &mut fields[at].1),
+            Self::List(elements) => elements.first_mut()?.field_mut(name),
+            Self::Null | Self::Literal(_) | Self::Text(_) => None,
+        }
+    }
+
     /// The same tree with its own texts.
     pub(super) fn owned(self) -> Json<'static> {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
@@ -158,14 +167,18 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The value of the field `name`, as it is written, else in any case of letters, else as another
-/// language would write it.
+/// The value of the field `name`.
 fn field<'j, 'a>(fields: &'j [(Cow<'a, str>, Json<'a>)], name: &str) -> Option<&'j Json<'a>> {
-    let exact = fields.iter().find(|(found, _)| found == name);
-    let found = exact
-        .or_else(|| fields.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)))
-        .or_else(|| fields.iter().find(|(found, _)| is_same_name(found, name)));
-    found.map(|(_, value)| value)
+    place(fields, name).map(|at| &fields[at].1)
+}
+
+/// Where the field `name` is: as it is written, else in any case of letters, else as another language
+/// would write it.
+fn place(fields: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Option<usize> {
+    let exact = fields.iter().position(|(found, _)| found == name);
+    exact
+        .or_else(|| fields.iter().position(|(found, _)| found.eq_ignore_ascii_case(name)))
+        .or_else(|| fields.iter().position(|(found, _)| is_same_name(found, name)))
 }
 
 /// Whether two names of fields are one, as `eventType`, `EventType` and `event_type` are. An underscore

@@ -8,26 +8,44 @@
 //! other instrumentation writes instead: `OpenLLMetry`, `OpenInference`, Vercel's AI SDK, Langfuse and
 //! `MLflow`, their attributes.
 
+mod said;
 pub(super) mod spans;
 
 use schemas::{CredentialEvent, CredentialKind, Outcome};
 
-use self::spans::Span;
+use self::said::is_said;
+use self::spans::{Span, TOLD_AGENT};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
-use super::{Fault, verdict};
+use super::{Fault, mcp, verdict};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
 const TIMES: &[&str] =
     &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time", "timestamp"];
 
-const AGENTS: &[&str] =
-    &["gen_ai.agent.id", "gen_ai.agent.name", "agent_id", "agent.id", "agent.name", "agent_name"];
-const NAMES: &[&str] = &["gen_ai.agent.name", "agent_name"];
-const MODELS: &[&str] =
-    &["gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.model.id"];
+const AGENTS: &[&str] = &[
+    "gen_ai.agent.id",
+    "gen_ai.agent.name",
+    "agent_id",
+    "agent.id",
+    "agent.name",
+    "agent_name",
+    // CrewAI's id is another one in each process.
+    "crewai.agent.role",
+    "gen_ai.handoff.from_agent",
+    TOLD_AGENT,
+];
+const NAMES: &[&str] =
+    &["gen_ai.agent.name", "agent_name", "agent.name", "crewai.agent.role", TOLD_AGENT];
+const MODELS: &[&str] = &[
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.model_name",
+    "ai.model.id",
+    "langfuse.observation.model.name",
+];
 const SESSIONS: &[&str] = &[
     "gen_ai.conversation.id",
     "session.id",
@@ -35,10 +53,21 @@ const SESSIONS: &[&str] = &[
     "langfuse.session.id",
     "gcp.vertex.agent.session_id",
     "ai.telemetry.metadata.sessionId",
+    "gen_ai.thread.id",
+    "traceloop.association.properties.session_id",
 ];
 const PARENTS: &[&str] = &["parent_agent_id"];
-const USERS: &[&str] =
-    &["user.id", "enduser.id", "user.email", "langfuse.user.id", "ai.telemetry.metadata.userId"];
+/// An address tells more than an id, which may be that of a device (Claude Code).
+const USERS: &[&str] = &[
+    "user.email",
+    "user.id",
+    "enduser.id",
+    "langfuse.user.id",
+    "ai.telemetry.metadata.userId",
+    "traceloop.association.properties.user_id",
+    "jwt.sub",
+    "metadata.user_api_key_user_id",
+];
 const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
 /// Attributes that a span has of the spans around it where it has none itself.
 const LENT: &[&[&str]] = &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS];
@@ -49,6 +78,7 @@ const ARGUMENTS: &[&str] = &[
     "mcp.tool.arguments",
     "tool_input",
     "tool_arguments",
+    "tool_parameters",
     "ai.toolCall.args",
     "gcp.vertex.agent.tool_call_args",
 ];
@@ -61,83 +91,62 @@ const INPUTS: &[&str] = &[
     "mlflow.spanInputs",
 ];
 
+/// Kinds of spans as other instrumentation has them.
+const KINDS: &[&str] = &[
+    "traceloop.span.kind",
+    "openinference.span.kind",
+    "langfuse.observation.type",
+    "mlflow.spanType",
+    "langsmith.span.kind",
+];
+
+/// What a span tells of who called, if whoever was called wrote it: agentgateway, Docker's gateway of MCP
+/// servers, `LiteLLM`.
+const CALLED: &[&str] = &[
+    "src.addr",
+    "src.identity",
+    "mcp.target",
+    "mcp.client.name",
+    "metadata.user_api_key_hash",
+    "metadata.user_api_key_alias",
+];
+
+const PROVIDERS: &[&str] =
+    &["gen_ai.provider.name", "gen_ai.system", "llm.provider", "ai.model.provider"];
+/// Libraries that name themselves where a model's provider is wanted.
+const FRAMEWORKS: &[&str] = &[
+    "autogen",
+    "crewai",
+    "gcp.vertex.agent",
+    "langchain",
+    "langgraph",
+    "llamaindex",
+    "microsoft.agent_framework",
+    "openai_agents",
+    "pydantic-ai",
+    "semantic_kernel",
+    "strands-agents",
+];
+
 const EXECUTE_TOOL: &str = "execute_tool";
+const INVOKE_AGENT: &str = "invoke_agent";
+/// What a model is asked where nobody says what for.
+const LLM: &str = "llm";
 /// Operations with which the name of a span may begin, what they were done to behind them.
 const OPERATIONS: &[&str] = &[
     "chat",
     "create_agent",
     "embeddings",
     "generate_content",
-    "invoke_agent",
+    INVOKE_AGENT,
     "retrieval",
     "text_completion",
     EXECUTE_TOOL,
 ];
 
-/// Attributes that have a place of their own, or that hold what people and models said.
-const KNOWN: &[&str] = &[
-    "gen_ai.agent.id",
-    "gen_ai.conversation.id",
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.prompt",
-    "gen_ai.completion",
-    "gen_ai.system_instructions",
-    "gen_ai.tool.definitions",
-    "gen_ai.tool.call.result",
-    "gen_ai.tool.call.arguments",
-    "gen_ai.tool.arguments",
-    "gen_ai.tool.result",
-    "gen_ai.tool.output",
-    "mcp.tool.arguments",
-    "tool_input",
-    "tool_arguments",
-    "tool_response",
-    "tool.result",
-    "tool.output",
-    "input.value",
-    "output.value",
-    "traceloop.entity.input",
-    "traceloop.entity.output",
-    "tool.parameters",
-    "all_messages_events",
-    "pydantic_ai.all_messages",
-    "final_result",
-    "events",
-    "prompt",
-    "completion",
-    "user_agent.original",
-    "client.address",
-];
-/// Starts of attributes that hold what people and models said, piece by piece.
-const SAID: &[&str] = &[
-    "gen_ai.prompt.",
-    "gen_ai.completion.",
-    "llm.input_messages",
-    "llm.output_messages",
-    "llm.prompts",
-    "llm.completions",
-    "mcp.tool.result.",
-    "mcp.request.argument.",
-    "retrieval.documents",
-    "embedding.embeddings",
-    "ai.prompt",
-    "ai.response.text",
-    "ai.response.object",
-    "ai.response.reasoning",
-    "ai.response.toolCalls",
-    "ai.toolCall.args",
-    "ai.toolCall.result",
-    "gcp.vertex.agent.llm_",
-    "gcp.vertex.agent.tool_",
-    "gcp.vertex.agent.data",
-    "langfuse.observation.input",
-    "langfuse.observation.output",
-    "langfuse.trace.input",
-    "langfuse.trace.output",
-    "mlflow.spanInputs",
-    "mlflow.spanOutputs",
-];
+/// Attributes that have a place of their own.
+const KNOWN: &[&str] =
+    &["gen_ai.agent.id", "gen_ai.conversation.id", "user_agent.original", "client.address"];
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     if ["resourceLogs", "resourceMetrics"].iter().any(|name| record.has(name)) {
@@ -155,31 +164,51 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
         (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
         (_, id) => id.map(Into::into),
     };
-    let service = span.resource.text("service.name");
-    // As Jaeger and Zipkin have it.
-    let services = ["process.serviceName", "localEndpoint.serviceName"];
-    let service = service.or_else(|| span.json.first(&services));
-    draft.agent = span.around(AGENTS).or(service).map(Into::into);
-    draft.class = span.around(NAMES).or(service).map(Into::into);
-    draft.instance = span.resource.first(&["service.instance.id", "k8s.pod.name"]).map(Into::into);
-    draft.model = span.around(MODELS).map(Into::into);
+    let service = span.service();
+    let is_called = is_called(span);
     draft.session = span.around(SESSIONS).map(Into::into);
+    let (agent, class) = match (is_called, mcp::agent(attributes), span.around(SESSIONS)) {
+        (false, _, _) => (service.map(Word::from), service.map(Word::from)),
+        (true, None, Some(session)) => mcp::of_session(session),
+        (true, caller, _) => (caller.map(Word::from), None),
+    };
+    draft.agent = span.around(AGENTS).map(Word::from).or(agent);
+    draft.class = span.around(NAMES).map(Word::from).or(class);
+    let instances = ["service.instance.id", "k8s.pod.name"];
+    let instance = span.resource.first(&instances).or_else(|| attributes.text("crewai.agent.id"));
+    draft.instance = instance.map(Into::into);
+    draft.model = span.around(MODELS).map(Into::into);
     draft.task = attributes.first(&["task.id", "prompt.id"]).map(Into::into);
     draft.delegation.extend(span.around(PARENTS).map(Into::into));
     draft.delegation.extend(span.around(USERS).map(Into::into));
-    draft.credential = span.around(CREDENTIALS).map(credential);
-    draft.source = attributes.first(&["client.address", "source.address"]).map(Into::into);
+    let credential = span.around(CREDENTIALS).map(credential);
+    draft.credential = credential.or_else(|| mcp::credential(attributes).filter(|_| is_called));
+    let sources = ["client.address", "source.address", "src.addr", "metadata.requester_ip_address"];
+    draft.source = attributes.first(&sources).map(Into::into);
     draft.user_agent = attributes.text("user_agent.original").map(Into::into);
     target(attributes, span, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(attributes, span.json);
     draft.keep("trace_id", trace);
     draft.keep("parent_span_id", span.parent());
     draft.keep("service", service);
-    let said = attributes.fields().iter().map(|(name, _)| name.as_ref());
-    let said = said.filter(|name| SAID.iter().any(|start| name.starts_with(start)));
-    let known: Vec<&str> = said.chain(KNOWN.iter().copied()).collect();
+    let said = attributes.fields().iter().filter(|(name, value)| is_said(name, value));
+    let known: Vec<&str> =
+        said.map(|(name, _)| name.as_ref()).chain(KNOWN.iter().copied()).collect();
     draft.keep_rest(attributes, &known);
     Ok(draft)
+}
+
+/// Whether whoever was called wrote the span: then its service is no agent, but what an agent used.
+fn is_called(span: &Span<'_>) -> bool {
+    let attributes = &span.attributes;
+    let kind = span.json.first(&["kind", "SpanKind"]).unwrap_or_default().to_ascii_uppercase();
+    // `SPAN_KIND_SERVER`, `SpanKind.SERVER` or a number.
+    let kind = kind.rsplit(['_', '.']).next().unwrap_or_default();
+    // The address of a client is told by servers alone.
+    let is_server = matches!(kind, "2" | "SERVER")
+        || (!matches!(kind, "3" | "CLIENT") && attributes.text("client.address").is_some());
+    attributes.first(CALLED).is_some()
+        || (is_server && attributes.text("mcp.method.name").is_some())
 }
 
 /// OpenTelemetry has no attribute for it: `credential.id` is what Surety asks instrumentation to set.
@@ -195,12 +224,17 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 /// `execute_tool:pay`, `chat:model`; the tool is what is used, its arguments tell with whom.
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
     let (operation, tool) = use_of(attributes, span.json);
-    let named = attributes.first(&[
-        "gen_ai.request.model",
-        "gen_ai.agent.name",
-        "llm.model_name",
-        "ai.model.id",
-    ]);
+    let named = match operation {
+        Some(INVOKE_AGENT | "create_agent") => span.own_agent(),
+        _ => attributes.first(&[
+            "gen_ai.request.model",
+            "gen_ai.handoff.to_agent",
+            "gen_ai.agent.name",
+            "llm.model_name",
+            "ai.model.id",
+            "langfuse.observation.model.name",
+        ]),
+    };
     draft.action = operation.map(|operation| match tool.or(named) {
         Some(name) => format!("{operation}:{name}").into(),
         None => operation.into(),
@@ -212,17 +246,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         (attributes.text("gen_ai.request.model"), "model"),
     ];
     draft.reach(resources);
-    let others = [
-        ("server.address", "host"),
-        ("mcp.server.name", "mcp_server"),
-        ("peer.service", "service"),
-        ("gen_ai.provider.name", "model_provider"),
-        ("gen_ai.system", "model_provider"),
-        ("llm.provider", "model_provider"),
-        ("ai.model.provider", "model_provider"),
-    ];
-    let other = others.iter().find_map(|(path, kind)| Some((*kind, attributes.text(path)?)));
-    draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
+    draft.counterparty = counterparty(span, tool.is_some());
     let inputs = if operation == Some(EXECUTE_TOOL) { INPUTS } else { &[] };
     let mut arguments = ARGUMENTS.iter().chain(inputs);
     let arguments = arguments.find_map(|path| attributes.at(path));
@@ -231,17 +255,35 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
     }
 }
 
+/// The other side, as far as the arguments of a tool do not tell another.
+fn counterparty<'s>(span: &'s Span<'_>, is_tool: bool) -> Option<(Word<'s>, Word<'s>)> {
+    let attributes = &span.attributes;
+    let first = |others: &[(&'static str, &'static str)]| {
+        others.iter().find_map(|(path, kind)| Some((*kind, attributes.text(path)?)))
+    };
+    let other = if is_called(span) && attributes.text("mcp.method.name").is_some() {
+        let server = first(&[("mcp.target", "mcp_server"), ("mcp.server.name", "mcp_server")]);
+        server.or_else(|| Some(("mcp_server", span.service()?)))
+    } else {
+        first(&[
+            ("server.address", "host"),
+            ("mcp.server.name", "mcp_server"),
+            ("peer.service", "service"),
+            ("gen_ai.handoff.to_agent", "agent"),
+        ])
+    };
+    // A tool is called, and no model; a library is called by none.
+    let provider = attributes.first(PROVIDERS).filter(|name| {
+        !is_tool && !FRAMEWORKS.iter().any(|library| name.eq_ignore_ascii_case(library))
+    });
+    let other = other.or(provider.map(|provider| ("model_provider", provider)));
+    other.map(|(kind, id)| (kind.into(), id.into()))
+}
+
 /// What was done, and the tool with which; as older instrumentation or the name of the span tells it
 /// where the attribute for it is not there.
 fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>, Option<&'s str>) {
-    let kinds = [
-        "traceloop.span.kind",
-        "openinference.span.kind",
-        "langfuse.observation.type",
-        "mlflow.spanType",
-    ];
-    // Of the last it is JSON.
-    let kind = attributes.first(&kinds).map(|kind| kind.trim_matches('"'));
+    let kind = kind_of(attributes);
     let is_tool = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("tool"));
     let tool = attributes
         .first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name", "ai.toolCall.name"])
@@ -260,13 +302,26 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
         }
         (None, None) => match kind.map(str::to_ascii_lowercase).as_deref() {
             Some("tool") => (Some(EXECUTE_TOOL), name),
-            Some("agent") => (Some("invoke_agent"), None),
-            Some("llm" | "generation" | "chat_model") => (Some("llm"), None),
+            Some("agent") => (Some(INVOKE_AGENT), None),
+            Some("llm" | "generation" | "chat_model") => (Some(LLM), None),
             Some("embedding") => (Some("embeddings"), None),
             Some("retriever") => (Some("retrieval"), None),
-            Some(_) | None => (None, None),
+            Some(_) => (None, None),
+            // As Pydantic AI and Google's ADK name it.
+            None if name.is_some_and(|it| it == "agent run" || it.starts_with("agent_run [")) => {
+                (Some(INVOKE_AGENT), None)
+            }
+            None => {
+                let model = attributes.text("gen_ai.request.model");
+                (model.and(attributes.first(PROVIDERS)).map(|_| LLM), None)
+            }
         },
     }
+}
+
+/// The kind of a span as other instrumentation has it; of `MLflow` it is JSON.
+fn kind_of<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
+    attributes.first(KINDS).map(|kind| kind.trim_matches('"'))
 }
 
 fn outcome<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Outcome, Option<Word<'s>>) {
@@ -276,15 +331,25 @@ fn outcome<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Outcome, Option
     {
         return (Outcome::Denied, Some(word.into()));
     }
+    if attributes.is_true("gen_ai.guardrail.triggered") {
+        return (Outcome::Denied, attributes.text("gen_ai.guardrail.name").map(Into::into));
+    }
+    let ends = ["gen_ai.tool.status", "gen_ai.thread.run.status", "langfuse.observation.level"];
+    let end = ends.iter().find_map(|path| attributes.text(path));
+    let end =
+        end.filter(|word| verdict::of_one_word(word).is_some_and(|end| end != Outcome::Success));
     let code = span.first(&["status.code", "status.status_code"]);
     let code = code.or_else(|| attributes.text("otel.status_code")).unwrap_or_default();
     let code = code.to_ascii_uppercase();
     let kind = attributes.first(&["error.type", "exception.type", "mcp.error.code"]);
     let message = span.first(&["status.message", "status.description"]);
-    let message = message.or_else(|| attributes.text("otel.status_description"));
-    let by_status = attributes.text("http.response.status_code").and_then(verdict::of_http);
+    let messages = ["otel.status_description", "langfuse.observation.status_message"];
+    let message = message.or_else(|| attributes.first(&messages)).or(end);
+    let statuses = ["http.response.status_code", "http.status_code", "http.status"];
+    let by_status = attributes.first(&statuses).and_then(verdict::of_http);
     let has_failed = matches!(code.as_str(), "2" | "ERROR" | "STATUS_CODE_ERROR")
         || kind.is_some()
+        || end.is_some()
         || attributes.is_true("error");
     let reason = kind.or(message);
     match (has_failed, by_status) {

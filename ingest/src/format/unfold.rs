@@ -36,8 +36,17 @@ pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
 
 /// Unfolds what is below `tree`; returns whether anything was.
 fn unfold(tree: &mut Json<'_>, parts: &[&str], levels: usize) -> bool {
-    let Json::Object(fields) = tree else { return false };
     let mut has_changed = false;
+    let fields = match tree {
+        Json::Object(fields) => fields,
+        Json::List(elements) => {
+            for element in elements {
+                has_changed |= unfold(element, parts, levels);
+            }
+            return has_changed;
+        }
+        Json::Null | Json::Literal(_) | Json::Text(_) => return false,
+    };
     for (name, value) in fields {
         if !parts.iter().any(|part| is_same_name(name, part)) {
             continue;
@@ -67,17 +76,36 @@ const PARTS: &[(Format, &[&str])] = &[
         &[
             "action",
             "actor",
+            "ai",
+            "authentication",
+            "audit",
+            "consumer",
+            "context",
             "details",
+            "error_information",
+            "extra",
+            "identity",
             "jwt",
+            "mcp",
+            "mcp_request",
+            "mcp_response",
+            "mcp_server",
             "mcp_tool_call_metadata",
             "metadata",
             "network",
             "outcome",
+            "payload",
+            "properties",
             "request",
             "response",
+            "rpc",
+            "security",
+            "source",
+            "subjects",
             "target",
             "timestamp",
             "trace",
+            "user",
         ],
     ),
     (Format::Otel, &["attributes", "resource", "status"]),

@@ -98,6 +98,28 @@ pub(super) fn of_name(name: &str) -> Outcome {
     }
 }
 
+/// By a word that says how something ended; a text of several words is an answer, and tells nothing.
+pub(super) fn of_one_word(word: &str) -> Option<Outcome> {
+    match word.to_ascii_lowercase().as_str() {
+        "success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed" | "permit"
+        | "forwarded" => Some(Outcome::Success),
+        "errored" | "fail" | "failed" | "failure" | "false" | "timeout" | "timed_out"
+        | "cancelled" | "canceled" => Some(Outcome::Error),
+        word if word.contains(' ') => None,
+        word if of_error(word) == Outcome::Denied => Some(Outcome::Denied),
+        // Some tell what kind of an error it was: `application_error`.
+        word => word.ends_with("error").then_some(Outcome::Error),
+    }
+}
+
+/// The worse end of two: a refusal before another failure.
+pub(super) fn worse(one: Outcome, other: Outcome) -> Outcome {
+    [Outcome::Denied, Outcome::Error]
+        .into_iter()
+        .find(|end| [one, other].contains(end))
+        .unwrap_or(one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

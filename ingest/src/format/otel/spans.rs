@@ -15,17 +15,21 @@ use serde_json::value::RawValue;
 
 use super::super::Fault;
 use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
-use super::super::json::Json;
+use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
-use super::LENT;
+use super::{AGENTS, ARGUMENTS, INPUTS, LENT, NAMES, kind_of};
 
 /// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
 const AROUND_MAX: usize = 16;
+/// Longest name below which what is nested gets names of its own.
+const NAME_BYTES_MAX: usize = 256;
 
 const GROUPS: [&str; 2] = ["resourceSpans", "resource_spans"];
 const SCOPES: [&str; 2] = ["scopeSpans", "scope_spans"];
 /// What the spans around the one of a request lend it, nearest first: ours, no field of OpenTelemetry.
 const AROUND: &str = "suretyAround";
+/// The agent that a span tells of without an attribute for it, as it is lent: ours too.
+pub(super) const TOLD_AGENT: &str = "suretyAgent";
 
 /// A span, its own attributes, those of the resource it ran in, and those that the spans around it lend it.
 #[derive(Debug)]
@@ -71,7 +75,26 @@ impl<'j> Span<'j> {
         // What OpenTelemetry calls attributes are tags to Jaeger and Zipkin.
         let attributes = json.at("attributes").or_else(|| json.at("tags"));
         let (resource, attributes) = (flat(resource)?, flat(attributes)?);
+        let mut around = around;
+        if let Some(agent) = told_agent(json, &attributes) {
+            let agent = Json::Text(agent.to_owned().into());
+            around.insert(0, Json::Object(vec![(TOLD_AGENT.into(), agent)]));
+        }
         Ok(Self { json, attributes, resource, around })
+    }
+
+    /// The service that recorded it; what an SDK says that was told none is no name.
+    pub(super) fn service(&self) -> Option<&str> {
+        // As Jaeger and Zipkin have it.
+        let services = ["process.serviceName", "localEndpoint.serviceName"];
+        let service = self.resource.text("service.name").or_else(|| self.json.first(&services));
+        service.filter(|name| name.split(':').next() != Some("unknown_service"))
+    }
+
+    /// The agent that the span itself tells of.
+    pub(super) fn own_agent(&self) -> Option<&str> {
+        let own = self.attributes.first(NAMES).or_else(|| self.attributes.first(AGENTS));
+        own.or_else(|| told_agent(self.json, &self.attributes))
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -112,6 +135,19 @@ fn parent_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
         "parent.spanId",
         "references.spanId",
     ])
+}
+
+/// The agent that a span tells of by its kind or its name.
+fn told_agent<'s>(span: &'s Json<'_>, attributes: &'s Json<'_>) -> Option<&'s str> {
+    let entity = || attributes.text("traceloop.entity.name");
+    if kind_of(attributes).is_some_and(|kind| kind.eq_ignore_ascii_case("agent"))
+        && let Some(entity) = entity()
+    {
+        return Some(entity);
+    }
+    let name = span.first(&["name", "operationName"])?;
+    let run = || name.strip_prefix("agent_run [")?.strip_suffix(']');
+    name.strip_prefix("invoke_agent ").or_else(run).filter(|agent| !agent.is_empty())
 }
 
 /// A span as it stands in an export request.
@@ -212,38 +248,42 @@ fn lists<'t>(fields: &Fields<'t>, names: &[&str]) -> Option<Vec<&'t RawValue>> {
 
 /// Those attributes of a span that it lends to the spans in it, as one object; `None` if it has none.
 fn lent_by(span: &Json<'_>) -> Option<String> {
-    let Ok(Json::Object(mut fields)) = flat(span.at("attributes")) else { return None };
-    // A name may lead on through an object: `gen_ai` to `gen_ai.agent.id`.
-    let is_lent = |name: &str| {
-        LENT.iter().flat_map(|names| *names).any(|lent| {
-            let start = lent.get(..name.len());
-            let is_whole = matches!(lent.as_bytes().get(name.len()), None | Some(b'.'));
-            is_whole && start.is_some_and(|start| start.eq_ignore_ascii_case(name))
-        })
-    };
-    fields.retain(|(name, _)| is_lent(name));
+    let attributes = flat(span.at("attributes")).ok()?;
+    let told = told_agent(span, &attributes).map(str::to_owned);
+    let Json::Object(mut fields) = attributes else { return None };
+    let is_lent =
+        |name: &str| LENT.iter().flat_map(|names| *names).any(|lent| is_same_name(name, lent));
+    fields.retain(|(name, _)| is_lent(name) && name != TOLD_AGENT);
+    fields.extend(told.map(|agent| (TOLD_AGENT.into(), Json::Text(agent.into()))));
     (!fields.is_empty()).then(|| Json::Object(fields).to_string())
 }
 
 /// Where a pair has its value; those behind the first are Jaeger's.
 const VALUES: [&str; 5] = ["value", "vStr", "vInt64", "vFloat64", "vBool"];
 
-/// Attributes as one object: from OTLP's list of keys and values, or from an object as it is.
+/// Attributes as one object without objects in it: what is nested has a name with dots, as OpenTelemetry
+/// writes it, but for the arguments of a tool, which are one value.
 fn flat<'j>(attributes: Option<&'j Json<'_>>) -> Result<Json<'j>, Fault> {
-    let mut fields: Vec<(Cow<'j, str>, Json<'j>)> = Vec::new();
-    match attributes {
-        Some(Json::List(pairs)) => {
-            for pair in pairs {
-                let Some(key) = pair.text("key") else { continue };
-                let told = VALUES.iter().find_map(|name| pair.at(name));
-                fields.push((key.into(), told.map_or(Json::Null, value)));
+    let (mut fields, mut open) = (Vec::new(), pairs(attributes));
+    open.reverse();
+    let is_whole =
+        |name: &str| ARGUMENTS.iter().chain(INPUTS).any(|whole| is_same_name(name, whole));
+    while let Some((name, value)) = open.pop() {
+        match value {
+            Json::Object(inner) if name.len() <= NAME_BYTES_MAX && !is_whole(&name) => {
+                let inner = inner.into_iter().rev();
+                open.extend(inner.map(|(part, value)| (format!("{name}.{part}").into(), value)));
+            }
+            Json::Null | Json::Literal(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => {
+                fields.push((name, value));
             }
         }
-        Some(Json::Object(own)) => {
-            fields.extend(own.iter().map(|(name, value)| (name.as_ref().into(), borrowed(value))));
-        }
-        Some(Json::Null | Json::Literal(_) | Json::Text(_)) | None => {}
     }
+    object(fields)
+}
+
+/// The object of these fields, if each is there once.
+fn object<'j>(fields: Vec<(Cow<'j, str>, Json<'j>)>) -> Result<Json<'j>, Fault> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -253,6 +293,21 @@ fn flat<'j>(attributes: Option<&'j Json<'_>>) -> Result<Json<'j>, Fault> {
     Ok(Json::Object(fields))
 }
 
+/// Names and values: from OTLP's list of keys and values, or from an object as it is.
+fn pairs<'j>(attributes: Option<&'j Json<'_>>) -> Vec<(Cow<'j, str>, Json<'j>)> {
+    match attributes {
+        Some(Json::List(pairs)) => {
+            let told = |pair: &'j Json<'_>| VALUES.iter().find_map(|name| pair.at(name));
+            let pairs = pairs.iter().filter_map(|pair| Some((pair.text("key")?, told(pair))));
+            pairs.map(|(key, told)| (key.into(), told.map_or(Json::Null, value))).collect()
+        }
+        Some(Json::Object(own)) => {
+            own.iter().map(|(name, value)| (name.as_ref().into(), borrowed(value))).collect()
+        }
+        Some(Json::Null | Json::Literal(_) | Json::Text(_)) | None => Vec::new(),
+    }
+}
+
 /// An `AnyValue` as the JSON it stands for.
 fn value<'j>(any: &'j Json<'_>) -> Json<'j> {
     if let Some(values) = any.at("arrayValue.values") {
@@ -260,14 +315,19 @@ fn value<'j>(any: &'j Json<'_>) -> Json<'j> {
         let elements = if let Json::List(all) = values { all } else { elements };
         return Json::List(elements.iter().map(value).collect());
     }
-    if let Some(pairs) = any.at("kvlistValue.values") {
-        return flat(Some(pairs)).unwrap_or(Json::Null);
+    if let Some(values) = any.at("kvlistValue.values") {
+        return object(pairs(Some(values))).unwrap_or(Json::Null);
     }
-    let plain =
-        ["stringValue", "string_value", "intValue", "doubleValue", "boolValue", "int_value"];
+    // Where 53 bits are too few, a number is a text in OTLP.
+    if let Some(number) = any.first(&["intValue", "doubleValue"])
+        && number.parse::<serde_json::Number>().is_ok()
+    {
+        return Json::Literal(number.to_owned().into());
+    }
     // Go prints a value beside its type.
-    let typed = any.at("value").filter(|_| any.has("type"));
-    match plain.iter().find_map(|name| any.at(name)).or(typed) {
+    let typed = || any.at("value").filter(|_| any.has("type"));
+    let plain = ["stringValue", "intValue", "doubleValue", "boolValue"];
+    match plain.iter().find_map(|name| any.at(name)).or_else(typed) {
         Some(value) => borrowed(value),
         None => borrowed(any),
     }

@@ -1,0 +1,204 @@
+//! [`is_said`]: whether an attribute holds what people and models said, or what a tool answered.
+//!
+//! Invariant: such an attribute is in no event, whichever instrumentation wrote it, flat or nested; what
+//! is dropped is known by its name's last words, so that names of tomorrow are known too. A name, an id, a
+//! count or the text of an error is kept.
+//!
+//! Source: OpenTelemetry, *Semantic conventions for generative AI* (attributes marked as sensitive);
+//! `OpenLLMetry`, `OpenInference`, Vercel's AI SDK, Langfuse, `MLflow`, `CrewAI` and Azure, their attributes.
+
+use super::super::json::{Json, is_same_name};
+use super::super::kebab;
+
+/// Last words of such names: `gen_ai.memory.query.text`, `system_prompt`, `ai.response.toolCalls`.
+const WORDS: &[&str] = &[
+    "answer",
+    "args",
+    "arguments",
+    "backstory",
+    "body",
+    "calls",
+    "choice",
+    "completion",
+    "context",
+    "definitions",
+    "embedding",
+    "embeddings",
+    "explanation",
+    "goal",
+    "input",
+    "instruction",
+    "message",
+    "object",
+    "output",
+    "prompt",
+    "query",
+    "question",
+    "reasoning",
+    "reply",
+    "response",
+    "result",
+    "schema",
+    "steps",
+    "summary",
+    "template",
+    "text",
+    "thinking",
+    "thought",
+    "transcript",
+    "value",
+    "values",
+];
+
+/// Words after which all that follows is said: `gen_ai.input.messages.0.parts.0.id`.
+const TREES: &[&str] = &[
+    "choices",
+    "completions",
+    "content",
+    "contents",
+    "documents",
+    "inputs",
+    "instructions",
+    "messages",
+    "outputs",
+    "prompts",
+    "records",
+    "results",
+    "thoughts",
+    "variables",
+];
+
+/// Starts of names of which the rest may be any word: that of an argument, of a piece or of a person's.
+const STARTS: &[&str] = &[
+    "ai.prompt",
+    "ai.response.object",
+    "ai.response.reasoning",
+    "ai.response.text",
+    "ai.response.toolCalls",
+    "ai.result",
+    "ai.toolCall.args",
+    "ai.toolCall.result",
+    "crewai.task.description",
+    "embedding.embeddings",
+    "gcp.vertex.agent.data",
+    "gcp.vertex.agent.llm_",
+    "gcp.vertex.agent.tool_",
+    "gen_ai.completion.",
+    "gen_ai.prompt.",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.trace.input",
+    "langfuse.trace.output",
+    "llm.completions",
+    "llm.input_messages",
+    "llm.output_messages",
+    "llm.prompt_template",
+    "llm.prompts",
+    "llm.tools.",
+    "mcp.request.argument.",
+    "mcp.tool.result.",
+    "mlflow.spanInputs",
+    "mlflow.spanOutputs",
+    "retrieval.documents",
+];
+
+/// Whole names without such a word.
+const NAMES: &[&str] =
+    &["all_messages_events", "events", "metadata", "tool.parameters", "tool_parameters"];
+
+/// Words of names that tell how much, or what went wrong, whatever they end with.
+const OTHERS: &[&str] = &["cost", "error", "exception", "status", "token", "tokens", "usage"];
+
+/// Whether the attribute `name` is one, by its name or because messages stand in it.
+pub(super) fn is_said(name: &str, value: &Json<'_>) -> bool {
+    match value {
+        Json::Literal(_) | Json::Null => STARTS.iter().any(|start| name.starts_with(start)),
+        Json::Text(text) => is_named(name) || has_message(text),
+        Json::List(_) => is_named(name) || has_message(&value.to_string()),
+        // Arguments, or what is nested deeper than names are made of.
+        Json::Object(_) => true,
+    }
+}
+
+fn is_named(name: &str) -> bool {
+    if STARTS.iter().any(|start| name.starts_with(start))
+        || NAMES.iter().any(|whole| is_same_name(name, whole))
+    {
+        return true;
+    }
+    let name = kebab(name);
+    let mut words = name.split(['.', '-']);
+    if words.any(|word| OTHERS.contains(&word)) {
+        return false;
+    }
+    let is_place = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name.split('.').filter(|part| !is_place(part));
+    let mut last_words = parts.filter_map(|part| part.rsplit('-').next());
+    let last = last_words.next_back().unwrap_or_default();
+    WORDS.contains(&last) || TREES.contains(&last) || last_words.any(|word| TREES.contains(&word))
+}
+
+/// Whether a message to or from a model stands in the JSON of a text.
+fn has_message(text: &str) -> bool {
+    text.contains("\"role\"") && (text.contains("\"content\"") || text.contains("\"parts\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_known_by_its_name_and_what_is_not_is_kept() {
+        let text = Json::Text("x".into());
+        for name in [
+            "gen_ai.memory.query.text",
+            "gen_ai.memory.records",
+            "gen_ai.retrieval.documents",
+            "gen_ai.evaluation.explanation",
+            "gen_ai.event.content",
+            "gen_ai.content.completion",
+            "gen_ai.input.messages.0.parts.0.id",
+            "gen_ai.system_instructions",
+            "gen_ai.tool.call.result",
+            "gen_ai.choice",
+            "ai.result.object",
+            "ai.values",
+            "llm.prompt_template.version",
+            "llm.tools.0.tool.json_schema",
+            "embedding.embeddings.0.embedding.text",
+            "traceloop.prompt.template",
+            "crewai.agent.goal",
+            "acme.lastUserMessage",
+            "userPrompt",
+            "new_context",
+            "metadata",
+            "final_result",
+        ] {
+            assert!(is_said(name, &text), "{name}");
+        }
+        for name in [
+            "gen_ai.agent.name",
+            "gen_ai.agent.description",
+            "gen_ai.response.model",
+            "gen_ai.response.finish_reasons",
+            "gen_ai.output.type",
+            "gen_ai.usage.input_tokens",
+            "llm.token_count.prompt",
+            "llm.cost.completion",
+            "langfuse.prompt.name",
+            "langfuse.observation.status_message",
+            "mcp.error.message",
+            "exception.message",
+            "metadata.user_api_key_alias",
+            "prompt.id",
+            "tool.name",
+            "messaging.message.id",
+            "http.response.status_code",
+        ] {
+            assert!(!is_said(name, &text), "{name}");
+        }
+        let message = Json::Text(r#"[{"role":"user","content":"x"}]"#.into());
+        assert!(is_said("acme.turn", &message));
+        assert!(!is_said("gen_ai.evaluation.score.value", &Json::Literal("0.9".into())));
+    }
+}
