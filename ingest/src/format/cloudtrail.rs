@@ -8,8 +8,11 @@
 
 mod identity;
 mod mend;
+mod outsider;
 mod target;
 mod text;
+
+use std::net::IpAddr;
 
 use schemas::{
     Attributes, CredentialEvent, EventId, Format, InvalidId, Outcome, RejectReason, Timestamp,
@@ -21,7 +24,7 @@ use self::identity::{Actor, Identity};
 use self::target::Target;
 use self::text::Text;
 use super::draft::time_of;
-use super::{Fault, unfold};
+use super::{Fault, unfold, verdict};
 use crate::{RawRecord, Redactor};
 
 const ACTION_BYTES_MAX: usize = 256;
@@ -73,6 +76,9 @@ struct Record<'a> {
     event_name: Text<'a>,
     #[serde(borrow, default, rename = "eventID", alias = "eventid")]
     event_id: Text<'a>,
+    /// Of what an integration puts into CloudTrail Lake.
+    #[serde(borrow, default, rename = "UID", alias = "uid")]
+    uid: Text<'a>,
     #[serde(borrow, default, alias = "eventtype")]
     event_type: Text<'a>,
     #[serde(borrow, default, alias = "awsregion")]
@@ -126,13 +132,20 @@ struct Additional<'a> {
     authentication_method: Text<'a>,
     #[serde(borrow, default, rename = "callWithBearerToken")]
     call_with_bearer_token: Text<'a>,
+    /// Of Cognito: the user, and what was asked of its pages and answered.
+    #[serde(borrow, default, rename = "sub")]
+    sub: Text<'a>,
+    #[serde(borrow, default, rename = "requestParameters")]
+    request_parameters: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "responseParameters")]
+    response_parameters: Option<&'a RawValue>,
 }
 
-/// The parts of an answer that tell of a new credential or of a sign-in.
+/// The parts of an answer that tell of a new credential, of a sign-in or of an error.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "roleCredentials")]
     credentials: Option<IssuedKey<'a>>,
     #[serde(borrow, default)]
     access_key: Option<IssuedKey<'a>>,
@@ -140,6 +153,39 @@ struct Answer<'a> {
     assumed_role_user: Option<AssumedRoleUser<'a>>,
     #[serde(borrow, default, rename = "ConsoleLogin", alias = "SwitchRole", alias = "CheckMfa")]
     console_login: Text<'a>,
+    /// Of Roles Anywhere: whose certificate it was, and the keys.
+    #[serde(borrow, default)]
+    subject_arn: Text<'a>,
+    #[serde(borrow, default)]
+    credential_set: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    identity_id: Text<'a>,
+    /// Of a gateway of tools, which answers as the protocol does.
+    #[serde(borrow, default)]
+    status_code: Text<'a>,
+    #[serde(borrow, default)]
+    body: Option<&'a RawValue>,
+}
+
+/// The keys that were issued for one role.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Issued<'a> {
+    #[serde(borrow, default)]
+    credentials: Option<IssuedKey<'a>>,
+    #[serde(borrow, default)]
+    assumed_role_user: Option<AssumedRoleUser<'a>>,
+}
+
+/// What stands in an answer of JSON-RPC, and of HTTP.
+#[derive(Debug, Default, Deserialize)]
+struct Answered<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Text<'a>,
+    #[serde(borrow, default)]
+    status: Text<'a>,
 }
 
 /// How a step of a sign-in ended, as the identity centre tells it.
@@ -153,6 +199,9 @@ struct Step<'a> {
         alias = "CredentialVerification"
     )]
     ended: Text<'a>,
+    /// Of a file system: who mounted it.
+    #[serde(borrow, default, rename = "sourceIpAddress", alias = "sourceIPAddress")]
+    source_ip_address: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,20 +244,21 @@ fn read_as_aws_writes(
     let record: Record<'_> = serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?;
     let (answer, additional) = (record.answer(), record.additional());
     let Some(identity) = &record.user_identity else { return Err(record.no_identity()) };
-    let actor = Actor::of(identity, &record, &additional)?;
+    let actor = Actor::of(identity, &record, &additional, &answer)?;
     let target = Target::of(&record, identity, redactor)?;
-    let event_id = match record.event_id.get() {
+    let (outcome, outcome_reason) = record.outcome(&answer, &additional);
+    let event_id = match record.event_id.get().or_else(|| record.uid.get()) {
         Some(text) => id::<EventId>("eventID", text)?,
         None => raw.position().event_id(),
     };
     Ok(CredentialEvent {
         event_id,
         time: record.time()?,
-        source_ip: record.source_ip_address.get().and_then(|text| text.parse().ok()),
+        source_ip: record.source_ip(),
         user_agent: record.user_agent.owned(),
         action: record.action()?,
-        outcome: record.outcome(&answer),
-        outcome_reason: record.error_code.owned(),
+        outcome,
+        outcome_reason,
         attributes: record.attributes(identity, &answer, &additional, redactor),
         agent_id: actor.agent,
         agent_class: actor.class,
@@ -238,6 +288,32 @@ fn no_agent() -> Fault {
 /// `text` as an id of the field `name`.
 fn id<'a, T: TryFrom<&'a str, Error = InvalidId>>(name: &str, text: &'a str) -> Result<T, Fault> {
     T::try_from(text).map_err(|error| Fault::bad_field(format!("`{name}`: {error}")))
+}
+
+/// How a call ended by the status of its answer, or by the error in it.
+fn answered(answer: &Answer<'_>, additional: &Additional<'_>) -> (Outcome, Option<String>) {
+    let page: Answered<'_> = part(additional.response_parameters);
+    let status = answer.status_code.get().or_else(|| page.status.get());
+    // Some are written as `200.0`.
+    let status = status.and_then(|status| status.split('.').next());
+    if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = status.and_then(verdict::of_http) {
+        return (outcome, status.map(str::to_owned));
+    }
+    match part::<Answered<'_>>(answer.body).error {
+        Some(error) => {
+            let error: Answered<'_> = part(Some(error));
+            let message = error.message.get();
+            let outcome = verdict::of_error(message.unwrap_or_default());
+            let end = |text: &str| text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX);
+            (outcome, message.map(|text| text[..end(text)].to_owned()))
+        }
+        None => (Outcome::Success, None),
+    }
+}
+
+/// What a part of the record says; nothing where it is another thing than AWS documents.
+fn part<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
+    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
 }
 
 impl<'a> Record<'a> {
@@ -276,34 +352,58 @@ impl<'a> Record<'a> {
 
     /// Only these services answer with what is looked for; for the others nothing is parsed.
     fn answer(&self) -> Answer<'a> {
-        let sources = ["sts.amazonaws.com", "iam.amazonaws.com", "signin.amazonaws.com"];
-        if !self.event_source.get().is_some_and(|source| sources.contains(&source)) {
+        const SOURCES: [&str; 8] = [
+            "sts.amazonaws.com",
+            "iam.amazonaws.com",
+            "signin.amazonaws.com",
+            "sso.amazonaws.com",
+            "eks-auth.amazonaws.com",
+            "cognito-identity.amazonaws.com",
+            "rolesanywhere.amazonaws.com",
+            "bedrock-agentcore.amazonaws.com",
+        ];
+        if !self.event_source.get().is_some_and(|source| SOURCES.contains(&source)) {
             return Answer::default();
         }
-        let json = self.response_elements.map_or("{}", RawValue::get);
-        serde_json::from_str(json).unwrap_or_default()
+        let mut answer: Answer<'a> = part(self.response_elements);
+        if let Some(Issued { credentials, assumed_role_user }) =
+            part::<Vec<Issued<'a>>>(answer.credential_set).into_iter().next()
+        {
+            answer.credentials = answer.credentials.or(credentials);
+            answer.assumed_role_user = answer.assumed_role_user.or(assumed_role_user);
+        }
+        answer
     }
 
     fn additional(&self) -> Additional<'a> {
-        let json = self.additional_event_data.map_or("{}", RawValue::get);
-        serde_json::from_str(json).unwrap_or_default()
+        part(self.additional_event_data)
     }
 
     fn step(&self) -> Step<'a> {
-        let json = self.service_event_details.map_or("{}", RawValue::get);
-        serde_json::from_str(json).unwrap_or_default()
+        part(self.service_event_details)
     }
 
-    fn outcome(&self, answer: &Answer<'_>) -> Outcome {
-        match self.error_code.get() {
+    /// Whence it came; of a service's own event its details may tell.
+    fn source_ip(&self) -> Option<IpAddr> {
+        let told = self.source_ip_address.get().and_then(|text| text.parse().ok());
+        told.or_else(|| self.step().source_ip_address.get()?.parse().ok())
+    }
+
+    fn outcome(
+        &self,
+        answer: &Answer<'_>,
+        additional: &Additional<'_>,
+    ) -> (Outcome, Option<String>) {
+        let outcome = match self.error_code.get() {
             Some(code) if REFUSALS.iter().any(|refusal| code.contains(refusal)) => Outcome::Denied,
             Some(INVALID_TOKEN) => Outcome::Denied,
             Some(code) if code.ends_with(DRY_RUN) => Outcome::Success,
             Some(_) => Outcome::Error,
             None if answer.console_login.get() == Some("Failure") => Outcome::Denied,
             None if self.step().ended.get() == Some("Failure") => Outcome::Denied,
-            None => Outcome::Success,
-        }
+            None => return answered(answer, additional),
+        };
+        (outcome, self.error_code.owned())
     }
 
     fn attributes(
@@ -316,7 +416,7 @@ impl<'a> Record<'a> {
         let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
         let source = self.source_ip_address.get();
         let recipient = self.recipient_account_id.get();
-        let provider = identity.federated_provider();
+        let (provider, delegate) = (identity.federated_provider(), identity.delegate());
         let category = self.event_category.get().filter(|text| !USUAL_CATEGORIES.contains(text));
         let method = additional.authentication_method.get();
         let message = self.error_message.get();
@@ -337,10 +437,12 @@ impl<'a> Record<'a> {
             ("event_category", category),
             ("event_type", self.event_type.get()),
             ("federated_provider", provider.as_deref()),
+            ("assumed_root", identity.assumed_root()),
             ("identity_provider", identity.provider.get()),
             ("identity_store", identity.identity_store()),
             ("identity_type", identity.kind.get()),
             ("invoked_by", identity.invoked_by.get()),
+            ("invoked_by_delegate", delegate.as_deref()),
             ("issued_access_key_id", issued.and_then(|key| key.access_key_id.get())),
             ("issued_to", answer.assumed_role_user.as_ref().and_then(|user| user.arn.get())),
             ("mfa", identity.mfa()),
@@ -351,8 +453,9 @@ impl<'a> Record<'a> {
             ("saml_provider", additional.saml_provider_arn.get()),
             ("session_credential_from_console", self.session_credential_from_console.get()),
             ("shared_event_id", self.shared_event_id.get()),
+            ("sign_in_session", identity.sign_in_session()),
             ("source_identity", identity.source_identity()),
-            ("source", source.filter(|text| text.parse::<std::net::IpAddr>().is_err())),
+            ("source", source.filter(|text| text.parse::<IpAddr>().is_err())),
             ("vpc_endpoint_id", self.vpc_endpoint_id.get()),
         ] {
             if let Some(value) = value {

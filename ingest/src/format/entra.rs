@@ -1,13 +1,14 @@
-//! Microsoft Entra sign-ins (of users, service principals, managed identities and agents), audit events
-//! and calls to Microsoft Graph, as Azure's diagnostic settings stream them or as Microsoft Graph returns them.
+//! Microsoft Entra sign-ins (of users, service principals, managed identities and agents), audit events,
+//! provisioning and calls to Microsoft Graph, as Azure's diagnostic settings stream them or as Microsoft
+//! Graph returns them.
 //!
 //! Invariant: a sign-in of an agent for a user names both: the agent acts, the user is whom it claims
-//! to act for.
+//! to act for, unless the user is the agent's own. What Microsoft found out about a principal is no act of it.
 //!
-//! Source: Microsoft, *Azure AD sign-in logs schema*, *Graph signIn and directoryAudit resource types*,
-//! *Error codes* (`AADSTS`).
+//! Source: Microsoft, *Azure AD sign-in logs schema*, *Graph signIn, agentSignIn, directoryAudit,
+//! provisioningObjectSummary and riskyServicePrincipal resource types*, *Error codes* (`AADSTS`).
 
-use schemas::{CredentialKind, Outcome, Timestamp};
+use schemas::{CredentialKind, Outcome, RejectReason, Timestamp};
 
 use super::draft::{Draft, Needs, Word, time_of};
 use super::json::Json;
@@ -29,6 +30,13 @@ const TIMES: &[&str] = &[
     "timeGenerated",
 ];
 
+/// Parts of the categories that are read.
+const CATEGORIES: [&str; 4] = ["SignInLogs", "AuditLogs", "ProvisioningLogs", "GraphActivityLogs"];
+/// What only a record about the risk of a principal has.
+const RISKS: [&str; 2] = ["riskLastUpdatedDateTime", "riskEventType"];
+/// Of what is no address.
+const NONE: &str = "<null>";
+
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "records")?;
     let mut draft = Draft::timed(NEEDS, record, TIMES, |text| {
@@ -39,20 +47,23 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         Some(properties @ Json::Object(_)) => properties,
         Some(_) | None => record,
     };
-    draft.event_id = properties.text("id").map(Into::into);
-    draft.session = properties.text("sessionId").map(Into::into);
-    let own = properties.first(&["ipAddress", "initiatedBy.user.ipAddress"]);
-    draft.source = own.or_else(|| record.text("callerIpAddress")).map(Into::into);
-    let detail = |name: &str| {
-        let details = properties.list("additionalDetails").iter();
-        details.filter(|one| one.text("key") == Some(name)).find_map(|one| one.text("value"))
-    };
-    draft.user_agent =
-        properties.text("userAgent").or_else(|| detail("User-Agent")).map(Into::into);
+    let category = record.text("category").or_else(|| properties.text("category"));
+    if RISKS.iter().any(|name| properties.has(name)) && !properties.has("status") {
+        let detail = "wanted an act of a principal, found a risk that was detected";
+        return Err(Fault::new(RejectReason::NoAgent, detail));
+    }
+    let called = properties.text("requestMethod");
+    let id = properties.text("id");
+    let id = id.or_else(|| properties.text("requestId").filter(|_| called.is_some()));
+    draft.event_id = id.map(Into::into);
+    draft.session = properties.first(&["sessionId", "C_Sid"]).map(Into::into);
+    origin(record, properties, &mut draft);
     let is_audit = properties.at("initiatedBy").is_some()
         || properties.at("targetResources").is_some()
         || properties.at("activityDisplayName").is_some();
-    if is_audit {
+    if properties.has("provisioningAction") || properties.has("provisioningSteps") {
+        provisioned(properties, &mut draft);
+    } else if is_audit {
         audit(properties, &mut draft);
     } else {
         let category = record.text("category").unwrap_or_default();
@@ -61,7 +72,12 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if draft.agent.is_none() {
         draft.agent = record.text("identity").map(Into::into);
     }
-    let called = properties.text("requestMethod");
+    let is_read = category.is_none_or(|found| CATEGORIES.iter().any(|part| found.contains(part)));
+    if draft.agent.is_none() && !is_read && !is_audit {
+        let detail =
+            "`category`: wanted sign-ins, audit, provisioning or calls to Graph, found another";
+        return Err(Fault::bad_field(detail));
+    }
     if called.is_some() {
         call(properties, &mut draft);
     }
@@ -71,13 +87,25 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     // Graph does not name its sign-ins.
     let operation =
         operation.or((!is_audit && draft.agent.is_some()).then_some("Sign-in activity"));
-    let category = record.text("category").or_else(|| properties.text("category"));
     draft.action = operation.map(|operation| {
         category.map_or(operation.into(), |category| format!("{category}:{operation}").into())
     });
     (draft.outcome, draft.outcome_reason) = outcome(record, properties, is_audit);
     keep(record, properties, &mut draft);
     Ok(draft)
+}
+
+/// Whence it came, and with which program.
+fn origin<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let own = properties.first(&["ipAddress", "initiatedBy.user.ipAddress"]);
+    let detail = |name: &str| {
+        let details = properties.list("additionalDetails").iter();
+        details.filter(|one| one.text("key") == Some(name)).find_map(|one| one.text("value"))
+    };
+    let source = own.or_else(|| detail("ipaddr")).or_else(|| record.text("callerIpAddress"));
+    draft.source = source.filter(|address| *address != NONE).map(Into::into);
+    let program = properties.text("userAgent").or_else(|| detail("User-Agent"));
+    draft.user_agent = program.map(Into::into);
 }
 
 /// What an agent is, if Entra says that the actor is one.
@@ -137,10 +165,17 @@ fn sign_in<'a>(properties: &'a Json<'_>, category: &str, code: &str, draft: &mut
         (true, None) => Some("entra:service-principal".into()),
         (false, _) => Some("entra:user".into()),
     };
-    if is_program {
+    // The user that an agent has of its own is no person; what stands behind it is the agent's identity.
+    let subject = properties.text("agent.agentSubjectType").or_else(|| agent_type(properties));
+    let is_own_user = subject.is_some_and(|kind| kind.eq_ignore_ascii_case("agentIDuser"));
+    if is_own_user {
+        draft.delegation.extend(properties.text("agent.agentSubjectParentId").map(Into::into));
+        draft.keep("agent_user", user);
+    } else if is_program {
         draft.delegation.extend(user.map(Into::into));
     }
-    let kind = properties.text("managedIdentityType").filter(|kind| *kind != "none");
+    let kinds = ["managedIdentityType", "managedServiceIdentity.msiType"];
+    let kind = properties.first(&kinds).filter(|kind| *kind != "none");
     let managed = properties.first(&["servicePrincipalId", "appId"]);
     draft.credential = match managed {
         Some(id) if category == "ManagedIdentitySignInLogs" || kind.is_some() => {
@@ -271,6 +306,39 @@ fn error_code<'a>(record: &'a Json<'_>, properties: &'a Json<'_>) -> &'a str {
     code.or_else(|| record.text("resultType")).unwrap_or("0")
 }
 
+/// What the provisioning service did, and for whom.
+fn provisioned<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let initiator = properties.first(&["initiatedBy.id", "initiatedBy.displayName"]);
+    draft.agent = initiator.or_else(|| properties.text("initiatedBy.name")).map(Into::into);
+    let kind = properties.first(&["initiatedBy.initiatorType", "initiatedBy.type"]);
+    let class = match kind.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "user" => "entra:user",
+        "application" | "app" => "entra:service-principal",
+        _ => "entra:system",
+    };
+    draft.class = Some(class.into());
+    if let (Some(agent), "entra:system") = (&draft.agent, class) {
+        draft.credential = Some((CredentialKind::Platform, format!("service:{agent}").into()));
+    }
+    let name = |name: &str| properties.at(name)?.first(&["displayName", "name", "id"]);
+    draft.resource = name("targetIdentity").or_else(|| name("sourceIdentity")).map(Into::into);
+    let kinds =
+        ["targetIdentity.identityType", "targetIdentity.type", "sourceIdentity.identityType"];
+    draft.resource_kind = properties.first(&kinds).map(|kind| kebab(kind).into());
+    draft.counterparty = name("targetSystem").map(|system| ("app".into(), system.into()));
+    draft.keep_each(
+        properties,
+        &[
+            ("initiated_by", "initiatedBy.displayName"),
+            ("provisioning_action", "provisioningAction"),
+            ("source_identity", "sourceIdentity.id"),
+        ],
+    );
+}
+
+/// How provisioning ended; what was left out on purpose did not fail.
+const STATUSES: [&str; 2] = ["provisioningStatusInfo", "statusInfo"];
+
 fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     let app = properties
         .first(&["initiatedBy.app.servicePrincipalId", "initiatedBy.app.appId", "performedBy.id"])
@@ -301,10 +369,15 @@ fn outcome<'a>(
     is_audit: bool,
 ) -> (Outcome, Option<Word<'a>>) {
     if is_audit {
-        let result = properties.text("result").or_else(|| record.text("resultType"));
-        let reason = properties.text("resultReason");
+        let provisioned = STATUSES.iter().find_map(|name| properties.at(name));
+        let result = provisioned.and_then(|info| info.text("status"));
+        let result = result.or_else(|| properties.text("result"));
+        let result = result.or_else(|| record.text("resultType"));
+        let error = provisioned.and_then(|info| info.at("errorInformation"));
+        let reason = error.and_then(|error| error.first(&["errorCode", "reason"]));
+        let reason = reason.or_else(|| properties.text("resultReason"));
         return match result.map(str::to_ascii_lowercase).as_deref() {
-            Some("success" | "0") | None => (Outcome::Success, None),
+            Some("success" | "0" | "skipped" | "warning") | None => (Outcome::Success, None),
             Some(_) => {
                 (verdict::of_error(reason.unwrap_or_default()), reason.or(result).map(Into::into))
             }

@@ -23,10 +23,13 @@ const PAYLOADS: [&str; 3] = ["protoPayload", "protopayload_auditlog", "jsonPaylo
 
 const AGENTS: &[&str] = &[
     "authenticationInfo.principalEmail",
+    // Whom the provider's token was taken for; its own subject means nothing elsewhere.
+    "metadata.mapped_principal",
     "authenticationInfo.principalSubject",
     "authenticationInfo.authoritySelector",
 ];
 const ANONYMOUS: &str = "system:anonymous";
+const UNAUTHENTICATED: &str = "gcp:unauthenticated";
 /// Who moves machines and closes what is not paid for.
 const SYSTEM: &str = "system@google.com";
 /// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
@@ -45,7 +48,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     };
     draft.source = caller(payload, "callerIp").map(Into::into);
     draft.user_agent = caller(payload, "callerSuppliedUserAgent").map(Into::into);
-    if let Some(agent) = payload.first(AGENTS) {
+    (draft.outcome, draft.outcome_reason) = outcome(record, payload);
+    // Google names nobody where it refused who asked.
+    let nobody = Some(UNAUTHENTICATED).filter(|_| draft.outcome == Outcome::Denied);
+    if let Some(agent) = payload.first(AGENTS).or(nobody) {
         draft.agent = Some(agent.into());
         draft.class = Some(class(payload, agent).into());
         draft.credential = Some(credential(payload, agent));
@@ -59,9 +65,12 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.resource_kind =
         kind.or_else(|| payload.text("authorizationInfo.resourceAttributes.type")).map(Into::into);
     draft.counterparty = counterparty(payload).or_else(|| lent_by(record, payload));
-    (draft.outcome, draft.outcome_reason) = outcome(payload);
     keep(record, payload, &mut draft);
     draft.keep("issued_credential_id", minted(payload));
+    if draft.outcome == Outcome::Success {
+        let message = payload.text("status.message").filter(|text| *text != "OK");
+        draft.keep("status_message", message);
+    }
     Ok(draft)
 }
 
@@ -73,8 +82,8 @@ fn caller<'a>(payload: &'a Json<'_>, name: &str) -> Option<&'a str> {
 
 fn class(payload: &Json<'_>, agent: &str) -> &'static str {
     let subject = payload.text("authenticationInfo.principalSubject").unwrap_or_default();
-    if agent == ANONYMOUS {
-        "gcp:unauthenticated"
+    if matches!(agent, ANONYMOUS | UNAUTHENTICATED) {
+        UNAUTHENTICATED
     } else if is_service_agent(agent) {
         "gcp:service-agent"
     } else if agent.starts_with("system:serviceaccount:") || agent.contains(WORKLOAD_POOL) {
@@ -114,7 +123,7 @@ fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Wor
         return (CredentialKind::AccessToken, format!("oauth:{client}:{agent}").into());
     }
     match class(payload, agent) {
-        "gcp:unauthenticated" => {
+        UNAUTHENTICATED => {
             let from = caller(payload, "callerIp").unwrap_or("unknown");
             (CredentialKind::Anonymous, format!("anonymous:{from}").into())
         }
@@ -167,7 +176,15 @@ fn delegation<'a>(payload: &'a Json<'_>) -> Vec<Word<'a>> {
         ])
     });
     let listed = payload.list("metadata.identityDelegationChain").iter().rev();
-    told.chain(listed.filter_map(Json::as_text)).map(Into::into).collect()
+    let listed = listed.filter_map(Json::as_text);
+    let listed =
+        listed.map(|name| name.rsplit_once("/serviceAccounts/").map_or(name, |(_, own)| own));
+    // Whose token a service showed beside its own.
+    let behind = payload.first(&[
+        "authenticationInfo.thirdPartyPrincipal.payload.sub",
+        "authenticationInfo.thirdPartyPrincipal.thirdPartyClaims.sub",
+    ]);
+    told.chain(listed).chain(behind).map(Into::into).collect()
 }
 
 /// Who was given a role, or where data were sent.
@@ -181,14 +198,21 @@ fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     Some(("destination".into(), payload.first(&places)?.into()))
 }
 
-fn outcome<'a>(payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
+fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
     let code = payload.text("status.code").filter(|code| !matches!(*code, "0" | "OK"));
     let message = payload.text("status.message").filter(|text| *text != "OK");
-    if let Some(outcome) = code.map(by_code) {
+    if let Some(mut outcome) = code.map(by_code) {
+        // Who exchanges tokens has shown one, and an invalid argument is that token.
+        let is_exchange = payload.text("serviceName") == Some("sts.googleapis.com");
+        if outcome == Outcome::Error && is_exchange {
+            outcome = verdict::of_error(message.unwrap_or_default());
+        }
         let reason = message.or(code).filter(|_| outcome != Outcome::Success);
         return (outcome, reason.map(Into::into));
     }
-    if let Some(message) = message {
+    // A code of 0 is left out: what is said beside it is no failure, unless the entry is one.
+    let is_failure = record.text("severity").is_some_and(is_of_failure);
+    if let Some(message) = message.filter(|_| is_failure) {
         return (verdict::of_error(message), Some(message.into()));
     }
     let permissions = payload.list("authorizationInfo");
@@ -206,10 +230,22 @@ fn outcome<'a>(payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
     }
     // A sign-in that failed says so in its name.
     let method = payload.text("methodName").unwrap_or_default();
-    if method.ends_with("loginFailure") {
+    let mut parameters = payload.list("metadata.event.parameter").iter();
+    let challenge = parameters.find(|one| one.text("name") == Some("login_challenge_status"));
+    let challenge = challenge.and_then(|one| one.text("value")).map(str::to_ascii_lowercase);
+    let is_refused =
+        challenge.is_some_and(|status| status.contains("incorrect") || status.contains("fail"));
+    if method.ends_with("loginFailure") || is_refused {
         return (Outcome::Denied, payload.text("metadata.event.eventName").map(Into::into));
     }
     (Outcome::Success, None)
+}
+
+/// Whether an entry of this severity tells of a failure.
+///
+/// Source: Google Cloud, `LogSeverity`.
+fn is_of_failure(severity: &str) -> bool {
+    matches!(severity, "ERROR" | "CRITICAL" | "ALERT" | "EMERGENCY")
 }
 
 /// By a code of gRPC, as its number or its name; some services write the status of HTTP.

@@ -1,10 +1,11 @@
 //! GitHub audit log events, of an organisation or an enterprise; and webhooks, whose actor is the sender.
 //!
-//! Invariant: `user` is the sponsor an agent claims only where the record says that an agent acted;
-//! elsewhere it is whom the action was done to.
+//! Invariant: `user` is the sponsor an agent claims only where the record says that an agent acted; it is
+//! who acted where a record of the user's own log names no actor; elsewhere it is whom the action was done
+//! to. What was asked of a model and what it answered is not kept.
 //!
 //! Source: GitHub, *Audit log events for your enterprise*, *Identifying audit log events performed by
-//! an access token*, *Agentic audit log events*.
+//! an access token*, *Audit log events for agents*, *Token expiration and revocation*.
 
 use schemas::{CredentialKind, Outcome};
 
@@ -15,6 +16,8 @@ use super::{Fault, is_browser, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
 const TIMES: &[&str] = &["@timestamp", "at_sign_timestamp", "created_at"];
+/// What GitHub does of itself.
+const GITHUB: &str = "github";
 
 /// Fields that have a place of their own in the event.
 const KNOWN: &[&str] = &[
@@ -30,6 +33,10 @@ const KNOWN: &[&str] = &[
     "hashed_token",
     "token_id",
     "repo",
+    // Of the use of Copilot: its body holds prompts and answers.
+    "event_id",
+    "endpoint",
+    "body",
     // Of webhooks: whole objects, of which the names are kept elsewhere.
     "sender",
     "repository",
@@ -116,18 +123,28 @@ const CONCLUSIONS: &[&str] = &[
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
-    draft.event_id = record.text("_document_id").map(Into::into);
+    draft.event_id = record.first(&["_document_id", "event_id"]).map(Into::into);
     draft.source = record.first(&["actor_ip", "actor_location.ip"]).map(Into::into);
     draft.user_agent = record.text("user_agent").map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
-    // Who is no more there has a number only.
-    let number = record.text("actor_id").filter(|id| *id != "0");
-    let actor = record.first(&["actor", "sender.login"]).or(number);
+    let used = copilot_use(record);
+    let actor = actor(record, used.is_some());
+    let action = record.text("action");
+    let is_about_token = is_about_token(action.unwrap_or_default());
     if let Some(actor) = actor {
         draft.agent = Some(actor.into());
         draft.class = Some(class(record, actor, is_agent).into());
-        draft.credential = credential(record, actor);
+        draft.credential = match actor {
+            GITHUB => Some((CredentialKind::Platform, format!("service:{GITHUB}").into())),
+            _ if is_about_token => session(record, actor),
+            _ => credential(record, actor),
+        };
+    }
+    if is_about_token {
+        let is_made = is_making(action.unwrap_or_default());
+        let name = if is_made { "issued_credential_id" } else { "target_credential_id" };
+        draft.keep(name, token(record));
     }
     let user = record.first(&["user", "user_login"]).filter(|user| actor != Some(user));
     let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
@@ -143,9 +160,13 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     if is_agent {
         draft.delegation.extend(user.map(Into::into));
     }
-    let action = record.text("action");
-    draft.action = if is_webhook { webhook_action(record) } else { action.map(Into::into) };
+    draft.action = match used {
+        Some(used) => Some(format!("copilot.{used}").into()),
+        None if is_webhook => webhook_action(record),
+        None => action.map(Into::into),
+    };
     let places = [
+        ("endpoint", "api_route"),
         ("repo", "repository"),
         ("repository", "repository"),
         ("repository.full_name", "repository"),
@@ -158,6 +179,47 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     (draft.outcome, draft.outcome_reason) = outcome(record, action.unwrap_or_default());
     draft.keep_rest(record, KNOWN);
     Ok(draft)
+}
+
+/// Who acted: the actor, of who is no more there the number; of the use of Copilot the user's. In the
+/// user's own log, which is that of no organisation, the user, unless GitHub did it itself.
+fn actor<'a>(record: &'a Json<'_>, is_use: bool) -> Option<&'a str> {
+    let number = |name: &str| record.text(name).filter(|id| *id != "0");
+    let named = record.first(&["actor", "sender.login"]).or_else(|| number("actor_id"));
+    named.or_else(|| {
+        let user = record.text("user").filter(|_| record.first(&["org", "business"]).is_none());
+        match user {
+            None => number("user_id").filter(|_| is_use),
+            Some(_) if is_own(record) => Some(GITHUB),
+            // For what other reason GitHub may have done it is not told.
+            Some(_) if record.has("explanation") => None,
+            user => user,
+        }
+    })
+}
+
+/// Whether GitHub itself did what names no actor: a token expired or was one too many, or one of its own
+/// services told of a change.
+fn is_own(record: &Json<'_>) -> bool {
+    let program = record.text("user_agent").unwrap_or_default();
+    matches!(record.text("explanation"), Some("expired" | "max_for_app"))
+        || (program.starts_with("GitHub") && program.ends_with("Webhook"))
+}
+
+/// Whether a record tells of the use of Copilot, and of its request or its answer.
+fn copilot_use<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let is_use = record.has("endpoint") && record.has("user_id") && record.at("action").is_none();
+    record.text("type").filter(|kind| is_use && matches!(*kind, "request" | "response"))
+}
+
+/// Whether the token that a record tells of is what the action is about, and not what was shown for it.
+fn is_about_token(action: &str) -> bool {
+    action.starts_with("oauth_access.")
+        || (action.starts_with("personal_access_token.") && is_making(action))
+}
+
+fn is_making(action: &str) -> bool {
+    [".create", ".regenerate", ".credential_regenerated"].iter().any(|end| action.ends_with(end))
 }
 
 /// `pull_request.opened`; a push has no action.
@@ -196,6 +258,7 @@ fn class(record: &Json<'_>, actor: &str, is_agent: bool) -> &'static str {
     match (is_agent, is_bot) {
         (true, _) => "github:agent",
         (false, true) => "github:bot",
+        (false, false) if actor == GITHUB => "github:system",
         (false, false) => "github:user",
     }
 }
@@ -213,7 +276,7 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
         }
         _ => CredentialKind::AccessToken,
     };
-    if let Some(id) = record.first(&["token_id", "hashed_token"]).filter(|id| *id != "0") {
+    if let Some(id) = token(record) {
         return Some((kind, id.into()));
     }
     if !access.is_empty() {
@@ -223,12 +286,20 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
     match (record.first(&["transport_protocol_name", "protocol_name"]), key) {
         (_, Some(key)) => Some((CredentialKind::StaticKey, format!("ssh:{key}").into())),
         (Some("ssh"), None) => Some((CredentialKind::StaticKey, format!("ssh:{actor}").into())),
-        // Who uses a browser and no token is signed in.
-        (_, None) => record
-            .text("user_agent")
-            .filter(|program| is_browser(program))
-            .map(|_| (CredentialKind::Session, format!("session:{actor}").into())),
+        (_, None) => session(record, actor),
     }
+}
+
+/// The id of a token, else GitHub's hash of it; an app's token has none but its hash.
+fn token<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let mut told = ["token_id", "hashed_token"].iter().filter_map(|name| record.text(name));
+    told.find(|id| *id != "0")
+}
+
+/// Who uses a browser and no token is signed in.
+fn session<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKind, Word<'a>)> {
+    record.text("user_agent").filter(|program| is_browser(program))?;
+    Some((CredentialKind::Session, format!("session:{actor}").into()))
 }
 
 /// Ends of actions in which someone was refused by the actor, who succeeded in that.

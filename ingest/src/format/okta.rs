@@ -1,7 +1,7 @@
 //! Okta System Log events.
 //!
 //! Invariant: Okta's `unknown` is no identity, no session and no target. The token of a link that was
-//! mailed is not kept.
+//! mailed is not kept. A user is on whose behalf a program acts only where it was given a token for them.
 //!
 //! Source: Okta, *System Log API* and *Event Types*.
 
@@ -21,29 +21,42 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.session = known(record, "authenticationContext.externalSessionId").map(Into::into);
     if let Some(agent) = agent(record) {
         draft.agent = Some(agent.into());
-        let kind = record.text("actor.type").unwrap_or("user");
+        let kind = actor_type(record).unwrap_or("user");
         draft.class = Some(format!("okta:{}", kebab(kind)).into());
         draft.credential = credential(record, agent, kind);
-        if is_program(kind) {
-            // A token that was granted to an application or agent for a user.
-            let users = record.list("target").iter();
-            let mut users = users.filter(|one| one.text("type") == Some("User"));
-            let user = users.next().and_then(|user| known(user, "alternateId"));
-            draft.delegation.extend(user.map(Into::into));
-        }
     }
     let action = record.first(&["eventType", "legacyEventType"]);
     draft.action = action.map(Into::into);
     target(record, &mut draft);
+    if actor_type(record).is_some_and(is_program) {
+        let users = record.list("target").iter();
+        let user = users.filter(|one| one.text("type") == Some("User")).find_map(name);
+        if action.is_some_and(is_grant) {
+            draft.delegation.extend(user.map(Into::into));
+        } else if draft.counterparty.is_none() {
+            draft.counterparty = user.map(|user| ("okta_user".into(), user.into()));
+        }
+    }
     draft.outcome = outcome(record, action.unwrap_or_default());
     draft.outcome_reason = record.text("outcome.reason").map(Into::into);
     keep(record, &mut draft);
     Ok(draft)
 }
 
+/// What the actor is. Of an application that acts for itself Okta writes `PublicClientAppEntity`.
+fn actor_type<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    record.text("actor.type").map(|kind| kind.strip_suffix("Entity").unwrap_or(kind))
+}
+
 /// Whether an actor of this type acts for others with tokens.
 fn is_program(kind: &str) -> bool {
     kind.ends_with("ClientApp") || kind.eq_ignore_ascii_case("AIAgent")
+}
+
+/// Whether a program asked for a token for a user, or was given one.
+fn is_grant(action: &str) -> bool {
+    action.starts_with("app.oauth2.")
+        && [".token.grant", ".authorize"].iter().any(|part| action.contains(part))
 }
 
 /// A text that is not `unknown`.
@@ -91,12 +104,14 @@ fn credential<'a>(
     Some((kind, format!("{}:{agent}", kebab(shown)).into()))
 }
 
+/// How a target is called.
+fn name<'a>(target: &'a Json<'_>) -> Option<&'a str> {
+    ["alternateId", "displayName", "id"].iter().find_map(|path| known(target, path))
+}
+
 /// The first target is what was acted on; the first application among them is the other side.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let targets = record.list("target");
-    let name = |target: &'a Json<'_>| {
-        ["alternateId", "displayName", "id"].iter().find_map(|path| known(target, path))
-    };
     if let Some((target, name)) = targets.iter().find_map(|one| Some((one, name(one)?))) {
         draft.resource = Some(name.into());
         draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());

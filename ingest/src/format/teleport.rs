@@ -52,6 +52,8 @@ const KNOWN: &[&str] = &[
 /// Events of Teleport's own services, which act for nobody.
 const OWN: &[&str] = &["ssm.run", "okta."];
 const SYSTEM: &str = "teleport:system";
+/// The code of a sign-in that waits for its approval.
+const HEADLESS_REQUESTED: &str = "T1012I";
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["time"])?;
@@ -132,7 +134,9 @@ fn class<'a>(record: &Json<'_>, agent: &'a str, bot: Option<&'a str>, event: &st
 fn credential<'a>(record: &'a Json<'_>, agent: &'a str, event: &str) -> (CredentialKind, Word<'a>) {
     let method = record.text("method").unwrap_or_default();
     match event {
-        _ if agent == SYSTEM => (CredentialKind::Platform, format!("service:{agent}").into()),
+        _ if matches!(agent, "system" | SYSTEM) => {
+            (CredentialKind::Platform, format!("service:{agent}").into())
+        }
         "recovery_code.used" => (CredentialKind::Password, format!("recovery-code:{agent}").into()),
         "bot.join" | "instance.join" if method == "kubernetes" => {
             (CredentialKind::ServiceAccountToken, format!("{method}:{agent}").into())
@@ -167,11 +171,17 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
         ("server_id", "server"),
         ("spiffe_id", "spiffe_id"),
         (name, "object"),
+        ("device.asset_tag", "device"),
+        ("device.device_id", "device"),
+        ("service_provider_shortcut", "saml_service_provider"),
+        ("service_provider_entity_id", "saml_service_provider"),
+        ("access_list_name", "access_list"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     let app = ["aws_host", "app_uri", "app_public_addr", "db_uri", "uri", "desktop_addr"];
     let app = record.first(&app).and_then(host);
-    draft.counterparty = match (record.text("dst_addr").or(app), record.text("target.user")) {
+    let user = record.first(&["target.user", "members.member_name"]);
+    draft.counterparty = match (record.text("dst_addr").or(app), user) {
         (Some(host), _) => Some(("host".into(), host.into())),
         (None, Some(user)) => Some(("teleport_user".into(), user.into())),
         (None, None) => None,
@@ -181,21 +191,26 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     }
 }
 
-/// By `success`; else by the last letter of the code, of which `E` and `W` are failures; else by what
-/// the far end answered or a command returned.
+/// By a code that ends in `E` or `W` and has an error beside it; else by `success`; else by either of the
+/// two; else by what the far end answered or a command returned.
 fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>) {
     let error = record.first(&["error", "message.error.message"]).filter(|text| *text != "{}");
     let code = record.text("code").unwrap_or_default();
     let error = error.or_else(|| record.text("reason").filter(|_| event == "session.rejected"));
     let returned = record.first(&["return_code", "exitCode", "exit_code"]);
     let returned = returned.filter(|code| *code != "0");
+    let is_of_failure = code.ends_with(['E', 'e', 'W', 'w']);
     let has_failed = match record.first(&["success", "status.success"]) {
-        Some(success) => success.eq_ignore_ascii_case("false"),
-        None => error.is_some() || code.ends_with(['E', 'e', 'W', 'w']),
+        // Nobody has answered yet.
+        Some(_) if code == HEADLESS_REQUESTED => false,
+        Some(success) => {
+            success.eq_ignore_ascii_case("false") || (is_of_failure && error.is_some())
+        }
+        None => error.is_some() || is_of_failure,
     };
     let answered = record.first(&["response_code", "status_code"]);
     let refused = answered.and_then(verdict::of_http).filter(|by| *by != Outcome::Success);
-    let is_gate = event == "auth"
+    let is_gate = matches!(event, "auth" | "saml.idp.auth" | "device.authenticate")
         || ["login", "join", "rejected", "recovery_code.used"]
             .iter()
             .any(|end| event.ends_with(end));

@@ -25,8 +25,9 @@ const CLASSES: &[&str] = &[
     "metadata.role",
     "metadata.service_account_name",
     "metadata.username",
-    // Of the workloads of Nomad.
+    // Of the workloads of Nomad, and of AWS.
     "metadata.Task",
+    "metadata.canonical_arn",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -87,19 +88,35 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         Some(_) | None => path.into(),
     });
     draft.resource_kind = mount.map(Into::into);
-    let error = record.text("error");
-    let is_refused = record.is_false("auth.policy_results.allowed");
-    draft.outcome = match error {
-        Some(error) => verdict::of_error(error),
-        None if is_refused => Outcome::Denied,
-        None => Outcome::Success,
-    };
-    draft.outcome_reason = error.map(|error| error.trim().to_owned().into());
+    (draft.outcome, draft.outcome_reason) = outcome(record, login.is_some());
     if let Some(kmip) = record.at("response.data.kmip_response") {
         (draft.outcome, draft.outcome_reason) = outcome_of_kmip(kmip);
     }
     keep(record, &mut draft);
     Ok(draft)
+}
+
+/// By the error, which is in the answer where a backend refused; its words may be hashed there.
+fn outcome<'a>(record: &'a Json<'_>, is_login: bool) -> (Outcome, Option<Word<'a>>) {
+    if let Some(error) = record.text("error") {
+        return (verdict::of_error(error), Some(error.trim().to_owned().into()));
+    }
+    if record.is_false("auth.policy_results.allowed") {
+        return (Outcome::Denied, None);
+    }
+    let Some(data) = record.at("response.data") else { return (Outcome::Success, None) };
+    // A secret may have fields of these names: alone or beside a body they are Vault's.
+    let status = data.text("http_status_code").filter(|_| data.has("http_raw_body"));
+    if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = status.and_then(verdict::of_http) {
+        return (outcome, status.map(Into::into));
+    }
+    let is_secret =
+        matches!(record.text("request.mount_type"), Some("kv" | "generic" | "cubbyhole"));
+    match data.text("error").filter(|_| data.fields().len() == 1 && !is_secret) {
+        Some(_) if is_login => (Outcome::Denied, None),
+        Some(error) => (verdict::of_error(error.strip_prefix(HASH).map_or(error, |_| "")), None),
+        None => (Outcome::Success, None),
+    }
 }
 
 /// Whose token it is. Of a login that is in its answer too, in some releases there alone.
@@ -150,7 +167,8 @@ fn login_method<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, &'a str)> {
         "userpass" | "ldap" | "radius" | "okta" => CredentialKind::Password,
         "approle" => CredentialKind::StaticKey,
         "kubernetes" => CredentialKind::ServiceAccountToken,
-        "jwt" | "oidc" | "saml" | "gcp" | "azure" | "github" | "kerberos" => {
+        // Of these three a proof that the cloud signed.
+        "aws" | "gcp" | "azure" | "jwt" | "oidc" | "saml" | "github" | "kerberos" => {
             CredentialKind::AccessToken
         }
         "cert" | "cf" => CredentialKind::Certificate,
@@ -198,6 +216,8 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("issued_accessor", "response.auth.accessor"),
             ("issued_lease_id", "response.secret.lease_id"),
             ("issued_wrapped_accessor", "response.wrap_info.wrapped_accessor"),
+            ("issued_wrapping_accessor", "response.wrap_info.accessor"),
+            ("forwarded_from", "forwarded_from"),
             ("mount_accessor", "request.mount_accessor"),
             ("namespace", "request.namespace.path"),
             ("policies", "auth.policies"),

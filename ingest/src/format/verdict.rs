@@ -51,12 +51,16 @@ const REFUSALS: &[&str] = &[
     "userislocked",
     "verificationerror",
     "lockedout",
+    "insufficientaccess",
     "insufficientscope",
     "insufficientpermission",
     "insufficientprivilege",
     "insufficientauth",
     "accessdenied",
 ];
+
+/// What is refused for want of a method and not of a right, though its words say so.
+const NO_SUCH_METHOD: &str = "methodnotallowed";
 
 /// By the status of an HTTP answer.
 pub(super) fn of_http(status: &str) -> Option<Outcome> {
@@ -72,7 +76,9 @@ pub(super) fn of_error(words: &str) -> Outcome {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic();
     let letters: Vec<u8> =
         words.bytes().filter(is_letter).take(512).map(|byte| byte.to_ascii_lowercase()).collect();
-    let has = |part: &&str| letters.windows(part.len()).any(|window| window == part.as_bytes());
+    let finds = |part: &str| letters.windows(part.len()).any(|window| window == part.as_bytes());
+    let is_of_method = finds(NO_SUCH_METHOD);
+    let has = |part: &&str| finds(part) && !(is_of_method && NO_SUCH_METHOD.ends_with(part));
     if REFUSALS.iter().any(has) { Outcome::Denied } else { Outcome::Error }
 }
 
@@ -139,6 +145,8 @@ mod tests {
             ("invalid request", Outcome::Error),
             ("failed to validate certificate chain", Outcome::Error),
             ("AlreadyExists", Outcome::Error),
+            ("HTTP 405 Method Not Allowed", Outcome::Error),
+            ("method not allowed: permission denied", Outcome::Denied),
             ("timeout", Outcome::Error),
             ("", Outcome::Error),
         ] {

@@ -305,10 +305,18 @@ pub(super) const NAMES: &[&str] = &[
     "clientstate",
     "authorization",
     "cookie",
+    // What is exchanged for a token: RFC 7636, RFC 8628.
+    "code_verifier",
+    "codeverifier",
+    "device_code",
+    "devicecode",
 ];
 
-/// Parameters of a URL whose value opens what the URL names. Elsewhere they are ordinary words.
-pub(super) const PARAMETERS: &[&str] = &["sig", "signature"];
+/// Parameters of a URL whose value opens what the URL names, or is exchanged for a token. Elsewhere they
+/// are ordinary words.
+pub(super) const PARAMETERS: &[&str] = &["sig", "signature", CODE];
+/// The authorization code of OAuth (RFC 6749, section 4.1.2), and of errors.
+pub(super) const CODE: &str = "code";
 
 /// Names whose value is a secret if it is the Base64 of a user and a password. Source: Docker,
 /// `config.json`; npm, `.npmrc`.
@@ -316,6 +324,11 @@ pub(super) const LOGINS: &[&str] = &["auth", "_auth"];
 
 /// Values of these run to the end of the line: they hold blanks and semicolons.
 pub(super) const HEADERS: &[&str] = &["authorization", "cookie"];
+
+/// Words that begin what a sentence says of a token, as in `error validating token: error verifying …`,
+/// and no secret.
+pub(super) const EXPLANATIONS: &[&str] =
+    &["cannot", "could", "error", "expired", "failed", "invalid", "missing", "no", "not", "unable"];
 
 /// How a flag of a command begins in running text.
 pub(super) const FLAGGED: &str = " --";

@@ -6,11 +6,14 @@
 use std::ops::Range;
 
 use super::hidden;
-use super::marks::HEADERS;
+use super::marks::{CODE, EXPLANATIONS, HEADERS};
 use super::scan::{is_break, is_harmless, is_token};
 
 /// Longest name that is walked back along.
 const NAME_BYTES_MAX: usize = 64;
+/// Shortest authorization code. RFC 6749, section 10.10, asks for 128 bits: 22 letters of Base64; errors
+/// have shorter codes.
+const CODE_BYTES_MIN: usize = 16;
 
 /// The value of the name that ends with the match at `at`, if that is a name with a value.
 pub(super) fn value(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
@@ -41,7 +44,17 @@ pub(super) fn value(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
         (None, b'[' | b'{') => value..closing_bracket(bytes, value),
         (None, _) => value..bare_end(bytes, value, is_header(&bytes[at])),
     };
-    (!is_harmless(&bytes[secret.clone()])).then_some(secret)
+    let is_sentence = bytes[sign] == b':' && !is_quoted && is_explanation(bytes, &secret);
+    (!is_sentence && !is_harmless(&bytes[secret.clone()])).then_some(secret)
+}
+
+/// Whether what stands in `secret` is a word with which a sentence goes on.
+fn is_explanation(bytes: &[u8], secret: &Range<usize>) -> bool {
+    let goes_on = bytes
+        .get(secret.end..)
+        .is_some_and(|rest| matches!(rest, [b' ', next, ..] if next.is_ascii_alphabetic()));
+    let word = &bytes[secret.clone()];
+    goes_on && EXPLANATIONS.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// What has to stand on either side of the text that comes at `at` instead of an array or object of JSON:
@@ -62,7 +75,20 @@ pub(super) fn quote_for(bytes: &[u8], at: usize) -> &[u8] {
 /// The value of the parameter whose name stands at `at`.
 pub(super) fn parameter(bytes: &[u8], at: Range<usize>) -> Option<Range<usize>> {
     let is_one = is_break(bytes, at.start) && bytes.get(at.end) == Some(&b'=');
-    if is_one { value(bytes, at) } else { None }
+    let secret = if is_one { value(bytes, at.clone()) } else { None }?;
+    let is_code = bytes[at.clone()].eq_ignore_ascii_case(CODE.as_bytes());
+    (!is_code || is_exchanged(bytes, at.start, &secret)).then_some(secret)
+}
+
+/// Whether the code that stands in `secret`, with its name at `start`, is one of OAuth and none of an
+/// error: it is long and stands in the query of a URL or of a form.
+fn is_exchanged(bytes: &[u8], start: usize, secret: &Range<usize>) -> bool {
+    let is_in_query = match start.checked_sub(1).map(|before| bytes[before]) {
+        Some(b'?' | b'&' | b'#') => true,
+        None | Some(b'"') => bytes.get(secret.end) == Some(&b'&'),
+        Some(_) => false,
+    };
+    is_in_query && CODE_BYTES_MIN <= secret.len()
 }
 
 /// The value of the name at `at`, if it is the Base64 of a user and a password.

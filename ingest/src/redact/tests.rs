@@ -120,6 +120,35 @@ fn a_value_under_a_secret_name_is_replaced_in_every_notation() {
 }
 
 #[test]
+fn an_authorization_code_is_replaced_and_what_an_error_says_is_kept() {
+    let redactor = redactor();
+    for text in [
+        "/oauth/token/display?code=sha256~Zk3q9abcDEF0123456789",
+        "https://app.example/cb?state=x&code=4/0AfJohXnZk3q9abcDEF&scope=a",
+        "/login?then=%2Foauth%2Ftoken%2Fdisplay%3Fcode%3Dsha256~Zk3q9abcDEF0123",
+        r#"{"uri":"/cb?a=1\u0026code=Zk3q9abcDEF01234"}"#,
+        r#"{"query":"code=Zk3q9abcDEF01234&state=x"}"#,
+        "https://app.example/cb#code=Zk3q9abcDEF01234",
+        "grant_type=authorization_code&code_verifier=Zk3q9abcDEF&client_id=a",
+        r#"{"device_code":"Zk3q9abcDEF"}"#,
+    ] {
+        let clean = String::from_utf8(redactor.raw(text.as_bytes())).unwrap();
+        assert!(!clean.contains("Zk3q9abcDEF") && clean.contains("fp:"), "{text} -> {clean}");
+    }
+    for text in [
+        "https://app.example/errors?code=404&next=1",
+        "/cb?error=x&code=ENOENT",
+        "failed with code=InvalidParameterCombination, giving up",
+        "code=ERR_CONNECTION_REFUSED",
+        "error validating token: error verifying its signature",
+        "password: not accepted",
+        "/oauth/authorize?response_type=code&code_challenge=Zk3q9abcDEF0123456789",
+    ] {
+        assert_eq!(redactor.text(text), text);
+    }
+}
+
+#[test]
 fn json_stays_json_where_an_object_or_a_list_is_the_secret() {
     let redactor = redactor();
     for raw in [

@@ -9,8 +9,9 @@ use schemas::{AgentClass, AgentId, CredentialId, CredentialKind, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::outsider::Outsider;
 use super::text::Text;
-use super::{Additional, Fault, Record, id, no_agent};
+use super::{Additional, Answer, Fault, Record, id, no_agent, part};
 
 /// What stands for a user name that could be a password typed into the wrong field.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
@@ -51,6 +52,9 @@ pub(super) struct Identity<'a> {
     pub(super) provider: Text<'a>,
     #[serde(borrow, default, alias = "inscopeof")]
     in_scope_of: Option<&'a RawValue>,
+    /// The provider of a product to whom the account delegated access.
+    #[serde(borrow, default, alias = "invokedbydelegate")]
+    invoked_by_delegate: Option<&'a RawValue>,
 }
 
 /// For what the service issued the credential: a function, an instance, a task.
@@ -76,6 +80,16 @@ struct SessionContext<'a> {
     web_id_federation_data: Option<&'a RawValue>,
     #[serde(borrow, default, alias = "ec2roledelivery")]
     ec2_role_delivery: Text<'a>,
+    #[serde(borrow, default, alias = "assumedroot")]
+    assumed_root: Text<'a>,
+    #[serde(borrow, default, alias = "signinsessionarn")]
+    sign_in_session_arn: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Delegate<'a> {
+    #[serde(borrow, default, rename = "accountId", alias = "accountid")]
+    account: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +154,27 @@ impl Identity<'_> {
         self.session_context.as_ref()?.ec2_role_delivery.get()
     }
 
+    /// Whether the session is that of the root user of a member account.
+    pub(super) fn assumed_root(&self) -> Option<&str> {
+        self.session_context.as_ref()?.assumed_root.get()
+    }
+
+    /// The sign-in from which the session came.
+    pub(super) fn sign_in_session(&self) -> Option<&str> {
+        self.session_context.as_ref()?.sign_in_session_arn.get()
+    }
+
+    /// The account of the provider that acted with delegated access.
+    pub(super) fn delegate(&self) -> Option<String> {
+        part::<Delegate<'_>>(self.invoked_by_delegate).account.owned()
+    }
+
+    /// The key that signed the request. Of another account it may stand in the principal's place.
+    fn key(&self) -> Option<&str> {
+        let principal = self.principal_id.get().filter(|principal| is_key(principal));
+        self.access_key_id.get().or(principal)
+    }
+
     /// The person signed in to the identity centre on whose behalf it was done.
     pub(super) fn on_behalf_of(&self) -> Option<&str> {
         self.on_behalf_of.as_ref()?.user_id.get()
@@ -152,7 +187,7 @@ impl Identity<'_> {
 
     /// What runs as the role: several functions or machines may share one.
     pub(super) fn issued_to(&self) -> Option<String> {
-        let scope: Scope<'_> = serde_json::from_str(self.in_scope_of?.get()).unwrap_or_default();
+        let scope: Scope<'_> = part(self.in_scope_of);
         scope.credentials_issued_to.owned().or_else(|| scope.source_arn.owned())
     }
 
@@ -188,7 +223,21 @@ impl Actor {
         identity: &Identity<'_>,
         record: &Record<'_>,
         additional: &Additional<'_>,
+        answer: &Answer<'_>,
     ) -> Result<Self, Fault> {
+        let is_nobody = identity.arn.get().is_none()
+            && (identity.principal_id.get().is_none() || identity.is_anonymous());
+        let outsider = is_nobody.then(|| Outsider::of(record, additional, answer)).flatten();
+        if let Some(Outsider { agent, class, kind, credential }) = outsider {
+            return Ok(Self {
+                agent: id("userIdentity", &agent)?,
+                class: Some(id("userIdentity", class)?),
+                credential_id: id("userIdentity", &credential)?,
+                credential_kind: kind,
+                session: None,
+                delegation: Vec::new(),
+            });
+        }
         let (agent, class) = match identity.arn.get() {
             Some(arn) => (arn.to_owned(), class_of_arn(arn, identity)),
             None => agent_without_arn(identity, record).ok_or_else(no_agent)?,
@@ -276,12 +325,14 @@ fn agent_without_arn(
     }
     let class = role_or_kind(identity);
     let named = |text: &str| Some((text.to_owned(), class.clone()));
-    // Of a sign-in to the identity centre the principal is the account: the user is who acts.
+    // Of a sign-in to the identity centre the principal is the account: the user is who acts. Of another
+    // account it may be the key.
     let is_account = |principal: &&str| user.is_some() && Some(*principal) == account;
+    let is_key = |principal: &&str| kind == Some("AWSAccount") && is_key(principal);
     identity
         .principal_id
         .get()
-        .filter(|principal| !is_account(principal))
+        .filter(|principal| !is_account(principal) && !is_key(principal))
         .and_then(named)
         .or_else(|| identity.role().and_then(named))
         .or_else(service)
@@ -293,17 +344,25 @@ fn agent_without_arn(
         })
 }
 
-/// What the identity centre asked for and got; `None` of what is no kind that is told apart.
+/// Whether an id is that of an access key.
+fn is_key(id: &str) -> bool {
+    16 <= id.len() && ["AKIA", "ASIA"].iter().any(|start| id.starts_with(start))
+}
+
+/// What the identity centre asked for and got, or what a provider said of who signed in to the console;
+/// `None` of what is no kind that is told apart.
 fn shown_at_sign_in(
     additional: &Additional<'_>,
     agent: &AgentId,
 ) -> Option<(String, CredentialKind)> {
-    match additional.credential_type.get()? {
-        "PASSWORD" | "TOTP" | "RESYNC_TOTP" | "EMAIL_OTP" => {
+    let token = || Some((format!("token:{agent}"), CredentialKind::AccessToken));
+    match additional.credential_type.get() {
+        Some("PASSWORD" | "TOTP" | "RESYNC_TOTP" | "EMAIL_OTP") => {
             Some((format!("password:{agent}"), CredentialKind::Password))
         }
-        "EXTERNAL_IDP" => Some((format!("token:{agent}"), CredentialKind::AccessToken)),
-        _ => None,
+        Some("EXTERNAL_IDP") => token(),
+        Some(_) => None,
+        None => additional.saml_provider_arn.get().and_then(|_| token()),
     }
 }
 
@@ -314,7 +373,7 @@ fn credential(
     agent: &AgentId,
     class: Option<&str>,
 ) -> (String, CredentialKind) {
-    if let Some(key) = identity.access_key_id.get() {
+    if let Some(key) = identity.key() {
         let kind = match key.as_bytes() {
             [b'A', b'K', b'I', b'A', ..] => CredentialKind::StaticKey,
             [b'A', b'S', b'I', b'A', ..] => CredentialKind::TemporaryKey,

@@ -1,0 +1,91 @@
+//! [`Outsider`]: who acts without an identity of IAM: a user or client of Cognito, or a workload that shows
+//! a certificate.
+//!
+//! Invariant: an outsider is who the service says that it knows, and none is made of an identity of IAM.
+//!
+//! Source: AWS, *Logging Amazon Cognito API calls*, *Example Amazon Cognito events*, *Logging IAM Roles
+//! Anywhere API calls*.
+
+use schemas::CredentialKind;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::text::Text;
+use super::{Additional, Answer, Record, part};
+
+/// Who acted, of which class, and with what.
+#[derive(Debug)]
+pub(super) struct Outsider {
+    pub(super) agent: String,
+    pub(super) class: &'static str,
+    pub(super) kind: CredentialKind,
+    pub(super) credential: String,
+}
+
+/// The parameters of a request that tell of its credential.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    #[serde(borrow, default)]
+    identity_id: Text<'a>,
+    #[serde(borrow, default)]
+    access_token: Text<'a>,
+    /// Tokens of the providers that a user is known by.
+    #[serde(borrow, default)]
+    logins: Option<&'a RawValue>,
+    // Of the pages for a sign-in, as OAuth spells them.
+    #[serde(borrow, default, rename = "client_id")]
+    client: Text<'a>,
+    #[serde(borrow, default, rename = "grant_type")]
+    grant: Text<'a>,
+}
+
+impl Outsider {
+    pub(super) fn of(
+        record: &Record<'_>,
+        additional: &Additional<'_>,
+        answer: &Answer<'_>,
+    ) -> Option<Self> {
+        let shown: Shown<'_> = part(record.request_parameters);
+        match record.event_source.get()? {
+            "cognito-idp.amazonaws.com" => Self::of_user_pool(&shown, additional),
+            "cognito-identity.amazonaws.com" => {
+                let identity = shown.identity_id.get().or_else(|| answer.identity_id.get())?;
+                let from = record.source_ip_address.get().unwrap_or("unknown");
+                // Without a provider's token the identity is that of a guest.
+                let (kind, credential) = match shown.logins {
+                    Some(_) => (CredentialKind::AccessToken, format!("token:{identity}")),
+                    None => (CredentialKind::Anonymous, format!("anonymous:{from}")),
+                };
+                let (agent, class) = (identity.to_owned(), "aws:cognito-identity");
+                Some(Self { agent, class, kind, credential })
+            }
+            "rolesanywhere.amazonaws.com" => {
+                let agent = answer.subject_arn.owned()?;
+                let (kind, credential) =
+                    (CredentialKind::Certificate, format!("certificate:{agent}"));
+                Some(Self { agent, class: "aws:roles-anywhere-subject", kind, credential })
+            }
+            _ => None,
+        }
+    }
+
+    /// The user, else the application whose page it was.
+    fn of_user_pool(shown: &Shown<'_>, additional: &Additional<'_>) -> Option<Self> {
+        if let Some(agent) = additional.sub.owned() {
+            let (kind, credential) = match shown.access_token.get() {
+                Some(_) => (CredentialKind::AccessToken, format!("token:{agent}")),
+                None => (CredentialKind::Unknown, format!("unknown:{agent}")),
+            };
+            return Some(Self { agent, class: "aws:cognito-user", kind, credential });
+        }
+        let page: Shown<'_> = part(additional.request_parameters);
+        let agent = page.client.owned()?;
+        // This grant alone needs the client's secret.
+        let (kind, credential) = match page.grant.get() {
+            Some("client_credentials") => (CredentialKind::StaticKey, format!("secret:{agent}")),
+            Some(_) | None => (CredentialKind::Unknown, format!("unknown:{agent}")),
+        };
+        Some(Self { agent, class: "aws:cognito-client", kind, credential })
+    }
+}
