@@ -92,7 +92,8 @@ pub(crate) async fn run(
         health: Health::default(),
         seal_key: wiring::seal_key(config, &locations.state)?,
     };
-    let (summary, drained) = drain(parts, args.events, first_read, &shutdown).await?;
+    let draining = Box::pin(drain(parts, args.events, first_read, &shutdown));
+    let (summary, drained) = draining.await?;
     if args.rate.is_some() {
         bytes = of_thread(producing.await)?;
     }
@@ -177,7 +178,7 @@ async fn drain(
     shutdown: &CancellationToken,
 ) -> Result<(Summary, Drained), Failure> {
     let began = Instant::now();
-    let pipeline = Box::pin(Pipeline::start(parts)).await?;
+    let pipeline = Pipeline::start(parts).await?;
     let (start, before, began) = (began.elapsed(), Usage::now()?, Instant::now());
     let stop = CancellationToken::new();
     let watching =
