@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::exactly_once::setting;
 use crate::process::{command, measured, simulate_fraud, sql, surety, text, tried};
+use crate::receiver::Receiver;
 
 /// Those that every try of the tests meets.
 const POINTS: [&str; 4] =
@@ -42,7 +43,10 @@ const MORE_POINTS: [&str; 16] = [
 const SIGABRT: i32 = 6;
 
 fn replay(folder: &Path, lake: &str, crash_at: &str) -> std::process::Output {
-    let mut command = command(folder, &["replay", "uses.jsonl", "--lake", lake]);
+    let mut arguments = vec!["replay", "uses.jsonl", "--lake", lake];
+    // Without endpoints nothing is handed over.
+    arguments.extend(crash_at.starts_with("findings.handed-over").then_some("--webhooks"));
+    let mut command = command(folder, &arguments);
     if !crash_at.is_empty() {
         command.env("SURETY_CRASH_AT", crash_at);
     }
@@ -110,7 +114,9 @@ fn a_process_that_ends_at_a_crash_point_leaves_nothing_to_see() {
     let mut uses = fs::File::options().append(true).open(folder.join("uses.jsonl")).unwrap();
     uses.write_all(b"not json\n{}\n").unwrap();
     let records = fs::read_to_string(folder.join("uses.jsonl")).unwrap().lines().count() as u64;
-    fs::write(folder.join("surety.toml"), "[batch]\nrows-max = 3000\n").unwrap();
+    let receiver = Receiver::start();
+    let config = format!("[batch]\nrows-max = 3000\n{}", receiver.config());
+    fs::write(folder.join("surety.toml"), config).unwrap();
     assert!(replay(folder, "calm", "").status.success());
     let wanted = findings(folder, "calm");
     assert!(!wanted.is_empty(), "the fraud was found");

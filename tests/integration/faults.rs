@@ -285,12 +285,15 @@ fn a_full_disk_under_the_state_costs_no_event_and_no_webhook() {
     let folder = folder.path();
     let records = two_halves(folder);
     let receiver = Receiver::start();
-    let config = format!(
-        "[batch]\nrows-max = 2000\n[state]\ndir = \"{}\"\ncheckpoint-ms = 50\n{}",
-        disk.0.path().join("state").display(),
-        receiver.config()
-    );
-    fs::write(folder.join("surety.toml"), config).unwrap();
+    let state = disk.0.path().join("state");
+    let configure = |endpoints: usize| {
+        let named = |n| receiver.config().replace("\"soc\"", &format!("\"soc-{n}\""));
+        let endpoints: String = (0..endpoints).map(named).collect();
+        let state = state.display();
+        let settings =
+            format!("[batch]\nrows-max = 2000\n[state]\ndir = \"{state}\"\ncheckpoint-ms = 50\n");
+        fs::write(folder.join("surety.toml"), settings + &endpoints).unwrap();
+    };
     let replay =
         |name: &str, lake: &str| surety(folder, &["replay", name, "--lake", lake, "--webhooks"]);
     let ids = |lake: &str| -> BTreeSet<String> {
@@ -298,8 +301,11 @@ fn a_full_disk_under_the_state_costs_no_event_and_no_webhook() {
         rows.iter().map(|row| row["finding_id"].as_str().unwrap().to_owned()).collect()
     };
 
+    configure(1);
     let first = replay("first.jsonl", "lake");
     assert!(first.status.success(), "{}", text(&first.stderr));
+    // What is free in the outbox after one endpoint's messages does not do for those of so many.
+    configure(40);
     let filler = disk.fill();
     let full = replay("second.jsonl", "lake");
     let meanwhile = stored(folder);
