@@ -119,6 +119,12 @@ pub(crate) async fn run(
     Ok(Exit::Ok)
 }
 
+/// A pool in which everything that would be spread runs in one thread.
+fn one_thread() -> Result<rayon::ThreadPool, Failure> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.map_err(|error| Failure::new(Exit::Unavailable, error))
+}
+
 fn registry_of(changes: &[RegistryChange]) -> Registry {
     let mut registry = Registry::default();
     for change in changes {

@@ -17,20 +17,18 @@ use schemas::{
 };
 
 use super::Usage;
+use super::load::BATCH;
+use super::one_thread;
 use super::supply::Records;
 use crate::cli::BenchPipeline;
 use crate::clock;
-use crate::exit::{Exit, Failure};
-use crate::pipeline::{Limits, of_source};
+use crate::exit::Failure;
+use crate::pipeline::{Limits, ROWS_PER_BATCH, of_source};
 use crate::telemetry::Busy;
 
 /// Events that go through the stages before any is timed, since a detector that has seen nobody makes room for
 /// everybody, and then those that are timed: half of all there are, and at most so many.
 const EVENTS_MAX: u64 = 131_072;
-/// Events of a micro-batch.
-const BATCH: u64 = 4_096;
-/// Rows of a batch of columns, as in the pipeline.
-const ROWS_PER_BATCH: usize = 8_192;
 
 /// What was used of a processor in each stage.
 #[derive(Debug, Default)]
@@ -54,7 +52,7 @@ pub(super) type Alone = Vec<(&'static str, f64)>;
 ///
 /// # Errors
 ///
-/// [`Exit::Unavailable`] if there is no thread to be had.
+/// [`Exit::Unavailable`](crate::exit::Exit::Unavailable) if there is no thread to be had.
 pub(super) fn measure(
     args: &BenchPipeline,
     limits: Limits,
@@ -62,12 +60,10 @@ pub(super) fn measure(
     normaliser: &Normaliser,
     registry: Registry,
 ) -> Result<Alone, Failure> {
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let one_thread = one_thread.map_err(|error| Failure::new(Exit::Unavailable, error))?;
     let untimed = EVENTS_MAX.min(args.events / 2);
     let timed = EVENTS_MAX.min(args.events - untimed);
     let mut stages = Stages::new(args, limits.rows_max, detector, normaliser, registry);
-    let spent = one_thread.install(|| {
+    let spent = one_thread()?.install(|| {
         stages.pass(untimed);
         stages.spent = Spent::default();
         stages.pass(timed);
@@ -150,7 +146,7 @@ impl<'a> Stages<'a> {
     fn pass(&mut self, records: u64) {
         let mut left = records;
         while 0 < left {
-            let size = BATCH.min(left);
+            let size = (BATCH as u64).min(left);
             let batch = self.batch(size);
             self.take(&batch);
             left -= size;

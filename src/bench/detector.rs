@@ -22,9 +22,7 @@ pub(crate) fn run(args: &BenchDetector) -> Result<Exit, Failure> {
     let scratch = Scratch::new()?;
     let path = scratch.0.join("detector.state");
     let load = Load { agents: args.agents.into(), events: args.events, seed: args.seed };
-    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let alone = alone.map_err(|error| Failure::new(Exit::Unavailable, error))?;
-    let figures = alone.install(|| load::measure(load, &path)).map_err(|error| {
+    let figures = super::one_thread()?.install(|| load::measure(load, &path)).map_err(|error| {
         Failure::new(Exit::Unavailable, error)
             .while_doing(format!("measure with the checkpoint {}", path.display()))
     })?;

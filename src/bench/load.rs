@@ -23,7 +23,7 @@ use schemas::{
 use crate::telemetry::Busy;
 
 /// Events of a micro-batch, as in the pipeline.
-const BATCH: usize = 4_096;
+pub(super) const BATCH: usize = 4_096;
 /// Each agent's baseline: so many working days with so many events, before anything is timed. A class
 /// is calibrated after seven.
 const DAYS: u64 = 9;

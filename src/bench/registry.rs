@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use ingest::{Normaliser, RawRecord};
-use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Part, Registry, Topic, Trace};
+use schemas::{CredentialEvent, Format, KafkaPartition, Offset, Part, Topic, Trace};
 use serde_json::json;
 use simulate::{Company, Settings, output};
 
@@ -35,10 +35,7 @@ pub(crate) fn run(args: &BenchRegistry) -> Result<Exit, Failure> {
     }
     let before = resident_bytes()?;
     let began = Instant::now();
-    let mut registry = Registry::default();
-    for change in &changes {
-        registry.apply(change).expect("each change says when it was told");
-    }
+    let registry = super::registry_of(&changes);
     let applying = began.elapsed();
     let bytes = resident_bytes()?.saturating_sub(before) as f64;
 

@@ -31,7 +31,7 @@ const RECORDS_PER_TASK_MIN: usize = 128;
 
 /// Rows after which builders become columns, and new ones begin: builders that grow with a whole commit
 /// copy and touch its bytes several times over. Tests have few rows, and go through that too.
-const ROWS_PER_BATCH: usize = if cfg!(test) { 64 } else { 8_192 };
+pub(crate) const ROWS_PER_BATCH: usize = if cfg!(test) { 64 } else { 8_192 };
 
 /// A push onto a list does not panic, so no lock on one is ever poisoned.
 const NO_PANIC: &str = "no push panics";

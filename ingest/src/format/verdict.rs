@@ -87,11 +87,8 @@ pub(super) fn of_word(word: &str) -> Outcome {
     let lower = word.to_ascii_lowercase();
     let has_failed =
         ["fail", "error", "invalid", "timeout"].iter().any(|part| lower.contains(part));
-    match of_error(word) {
-        Outcome::Denied => Outcome::Denied,
-        Outcome::Error | Outcome::Success if has_failed => Outcome::Error,
-        Outcome::Error | Outcome::Success => Outcome::Success,
-    }
+    let ended = of_error(word);
+    if ended == Outcome::Denied || has_failed { ended } else { Outcome::Success }
 }
 
 /// By the last word of what happened, as in `login_failed` or `access.denied`.
