@@ -17,7 +17,7 @@ pub use change::{
 };
 
 use self::allowance::{Allowance, Limit};
-use self::grants::{GrantFact, Grants};
+use self::grants::{AboutGrant, GrantFact, Granted, Words};
 use crate::{
     AgentClass, AgentId, ChangeId, CredentialId, FindingId, GrantId, SponsorId, Timestamp,
 };
@@ -48,19 +48,20 @@ pub(crate) struct AsOf {
     pub(crate) known_at: Timestamp,
 }
 
-/// What is known of each id. An event asks for six ids of thirty letters and more, which the standard
-/// library's hash takes a fifth of a microsecond for; this one is keyed anew by each process too.
+/// What is known of each id, all of it under one key: an event asks for four ids of thirty letters and more, each
+/// a walk through memory that is in no cache. The standard library's hash takes a fifth of a microsecond for
+/// those; this one is keyed anew by each process too.
 type ById<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// All changes of one kind, by subject, in order of (`valid_from`, `told_first`, `change_id`).
+/// All changes of one kind to one subject, in order of (`valid_from`, `told_first`, `change_id`).
 #[derive(Clone, Debug)]
-struct History<K, V>(ById<K, Vec<Interval<V>>>);
+struct History<V>(Vec<Interval<V>>);
 
-impl<K: Eq + Hash, V: Clone> History<K, V> {
+impl<V: Clone> History<V> {
     /// Takes in what was told once. Returns whether it is news: not what was told last of the same
-    /// subject and `valid_from`.
-    fn insert(&mut self, subject: K, told: Interval<V>) -> bool {
-        let intervals = self.0.entry(subject).or_default();
+    /// `valid_from`.
+    fn insert(&mut self, told: Interval<V>) -> bool {
+        let intervals = &mut self.0;
         if intervals.is_empty() {
             // Most subjects are told of once, and a list would begin with room for four.
             intervals.reserve_exact(1);
@@ -94,9 +95,11 @@ impl<K: Eq + Hash, V: Clone> History<K, V> {
         }
         is_news
     }
+}
 
-    fn get(&self, subject: &K, as_of: AsOf) -> Option<&Interval<V>> {
-        let last = self.last(subject, as_of)?;
+impl<V> History<V> {
+    fn get(&self, as_of: AsOf) -> Option<&Interval<V>> {
+        let last = self.last(as_of)?;
         match last.valid_to {
             Some(end) if end <= as_of.time => None,
             _ => Some(last),
@@ -104,30 +107,43 @@ impl<K: Eq + Hash, V: Clone> History<K, V> {
     }
 
     /// The same, also if it has ended.
-    fn last(&self, subject: &K, as_of: AsOf) -> Option<&Interval<V>> {
-        let intervals = self.0.get(subject)?;
-        intervals
+    fn last(&self, as_of: AsOf) -> Option<&Interval<V>> {
+        self.0
             .iter()
             .rev()
             .find(|one| one.valid_from <= as_of.time && one.told_first <= as_of.known_at)
     }
-}
 
-impl<K: Eq + Hash, V> History<K, V> {
     /// What was believed at `as_of` of each time that an entry begins at, up to then.
-    fn newest_first(&self, subject: &K, as_of: AsOf) -> impl Iterator<Item = &Interval<V>> {
-        let known = self.0.get(subject).into_iter().flatten().rev();
+    fn newest_first(&self, as_of: AsOf) -> impl Iterator<Item = &Interval<V>> {
         let mut seen = None;
-        known
+        self.0
+            .iter()
+            .rev()
             .filter(move |one| one.valid_from <= as_of.time && one.told_first <= as_of.known_at)
             .filter(move |one| seen.replace(one.valid_from) != Some(one.valid_from))
     }
 }
 
-impl<K, V> Default for History<K, V> {
+impl<V> Default for History<V> {
     fn default() -> Self {
-        Self(ById::default())
+        Self(Vec::new())
     }
+}
+
+/// What is known of an agent.
+#[derive(Clone, Debug, Default)]
+struct AboutAgent {
+    facts: History<AgentFact>,
+    parents: History<AgentId>,
+    granted: Granted,
+}
+
+/// What is known of a credential.
+#[derive(Clone, Debug, Default)]
+struct AboutCredential {
+    facts: History<CredentialFact>,
+    issues: History<IssueFact>,
 }
 
 /// What the registry says of an agent.
@@ -176,16 +192,17 @@ pub(crate) enum InPlace<'a> {
 /// What is known of agents, sponsors and credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    sponsors: History<SponsorId, SponsorFact>,
-    agents: History<AgentId, AgentFact>,
-    classes: History<AgentClass, SponsorId>,
-    credentials: History<CredentialId, CredentialFact>,
-    parents: History<AgentId, AgentId>,
-    issues: History<CredentialId, IssueFact>,
-    grants: Grants,
-    dispositions: History<FindingId, ()>,
+    sponsors: ById<SponsorId, History<SponsorFact>>,
+    agents: ById<AgentId, AboutAgent>,
+    /// Whether any agent was told of itself, and not as another's parent or the holder of a grant alone.
+    knows_agents: bool,
+    classes: ById<AgentClass, History<SponsorId>>,
+    credentials: ById<CredentialId, AboutCredential>,
+    grants: ById<GrantId, AboutGrant>,
+    words: Words,
+    dispositions: ById<FindingId, History<()>>,
     /// By the change's own id: an agent may have several from one time on.
-    expectations: History<ChangeId, ()>,
+    expectations: ById<ChangeId, History<()>>,
     changes: usize,
 }
 
@@ -225,7 +242,7 @@ impl Registry {
                     successor_id: successor_id.clone(),
                     manager_id: manager_id.clone(),
                 };
-                self.sponsors.insert(sponsor_id.clone(), times.with(fact))
+                of(&mut self.sponsors, sponsor_id).insert(times.with(fact))
             }
             Fact::Agent { agent_id, sponsor_id, model, .. } => {
                 let fact = AgentFact {
@@ -233,10 +250,11 @@ impl Registry {
                     model: model.as_deref().map(Into::into),
                     allowance: allowance_of(&change.fact).and_then(Allowance::unless_silent),
                 };
-                self.agents.insert(agent_id.clone(), times.with(fact))
+                self.knows_agents = true;
+                of(&mut self.agents, agent_id).facts.insert(times.with(fact))
             }
             Fact::AgentClass { agent_class, sponsor_id } => {
-                self.classes.insert(agent_class.clone(), times.with(sponsor_id.clone()))
+                of(&mut self.classes, agent_class).insert(times.with(sponsor_id.clone()))
             }
             Fact::Credential { credential_id, agent_ids, expires_at, rotated_at, .. } => {
                 let fact = CredentialFact {
@@ -244,10 +262,10 @@ impl Registry {
                     expires_at: *expires_at,
                     is_rotated: rotated_at.is_some(),
                 };
-                self.credentials.insert(credential_id.clone(), times.with(fact))
+                of(&mut self.credentials, credential_id).facts.insert(times.with(fact))
             }
             Fact::Delegation { agent_id, parent_agent_id } => {
-                self.parents.insert(agent_id.clone(), times.with(parent_agent_id.clone()))
+                of(&mut self.agents, agent_id).parents.insert(times.with(parent_agent_id.clone()))
             }
             Fact::Issue { credential_id, agent_id, with_credential_id } => {
                 let fact = IssueFact {
@@ -255,15 +273,17 @@ impl Registry {
                     with_credential_id: with_credential_id.clone(),
                     evidence: change.evidence.clone(),
                 };
-                self.issues.insert(credential_id.clone(), times.with(fact))
+                of(&mut self.credentials, credential_id).issues.insert(times.with(fact))
             }
             Fact::Grant { grant_id, agent_id, scope, .. } => {
-                self.grants.insert(grant_id.clone(), (agent_id.clone(), scope), times)
+                self.insert_grant(grant_id, agent_id, scope, times)
             }
-            Fact::GrantUse { grant_id, .. } => self.grants.use_told(grant_id, recorded_at),
+            Fact::GrantUse { grant_id, .. } => of(&mut self.grants, grant_id).use_told(recorded_at),
             // What people tell the detector answers for nobody.
-            Fact::Disposition(of) => self.dispositions.insert(of.finding_id.clone(), times),
-            Fact::Expectation(_) => self.expectations.insert(times.change_id.clone(), times),
+            Fact::Disposition(told) => of(&mut self.dispositions, &told.finding_id).insert(times),
+            Fact::Expectation(_) => {
+                of(&mut self.expectations, &times.change_id.clone()).insert(times)
+            }
         })
     }
 
@@ -286,11 +306,11 @@ impl Registry {
     }
 
     pub(crate) fn agent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentFact>> {
-        self.agents.get(id, as_of)
+        self.agents.get(id)?.facts.get(as_of)
     }
 
     pub(crate) fn class(&self, id: &AgentClass, as_of: AsOf) -> Option<&Interval<SponsorId>> {
-        self.classes.get(id, as_of)
+        self.classes.get(id)?.get(as_of)
     }
 
     pub(crate) fn credential(
@@ -298,7 +318,7 @@ impl Registry {
         id: &CredentialId,
         as_of: AsOf,
     ) -> Option<&Interval<CredentialFact>> {
-        self.credentials.get(id, as_of)
+        self.credentials.get(id)?.facts.get(as_of)
     }
 
     /// The same, also if it has ended.
@@ -307,12 +327,12 @@ impl Registry {
         id: &CredentialId,
         as_of: AsOf,
     ) -> Option<&Interval<CredentialFact>> {
-        self.credentials.last(id, as_of)
+        self.credentials.get(id)?.facts.last(as_of)
     }
 
     /// The agent's entry, also if it has ended.
     pub(crate) fn agent_last(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentFact>> {
-        self.agents.last(id, as_of)
+        self.agents.get(id)?.facts.last(as_of)
     }
 
     /// The credential's entries up to then, the newest first.
@@ -321,44 +341,34 @@ impl Registry {
         id: &CredentialId,
         as_of: AsOf,
     ) -> impl Iterator<Item = &Interval<CredentialFact>> {
-        self.credentials.newest_first(id, as_of)
+        let about = self.credentials.get(id).into_iter();
+        about.flat_map(move |about| about.facts.newest_first(as_of))
     }
 
     /// Whether a use of the grant would be its first that is known.
     pub fn awaits_use(&self, grant: &GrantId) -> bool {
-        self.grants.awaits_use(grant)
+        self.grants.get(grant).is_some_and(AboutGrant::awaits_use)
     }
 
     /// The grant's entry, also if it has ended.
     pub(crate) fn grant_last(&self, id: &GrantId, as_of: AsOf) -> Option<&Interval<GrantFact>> {
-        self.grants.last(id, as_of)
-    }
-
-    /// Whether the grant's scope is wider than what the parent of its agent was granted.
-    pub(crate) fn is_wider_than_parent(&self, grant: &GrantFact, as_of: AsOf) -> bool {
-        let parent = self.parent(&grant.agent_id, as_of);
-        parent.is_some_and(|entry| self.grants.is_wider(grant, &entry.value, as_of))
-    }
-
-    /// The oldest of the agent's grants that it has had for long and never used.
-    pub(crate) fn long_unused_grant(&self, agent: &AgentId, as_of: AsOf) -> Option<&GrantId> {
-        self.grants.long_unused(agent, as_of)
+        self.grants.get(id)?.facts.last(as_of)
     }
 
     pub(crate) fn knows_agents(&self) -> bool {
-        !self.agents.0.is_empty()
+        self.knows_agents
     }
 
     pub(crate) fn issue(&self, id: &CredentialId, as_of: AsOf) -> Option<&Interval<IssueFact>> {
-        self.issues.get(id, as_of)
+        self.credentials.get(id)?.issues.get(as_of)
     }
 
     pub(crate) fn parent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentId>> {
-        self.parents.get(id, as_of)
+        self.agents.get(id)?.parents.get(as_of)
     }
 
     pub(crate) fn sponsor(&self, id: &SponsorId, as_of: AsOf) -> Option<&Interval<SponsorFact>> {
-        self.sponsors.get(id, as_of)
+        self.sponsors.get(id)?.get(as_of)
     }
 
     /// Who answers in the place of a sponsor who may not at that time, and the entry that says so.
@@ -370,14 +380,18 @@ impl Registry {
         id: &SponsorId,
         as_of: AsOf,
     ) -> Option<(InPlace<'_>, &Interval<SponsorFact>)> {
-        let mut entries = self.sponsors.newest_first(id, as_of);
-        entries.find_map(|entry| {
+        self.sponsors.get(id)?.newest_first(as_of).find_map(|entry| {
             let fact = &entry.value;
             let successor = fact.successor_id.as_ref().map(InPlace::Successor);
             let who = successor.or(fact.manager_id.as_ref().map(InPlace::Manager))?;
             Some((who, entry))
         })
     }
+}
+
+/// What is known of `id`, to add to.
+fn of<'a, K: Eq + Hash + Clone, V: Default>(known: &'a mut ById<K, V>, id: &K) -> &'a mut V {
+    known.entry(id.clone()).or_default()
 }
 
 /// What an agent's entry says that it may do.
