@@ -133,7 +133,8 @@ fn statement<'j, 'a>(payload: &'j Json<'a>) -> Option<&'j Json<'a>> {
 
 /// What an event of Google Workspace says under this name.
 fn parameter<'j, 'a>(payload: &'j Json<'a>, name: &str) -> Option<&'j Json<'a>> {
-    let mut parameters = payload.list("metadata.event.parameter").iter();
+    let events = payload.list("metadata.event").iter();
+    let mut parameters = events.flat_map(|event| event.list("parameter"));
     let is_named =
         |one: &&Json<'_>| one.text("name").is_some_and(|found| found.eq_ignore_ascii_case(name));
     let found = parameters.find(is_named)?;

@@ -269,9 +269,11 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The tool that was called, by the name that the client used.
+    /// The tool that was called, by the name that the client used; a method of the protocol (`tools/list`)
+    /// is none.
     pub(super) fn tool(&self) -> Option<&str> {
-        self.called.params.name.get().or_else(|| self.called.method.get())
+        let method = || self.called.method.get().filter(|method| !method.contains('/'));
+        self.called.params.name.get().or_else(method)
     }
 
     /// Whether a sign-in or a step of one was refused.
