@@ -244,22 +244,26 @@ impl Normaliser {
     ) -> Result<CredentialEvent, Unread> {
         let event = match self.read(json, record) {
             Ok(event) => event,
-            Err(fault) => self.read_inside(json, record, fault, left)?,
+            Err(fault) => match self.read_inside(json, record, &fault, left)? {
+                Some(event) => event,
+                None => return Err(fault.into()),
+            },
         };
         moment::check(&event, record.record_time)?;
         Ok(event)
     }
 
-    /// Reads what is in the envelope `json`; `fault` is why it cannot be read as it is.
+    /// The event in the envelope `json`, which cannot be read as it is because of `around`; `None` if there
+    /// is neither one in it nor something that shows what it is.
     #[cold]
     fn read_inside(
         &self,
         json: &str,
         record: &RawRecord<'_>,
-        fault: Fault,
+        around: &Fault,
         left: &mut Left,
-    ) -> Result<CredentialEvent, Unread> {
-        let may_be_around = match fault.reason {
+    ) -> Result<Option<CredentialEvent>, Unread> {
+        let may_be_around = match around.reason {
             RejectReason::NotJson
             | RejectReason::BadField
             | RejectReason::NoAgent
@@ -270,41 +274,53 @@ impl Normaliser {
             RejectReason::Empty
             | RejectReason::NotUtf8
             | RejectReason::UnsupportedEncoding
-            | RejectReason::Lost => return Err(fault.into()),
+            | RejectReason::Lost => return Ok(None),
         };
-        let (mut told, mut text, mut unless) = (fault, Cow::Borrowed(json), None);
-        while let Some(layers) = left.layers.checked_sub(1) {
-            left.layers = layers;
-            let inside = match batch::parts(&text, self.format)? {
-                Some(mut texts) if texts.len() == 1 => {
-                    texts.pop().map(|json| envelope::Inside { json, is_certain: true })
+        let Some(layers_left) = left.layers.checked_sub(1) else { return Ok(None) };
+        let insides = match batch::parts(json, self.format)? {
+            Some(texts) if texts.len() == 1 => {
+                texts.into_iter().map(|json| envelope::Inside { json, is_certain: true }).collect()
+            }
+            Some(texts) => {
+                return Err(Unread::Several(batch::Several { texts, layers_left, unless: None }));
+            }
+            None if !may_be_around => Vec::new(),
+            None => {
+                if let Ok(tree) = Json::parse(json) {
+                    envelope::insides(&tree)?
+                } else {
+                    let line = envelope::behind_prefix(json).or_else(|| self.of_pairs(json));
+                    line.into_iter().collect()
                 }
-                Some(texts) => {
-                    let several = batch::Several { texts, layers_left: layers, unless };
-                    return Err(Unread::Several(several));
-                }
-                None if !may_be_around => None,
-                None => match Json::parse(&text) {
-                    Ok(json) => envelope::inside(&json)?,
-                    Err(_) => envelope::behind_prefix(&text).or_else(|| self.of_pairs(&text)),
-                },
-            };
-            let Some(envelope::Inside { json, is_certain }) = inside else { break };
+            }
+        };
+        let (mut told, mut held) = (None, None);
+        for envelope::Inside { json, is_certain } in insides {
+            left.layers = layers_left;
             left.bytes = left
                 .bytes
                 .checked_sub(json.len())
                 .ok_or_else(|| Unread::Beyond(batch::too_long()))?;
-            match self.read(&json, record) {
-                Ok(event) => return Ok(event),
-                Err(fault) if is_certain => told = fault,
-                Err(_) => {}
+            let fault = match self.read(&json, record) {
+                Ok(event) => return Ok(Some(event)),
+                Err(fault) => fault,
+            };
+            match self.read_inside(&json, record, &fault, left) {
+                Ok(None) => told = told.or(is_certain.then_some(fault)),
+                Err(Unread::Fault(fault)) => told = told.or(Some(fault)),
+                // What stands beside it may be the record.
+                Err(Unread::Several(several)) if !is_certain => held = held.or(Some(several)),
+                found => return found,
             }
-            if !is_certain {
-                unless.get_or_insert_with(|| told.clone());
-            }
-            text = Cow::Owned(json);
         }
-        Err(told.into())
+        match (held, told) {
+            (Some(several), _) => {
+                let unless = Some(around.clone());
+                Err(Unread::Several(batch::Several { unless, ..several }))
+            }
+            (None, Some(fault)) => Err(fault.into()),
+            (None, None) => Ok(None),
+        }
     }
 
     /// What stands in a line of pairs, as gateways write it.

@@ -9,6 +9,7 @@
 mod identity;
 mod mend;
 mod outsider;
+mod parts;
 mod target;
 mod text;
 
@@ -21,10 +22,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::identity::{Actor, Identity};
+use self::parts::Parts;
 use self::target::Target;
 use self::text::Text;
 use super::draft::time_of;
-use super::{Fault, unfold, verdict};
+use super::{Fault, unfold};
 use crate::{RawRecord, Redactor};
 
 const ACTION_BYTES_MAX: usize = 256;
@@ -54,13 +56,21 @@ const REFUSALS: &[&str] = &[
     "InvalidSecurity",
     "RequestExpired",
     "TokenRefreshRequired",
+    "CodeMismatch",
+    "InvalidAuthenticationCode",
+    "InvalidCredentials",
+    "RequestTimeTooSkewed",
+    "AccountProblem",
+    "OptInRequired",
+    "RegionDisabled",
+    "SubscriptionRequired",
 ];
-/// What S3 says of a token that is none; elsewhere a token may be that of a page.
-const INVALID_TOKEN: &str = "InvalidToken";
+/// Those that mean it only where nothing else is said: a token may also be that of a page, and a grant one
+/// of a key.
+const REFUSALS_ALONE: &[&str] = &["InvalidToken", "InvalidGrant"];
 /// What EC2 says where a request would have been granted, had it not asked to do nothing.
 const DRY_RUN: &str = "DryRunOperation";
 
-const INSIGHT: &str = "AwsCloudTrailInsight";
 /// Events of which the category tells nothing that the action does not.
 const USUAL_CATEGORIES: [&str; 2] = ["Management", "Data"];
 
@@ -115,106 +125,8 @@ struct Record<'a> {
     additional_event_data: Option<&'a RawValue>,
     #[serde(borrow, default, alias = "eventcategory")]
     event_category: Text<'a>,
-}
-
-/// What services add to an event that tells of the credential.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Additional<'a> {
-    /// What the identity centre asked for.
-    #[serde(borrow, default)]
-    credential_type: Text<'a>,
-    #[serde(borrow, default, rename = "MFAUsed")]
-    mfa_used: Text<'a>,
-    #[serde(borrow, default)]
-    saml_provider_arn: Text<'a>,
-    #[serde(borrow, default)]
-    authentication_method: Text<'a>,
-    #[serde(borrow, default, rename = "callWithBearerToken")]
-    call_with_bearer_token: Text<'a>,
-    /// Of Cognito: the user, and what was asked of its pages and answered.
-    #[serde(borrow, default, rename = "sub")]
-    sub: Text<'a>,
-    #[serde(borrow, default, rename = "requestParameters")]
-    request_parameters: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "responseParameters")]
-    response_parameters: Option<&'a RawValue>,
-}
-
-/// The parts of an answer that tell of a new credential, of a sign-in or of an error.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    #[serde(borrow, default, alias = "roleCredentials")]
-    credentials: Option<IssuedKey<'a>>,
-    #[serde(borrow, default)]
-    access_key: Option<IssuedKey<'a>>,
-    #[serde(borrow, default)]
-    assumed_role_user: Option<AssumedRoleUser<'a>>,
-    #[serde(borrow, default, rename = "ConsoleLogin", alias = "SwitchRole", alias = "CheckMfa")]
-    console_login: Text<'a>,
-    /// Of Roles Anywhere: whose certificate it was, and the keys.
-    #[serde(borrow, default)]
-    subject_arn: Text<'a>,
-    #[serde(borrow, default)]
-    credential_set: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    identity_id: Text<'a>,
-    /// Of a gateway of tools, which answers as the protocol does.
-    #[serde(borrow, default)]
-    status_code: Text<'a>,
-    #[serde(borrow, default)]
-    body: Option<&'a RawValue>,
-}
-
-/// The keys that were issued for one role.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Issued<'a> {
-    #[serde(borrow, default)]
-    credentials: Option<IssuedKey<'a>>,
-    #[serde(borrow, default)]
-    assumed_role_user: Option<AssumedRoleUser<'a>>,
-}
-
-/// What stands in an answer of JSON-RPC, and of HTTP.
-#[derive(Debug, Default, Deserialize)]
-struct Answered<'a> {
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    message: Text<'a>,
-    #[serde(borrow, default)]
-    status: Text<'a>,
-}
-
-/// How a step of a sign-in ended, as the identity centre tells it.
-#[derive(Debug, Default, Deserialize)]
-struct Step<'a> {
-    #[serde(
-        borrow,
-        default,
-        rename = "UserAuthentication",
-        alias = "CredentialChallenge",
-        alias = "CredentialVerification"
-    )]
-    ended: Text<'a>,
-    /// Of a file system: who mounted it.
-    #[serde(borrow, default, rename = "sourceIpAddress", alias = "sourceIPAddress")]
-    source_ip_address: Text<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct IssuedKey<'a> {
-    #[serde(borrow, default)]
-    access_key_id: Text<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AssumedRoleUser<'a> {
-    #[serde(borrow, default)]
-    arn: Text<'a>,
+    #[serde(borrow, default, alias = "mcpeventdetails")]
+    mcp_event_details: Option<&'a RawValue>,
 }
 
 /// Reads a CloudTrail record, also one that an exporter wrote in another way.
@@ -242,11 +154,11 @@ fn read_as_aws_writes(
     redactor: &Redactor,
 ) -> Result<CredentialEvent, Fault> {
     let record: Record<'_> = serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?;
-    let (answer, additional) = (record.answer(), record.additional());
+    let parts = Parts::of(&record);
     let Some(identity) = &record.user_identity else { return Err(record.no_identity()) };
-    let actor = Actor::of(identity, &record, &additional, &answer)?;
-    let target = Target::of(&record, identity, redactor)?;
-    let (outcome, outcome_reason) = record.outcome(&answer, &additional);
+    let actor = Actor::of(identity, &record, &parts)?;
+    let target = Target::of(&record, identity, &parts, redactor)?;
+    let (outcome, outcome_reason) = record.outcome(&parts);
     let event_id = match record.event_id.get().or_else(|| record.uid.get()) {
         Some(text) => id::<EventId>("eventID", text)?,
         None => raw.position().event_id(),
@@ -254,12 +166,12 @@ fn read_as_aws_writes(
     Ok(CredentialEvent {
         event_id,
         time: record.time()?,
-        source_ip: record.source_ip(),
+        source_ip: record.source_ip(&parts),
         user_agent: record.user_agent.owned(),
         action: record.action()?,
         outcome,
         outcome_reason,
-        attributes: record.attributes(identity, &answer, &additional, redactor),
+        attributes: record.attributes(identity, &parts, redactor),
         agent_id: actor.agent,
         agent_class: actor.class,
         session_id: actor.session,
@@ -281,6 +193,12 @@ fn read_as_aws_writes(
     })
 }
 
+/// Whether an error code means a refusal.
+fn is_refusal(code: &str) -> bool {
+    let alone = code.strip_suffix("Exception").unwrap_or(code);
+    REFUSALS_ALONE.contains(&alone) || REFUSALS.iter().any(|refusal| code.contains(refusal))
+}
+
 fn no_agent() -> Fault {
     Fault::new(RejectReason::NoAgent, "wanted an identity in `userIdentity`, found none")
 }
@@ -290,33 +208,7 @@ fn id<'a, T: TryFrom<&'a str, Error = InvalidId>>(name: &str, text: &'a str) -> 
     T::try_from(text).map_err(|error| Fault::bad_field(format!("`{name}`: {error}")))
 }
 
-/// How a call ended by the status of its answer, or by the error in it.
-fn answered(answer: &Answer<'_>, additional: &Additional<'_>) -> (Outcome, Option<String>) {
-    let page: Answered<'_> = part(additional.response_parameters);
-    let status = answer.status_code.get().or_else(|| page.status.get());
-    // Some are written as `200.0`.
-    let status = status.and_then(|status| status.split('.').next());
-    if let Some(outcome @ (Outcome::Denied | Outcome::Error)) = status.and_then(verdict::of_http) {
-        return (outcome, status.map(str::to_owned));
-    }
-    match part::<Answered<'_>>(answer.body).error {
-        Some(error) => {
-            let error: Answered<'_> = part(Some(error));
-            let message = error.message.get();
-            let outcome = verdict::of_error(message.unwrap_or_default());
-            let end = |text: &str| text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX);
-            (outcome, message.map(|text| text[..end(text)].to_owned()))
-        }
-        None => (Outcome::Success, None),
-    }
-}
-
-/// What a part of the record says; nothing where it is another thing than AWS documents.
-fn part<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
-}
-
-impl<'a> Record<'a> {
+impl Record<'_> {
     /// CloudTrail writes RFC 3339 in UTC, its exporters what they like.
     fn time(&self) -> Result<Timestamp, Fault> {
         let Some(text) = self.event_time.get() else {
@@ -326,11 +218,14 @@ impl<'a> Record<'a> {
     }
 
     fn no_identity(&self) -> Fault {
-        if self.event_type.get() == Some(INSIGHT) {
-            let detail = "wanted a call, found an insight of CloudTrail into many";
-            return Fault::new(RejectReason::NoAgent, detail);
-        }
-        no_agent()
+        let detail = match self.event_type.get() {
+            Some("AwsCloudTrailInsight") => {
+                "wanted a call, found an insight of CloudTrail into many"
+            }
+            Some("AwsAggregatedEvent") => "wanted a call, found a count of many by CloudTrail",
+            Some(_) | None => return no_agent(),
+        };
+        Fault::new(RejectReason::NoAgent, detail)
     }
 
     /// `service:Operation`.
@@ -350,58 +245,31 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Only these services answer with what is looked for; for the others nothing is parsed.
-    fn answer(&self) -> Answer<'a> {
-        const SOURCES: [&str; 8] = [
-            "sts.amazonaws.com",
-            "iam.amazonaws.com",
-            "signin.amazonaws.com",
-            "sso.amazonaws.com",
-            "eks-auth.amazonaws.com",
-            "cognito-identity.amazonaws.com",
-            "rolesanywhere.amazonaws.com",
-            "bedrock-agentcore.amazonaws.com",
-        ];
-        if !self.event_source.get().is_some_and(|source| SOURCES.contains(&source)) {
-            return Answer::default();
-        }
-        let mut answer: Answer<'a> = part(self.response_elements);
-        if let Some(Issued { credentials, assumed_role_user }) =
-            part::<Vec<Issued<'a>>>(answer.credential_set).into_iter().next()
-        {
-            answer.credentials = answer.credentials.or(credentials);
-            answer.assumed_role_user = answer.assumed_role_user.or(assumed_role_user);
-        }
-        answer
+    /// Whether somebody signs in to the console. Old records do not tell their type.
+    fn is_console_sign_in(&self) -> bool {
+        self.event_name.get() == Some("ConsoleLogin") || self.event_type.is("AwsConsoleSignIn")
     }
 
-    fn additional(&self) -> Additional<'a> {
-        part(self.additional_event_data)
-    }
-
-    fn step(&self) -> Step<'a> {
-        part(self.service_event_details)
+    /// Whether it is an event of the identity centre.
+    fn is_of_identity_center(&self) -> bool {
+        self.event_source
+            .get()
+            .is_some_and(|source| source == "signin.amazonaws.com" || source.starts_with("sso"))
     }
 
     /// Whence it came; of a service's own event its details may tell.
-    fn source_ip(&self) -> Option<IpAddr> {
+    fn source_ip(&self, parts: &Parts<'_>) -> Option<IpAddr> {
         let told = self.source_ip_address.get().and_then(|text| text.parse().ok());
-        told.or_else(|| self.step().source_ip_address.get()?.parse().ok())
+        told.or_else(|| parts.step.source_ip_address.get()?.parse().ok())
     }
 
-    fn outcome(
-        &self,
-        answer: &Answer<'_>,
-        additional: &Additional<'_>,
-    ) -> (Outcome, Option<String>) {
+    fn outcome(&self, parts: &Parts<'_>) -> (Outcome, Option<String>) {
         let outcome = match self.error_code.get() {
-            Some(code) if REFUSALS.iter().any(|refusal| code.contains(refusal)) => Outcome::Denied,
-            Some(INVALID_TOKEN) => Outcome::Denied,
+            Some(code) if is_refusal(code) => Outcome::Denied,
             Some(code) if code.ends_with(DRY_RUN) => Outcome::Success,
             Some(_) => Outcome::Error,
-            None if answer.console_login.get() == Some("Failure") => Outcome::Denied,
-            None if self.step().ended.get() == Some("Failure") => Outcome::Denied,
-            None => return answered(answer, additional),
+            None if parts.is_refused() => Outcome::Denied,
+            None => return parts.answered(),
         };
         (outcome, self.error_code.owned())
     }
@@ -409,10 +277,10 @@ impl<'a> Record<'a> {
     fn attributes(
         &self,
         identity: &Identity<'_>,
-        answer: &Answer<'_>,
-        additional: &Additional<'_>,
+        parts: &Parts<'_>,
         redactor: &Redactor,
     ) -> Attributes {
+        let Parts { asked, answer, additional, step, .. } = parts;
         let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
         let source = self.source_ip_address.get();
         let recipient = self.recipient_account_id.get();
@@ -425,6 +293,7 @@ impl<'a> Record<'a> {
         for (name, value) in [
             // Of a signed URL, which others may use too.
             ("authentication_method", method.filter(|method| *method == "QueryString")),
+            ("audit_context", asked.audit_context.additional.get()),
             ("aws_region", self.aws_region.get()),
             ("credential_type", additional.credential_type.get()),
             (
@@ -436,7 +305,10 @@ impl<'a> Record<'a> {
             ("ec2_role_delivery", identity.ec2_role_delivery()),
             ("event_category", category),
             ("event_type", self.event_type.get()),
+            ("federated_account", step.account_id.get()),
             ("federated_provider", provider.as_deref()),
+            ("federated_role", step.role_name.get()),
+            ("grant_type", additional.grant_type.get()),
             ("assumed_root", identity.assumed_root()),
             ("identity_provider", identity.provider.get()),
             ("identity_store", identity.identity_store()),
@@ -445,6 +317,7 @@ impl<'a> Record<'a> {
             ("invoked_by_delegate", delegate.as_deref()),
             ("issued_access_key_id", issued.and_then(|key| key.access_key_id.get())),
             ("issued_to", answer.assumed_role_user.as_ref().and_then(|user| user.arn.get())),
+            ("mcp_tool", parts.tool()),
             ("mfa", identity.mfa()),
             ("mfa_used", additional.mfa_used.get()),
             ("on_behalf_of", identity.on_behalf_of()),
@@ -453,8 +326,11 @@ impl<'a> Record<'a> {
             ("saml_provider", additional.saml_provider_arn.get()),
             ("session_credential_from_console", self.session_credential_from_console.get()),
             ("shared_event_id", self.shared_event_id.get()),
-            ("sign_in_session", identity.sign_in_session()),
-            ("source_identity", identity.source_identity()),
+            (
+                "sign_in_session",
+                identity.sign_in_session().or(additional.sign_in_session_arn.get()),
+            ),
+            ("source_identity", identity.source_identity().or(asked.source_identity.get())),
             ("source", source.filter(|text| text.parse::<IpAddr>().is_err())),
             ("vpc_endpoint_id", self.vpc_endpoint_id.get()),
         ] {

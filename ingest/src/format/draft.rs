@@ -25,6 +25,8 @@ const LABEL_BYTES_MAX: usize = 256;
 /// As many as a native event may claim.
 const DELEGATION_ENTRIES_MAX: usize = 32;
 const LABELS_MAX: usize = 32;
+/// No time in any unit has as many digits.
+const EXPONENT_END: usize = 20;
 
 /// A text of the record, or one made of such.
 pub(super) type Word<'a> = Cow<'a, str>;
@@ -314,9 +316,12 @@ fn cut(text: &str, bytes_max: usize) -> String {
     text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
-/// A time: RFC 3339, the same without `T` or offset (then UTC), or a number since 1970 in seconds,
-/// milliseconds, microseconds or nanoseconds, which its size tells from 1973 on.
+/// A time: RFC 3339, the same without `T` or offset (then UTC) or with `UTC` for it, or a number since 1970
+/// in seconds, milliseconds, microseconds or nanoseconds, which its size tells from 1973 on.
 pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
+    if let Some(number) = without_exponent(text) {
+        return time_of(&number);
+    }
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if is_number(whole) && is_number(fraction) {
@@ -332,10 +337,22 @@ pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
             _ => Timestamp::from_micros(number / 1_000),
         };
     }
-    match Timestamp::parse(text) {
-        Err(InvalidTimestamp::NotRfc3339) => Timestamp::parse(&format!("{text}Z")),
+    let local = text.strip_suffix(" UTC").unwrap_or(text);
+    match Timestamp::parse(local) {
+        Err(InvalidTimestamp::NotRfc3339) => Timestamp::parse(&format!("{local}Z")),
         parsed => parsed,
     }
+}
+
+/// The number of which `text` is the scientific notation, as `1.7724456E9` is of `1772445600.0`.
+fn without_exponent(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+    let exponent: usize = exponent.parse().ok().filter(|exponent| *exponent < EXPONENT_END)?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction:0<exponent$}");
+    let is_number = !whole.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (before, behind) = digits.split_at_checked(whole.len() + exponent)?;
+    is_number.then(|| format!("{before}.{behind}0"))
 }
 
 /// An IP address that may have a port, brackets or further hops behind it. The unspecified one, which
@@ -358,6 +375,9 @@ mod tests {
         for text in [
             "2022-11-29T00:09:04.38Z",
             "2022-11-29 00:09:04.380",
+            "2022-11-29 00:09:04.38 UTC",
+            "1.66968054438E9",
+            "1.66968054438e+12",
             "2022-11-29T01:09:04.38+01:00",
             "1669680544.38",
             "1669680544380",
@@ -366,7 +386,17 @@ mod tests {
         ] {
             assert_eq!(time_of(text).unwrap().to_string(), wanted, "{text}");
         }
-        for text in ["", "yesterday", "2022-13-01 00:00:00", "99999999999999999999", "-1", "1e9"] {
+        for text in [
+            "",
+            "yesterday",
+            "2022-13-01 00:00:00",
+            "99999999999999999999",
+            "-1",
+            "e9",
+            "1e99",
+            "1e-9",
+            "UTC",
+        ] {
             assert!(time_of(text).is_err(), "{text}");
         }
     }

@@ -34,7 +34,11 @@ const BASE64: [GeneralPurpose; 2] = [
 
 /// An object with more fields than that is an envelope only if it shows itself as one.
 const FIELDS_MAX: usize = 12;
-/// What is in an envelope.
+/// What ships logs as the Common Schema has them puts more around a record, and always this.
+const SHIPPED_FIELDS_MAX: usize = 32;
+const SHIPPED_AT: &str = "@timestamp";
+
+/// What may be in an envelope.
 #[derive(Debug, PartialEq)]
 pub(super) struct Inside {
     pub(super) json: String,
@@ -42,8 +46,8 @@ pub(super) struct Inside {
     pub(super) is_certain: bool,
 }
 
-/// Where an envelope that shows itself has its record, what must stand beside it, and how many fields it
-/// has at most.
+/// Where an envelope that shows itself has its record, the texts that must stand beside it, and how many
+/// fields it has at most.
 const KNOWN: &[(&str, &[&str], usize)] = &[
     // The diagnostic logs of a managed Kubernetes on Azure.
     ("properties.log", &["category"], 16),
@@ -61,7 +65,7 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
     // Pub/Sub.
     ("message.data", &[], 16),
     // Kafka Connect.
-    ("payload", &["schema"], 2),
+    ("payload", &["schema.type"], 2),
     // Splunk.
     ("event", &["sourcetype"], 16),
     ("event", &["host"], 16),
@@ -96,18 +100,26 @@ const LIKELY: &[&str] = &[
     "after",
 ];
 
-/// What is inside of `json`, if it is an envelope.
+/// What is no record and has none inside, by a field of its own.
+const OTHERS: &[(&str, &str)] = &[
+    ("s3.object", "the notice that a file of S3 is there"),
+    ("s3ObjectKey", "the notice that a file of S3 is there"),
+    ("QueryResultRows", "a page of the answer to a query"),
+    ("UserIdentityArn", "a row of a table with the identity in columns of their own"),
+];
+
+/// What may be inside of `json`: in what shows itself first.
 ///
 /// # Errors
 ///
 /// The [`Fault`] of an envelope around nothing.
-pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
-    let certain = |json: String| Ok(Some(Inside { json, is_certain: true }));
+pub(super) fn insides(json: &Json<'_>) -> Result<Vec<Inside>, Fault> {
     match json {
         Json::Text(text) => {
-            return Ok(opened_text(text).map(|json| Inside { json, is_certain: true }));
+            let inside = opened_text(text).map(|json| Inside { json, is_certain: true });
+            return Ok(inside.into_iter().collect());
         }
-        Json::Null | Json::Literal(_) | Json::List(_) => return Ok(None),
+        Json::Null | Json::Literal(_) | Json::List(_) => return Ok(Vec::new()),
         Json::Object(_) => {}
     }
     if json.text("messageType") == Some("CONTROL_MESSAGE") {
@@ -115,25 +127,27 @@ pub(super) fn inside(json: &Json<'_>) -> Result<Option<Inside>, Fault> {
             "wanted a record, found a control message of CloudWatch Logs",
         ));
     }
-    if json.at("s3.object").is_some() {
-        return Err(Fault::bad_field(
-            "wanted a record, found the notice that a file of S3 is there",
-        ));
+    if let Some((_, found)) = OTHERS.iter().find(|(path, _)| json.at(path).is_some()) {
+        return Err(Fault::bad_field(format!("wanted a record, found {found}")));
     }
     let fields = json.fields().len();
-    for (path, beside, fields_max) in KNOWN {
-        if fields <= *fields_max
-            && beside.iter().all(|name| json.field(name).is_some())
-            && let Some(found) = json.at(path).and_then(opened)
+    let known = KNOWN.iter().filter(|(_, beside, fields_max)| {
+        fields <= *fields_max && beside.iter().all(|path| json.text(path).is_some())
+    });
+    let fields_max = if json.has(SHIPPED_AT) { SHIPPED_FIELDS_MAX } else { FIELDS_MAX };
+    let likely = LIKELY.iter().filter(|_| fields <= fields_max);
+    let paths = known.map(|(path, ..)| (path, true)).chain(likely.map(|path| (path, false)));
+    let mut places: Vec<(&Json<'_>, bool)> = Vec::new();
+    for (path, is_certain) in paths {
+        if let Some(place) = json.at(path)
+            && !places.iter().any(|(found, _)| std::ptr::eq(*found, place))
         {
-            return certain(found);
+            places.push((place, is_certain));
         }
     }
-    if FIELDS_MAX < fields {
-        return Ok(None);
-    }
-    let found = LIKELY.iter().find_map(|path| opened(json.at(path)?));
-    Ok(found.map(|json| Inside { json, is_certain: false }))
+    let places = places.into_iter();
+    let inside = |(place, is_certain)| Some(Inside { json: opened(place)?, is_certain });
+    Ok(places.filter_map(inside).collect())
 }
 
 /// The object at the end of a line of text, as syslog and the logs of containers write it.

@@ -18,8 +18,10 @@ pub(super) const NEEDS: Needs = Needs {
 };
 const TIMES: &[&str] =
     &["timestamp", "timestamp.seconds", "protoPayload.timestamp", "receiveTimestamp"];
-/// Where the payload is: in the entry, in a table of `BigQuery`, in an entry that was logged again.
-const PAYLOADS: [&str; 3] = ["protoPayload", "protopayload_auditlog", "jsonPayload"];
+/// Where the payload is: in the entry, in Log Analytics, in a table of `BigQuery`, in an entry that was
+/// logged again or is of Access Transparency.
+const PAYLOADS: [&str; 4] =
+    ["protoPayload", "protoPayload.auditLog", "protopayload_auditlog", "jsonPayload"];
 
 const AGENTS: &[&str] = &[
     "authenticationInfo.principalEmail",
@@ -27,11 +29,27 @@ const AGENTS: &[&str] = &[
     "metadata.mapped_principal",
     "authenticationInfo.principalSubject",
     "authenticationInfo.authoritySelector",
+    // Of Access Transparency: whose employee.
+    EMPLOYER,
 ];
+const EMPLOYER: &str = "location.principalEmployingEntity";
+/// How an IAM policy writes the kind of a principal in front of its name.
+const KINDS: [&str; 2] = ["serviceAccount:", "user:"];
 const ANONYMOUS: &str = "system:anonymous";
 const UNAUTHENTICATED: &str = "gcp:unauthenticated";
 /// Who moves machines and closes what is not paid for.
 const SYSTEM: &str = "system@google.com";
+/// Of the identity that an agent has on Google's platforms for them.
+const AGENT: &str = "principal://agents.";
+/// The account that Google warns of, or closes.
+const AFFECTED: &str = "affected_email_address";
+/// Where roles are given and taken.
+const DELTAS: [&str; 4] = [
+    "serviceData.policyDelta.bindingDeltas",
+    "servicedata_v1_iam.policyDelta.bindingDeltas",
+    "metadata.policyDelta.bindingDeltas",
+    "metadata.datasetChange.bindingDeltas",
+];
 /// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
 const WORKLOAD_POOL: &str = ".svc.id.goog[";
 
@@ -39,9 +57,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     // Where the payload alone was exported, the record is the payload.
     let mut payloads = PAYLOADS.iter().filter_map(|path| record.at(path));
-    let payload =
-        payloads.find(|payload| payload.has("methodName") || payload.has("authenticationInfo"));
+    let marks = ["methodName", "authenticationInfo", "accesses"];
+    let payload = payloads.find(|payload| marks.iter().any(|mark| payload.has(mark)));
     let payload = payload.unwrap_or(record);
+    let statement = statement(payload);
     draft.event_id = match (record.text("logName"), record.text("insertId")) {
         (Some(log), Some(id)) => Some(format!("{log}:{id}").into()),
         (_, id) => id.map(Into::into),
@@ -51,19 +70,26 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     (draft.outcome, draft.outcome_reason) = outcome(record, payload);
     // Google names nobody where it refused who asked.
     let nobody = Some(UNAUTHENTICATED).filter(|_| draft.outcome == Outcome::Denied);
-    if let Some(agent) = payload.first(AGENTS).or(nobody) {
+    let user = statement.and_then(|statement| statement.text("user"));
+    if let Some(agent) = agent(payload).or(user).or(nobody) {
         draft.agent = Some(agent.into());
         draft.class = Some(class(payload, agent).into());
         draft.credential = Some(credential(payload, agent));
     }
     draft.delegation = delegation(payload);
-    draft.action = payload.text("methodName").map(|method| {
+    draft.action = payload.first(&["methodName", "accesses.methodName"]).map(|method| {
         payload.text("serviceName").map_or(method.into(), |name| format!("{name}:{method}").into())
     });
-    draft.resource = payload.first(&["resourceName", "authorizationInfo.resource"]).map(Into::into);
+    let places = ["resourceName", "authorizationInfo.resource", "accesses.resourceName"];
+    draft.resource = payload.first(&places).map(Into::into);
     let kind = record.first(&["resource.type", "protoPayload.resource.type"]);
     draft.resource_kind =
         kind.or_else(|| payload.text("authorizationInfo.resourceAttributes.type")).map(Into::into);
+    if let Some(statement) = statement {
+        let database = statement.first(&["database", "objects.db"]);
+        draft.reach([(database, "database")]);
+        draft.source = draft.source.or(statement.text("ip").map(Into::into));
+    }
     draft.counterparty = counterparty(payload).or_else(|| lent_by(record, payload));
     keep(record, payload, &mut draft);
     draft.keep("issued_credential_id", minted(payload));
@@ -80,10 +106,47 @@ fn caller<'a>(payload: &'a Json<'_>, name: &str) -> Option<&'a str> {
     own.or_else(|| payload.at("metadata.requestMetadata")?.text(name))
 }
 
+/// Who acted. Where Google itself warns of an account, that account did nothing.
+fn agent<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
+    let told = payload.first(AGENTS).map(without_kind);
+    match parameter(payload, AFFECTED).and_then(Json::as_text) {
+        Some(account) if told.is_none_or(|told| told == account) => payload.text("serviceName"),
+        Some(_) | None => told,
+    }
+}
+
+/// A principal as it is named elsewhere.
+fn without_kind(name: &str) -> &str {
+    KINDS.iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name)
+}
+
+/// What a database was asked, as its own audit tells it.
+///
+/// Source: Google Cloud, *View database audit logs* of Cloud SQL and `AlloyDB` (`PgAuditEntry`,
+/// `MysqlAuditEntry`).
+fn statement<'j, 'a>(payload: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    let is_told = |request: &&Json<'_>| {
+        request.text("@type").is_some_and(|kind| kind.ends_with("AuditEntry"))
+    };
+    payload.at("request").filter(is_told)
+}
+
+/// What an event of Google Workspace says under this name.
+fn parameter<'j, 'a>(payload: &'j Json<'a>, name: &str) -> Option<&'j Json<'a>> {
+    let events = payload.list("metadata.event").iter();
+    let mut parameters = events.flat_map(|event| event.list("parameter"));
+    let is_named =
+        |one: &&Json<'_>| one.text("name").is_some_and(|found| found.eq_ignore_ascii_case(name));
+    let found = parameters.find(is_named)?;
+    ["value", "multiStrValue", "multiValue"].iter().find_map(|path| found.at(path))
+}
+
 fn class(payload: &Json<'_>, agent: &str) -> &'static str {
     let subject = payload.text("authenticationInfo.principalSubject").unwrap_or_default();
     if matches!(agent, ANONYMOUS | UNAUTHENTICATED) {
         UNAUTHENTICATED
+    } else if agent.starts_with(AGENT) {
+        "gcp:agent"
     } else if is_service_agent(agent) {
         "gcp:service-agent"
     } else if agent.starts_with("system:serviceaccount:") || agent.contains(WORKLOAD_POOL) {
@@ -92,11 +155,18 @@ fn class(payload: &Json<'_>, agent: &str) -> &'static str {
         "gcp:service-account"
     } else if subject.starts_with("principal:") || agent.starts_with("principal:") {
         "gcp:federated"
-    } else if agent.starts_with("system:") || agent == SYSTEM {
+    } else if agent.starts_with("system:") || agent == SYSTEM || is_google(payload, agent) {
         "gcp:system"
+    } else if statement(payload).is_some_and(|statement| statement.text("user") == Some(agent)) {
+        "gcp:database-user"
     } else {
         "gcp:user"
     }
+}
+
+/// Whether it is a service of Google's, or its staff.
+fn is_google(payload: &Json<'_>, agent: &str) -> bool {
+    ["serviceName", EMPLOYER].iter().any(|path| payload.text(path) == Some(agent))
 }
 
 /// Whether a service account is Google's own, which its services use and nobody else can.
@@ -133,15 +203,25 @@ fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Wor
         "gcp:service-account" | "gcp:kubernetes-service-account" => {
             (CredentialKind::ServiceAccountToken, format!("token:{agent}").into())
         }
-        "gcp:federated" => (CredentialKind::AccessToken, format!("token:{agent}").into()),
-        // A person has a token for programs and a session for the console, and no third way in.
-        _ => match caller(payload, "callerSuppliedUserAgent") {
-            Some(program) if is_browser(program) || program == "GoogleCloudConsole" => {
-                (CredentialKind::Session, format!("session:{agent}").into())
-            }
-            Some(_) => (CredentialKind::AccessToken, format!("token:{agent}").into()),
-            None => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
-        },
+        "gcp:agent" | "gcp:federated" => {
+            (CredentialKind::AccessToken, format!("token:{agent}").into())
+        }
+        _ => of_person(payload, agent),
+    }
+}
+
+/// What a person shows: at a sign-in a password or what a provider says; else a token by a program or the
+/// session of the console, and there is no third way in.
+fn of_person<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Word<'a>) {
+    let program = caller(payload, "callerSuppliedUserAgent");
+    let is_console =
+        program.is_some_and(|program| is_browser(program) || program == "GoogleCloudConsole");
+    match parameter(payload, "login_type").and_then(Json::as_text) {
+        Some("google_password") => (CredentialKind::Password, format!("password:{agent}").into()),
+        Some("saml") => (CredentialKind::AccessToken, format!("token:{agent}").into()),
+        _ if is_console => (CredentialKind::Session, format!("session:{agent}").into()),
+        _ if program.is_some() => (CredentialKind::AccessToken, format!("token:{agent}").into()),
+        _ => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
     }
 }
 
@@ -158,10 +238,15 @@ fn lent_by<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> Option<(Word<'a>,
 
 /// The key that the call made, by the name under which its uses have it.
 fn minted<'a>(payload: &'a Json<'_>) -> Option<Word<'a>> {
+    const MINTING: [(&str, &str); 3] = [
+        ("CreateServiceAccountKey", "iam.googleapis.com"),
+        ("UploadServiceAccountKey", "iam.googleapis.com"),
+        ("ApiKeys.CreateKey", "apikeys.googleapis.com"),
+    ];
     let method = payload.text("methodName")?;
-    let is_minting = method.ends_with("CreateServiceAccountKey");
-    let name = payload.text("response.name").filter(|_| is_minting)?;
-    Some(format!("iam.googleapis.com/{name}").into())
+    let (_, service) = MINTING.iter().find(|(end, _)| method.ends_with(end))?;
+    let name = payload.text("response.name").filter(|name| name.contains("/keys/"))?;
+    Some(format!("{service}/{name}").into())
 }
 
 /// Nearest first: Google writes the first to delegate first.
@@ -182,23 +267,35 @@ fn delegation<'a>(payload: &'a Json<'_>) -> Vec<Word<'a>> {
     // Whose token a service showed beside its own.
     let behind = payload.first(&[
         "authenticationInfo.thirdPartyPrincipal.payload.sub",
+        "authenticationInfo.thirdPartyPrincipal.payload.email",
         "authenticationInfo.thirdPartyPrincipal.thirdPartyClaims.sub",
     ]);
-    told.chain(listed).chain(behind).map(Into::into).collect()
+    told.chain(listed).chain(behind).map(without_kind).map(Into::into).collect()
 }
 
-/// Who was given a role, or where data were sent.
+/// Who was given a role or let in, whom Google warned of, or where data were sent.
 fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
-    let deltas = payload.list("serviceData.policyDelta.bindingDeltas");
-    let mut given = deltas.iter().filter(|delta| delta.text("action") == Some("ADD"));
+    let deltas = DELTAS.iter().flat_map(|path| payload.list(path));
+    let mut given = deltas.filter(|delta| delta.text("action") == Some("ADD"));
     if let Some(member) = given.find_map(|delta| delta.text("member")) {
         return Some(("principal".into(), member.into()));
+    }
+    let mut parties =
+        [(AFFECTED, "principal"), ("user_email", "principal"), ("client_id", "oauth_client")]
+            .into_iter();
+    let party = |(name, kind)| Some((kind, parameter(payload, name)?.as_text()?));
+    if let Some((kind, id)) = parties.find_map(party) {
+        return Some((kind.into(), id.into()));
     }
     let places = ["metadata.destination", "request.sink.destination", "request.destination"];
     Some(("destination".into(), payload.first(&places)?.into()))
 }
 
 fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
+    // A policy that is tried out refuses nothing.
+    if is_dry_run(payload) {
+        return (Outcome::Success, None);
+    }
     let code = payload.text("status.code").filter(|code| !matches!(*code, "0" | "OK"));
     let message = payload.text("status.message").filter(|text| *text != "OK");
     if let Some(mut outcome) = code.map(by_code) {
@@ -206,6 +303,10 @@ fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<
         let is_exchange = payload.text("serviceName") == Some("sts.googleapis.com");
         if outcome == Outcome::Error && is_exchange {
             outcome = verdict::of_error(message.unwrap_or_default());
+        }
+        // Whatever the code: in this log stands what a policy refused.
+        if outcome == Outcome::Error && record.text("logName").is_some_and(is_of_refusals) {
+            outcome = Outcome::Denied;
         }
         let reason = message.or(code).filter(|_| outcome != Outcome::Success);
         return (outcome, reason.map(Into::into));
@@ -222,7 +323,13 @@ fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<
     if let Some(refused) = refusals.next().filter(|_| !is_granted) {
         return (Outcome::Denied, refused.text("permission").map(Into::into));
     }
-    // Kubernetes on Google answers in its own words.
+    if let Some(outcome) = statement(payload).and_then(refused_statement) {
+        return (outcome, payload.text("request.errCode").map(Into::into));
+    }
+    // Compute Engine answers with an error of its own, Kubernetes on Google in its own words.
+    if let Some(code) = payload.text("response.error.code") {
+        return (by_code(code), payload.text("response.error.message").map(Into::into));
+    }
     if payload.text("response.status") == Some("Failure") {
         let by_code = payload.text("response.code").and_then(verdict::of_http);
         let reason = payload.text("response.reason").map(Into::into);
@@ -230,15 +337,39 @@ fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<
     }
     // A sign-in that failed says so in its name.
     let method = payload.text("methodName").unwrap_or_default();
-    let mut parameters = payload.list("metadata.event.parameter").iter();
-    let challenge = parameters.find(|one| one.text("name") == Some("login_challenge_status"));
-    let challenge = challenge.and_then(|one| one.text("value")).map(str::to_ascii_lowercase);
+    let challenge = parameter(payload, "login_challenge_status").and_then(Json::as_text);
+    let challenge = challenge.map(str::to_ascii_lowercase);
     let is_refused =
         challenge.is_some_and(|status| status.contains("incorrect") || status.contains("fail"));
     if method.ends_with("loginFailure") || is_refused {
         return (Outcome::Denied, payload.text("metadata.event.eventName").map(Into::into));
     }
     (Outcome::Success, None)
+}
+
+/// Whether a policy was tried out, and the call not refused by the one in force.
+fn is_dry_run(payload: &Json<'_>) -> bool {
+    let live = payload.text("metadata.liveResult");
+    payload.is_true("metadata.dryRun")
+        && live.is_none_or(|live| verdict::of_word(live) == Outcome::Success)
+}
+
+/// Whether it is the log of what policies refused.
+///
+/// Source: Google Cloud, *Policy Denied audit logs*.
+fn is_of_refusals(log: &str) -> bool {
+    log.ends_with("cloudaudit.googleapis.com%2Fpolicy")
+}
+
+/// How a statement failed, told by the number of `MySQL`'s error; `None` of one that did not.
+///
+/// Source: `MySQL`, *Server Error Message Reference*.
+fn refused_statement(statement: &Json<'_>) -> Option<Outcome> {
+    const REFUSALS: [&str; 6] = ["1044", "1045", "1142", "1143", "1227", "1698"];
+    let code = statement.text("errCode").unwrap_or_default();
+    let has_failed = statement.text("status") == Some("unsuccessful");
+    let outcome = if REFUSALS.contains(&code) { Outcome::Denied } else { Outcome::Error };
+    (has_failed || outcome == Outcome::Denied).then_some(outcome)
 }
 
 /// Whether an entry of this severity tells of a failure.
@@ -273,9 +404,13 @@ fn keep<'a>(record: &'a Json<'_>, payload: &'a Json<'_>, draft: &mut Draft<'a>) 
     draft.keep_each(
         payload,
         &[
+            ("accesses", "accesses"),
+            ("access_approvals", "accessApprovals"),
+            ("access_reason", "reason"),
+            ("dry_run", "metadata.dryRun"),
+            ("dry_run_result", "metadata.dryRunResult"),
             ("oauth_client_id", "authenticationInfo.oauthInfo.oauthClientId"),
             ("permission", "authorizationInfo.permission"),
-            ("policy_delta", "serviceData.policyDelta.bindingDeltas"),
             ("principal_subject", "authenticationInfo.principalSubject"),
             ("request_reason", "requestMetadata.requestAttributes.reason"),
             ("response_reason", "response.reason"),
@@ -284,4 +419,10 @@ fn keep<'a>(record: &'a Json<'_>, payload: &'a Json<'_>, draft: &mut Draft<'a>) 
             ("update_mask", "request.updateMask"),
         ],
     );
+    draft.keep("policy_delta", DELTAS.iter().find_map(|path| payload.at(path)?.told()));
+    for name in
+        ["app_name", "group_email", "login_failure_type", "login_type", "role_name", "scope"]
+    {
+        draft.keep(name, parameter(payload, name).and_then(Json::told));
+    }
 }

@@ -10,6 +10,7 @@ use schemas::{KafkaPartition, Offset, Offsets, Outcome, Part, Topic};
 
 use super::*;
 
+mod cloud;
 mod everywhere;
 mod moments;
 mod several;

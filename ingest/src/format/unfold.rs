@@ -2,7 +2,8 @@
 //! without nested columns make it, with these parts as they were.
 //!
 //! Invariant: only fields that the vendor documents as objects or lists are unfolded, and only texts that
-//! are the JSON of one; nothing else of the record changes. A record without such a text is not touched.
+//! are the JSON of one; nothing else of the record changes but a name that told so (`metadataJson`). A
+//! record without such a text is not touched.
 
 use schemas::Format;
 
@@ -47,6 +48,13 @@ fn unfold(tree: &mut Json<'_>, parts: &[&str], levels: usize) -> bool {
         }
         Json::Null | Json::Literal(_) | Json::Text(_) => return false,
     };
+    for at in 0..fields.len() {
+        if let Some(part) = told_by(&fields[at].0, parts)
+            && !fields.iter().any(|(name, _)| is_same_name(name, part))
+        {
+            fields[at].0 = part.to_owned().into();
+        }
+    }
     for (name, value) in fields {
         if !parts.iter().any(|part| is_same_name(name, part)) {
             continue;
@@ -60,6 +68,13 @@ fn unfold(tree: &mut Json<'_>, parts: &[&str], levels: usize) -> bool {
         }
     }
     has_changed
+}
+
+/// The part whose JSON stands under a name that says so, as `metadataJson` in a table of `BigQuery`.
+fn told_by<'p>(name: &str, parts: &[&'p str]) -> Option<&'p str> {
+    let (part, end) = name.split_at_checked(name.len().checked_sub("Json".len())?)?;
+    let is_json = end.eq_ignore_ascii_case("Json");
+    parts.iter().copied().find(|known| is_json && is_same_name(part, known))
 }
 
 /// The object or list whose JSON a text is.

@@ -57,6 +57,12 @@ const REFUSALS: &[&str] = &[
     "insufficientprivilege",
     "insufficientauth",
     "accessdenied",
+    // Codes of AWS, which others pass on.
+    "codemismatch",
+    "invalidauthenticationcode",
+    "optinrequired",
+    "regiondisabled",
+    "requesttimetooskewed",
 ];
 
 /// What is refused for want of a method and not of a right, though its words say so.
@@ -138,6 +144,8 @@ mod tests {
             ("missing client token", Outcome::Denied),
             ("token is expired", Outcome::Denied),
             ("invalid_grant", Outcome::Denied),
+            ("CodeMismatchException", Outcome::Denied),
+            ("Client.OptInRequired", Outcome::Denied),
             ("ldap operation failed: failed to bind as user", Outcome::Denied),
             ("invalid request", Outcome::Error),
             ("failed to validate certificate chain", Outcome::Error),

@@ -10,14 +10,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::outsider::Outsider;
+use super::parts::{Additional, Parts, part};
 use super::text::Text;
-use super::{Additional, Answer, Fault, Record, id, no_agent, part};
+use super::{Fault, Record, id, no_agent};
 
 /// What stands for a user name that could be a password typed into the wrong field.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 const UNAUTHENTICATED: &str = "aws:unauthenticated";
 const IAM_USER: &str = "aws:iam-user";
+const FEDERATED_USER: &str = "aws:federated-user";
 const SERVICE: &str = "aws:service";
 const IDENTITY_CENTER_USER: &str = "aws:identity-center-user";
 /// How the id of a role begins; that of its session has the session's name behind a colon.
@@ -169,6 +171,14 @@ impl Identity<'_> {
         part::<Delegate<'_>>(self.invoked_by_delegate).account.owned()
     }
 
+    /// The principal; nothing where AWS writes the account in its place, as it does at a sign-in.
+    fn principal(&self) -> Option<&str> {
+        let is_named = self.user_name.get().is_some() || self.kind.is("Unknown");
+        let is_account = |principal: &&str| Some(*principal) == self.account_id.get();
+        let is_other = self.arn.get().is_none() && is_named;
+        self.principal_id.get().filter(|principal| !(is_other && is_account(principal)))
+    }
+
     /// The key that signed the request. Of another account it may stand in the principal's place.
     fn key(&self) -> Option<&str> {
         let principal = self.principal_id.get().filter(|principal| is_key(principal));
@@ -222,12 +232,12 @@ impl Actor {
     pub(super) fn of(
         identity: &Identity<'_>,
         record: &Record<'_>,
-        additional: &Additional<'_>,
-        answer: &Answer<'_>,
+        parts: &Parts<'_>,
     ) -> Result<Self, Fault> {
+        let additional = &parts.additional;
         let is_nobody = identity.arn.get().is_none()
             && (identity.principal_id.get().is_none() || identity.is_anonymous());
-        let outsider = is_nobody.then(|| Outsider::of(record, additional, answer)).flatten();
+        let outsider = is_nobody.then(|| Outsider::of(record, parts)).flatten();
         if let Some(Outsider { agent, class, kind, credential }) = outsider {
             return Ok(Self {
                 agent: id("userIdentity", &agent)?,
@@ -245,9 +255,9 @@ impl Actor {
         let is_sign_in = additional.credential_type.get().is_some();
         let class = class.or_else(|| is_sign_in.then(|| IDENTITY_CENTER_USER.to_owned()));
         let agent: AgentId = id("userIdentity", &agent)?;
-        let (credential, credential_kind) = shown_at_sign_in(additional, &agent)
+        let (credential, credential_kind) = shown_at_sign_in(identity, additional, &agent)
             .unwrap_or_else(|| credential(identity, record, &agent, class.as_deref()));
-        let is_bearer = is_true(&additional.call_with_bearer_token);
+        let is_bearer = additional.call_with_bearer_token.is("true");
         let (credential, credential_kind) =
             if is_bearer && credential_kind == CredentialKind::Unknown {
                 (format!("token:{agent}"), CredentialKind::AccessToken)
@@ -261,8 +271,8 @@ impl Actor {
                 .as_deref()
                 .map(|class| id("userIdentity.sessionContext", class))
                 .transpose()?,
-            session: session(identity),
-            delegation: delegation(identity, &agent),
+            session: session(identity, record, parts),
+            delegation: delegation(identity, parts, &agent),
             agent,
         })
     }
@@ -278,6 +288,7 @@ fn class_of_arn(arn: &str, identity: &Identity<'_>) -> Option<String> {
             None => format!("arn:{partition}:iam::{account}:role/{role}"),
         }),
         ["user", ..] => Some(IAM_USER.to_owned()),
+        ["federated-user", ..] => Some(FEDERATED_USER.to_owned()),
         ["root"] => Some("aws:root".to_owned()),
         ["role", ..] => Some(arn.to_owned()),
         _ => role_or_kind(identity),
@@ -291,7 +302,7 @@ fn role_or_kind(identity: &Identity<'_>) -> Option<String> {
     }
     match identity.kind.get()? {
         "IAMUser" => Some(IAM_USER.to_owned()),
-        "FederatedUser" => Some("aws:federated-user".to_owned()),
+        "FederatedUser" => Some(FEDERATED_USER.to_owned()),
         "WebIdentityUser" => Some("aws:web-identity-user".to_owned()),
         "SAMLUser" => Some("aws:saml-user".to_owned()),
         "IdentityCenterUser" => Some(IDENTITY_CENTER_USER.to_owned()),
@@ -307,8 +318,9 @@ fn agent_without_arn(
     identity: &Identity<'_>,
     record: &Record<'_>,
 ) -> Option<(String, Option<String>)> {
+    let unauthenticated = || Some((UNAUTHENTICATED.to_owned(), Some(UNAUTHENTICATED.to_owned())));
     if identity.is_anonymous() || identity.is_hidden() {
-        return Some((UNAUTHENTICATED.to_owned(), Some(UNAUTHENTICATED.to_owned())));
+        return unauthenticated();
     }
     let kind = identity.kind.get();
     let (user, account) = (identity.user_name.get(), identity.account_id.get());
@@ -325,14 +337,11 @@ fn agent_without_arn(
     }
     let class = role_or_kind(identity);
     let named = |text: &str| Some((text.to_owned(), class.clone()));
-    // Of a sign-in to the identity centre the principal is the account: the user is who acts. Of another
-    // account it may be the key.
-    let is_account = |principal: &&str| user.is_some() && Some(*principal) == account;
+    // Of another account it may be the key.
     let is_key = |principal: &&str| kind == Some("AWSAccount") && is_key(principal);
     identity
-        .principal_id
-        .get()
-        .filter(|principal| !is_account(principal) && !is_key(principal))
+        .principal()
+        .filter(|principal| !is_key(principal))
         .and_then(named)
         .or_else(|| identity.role().and_then(named))
         .or_else(service)
@@ -340,6 +349,8 @@ fn agent_without_arn(
         .or_else(|| user.filter(|user| *user != HIDDEN).and_then(named))
         .or_else(|| match kind {
             Some("AWSAccount") => Some((format!("aws:account/{}", account?), class.clone())),
+            // A sign-in of which the account alone is told, as with a smart card.
+            Some("Unknown") if identity.principal_id.get().is_some() => unauthenticated(),
             _ => None,
         })
 }
@@ -352,18 +363,22 @@ fn is_key(id: &str) -> bool {
 /// What the identity centre asked for and got, or what a provider said of who signed in to the console;
 /// `None` of what is no kind that is told apart.
 fn shown_at_sign_in(
+    identity: &Identity<'_>,
     additional: &Additional<'_>,
     agent: &AgentId,
 ) -> Option<(String, CredentialKind)> {
-    let token = || Some((format!("token:{agent}"), CredentialKind::AccessToken));
-    match additional.credential_type.get() {
+    let (name, kind) = match additional.credential_type.get() {
         Some("PASSWORD" | "TOTP" | "RESYNC_TOTP" | "EMAIL_OTP") => {
-            Some((format!("password:{agent}"), CredentialKind::Password))
+            ("password", CredentialKind::Password)
         }
-        Some("EXTERNAL_IDP") => token(),
-        Some(_) => None,
-        None => additional.saml_provider_arn.get().and_then(|_| token()),
-    }
+        Some("SMARTCARD") => ("certificate", CredentialKind::Certificate),
+        Some("EXTERNAL_IDP") => ("token", CredentialKind::AccessToken),
+        Some(_) => return None,
+        None => {
+            additional.saml_provider_arn.get().map(|_| ("token", CredentialKind::AccessToken))?
+        }
+    };
+    Some((identity.credential_id.owned().unwrap_or_else(|| format!("{name}:{agent}")), kind))
 }
 
 /// Id and kind of the credential; where no key is told, an id made of what is.
@@ -386,8 +401,7 @@ fn credential(
         return (token.to_owned(), CredentialKind::AccessToken);
     }
     let kind = identity.kind.get();
-    let is_sign_in = record.event_type.get() == Some("AwsConsoleSignIn");
-    if is_sign_in && matches!(kind, Some("IAMUser" | "Root")) {
+    if record.is_console_sign_in() && matches!(kind, Some("IAMUser" | "Root")) {
         return (format!("password:{agent}"), CredentialKind::Password);
     }
     if agent.as_str() == UNAUTHENTICATED {
@@ -397,7 +411,7 @@ fn credential(
     if class == Some(SERVICE) {
         return (format!("service:{agent}"), CredentialKind::Platform);
     }
-    let principal = identity.principal_id.get();
+    let principal = identity.principal();
     if identity.session_context.is_none() && matches!(kind, Some("WebIdentityUser" | "SAMLUser")) {
         // Who asks for a role shows the token of an identity provider.
         let kind = match principal {
@@ -410,7 +424,7 @@ fn credential(
     }
     let is_of_role = |id: &str| id.starts_with(ROLE_ID) && id.contains(':');
     let is_session = identity.session_context.is_some()
-        || is_true(&record.session_credential_from_console)
+        || record.session_credential_from_console.is("true")
         || principal.is_some_and(is_of_role)
         || matches!(kind, Some("AssumedRole" | "FederatedUser"));
     match (is_session, principal) {
@@ -420,24 +434,38 @@ fn credential(
     }
 }
 
-fn is_true(text: &Text<'_>) -> bool {
-    text.get().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+/// The session: that of a tool's server or of an agent that was called, else whose, and since when. The identity
+/// centre has sessions of its portal.
+fn session(identity: &Identity<'_>, record: &Record<'_>, parts: &Parts<'_>) -> Option<SessionId> {
+    let inner = parts.mcp.session_id.get().or_else(|| parts.asked.session_id.get());
+    let since = || {
+        let since = identity.session_attributes()?.creation_date.get()?;
+        Some(format!("{}@{since}", identity.principal_id.get()?))
+    };
+    let of_portal = || identity.credential_id.owned().filter(|_| record.is_of_identity_center());
+    let session = inner.map(str::to_owned).or_else(since).or_else(of_portal)?;
+    SessionId::try_from(session).ok()
 }
 
-/// The session: whose, and since when.
-fn session(identity: &Identity<'_>) -> Option<SessionId> {
-    let since = identity.session_attributes()?.creation_date.get()?;
-    let principal = identity.principal_id.get()?;
-    SessionId::try_from(format!("{principal}@{since}")).ok()
-}
-
-/// On whose behalf, as the record claims: the role, the person who took it, the person signed in.
+/// On whose behalf, as the record claims: the role, the person who took it, the person signed in, and for
+/// whom a service or an agent asked.
 ///
 /// The service in `invokedBy` is not among them: it acts for the agent, not the other way round.
-fn delegation(identity: &Identity<'_>, agent: &AgentId) -> Vec<AgentId> {
-    let (person, user) = (identity.source_identity(), identity.on_behalf_of());
+fn delegation(identity: &Identity<'_>, parts: &Parts<'_>, agent: &AgentId) -> Vec<AgentId> {
+    let Parts { asked, additional, .. } = parts;
     let mut chain: Vec<AgentId> = Vec::new();
-    for name in [identity.role(), person, user].into_iter().flatten() {
+    for name in [
+        identity.role(),
+        identity.source_identity(),
+        identity.on_behalf_of(),
+        asked.source_identity.get(),
+        asked.user_id.get(),
+        additional.switch_from.get(),
+        additional.lake_formation_principal.get(),
+    ]
+    .into_iter()
+    .flatten()
+    {
         if let Ok(name) = AgentId::try_from(name)
             && name != *agent
             && !chain.contains(&name)

@@ -7,11 +7,9 @@
 //! Anywhere API calls*.
 
 use schemas::CredentialKind;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::text::Text;
-use super::{Additional, Answer, Record, part};
+use super::Record;
+use super::parts::{Additional, Asked, Parts, part};
 
 /// Who acted, of which class, and with what.
 #[derive(Debug)]
@@ -22,38 +20,16 @@ pub(super) struct Outsider {
     pub(super) credential: String,
 }
 
-/// The parameters of a request that tell of its credential.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown<'a> {
-    #[serde(borrow, default)]
-    identity_id: Text<'a>,
-    #[serde(borrow, default)]
-    access_token: Text<'a>,
-    /// Tokens of the providers that a user is known by.
-    #[serde(borrow, default)]
-    logins: Option<&'a RawValue>,
-    // Of the pages for a sign-in, as OAuth spells them.
-    #[serde(borrow, default, rename = "client_id")]
-    client: Text<'a>,
-    #[serde(borrow, default, rename = "grant_type")]
-    grant: Text<'a>,
-}
-
 impl Outsider {
-    pub(super) fn of(
-        record: &Record<'_>,
-        additional: &Additional<'_>,
-        answer: &Answer<'_>,
-    ) -> Option<Self> {
-        let shown: Shown<'_> = part(record.request_parameters);
+    pub(super) fn of(record: &Record<'_>, parts: &Parts<'_>) -> Option<Self> {
+        let Parts { asked, answer, additional, .. } = parts;
         match record.event_source.get()? {
-            "cognito-idp.amazonaws.com" => Self::of_user_pool(&shown, additional),
+            "cognito-idp.amazonaws.com" => Self::of_user_pool(asked, additional),
             "cognito-identity.amazonaws.com" => {
-                let identity = shown.identity_id.get().or_else(|| answer.identity_id.get())?;
+                let identity = asked.identity_id.get().or_else(|| answer.identity_id.get())?;
                 let from = record.source_ip_address.get().unwrap_or("unknown");
                 // Without a provider's token the identity is that of a guest.
-                let (kind, credential) = match shown.logins {
+                let (kind, credential) = match asked.logins {
                     Some(_) => (CredentialKind::AccessToken, format!("token:{identity}")),
                     None => (CredentialKind::Anonymous, format!("anonymous:{from}")),
                 };
@@ -71,15 +47,15 @@ impl Outsider {
     }
 
     /// The user, else the application whose page it was.
-    fn of_user_pool(shown: &Shown<'_>, additional: &Additional<'_>) -> Option<Self> {
+    fn of_user_pool(asked: &Asked<'_>, additional: &Additional<'_>) -> Option<Self> {
         if let Some(agent) = additional.sub.owned() {
-            let (kind, credential) = match shown.access_token.get() {
+            let (kind, credential) = match asked.access_token.get() {
                 Some(_) => (CredentialKind::AccessToken, format!("token:{agent}")),
                 None => (CredentialKind::Unknown, format!("unknown:{agent}")),
             };
             return Some(Self { agent, class: "aws:cognito-user", kind, credential });
         }
-        let page: Shown<'_> = part(additional.request_parameters);
+        let page: Asked<'_> = part(additional.request_parameters);
         let agent = page.client.owned()?;
         // This grant alone needs the client's secret.
         let (kind, credential) = match page.grant.get() {

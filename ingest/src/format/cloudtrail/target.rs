@@ -1,7 +1,8 @@
 //! [`Target`]: what was acted on, and who is on the other side.
 //!
 //! Invariant: best effort and never a reason to reject, but for a parameter that stands twice. The
-//! counterparty is an account other than the agent's own, else the S3 bucket, else nothing.
+//! counterparty is the server of a tool or the client that a user lets in, else an account other than the
+//! agent's own, else the S3 bucket, else nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +13,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::identity::Identity;
+use super::parts::Parts;
 use super::text::Text;
 use super::{Fault, Record};
 use crate::Redactor;
@@ -40,6 +42,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("dBClusterIdentifier", "db_cluster"),
     ("keyId", "kms_key"),
     ("tableName", "table"),
+    ("tableArn", "table"),
     ("repositoryName", "repository"),
     ("queueUrl", "queue"),
     ("topicArn", "topic"),
@@ -51,6 +54,9 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("certificateArn", "certificate"),
     ("documentName", "document"),
     ("modelId", "model"),
+    ("agentRuntimeArn", "agent_runtime"),
+    ("workloadName", "workload_identity"),
+    ("resourceCredentialProviderName", "credential_provider"),
     ("resourceArn", "resource"),
     ("policyArn", "iam_policy"),
     ("groupId", "security_group"),
@@ -60,6 +66,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("subnetId", "subnet"),
     ("vpcId", "vpc"),
     ("resourceId", "resource"),
+    ("resource", "resource"),
     ("name", "named"),
 ];
 
@@ -76,6 +83,7 @@ impl Target {
     pub(super) fn of(
         record: &Record<'_>,
         identity: &Identity<'_>,
+        parts: &Parts<'_>,
         redactor: &Redactor,
     ) -> Result<Self, Fault> {
         let parameters = match record.request_parameters.map(RawValue::get) {
@@ -85,15 +93,18 @@ impl Target {
             Some(_) | None => Parameters::default(),
         };
         let mut target = Self::default();
-        if let Some((resource, kind)) = resource(record, &parameters) {
+        if let Some((resource, kind)) = resource(record, &parameters, parts) {
             let resource = redactor.before_cut(&resource, RESOURCE_BYTES_MAX);
             target.resource =
                 Some(resource[..resource.floor_char_boundary(RESOURCE_BYTES_MAX)].to_owned());
             target.resource_kind = Some(kind.into_owned());
         }
-        if let Some(account) = other_account(record, identity) {
-            target.counterparty_id = CounterpartyId::try_from(account).ok();
-            target.counterparty_kind = Some("aws_account".to_owned());
+        let server = parts.mcp.mcp_server_name.get().map(|name| (name, "mcp_server"));
+        let client = || Some((parts.asked.client.get()?, "oauth_client"));
+        let account = || Some((other_account(record, identity)?, "aws_account"));
+        if let Some((id, kind)) = server.or_else(client).or_else(account) {
+            target.counterparty_id = CounterpartyId::try_from(id).ok();
+            target.counterparty_kind = Some(kind.to_owned());
         } else if let Some(bucket) = parameters.bucket() {
             target.counterparty_id =
                 CounterpartyId::try_from(format!("arn:aws:s3:::{bucket}")).ok();
@@ -184,6 +195,7 @@ struct Resource<'a> {
 fn resource<'a>(
     record: &Record<'_>,
     parameters: &'a Parameters<'_>,
+    parts: &'a Parts<'_>,
 ) -> Option<(Cow<'a, str>, Cow<'static, str>)> {
     if let Some(bucket) = parameters.bucket() {
         return Some(match parameters.key.get() {
@@ -196,6 +208,9 @@ fn resource<'a>(
     if let Some(first) = resources.iter().find(|resource| resource.arn.get().is_some()) {
         let kind = first.kind.owned().map_or("resource".into(), Cow::Owned);
         return Some((first.arn.owned()?.into(), kind));
+    }
+    if let Some(tool) = parts.tool() {
+        return Some((tool.into(), "mcp_tool".into()));
     }
     if let Some((at, value)) = &parameters.best {
         return Some((value.get()?.into(), PARAMETERS[*at].1.into()));

@@ -17,6 +17,11 @@ impl Text<'_> {
         self.0.as_deref().filter(|text| !text.is_empty())
     }
 
+    /// Whether it is this word, also as other languages print it.
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.get().is_some_and(|text| text.eq_ignore_ascii_case(word))
+    }
+
     pub(super) fn owned(&self) -> Option<String> {
         self.get().map(str::to_owned)
     }

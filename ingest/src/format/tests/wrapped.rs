@@ -108,6 +108,22 @@ fn envelopes(record: &Value) -> Vec<(&'static str, Value)> {
     all
 }
 
+/// A record as Elastic's shippers send it, which tell all that they know of themselves.
+fn shipped(name: &str, record: &Value) -> Value {
+    let mut around = json!({
+        "@timestamp": "2026-03-02T10:00:05.000Z", "@metadata": {"beat": "filebeat", "version": "8.11.0"},
+        "event": {"id": "x", "module": "aws", "dataset": "aws.cloudtrail"}, "host": {"name": "h"},
+        "log": {"file": {"path": "p"}, "offset": 0}, "input": {"type": "aws-s3"},
+        "data_stream": {"type": "logs", "dataset": "aws.cloudtrail", "namespace": "default"},
+        "elastic_agent": {"id": "x", "version": "8.11.0", "snapshot": false},
+        "fileset": {"name": "cloudtrail"}, "service": {"type": "aws"}, "cloud": {"provider": "aws"},
+        "aws": {"s3": {"bucket": {"name": "b"}}}, "ecs": {"version": "8.0.0"},
+        "agent": {"type": "filebeat", "version": "8.11.0"}, "tags": ["forwarded"],
+    });
+    around[name] = record.clone();
+    around
+}
+
 fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
     let text = record.to_string();
     let base64 = STANDARD.encode(&text);
@@ -139,6 +155,9 @@ fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             "Pub/Sub in the other alphabet",
             json!({"message": {"data": URL_SAFE_NO_PAD.encode(&text), "messageId": "1"}, "subscription": "s"}),
         ),
+        ("Filebeat, whole", shipped("message", &json!(text))),
+        ("Filebeat, parsed", shipped("json", record)),
+        ("something else beside it", json!({"record": record, "log": {"level": "info"}})),
         (
             "Elastic's agent",
             json!({"@timestamp": "x", "event": {"kind": "event"}, "kubernetes": {"audit": record}}),
@@ -305,6 +324,21 @@ fn what_holds_no_record_says_so() {
     let control = br#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","message":"x"}]}"#;
     let reject = read(Format::CloudTrail, Some(control)).unwrap_err();
     assert!(reject.detail.contains("control message"), "{}", reject.detail);
+    for (notice, found) in [
+        (
+            json!({"s3Bucket": "b", "s3ObjectKey": ["x.json.gz"]}),
+            "the notice that a file of S3 is there",
+        ),
+        (json!({"QueryResultRows": [[{"eventID": "1"}]]}), "a page of the answer to a query"),
+        (
+            json!({"EventName": "GetObject", "UserIdentityArn": "arn:aws:iam::111122223333:user/a"}),
+            "a row of a table with the identity in columns of their own",
+        ),
+    ] {
+        let notice = json!({"TopicArn": "t", "Message": notice.to_string()}).to_string();
+        let reject = read(Format::CloudTrail, Some(notice.as_bytes())).unwrap_err();
+        assert_eq!(reject.detail, format!("wanted a record, found {found}"));
+    }
     let text = json!({"message": json!([{"a": 1}]).to_string()}).to_string();
     let reject = read(Format::Native, Some(text.as_bytes())).unwrap_err();
     assert_eq!(reject.detail, "wanted field `schema`, found none");
@@ -317,6 +351,19 @@ fn what_is_wrong_inside_is_what_is_told() {
         let reject = read(Format::CloudTrail, Some(envelope.to_string().as_bytes())).unwrap_err();
         assert_eq!(reject.detail, "wanted an identity in `userIdentity`, found none", "{envelope}");
     }
+}
+
+#[test]
+fn several_are_taken_from_where_they_are_and_not_from_what_stands_before() {
+    let native: Value = serde_json::from_str(NATIVE).unwrap();
+    let lines = format!("{native}\n{native}");
+    let record = shipped("message", &json!(lines));
+
+    let found = outcomes(Format::Native, record.to_string().as_bytes(), Part::FIRST);
+
+    assert_eq!(found.iter().filter(|one| one.is_ok()).count(), 2);
+    let beside = json!({"event": {"entries": [{"a": 1}, {"a": 2}]}, "payload": native});
+    assert!(read(Format::Native, Some(beside.to_string().as_bytes())).is_ok());
 }
 
 #[test]

@@ -1,0 +1,308 @@
+//! [`Parts`]: what is read of the parts of a record that each service fills in its own way.
+//!
+//! Invariant: a part never fails a record. What is another thing than AWS documents is nothing, and so are
+//! the parameters and answers of a service that nothing is known of.
+//!
+//! Sources: AWS, *CloudTrail record contents* and the pages on logging of AWS STS, Sign-In, IAM Identity
+//! Center, Cognito, IAM Roles Anywhere, Lake Formation, Bedrock `AgentCore` and the AWS MCP Server.
+
+use schemas::Outcome;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::super::verdict;
+use super::text::Text;
+use super::{ERROR_MESSAGE_BYTES_MAX, Record};
+
+/// Services whose answers tell of a new credential, of a sign-in or of an error.
+const ANSWERING: &[&str] = &[
+    "sts.amazonaws.com",
+    "iam.amazonaws.com",
+    "signin.amazonaws.com",
+    "sso.amazonaws.com",
+    "eks-auth.amazonaws.com",
+    "cognito-identity.amazonaws.com",
+    "rolesanywhere.amazonaws.com",
+    "bedrock-agentcore.amazonaws.com",
+];
+/// Services whose requests tell for whom, or through what.
+const ASKED: &[&str] = &[
+    "sts.amazonaws.com",
+    "signin.amazonaws.com",
+    "cognito-idp.amazonaws.com",
+    "cognito-identity.amazonaws.com",
+    "lakeformation.amazonaws.com",
+    "bedrock.amazonaws.com",
+    "bedrock-agentcore.amazonaws.com",
+];
+/// The calls of tools, by whatever name their server goes.
+const MCP_EVENT: &str = "AwsMcpEvent";
+
+/// The parts of one record.
+#[derive(Debug, Default)]
+pub(super) struct Parts<'a> {
+    pub(super) asked: Asked<'a>,
+    called: Called<'a>,
+    pub(super) answer: Answer<'a>,
+    pub(super) additional: Additional<'a>,
+    pub(super) step: Step<'a>,
+    pub(super) mcp: Mcp<'a>,
+}
+
+/// The parameters of a request that tell who asks, for whom and through what.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Asked<'a> {
+    #[serde(borrow, default)]
+    pub(super) identity_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) access_token: Text<'a>,
+    /// Tokens of the providers that a user is known by.
+    #[serde(borrow, default)]
+    pub(super) logins: Option<&'a RawValue>,
+    // As OAuth spells them.
+    #[serde(borrow, default, rename = "client_id")]
+    pub(super) client: Text<'a>,
+    #[serde(borrow, default, rename = "grant_type")]
+    pub(super) grant: Text<'a>,
+    /// Of a role that is taken: who is behind its session.
+    #[serde(borrow, default)]
+    pub(super) source_identity: Text<'a>,
+    /// Of `AgentCore`: for which user an agent runs, or is given a token.
+    #[serde(borrow, default, alias = "runtimeUserId")]
+    pub(super) user_id: Text<'a>,
+    /// Of an agent that is called, or of a browser or an interpreter that one uses.
+    #[serde(borrow, default, alias = "runtimeSessionId")]
+    pub(super) session_id: Text<'a>,
+    /// Of Lake Formation.
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub(super) audit_context: AuditContext<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AuditContext<'a> {
+    #[serde(borrow, default, rename = "additionalAuditContext")]
+    pub(super) additional: Text<'a>,
+}
+
+/// The call of a tool: what AWS calls it, and the parameters as they came.
+#[derive(Debug, Default, Deserialize)]
+struct Called<'a> {
+    #[serde(borrow, default)]
+    method: Text<'a>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    params: CalledWith<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct CalledWith<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+}
+
+/// What services add to an event that tells of the credential, or of who is behind it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Additional<'a> {
+    /// What the identity centre asked for.
+    #[serde(borrow, default)]
+    pub(super) credential_type: Text<'a>,
+    #[serde(borrow, default, rename = "MFAUsed")]
+    pub(super) mfa_used: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) saml_provider_arn: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) authentication_method: Text<'a>,
+    /// Who took another role in the console.
+    #[serde(borrow, default)]
+    pub(super) switch_from: Text<'a>,
+    #[serde(borrow, default, rename = "callWithBearerToken")]
+    pub(super) call_with_bearer_token: Text<'a>,
+    /// Of Cognito: the user, and what was asked of its pages and answered.
+    #[serde(borrow, default, rename = "sub")]
+    pub(super) sub: Text<'a>,
+    #[serde(borrow, default, rename = "requestParameters")]
+    pub(super) request_parameters: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "responseParameters")]
+    response_parameters: Option<&'a RawValue>,
+    /// Of OAuth: for what a token was given, out of which sign-in, and whether.
+    #[serde(borrow, default, rename = "grant_type")]
+    pub(super) grant_type: Text<'a>,
+    #[serde(borrow, default, rename = "signInSessionArn")]
+    pub(super) sign_in_session_arn: Text<'a>,
+    #[serde(borrow, default, rename = "success")]
+    success: Text<'a>,
+    /// Of Lake Formation: for whom a service asked.
+    #[serde(borrow, default, rename = "lakeFormationPrincipal")]
+    pub(super) lake_formation_principal: Text<'a>,
+}
+
+/// The parts of an answer that tell of a new credential, of a sign-in or of an error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer<'a> {
+    #[serde(borrow, default, alias = "roleCredentials")]
+    pub(super) credentials: Option<IssuedKey<'a>>,
+    #[serde(borrow, default)]
+    pub(super) access_key: Option<IssuedKey<'a>>,
+    #[serde(borrow, default, alias = "federatedUser")]
+    pub(super) assumed_role_user: Option<IssuedTo<'a>>,
+    #[serde(borrow, default, rename = "ConsoleLogin", alias = "SwitchRole", alias = "CheckMfa")]
+    console_login: Text<'a>,
+    /// Of Roles Anywhere: whose certificate it was, and the keys.
+    #[serde(borrow, default)]
+    pub(super) subject_arn: Text<'a>,
+    #[serde(borrow, default)]
+    credential_set: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) identity_id: Text<'a>,
+    /// Of a gateway or a server of tools, which answers as the protocol does.
+    #[serde(borrow, default)]
+    status_code: Text<'a>,
+    #[serde(borrow, default)]
+    body: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    is_error: Text<'a>,
+}
+
+/// The keys that were issued for one role.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Issued<'a> {
+    #[serde(borrow, default)]
+    credentials: Option<IssuedKey<'a>>,
+    #[serde(borrow, default)]
+    assumed_role_user: Option<IssuedTo<'a>>,
+}
+
+/// What stands in an answer of JSON-RPC, and of HTTP.
+#[derive(Debug, Default, Deserialize)]
+struct Answered<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Text<'a>,
+    #[serde(borrow, default)]
+    status: Text<'a>,
+}
+
+/// A step of a sign-in as the identity centre tells it: how it ended, or into what.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Step<'a> {
+    #[serde(
+        borrow,
+        default,
+        rename = "UserAuthentication",
+        alias = "CredentialChallenge",
+        alias = "CredentialVerification"
+    )]
+    ended: Text<'a>,
+    #[serde(borrow, default, rename = "account_id", alias = "accountId")]
+    pub(super) account_id: Text<'a>,
+    #[serde(borrow, default, rename = "role_name", alias = "roleName")]
+    pub(super) role_name: Text<'a>,
+    /// Of a file system: who mounted it.
+    #[serde(borrow, default, rename = "sourceIpAddress", alias = "sourceIPAddress")]
+    pub(super) source_ip_address: Text<'a>,
+}
+
+/// Of the call of a tool: in which session, of which server.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Mcp<'a> {
+    #[serde(borrow, default)]
+    pub(super) session_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) mcp_server_name: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IssuedKey<'a> {
+    #[serde(borrow, default)]
+    pub(super) access_key_id: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct IssuedTo<'a> {
+    #[serde(borrow, default)]
+    pub(super) arn: Text<'a>,
+}
+
+/// What a part of the record says; nothing where it is another thing than AWS documents.
+pub(super) fn part<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
+    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+}
+
+/// The same of a part of a part.
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(part(Option::<&RawValue>::deserialize(deserializer)?))
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(record: &Record<'a>) -> Self {
+        let is_of = |sources: &[&str]| {
+            record.event_source.get().is_some_and(|source| sources.contains(&source))
+        };
+        let is_tool = record.event_type.get() == Some(MCP_EVENT);
+        let called = record.request_parameters.filter(|_| is_tool);
+        let asked = record.request_parameters.filter(|_| is_of(ASKED));
+        let answer = record.response_elements.filter(|_| is_tool || is_of(ANSWERING));
+        let mut answer: Answer<'a> = part(answer);
+        if let Some(Issued { credentials, assumed_role_user }) =
+            part::<Vec<Issued<'a>>>(answer.credential_set).into_iter().next()
+        {
+            answer.credentials = answer.credentials.or(credentials);
+            answer.assumed_role_user = answer.assumed_role_user.or(assumed_role_user);
+        }
+        Self {
+            asked: part(asked),
+            called: part(called),
+            answer,
+            additional: part(record.additional_event_data),
+            step: part(record.service_event_details),
+            mcp: part(record.mcp_event_details),
+        }
+    }
+
+    /// The tool that was called, by the name that the client used; a method of the protocol (`tools/list`)
+    /// is none.
+    pub(super) fn tool(&self) -> Option<&str> {
+        let method = || self.called.method.get().filter(|method| !method.contains('/'));
+        self.called.params.name.get().or_else(method)
+    }
+
+    /// Whether a sign-in or a step of one was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        [&self.answer.console_login, &self.step.ended]
+            .iter()
+            .any(|end| end.get() == Some("Failure"))
+    }
+
+    /// How a call without an error code ended: by the status of its answer, by the error in it, or by the word
+    /// of the service.
+    pub(super) fn answered(&self) -> (Outcome, Option<String>) {
+        let page: Answered<'_> = part(self.additional.response_parameters);
+        let status = self.answer.status_code.get().or_else(|| page.status.get());
+        // Some are written as `200.0`.
+        let status = status.and_then(|status| status.split('.').next());
+        if let Some(outcome @ (Outcome::Denied | Outcome::Error)) =
+            status.and_then(verdict::of_http)
+        {
+            return (outcome, status.map(str::to_owned));
+        }
+        if let Some(error) = part::<Answered<'_>>(self.answer.body).error {
+            let error: Answered<'_> = part(Some(error));
+            let message = error.message.get();
+            let outcome = verdict::of_error(message.unwrap_or_default());
+            let end = |text: &str| text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX);
+            return (outcome, message.map(|text| text[..end(text)].to_owned()));
+        }
+        let has_failed = self.answer.is_error.is("true") || self.additional.success.is("false");
+        (if has_failed { Outcome::Error } else { Outcome::Success }, None)
+    }
+}
