@@ -378,7 +378,9 @@ fn shown_at_sign_in(
             additional.saml_provider_arn.get().map(|_| ("token", CredentialKind::AccessToken))?
         }
     };
-    Some((identity.credential_id.owned().unwrap_or_else(|| format!("{name}:{agent}")), kind))
+    // What it is called is the portal's session; a password and a card are the same at the next one.
+    let told = identity.credential_id.owned().filter(|_| kind == CredentialKind::AccessToken);
+    Some((told.unwrap_or_else(|| format!("{name}:{agent}")), kind))
 }
 
 /// Id and kind of the credential; where no key is told, an id made of what is.
