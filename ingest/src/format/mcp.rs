@@ -257,6 +257,10 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let mut servers = SERVERS.iter().filter_map(|path| record.text(path));
     let server = servers.find(|server| *server != EVERY_SERVER);
     let server = server.or(spaced.map(|(server, _)| server)).or_else(|| own_server(record));
+    // Archestra has the server in front of its tools too.
+    let bare =
+        tool.zip(server).and_then(|(tool, server)| tool.strip_prefix(server)?.strip_prefix("__"));
+    let tool = bare.or(tool);
     // What some call the action is what others decided of it, and a number tells nothing beside a tool.
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let mut deeds = DEEDS.iter().filter_map(|path| record.text(path));

@@ -28,6 +28,7 @@ const OF_CALLS: &[&str] = &[
     "escalation",
     "evaluation",
     "evaluator",
+    "event",
     "execution",
     "final",
     "guardrail",
@@ -161,6 +162,7 @@ fn told(name: &str, value: &str) -> Option<Outcome> {
         }
         (_, "decision" | "disposition" | "effect" | "outcome" | "verdict")
         | ("decision", "type")
+        | ("action", "applied" | "taken")
         | ("", "result") => verdict::of_one_word(value),
         (before, "action" | "code" | "result" | "status")
             if OF_CALLS.contains(&before) || (before, last) == ("", "status") =>
@@ -198,6 +200,8 @@ mod tests {
             (r#"{"effect":"Deny"}"#, Outcome::Denied),
             (r#"{"decision":"abort"}"#, Outcome::Denied),
             (r#"{"permission":"denied"}"#, Outcome::Denied),
+            (r#"{"action_taken":"blocked"}"#, Outcome::Denied),
+            (r#"{"status":{"code":403}}"#, Outcome::Denied),
             (r#"{"authz_result":"deny","status":"success"}"#, Outcome::Denied),
             (r#"{"policy":{"name":"p","effect":"forbid"}}"#, Outcome::Denied),
             (r#"{"authorization":{"decision":{"allowed":false}}}"#, Outcome::Denied),
@@ -219,6 +223,7 @@ mod tests {
             (r#"{"status":"pending_approval"}"#, Outcome::Error),
             (r#"{"error_code":-32603}"#, Outcome::Error),
             (r#"{"execution_status":"failed"}"#, Outcome::Error),
+            (r#"{"event_status":"CANCELLED"}"#, Outcome::Error),
         ] {
             assert_eq!(outcome(&Json::parse(json).unwrap()).0, wanted, "{json}");
         }
