@@ -2,7 +2,7 @@
 //!
 //! Invariant: no object of a tree has a name twice, since two readers could disagree on which one
 //! counts; a look-up never fails, it finds nothing. Names are compared without the case of their
-//! letters and without the underscores between them (exporters change both), a name as it is first.
+//! letters and without the underscores and hyphens between them (exporters change all), a name as it is first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -181,11 +181,13 @@ fn place(fields: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Option<usize> {
         .or_else(|| fields.iter().position(|(found, _)| is_same_name(found, name)))
 }
 
-/// Whether two names of fields are one, as `eventType`, `EventType` and `event_type` are. An underscore
+/// Whether two names of fields are one, as `eventType`, `event_type` and `event-type` are. An underscore
 /// in front is part of a name: `_id` is another field than `id`.
 pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> {
-        name.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
+        name.bytes()
+            .filter(|byte| !matches!(byte, b'_' | b'-'))
+            .map(|byte| byte.to_ascii_lowercase())
     }
     one.starts_with('_') == other.starts_with('_') && letters(one).eq(letters(other))
 }
@@ -302,7 +304,7 @@ mod tests {
         let json = Json::parse(
             r#"{"a":{"b.c":{"d":1}},"gen_ai.tool.name":"pay","Actor":{"ID":"x"},"actor":{"id":"y"},
                 "ips":["","10.0.0.1"],"list":[{"of":true}],"none":null,"user_agent":{"rawName":"z"},
-                "_id":"hidden"}"#,
+                "_id":"hidden","mcp-tool":"pay"}"#,
         )
         .unwrap();
 
@@ -315,6 +317,8 @@ mod tests {
             ("list.of", Some("true")),
             ("none", None),
             ("userAgent.raw_name", Some("z")),
+            ("user-agent.rawName", Some("z")),
+            ("mcp_tool", Some("pay")),
             ("id", None),
             ("a.b", None),
             ("a.b.c.d.e", None),

@@ -18,6 +18,10 @@ const SCOPES: [&str; 3] = ["scopeLogs", "scope_logs", "instrumentationLibraryLog
 const RECORDS: [&str; 2] = ["logRecords", "log_records"];
 const TIMES: [&str; 2] = ["timeUnixNano", "observedTimeUnixNano"];
 const STREAMS: &str = "streams";
+/// Where a record that is a line's attributes has the name of its event and that of the service.
+const EVENT: &str = "event.name";
+const SERVICE: &str = "resource.attributes.service.name";
+const SERVICE_BYTES_MAX: usize = 256;
 
 /// The records of a text with these fields, and the name of what they stand in; `None` if it holds no logs.
 pub(super) fn records(text: &str, fields: &Fields<'_>) -> Option<(&'static str, Vec<String>)> {
@@ -31,8 +35,14 @@ pub(super) fn records(text: &str, fields: &Fields<'_>) -> Option<(&'static str, 
             lines.filter(|lines| !lines.is_empty())?
         }
         name => {
-            let scopes = json.list(name).iter().flat_map(|group| elements(group, &SCOPES));
-            scopes.flat_map(|scope| elements(scope, &RECORDS)).map(record).collect()
+            let groups = json.list(name).iter();
+            let logs = groups.flat_map(|group| {
+                let service = service(group);
+                let logs = elements(group, &SCOPES).iter();
+                let logs = logs.flat_map(|scope| elements(scope, &RECORDS));
+                logs.map(move |log| record(log, service))
+            });
+            logs.collect()
         }
     };
     Some((name, found))
@@ -50,9 +60,17 @@ fn elements<'j, 'a>(json: &'j Json<'a>, names: &[&str]) -> &'j [Json<'a>] {
     names.iter().map(|name| json.list(name)).find(|list| !list.is_empty()).unwrap_or_default()
 }
 
-/// The record that a line's body is, as a text or as an object; else the line's attributes, with its time and
-/// its body.
-fn record(log: &Json<'_>) -> String {
+/// The service that logs, if its name is one that may be repeated with each line.
+fn service<'j>(group: &'j Json<'_>) -> Option<&'j str> {
+    let attributes = group.at("resource")?.list("attributes");
+    let name = attributes.iter().find(|pair| pair.text("key") == Some("service.name"))?;
+    name.first(&["value.stringValue", "value.string_value"])
+        .filter(|name| name.len() <= SERVICE_BYTES_MAX)
+}
+
+/// The record that a line's body is, as a text or as an object; else the line's attributes, with its time,
+/// its body and, of an event, its name and that of the service.
+fn record(log: &Json<'_>, service: Option<&str>) -> String {
     let body = log.field("body").map_or(Json::Null, plain);
     let attributes = log.list("attributes");
     match &body {
@@ -65,7 +83,11 @@ fn record(log: &Json<'_>) -> String {
     let mut fields: Vec<(Cow<'_, str>, Json<'_>)> = attributes.iter().filter_map(pair).collect();
     let time = log.first(&TIMES).map(|time| ("time", Json::Text(time.into())));
     let body = Some(("body", body)).filter(|(_, body)| *body != Json::Null);
-    for (name, value) in [time, body].into_iter().flatten() {
+    let event = log.first(&["eventName", "event_name"]);
+    let event = event.map(|event| (EVENT, Json::Text(event.into())));
+    let is_event = event.is_some() || fields.iter().any(|(name, _)| name == EVENT);
+    let service = service.filter(|_| is_event).map(|name| (SERVICE, Json::Text(name.into())));
+    for (name, value) in [time, body, event, service].into_iter().flatten() {
         if !fields.iter().any(|(found, _)| found == name) {
             fields.push((name.into(), value));
         }

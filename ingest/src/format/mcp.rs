@@ -10,18 +10,20 @@
 
 pub(super) mod calls;
 mod names;
+mod outcome;
+mod programs;
 
-use schemas::{CredentialEvent, CredentialKind, Outcome, RejectReason};
+use schemas::{CredentialEvent, CredentialKind, RejectReason};
 
 use self::names::{
-    ACTORS, ALLOWED, ARGUMENTS, BLOCKED, CALLERS, DEEDS, END_USERS, ERRORS, FAILED, METHODS,
-    OTHER_METHODS, OUTCOMES, PEOPLE, PROGRAMS, REASONS, SERVERS, SESSIONS, SOURCES, STATUSES,
-    TIMES, TOOLS, USED, USER_AGENTS,
+    ACTORS, ARGUMENTS, CALLERS, DEEDS, END_USERS, METHODS, OTHER_METHODS, PEOPLE, PROGRAMS,
+    PROMPTS, RESOURCES, SERVERS, SESSIONS, SOURCES, STATUSES, TIMES, TOOLS, USED, USER_AGENTS,
 };
+use self::outcome::{of_deed, outcome};
+use super::Fault;
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word, address_of};
 use super::json::{Json, is_same_name};
-use super::{Fault, verdict};
 
 pub(super) const NEEDS: Needs = Needs {
     agent: "src.identity, jwt.sub, actor.id or UserID",
@@ -32,24 +34,46 @@ pub(super) const NEEDS: Needs = Needs {
 const UNAUTHENTICATED: &str = "mcp:unauthenticated";
 /// What gateways call whoever showed nothing.
 const NOBODY: &str = "anonymous";
+/// What Pomerium calls a process that is all of its servers.
+const EVERY_SERVER: &str = "all";
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     if calls::are_several(record) {
         return Err(Fault::new(RejectReason::SeveralRecords, "wanted one call, found several"));
     }
-    match lifted(record).or_else(|| calls::decided(record)) {
+    match lifted(record).or_else(|| calls::decided(record)).or_else(|| renamed(record)) {
         Some(record) => draft(&record)?.finish(clean),
         None => draft(record)?.finish(clean),
     }
 }
 
 /// A record of Azure's diagnostic settings, which have what the gateway tells in `properties`, with that
-/// beside the rest.
+/// beside the rest; so too a log record as OpenTelemetry's SDKs print it, with its attributes.
 fn lifted<'j>(record: &Json<'j>) -> Option<Json<'j>> {
-    let told = record.field("category").and(record.field("properties"))?.fields();
+    let properties = record.field("category").and(record.field("properties"));
+    let logged = ["hrTime", "instrumentationScope", "severityNumber"];
+    let logged = logged.iter().find_map(|name| record.field(name));
+    let told = properties.or(logged.and(record.field("attributes")))?.fields();
     let others = record.fields().iter();
     let others = others.filter(|(name, _)| !told.iter().any(|(own, _)| is_same_name(name, own)));
     Some(Json::Object(told.iter().chain(others).cloned().collect())).filter(|_| !told.is_empty())
+}
+
+/// A record with messages of JSON-RPC under names of the gateway's own, with each under that of what it is.
+fn renamed<'j>(record: &Json<'j>) -> Option<Json<'j>> {
+    let own = |value: &Json<'_>| {
+        let name = if value.has("method") { "request" } else { "response" };
+        let is_one = matches!(value, Json::Object(_)) && value.has("jsonrpc");
+        Some(name).filter(|name| is_one && !record.has(name))
+    };
+    // Of what a log shipper took up, the agent is the shipper (`agent.id` of the Elastic Common Schema).
+    let is_shipped = record.at("agent.ephemeral_id").is_some();
+    if is_shipped || !record.fields().iter().any(|(_, value)| own(value).is_some()) {
+        return None;
+    }
+    let fields = record.fields().iter().cloned();
+    let fields = fields.map(|(name, value)| (own(&value).map_or(name, Into::into), value));
+    Some(Json::Object(fields.collect()))
 }
 
 fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -64,12 +88,15 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     // LiteLLM writes the tool in the place of a model.
     let model = record.first(&models).filter(|model| !model.starts_with("MCP: "));
     draft.model = model.map(Into::into);
-    draft.task = record.first(&["a2a.context.id", "details.trace.toolUseID"]).map(Into::into);
+    let tasks = ["a2a.context.id", "details.trace.toolUseID", "prompt.id"];
+    draft.task = record.first(&tasks).map(Into::into);
     let session = record.first(SESSIONS);
     draft.session = session.map(Into::into);
-    (draft.agent, draft.class) = match (agent(record), session) {
+    let program = programs::program(record);
+    let agent = program.map_or_else(|| agent(record), |it| named(record, PROGRAMS).or(Some(it)));
+    (draft.agent, draft.class) = match (agent, session) {
         (None, Some(session)) => of_session(session),
-        (agent, _) => (agent.map(Into::into), None),
+        (agent, _) => (agent.map(Into::into), program.map(Into::into)),
     };
     draft.class = class(record).or(draft.class);
     if draft.agent.is_none() && is_of_nobody(record) {
@@ -79,7 +106,9 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     // The actor, who asked it to act, and so on, to the subject: the draft leaves out the agent itself.
     let actors = ACTORS.iter().filter_map(|path| record.text(path));
     draft.delegation.extend(actors.map(Into::into));
-    let person = named(record, PEOPLE).or_else(|| record.text("actor.onBehalfOf.id"));
+    let at_program = program.and_then(|_| programs::person(record));
+    let person = at_program.or_else(|| named(record, PEOPLE));
+    let person = person.or_else(|| record.text("actor.onBehalfOf.id"));
     draft.delegation.extend(person.map(Into::into));
     draft.delegation.extend(named(record, END_USERS).map(Into::into));
     let agent = draft.agent.clone();
@@ -99,7 +128,9 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 
 /// Who calls: the program, else the person who uses it.
 pub(super) fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
-    [PROGRAMS, PEOPLE, CALLERS].iter().find_map(|names| named(record, names))
+    let named = [PROGRAMS, PEOPLE, CALLERS].iter().find_map(|names| named(record, names));
+    // The subject of an event bus is what the record inside is about.
+    named.or_else(|| record.text("subject").filter(|_| !record.has("data")))
 }
 
 /// The first of these names that is somebody's.
@@ -110,7 +141,8 @@ fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
 /// Whether the gateway says that whoever called showed nothing that it knows.
 fn is_of_nobody(record: &Json<'_>) -> bool {
     let has = |names: &[&str], text| names.iter().any(|path| record.text(path) == Some(text));
-    has(STATUSES, "401") || has(PEOPLE, NOBODY) || has(CALLERS, NOBODY)
+    let is_refused = has(STATUSES, "401") || has(STATUSES, "403");
+    is_refused || has(PEOPLE, NOBODY) || has(CALLERS, NOBODY)
 }
 
 fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
@@ -147,6 +179,7 @@ pub(super) fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Wo
         "actor.apiKeyID",
         "api_key_id",
         "key_id",
+        "virtual_key_id",
         "metadata.user_api_key_hash",
     ];
     // LiteLLM's hash of a key, which another gateway may have as it is.
@@ -209,17 +242,30 @@ fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(CredentialKind, Word
 /// `server:tool` of a call, `server:method` of anything else.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let (used_kind, used) = used(record).unzip();
-    // LiteLLM's tool with its server in front.
-    let spaced = record.text("mcp_namespaced_tool_name").and_then(|name| name.split_once('/'));
-    let tool = record.first(TOOLS).or(spaced.map(|(_, tool)| tool));
-    let tool = tool.or(used.filter(|_| used_kind == Some("tool")));
-    let server = record.first(SERVERS).or(spaced.map(|(server, _)| server));
-    let server = server.or_else(|| own_server(record));
     let mut methods = METHODS.iter().filter_map(|path| record.text(path));
     let method = methods.find(|method| !is_http_verb(method));
-    // What some call the action is what others decided of it.
+    // A tool with its server in front, as LiteLLM and the programs write it.
+    let named = record.first(TOOLS);
+    let prefixed = named.and_then(|name| name.strip_prefix("mcp__")?.split_once("__"));
+    let spaced = prefixed.or_else(|| record.text("mcp_namespaced_tool_name")?.split_once('/'));
+    let named = prefixed.map(|(_, tool)| tool).or(named).or(spaced.map(|(_, tool)| tool));
+    // One name for all that has a name in the protocol; the method tells which it is.
+    let of = |kind: &str| named.filter(|_| method.is_some_and(|method| method.starts_with(kind)));
+    let (read, asked) = (of("resources/"), of("prompts/"));
+    let tool = named.filter(|_| read.or(asked).is_none());
+    let tool = tool.or(used.filter(|_| used_kind == Some("tool")));
+    let mut servers = SERVERS.iter().filter_map(|path| record.text(path));
+    let server = servers.find(|server| *server != EVERY_SERVER);
+    let server = server.or(spaced.map(|(server, _)| server)).or_else(|| own_server(record));
+    // Archestra has the server in front of its tools too.
+    let bare =
+        tool.zip(server).and_then(|(tool, server)| tool.strip_prefix(server)?.strip_prefix("__"));
+    let tool = bare.or(tool);
+    // What some call the action is what others decided of it, and a number tells nothing beside a tool.
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let mut deeds = DEEDS.iter().filter_map(|path| record.text(path));
-    let method = method.or_else(|| deeds.find(|word| verdict::of_one_word(word).is_none()));
+    let deed = deeds.find(|word| of_deed(word).is_none() && !(tool.is_some() && is_number(word)));
+    let method = method.or_else(|| programs::deed(record)).or(deed);
     let calls = ["call", "execute", "invoke", "invocation"];
     let is_call = tool.is_some()
         && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
@@ -231,8 +277,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         (None, Some(done)) => Some(done.into()),
         (_, None) => None,
     };
-    let read = record.first(&["mcp.resource.uri", "ResourceReadURI", "params.uri"]);
-    let asked = record.first(&["PromptGetName", "mcp.prompt.name"]);
+    let (read, asked) = (record.first(RESOURCES).or(read), record.first(PROMPTS).or(asked));
     let named =
         [(read, "mcp_resource"), (tool, "mcp_tool"), (asked, "mcp_prompt"), (server, "mcp_server")];
     draft.reach(named);
@@ -252,43 +297,28 @@ fn used<'a>(record: &'a Json<'_>) -> Option<(&'a str, &'a str)> {
 
 /// The server of a gateway that has one for each, or that has the names of other things beside its name.
 fn own_server<'a>(record: &'a Json<'_>) -> Option<&'a str> {
-    let kind = record.text("target.type").map(str::to_ascii_lowercase);
+    let kind = record.first(&["target.type", "target_type"]).map(str::to_ascii_lowercase);
     let is_server = kind.is_none_or(|kind| kind.contains("server"));
-    let target = record.text("target.name").filter(|_| is_server);
-    // ToolHive's.
-    target.or_else(|| record.field("subjects").and(record.text("component")))
+    let target = record.first(&["target.name", "target"]).filter(|_| is_server);
+    // ToolHive's; and the host that Pomerium let a request through to, or did not.
+    let target = target.or_else(|| record.field("subjects").and(record.text("component")));
+    let is_pomerium = record.text("service") == Some("authorize");
+    target.or_else(|| record.text("host").filter(|_| is_pomerium))
 }
 
 fn is_http_verb(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS")
 }
 
-fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
-    let error = record.first(ERRORS);
-    let statuses = STATUSES.iter().filter_map(|path| verdict::of_http(record.text(path)?));
-    let by_status = statuses.reduce(verdict::worse);
-    let told = OUTCOMES.iter().find_map(|path| verdict::of_one_word(record.text(path)?));
-    let is_blocked = ALLOWED.iter().any(|path| record.is_false(path))
-        || BLOCKED.iter().any(|path| record.is_true(path));
-    let has_failed = FAILED.iter().any(|path| record.is_true(path));
-    let outcome = match (by_status, told) {
-        _ if is_blocked => Outcome::Denied,
-        (Some(outcome @ (Outcome::Denied | Outcome::Error)), _) => outcome,
-        (_, Some(Outcome::Denied)) => Outcome::Denied,
-        (_, Some(Outcome::Error)) => verdict::of_error(error.unwrap_or_default()),
-        (_, None) if error.is_some() || has_failed => verdict::of_error(error.unwrap_or_default()),
-        (_, Some(Outcome::Success) | None) => return (Outcome::Success, None),
-    };
-    // A status that tells of a success is the reason of no failure.
-    let reasons = REASONS.iter().filter_map(|path| record.text(path));
-    let mut reasons = reasons.filter(|word| verdict::of_http(word) != Some(Outcome::Success));
-    (outcome, error.or_else(|| reasons.next()).map(Into::into))
-}
-
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if is_issue(record) {
         draft.keep("issued_credential_id", record.text("token_id"));
     }
+    if draft.outcome_reason.is_none() {
+        draft.keep("reason", record.first(&["reason", "decision_reason", "allow_why_true"]));
+    }
+    let source = programs::program(record).and(record.text("source"));
+    draft.keep("decision_source", record.text("decision_source").or(source));
     draft.keep_each(
         record,
         &[
@@ -297,17 +327,26 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("duration", "duration"),
             ("duration_ms", "outcome.durationMs"),
             ("error_code", "mcp.error.code"),
+            ("event", "event.name"),
             ("gateway", "gateway"),
             ("group", "agentgateway.group"),
             ("http_status", "http.status"),
             ("idempotency_key", "details.trace.idempotencyKey"),
             ("jwt_issuer", "jwt.iss"),
+            ("matched_rule", "matched_rule"),
             ("mcp_method", "mcp.method.name"),
+            ("policy", "policy"),
+            ("policy_id", "policy_id"),
+            ("policy_name", "policy_name"),
             ("portal_id", "PortalID"),
+            ("rule", "rule"),
+            ("rule_id", "rule_id"),
+            ("rule_name", "rule_name"),
             ("server_url", "ServerURL"),
             ("span_id", "span.id"),
             ("target_kind", "target.type"),
             ("trace_id", "trace.id"),
+            ("user_email", "email"),
         ],
     );
 }

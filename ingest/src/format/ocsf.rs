@@ -29,6 +29,11 @@ const NO_SESSIONS: &[&str] = &["-", "0x0", "0x3e4", "0x3e5", "0x3e6", "0x3e7"];
 
 const AI_AGENTS: &[&str] =
     &["ai_agent.uid", "actor.ai_agent.uid", "ai_agent.name", "actor.ai_agent.name"];
+/// What an entity may be, and where it is a user.
+const ENTITIES: &[&str] = &["user", "group", "policy", "org", "device", "service"];
+const ENTITY_USERS: &[&str] = &["entity.user", "managed_entity.user"];
+/// Objects of Kubernetes among what found no place in the schema.
+const KUBERNETES: &[&str] = &["requestObject", "responseObject"];
 /// Who acts beside a user.
 const ACTORS: &[&str] = &[
     "actor.uid",
@@ -86,11 +91,27 @@ fn user<'a>(record: &'a Json<'_>, path: &str) -> Option<Word<'a>> {
     known(user, &["uid", "name", "email_addr", "uid_alt"], NOBODY).map(Into::into)
 }
 
+/// Whom something is done to. Where the id is the actor's own, as AWS has it, but the name is another, the
+/// name.
+fn subject<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
+    let entity = || ENTITY_USERS.iter().find_map(|path| user(record, path));
+    let (Some(uid), Some(name)) = (record.text("user.uid"), record.text("user.name")) else {
+        return user(record, "user").or_else(entity);
+    };
+    let is_own = |path| record.text(path) == Some(uid);
+    let is_other = match record.text("actor.user.name") {
+        Some(own) => name != own && (is_own("actor.user.uid") || is_own("actor.user.uid_alt")),
+        None => is_own("actor.user.uid_alt"),
+    };
+    let is_other = is_other && class.name != "authentication";
+    if is_other { Some(name.into()) } else { user(record, "user") }
+}
+
 fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     let agent = record.first(AI_AGENTS);
     let actor =
         || user(record, "actor.user").or_else(|| Some(known(record, ACTORS, NOBODY)?.into()));
-    let subject = user(record, "user");
+    let subject = subject(record, class);
     let user = if class.name == "authentication" {
         // Whoever signs in is the user; elsewhere the user is whom something was done to.
         subject.or_else(actor)
@@ -235,8 +256,7 @@ fn action<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
             None => done.into(),
         });
     }
-    let of_type = record.text("type_uid").and_then(|uid| uid.get(uid.len().checked_sub(2)?..));
-    let number = record.text("activity_id").or(of_type);
+    let number = number(record);
     let named = number.and_then(|number| {
         let at = number.parse::<usize>().ok()?.checked_sub(1)?;
         class.activities.get(at).map(|name| (*name).to_owned())
@@ -249,6 +269,12 @@ fn action<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
     Some(format!("{}.{activity}", class.name).into())
 }
 
+/// The activity of a class by its number; the type has it in its last two digits.
+fn number<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let of_type = || record.text("type_uid").and_then(|uid| uid.get(uid.len().checked_sub(2)?..));
+    record.text("activity_id").or_else(of_type)
+}
+
 /// The tool that a call to one names, as the Model Context Protocol has it.
 fn tool<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     let is_call = record.text("api.operation") == Some("tools/call");
@@ -257,18 +283,29 @@ fn tool<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 }
 
 fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
-    let places = ["resources", "resource", "entity", "group", "service"];
-    let own = class.target.into_iter();
-    let named = own.chain(places).find_map(|place| {
+    let places = ["resources", "resource", "entity", "managed_entity", "group", "service"];
+    // Whoever gets rights is one thing, and what they are rights to is another.
+    let is_given = class.name == "user_access";
+    let rights = places[..2].iter().filter(|_| is_given).copied();
+    let named = rights.chain(class.target).chain(places).find_map(|place| {
         let resource = record.at(place)?;
-        let name = known(resource, &["uid", "name"], NOBODY)?;
-        // The type of a user is what sort of user it is.
-        let kind = resource.text("type").filter(|_| place != "user");
-        Some((name, kind.unwrap_or(place).to_owned()))
+        if place == "user" {
+            // The type of a user is what sort of user it is.
+            return Some((subject(record, class)?, "user".to_owned()));
+        }
+        let name = |json| known(json, &["uid", "name"], NOBODY);
+        let (name, kind) = name(resource).map(|name| (name, place)).or_else(|| {
+            let parts = ENTITIES.iter().filter(|_| place.ends_with("entity"));
+            parts.into_iter().find_map(|kind| Some((name(resource.at(kind)?)?, *kind)))
+        })?;
+        Some((name.into(), resource.text("type").unwrap_or(kind).to_owned()))
     });
-    let named = named.or_else(|| Some((tool(record)?, "mcp_tool".to_owned())));
+    let named = named.or_else(|| Some((tool(record)?.into(), "mcp_tool".to_owned())));
+    // The path of a request, where an exporter wants the name of a service.
+    let path = record.text("dst_endpoint.svc_name").filter(|name| name.starts_with('/'));
+    let named = named.or_else(|| Some((path?.split('?').next()?.into(), "path".to_owned())));
     if let Some((name, kind)) = named {
-        draft.resource = Some(name.into());
+        draft.resource = Some(name);
         draft.resource_kind = Some(kind.into());
     }
     let others = [
@@ -282,7 +319,7 @@ fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
         ("resources.owner.account.uid", "account"),
     ];
     let other = others.iter().find_map(|(path, kind)| {
-        let name = known(record, &[*path], NOBODY)?;
+        let name = known(record, &[*path], NOBODY).filter(|name| !name.starts_with('/'))?;
         if name.contains("://") { Some(("host", host(name)?)) } else { Some((*kind, name)) }
     });
     if let (None, Some((kind, id))) = (&draft.counterparty, other) {
@@ -314,9 +351,13 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
     ];
     let reason = record.first(&reasons);
     let mut flags = record.list("api.response.flags").iter().filter_map(Json::as_text);
+    // What a policy decided, unless it is said that the act went on.
+    let decisions = record.list("actor.authorizations").iter().filter_map(|it| it.text("decision"));
+    let mut decisions = decisions.filter(|_| record.text("status_id") != Some("1"));
     let is_refused = record.text("action_id") == Some("2")
         || record.text("disposition_id") == Some("2")
-        || flags.any(|flag| verdict::of_error(flag) == Outcome::Denied);
+        || flags.any(|flag| verdict::of_error(flag) == Outcome::Denied)
+        || decisions.any(|word| verdict::of_one_word(word) == Some(Outcome::Denied));
     let by_code = record.first(&["status_code", "api.response.code", "http_response.code"]);
     let by_code = by_code.and_then(verdict::of_http);
     let has_failed = match (record.text("status_id"), record.text("status")) {
@@ -324,12 +365,14 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
         (_, Some(status)) => verdict::of_word(status) != Outcome::Success,
         (_, None) => matches!(by_code, Some(Outcome::Denied | Outcome::Error)),
     };
+    // Whoever signs in with what is wrong is refused; a sign-off that failed refuses nobody.
+    let is_logoff = matches!(number(record), Some("2" | "02"))
+        || record.text("activity_name").is_some_and(|name| name.eq_ignore_ascii_case("logoff"));
+    let is_sign_in = class.name == "authentication" && !is_logoff;
     let outcome = match has_failed {
         _ if is_refused => Outcome::Denied,
         false => return (Outcome::Success, None),
-        true if class.name == "authentication" || by_code == Some(Outcome::Denied) => {
-            Outcome::Denied
-        }
+        true if is_sign_in || by_code == Some(Outcome::Denied) => Outcome::Denied,
         true => {
             let told = reasons.iter().chain(&["status"]).filter_map(|path| record.text(path));
             let is_denied = told.map(verdict::of_error).any(|told| told == Outcome::Denied);
@@ -367,4 +410,10 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("user_name", "actor.user.name"),
         ],
     );
+    for (name, value) in record.at("unmapped").map(Json::fields).unwrap_or_default() {
+        let is_plain = matches!(value, Json::Literal(_) | Json::Text(_));
+        if is_plain && !KUBERNETES.iter().any(|object| name.starts_with(object)) {
+            draft.keep(format!("unmapped.{name}"), value.told());
+        }
+    }
 }

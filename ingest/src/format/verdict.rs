@@ -112,9 +112,14 @@ pub(super) fn of_one_word(word: &str) -> Option<Outcome> {
     match word.to_ascii_lowercase().as_str() {
         "success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed" | "permit"
         | "forwarded" => Some(Outcome::Success),
+        "block" | "forbid" | "refuse" | "refused" => Some(Outcome::Denied),
+        // What waits for a person was not done.
         "errored" | "fail" | "failed" | "failure" | "false" | "timeout" | "timed_out"
-        | "cancelled" | "canceled" => Some(Outcome::Error),
+        | "cancelled" | "canceled" | "abort" | "aborted" | "rate_limited" | "pending_approval"
+        | "awaiting_approval" | "approval_required" | "require_approval" | "requires_approval"
+        | "needs_approval" => Some(Outcome::Error),
         word if word.contains(' ') => None,
+        word if word.ends_with("granted") => Some(Outcome::Success),
         word if of_error(word) == Outcome::Denied => Some(Outcome::Denied),
         // Some tell what kind of an error it was: `application_error`.
         word => word.ends_with("error").then_some(Outcome::Error),

@@ -3,7 +3,8 @@
 //! Invariant: a name stands here only if a gateway's documentation or its code gives it this meaning.
 //!
 //! Source: the documentation of agentgateway, Obot, Cloudflare, Kong, Azure API Management, `LiteLLM`,
-//! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge` and Yandex Cloud; their code where it is open.
+//! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge`, Yandex Cloud, Pomerium, Peta, Tyk, Bifrost and
+//! Archestra; their code where it is open.
 
 pub(super) const TIMES: &[&str] = &[
     "timestamp.occurredAt",
@@ -21,6 +22,9 @@ pub(super) const TIMES: &[&str] = &[
     "started_at",
     "startedAt",
     "startTime",
+    "event.timestamp",
+    "occurred_at",
+    "hrTime",
 ];
 
 /// Names of the program that calls.
@@ -29,32 +33,44 @@ pub(super) const PROGRAMS: &[&str] = &[
     "agent.id",
     "agent_id",
     "agent",
+    "agent_identity",
+    "agent.spiffe_id",
+    "spiffe_id",
     "jwt.act.sub",
     "src.identity",
     "source.identity",
     "actor.id",
     "gen_ai.agent.name",
+    "agent_name",
     "jwt.client_id",
     "jwt.azp",
     "client_id",
     "clientId",
     "principal",
     "principal.id",
+    "principal_id",
     "caller",
+    "service_account_id",
+    "service_account",
     "consumer.username",
     "consumer.id",
+    "consumer",
     "ai.mcp.audit.consumer.name",
     // LiteLLM's name of the key that a program was given.
     "metadata.user_api_key_alias",
+    // Bifrost's.
+    "virtual_key_name",
+    "virtual_key_id",
 ];
 
-/// The actors of a token, the current one first. Source: RFC 8693, section 4.1.
+/// The actors of a token, the current one first (RFC 8693, section 4.1), and who started an agent.
 pub(super) const ACTORS: &[&str] = &[
     "jwt.act.sub",
     "jwt.act.act.sub",
     "jwt.act.act.act.sub",
     "jwt.act.act.act.act.sub",
     "jwt.act.act.act.act.act.sub",
+    "parent_agent_id",
 ];
 
 /// Names of the person behind it.
@@ -80,9 +96,12 @@ pub(super) const CALLERS: &[&str] = &[
     "user.email",
     "user.name",
     "username",
+    "email",
     "identity.username",
     "identity.principal_name",
     "identity.subject",
+    "identity.sub",
+    "context.identity.sub",
     "identity.app_id",
     "authentication.user_id",
     "authentication.subject_id",
@@ -91,6 +110,8 @@ pub(super) const CALLERS: &[&str] = &[
     "subjects.client_name",
     "mcp.client.name",
     "metadata.client.name",
+    "subject.id",
+    "subject.email",
 ];
 
 /// Names of a customer's customer, for whom a call is made.
@@ -110,6 +131,8 @@ pub(super) const SESSIONS: &[&str] = &[
     "mcp_tool_call_metadata.mcp_session_id",
     "metadata.mcp_tool_call_metadata.mcp_session_id",
     "metadata.sessionId",
+    "agent.session_id",
+    "conversation.id",
 ];
 
 pub(super) const METHODS: &[&str] = &[
@@ -142,6 +165,8 @@ pub(super) const OTHER_METHODS: &[&str] = &[
 ];
 
 pub(super) const TOOLS: &[&str] = &[
+    // Claude Code's, where `tool_name` says no more than that it is one of a server.
+    "tool_parameters.mcp_tool_name",
     "gen_ai.tool.name",
     "mcp.tool.name",
     "ToolCallName",
@@ -162,7 +187,16 @@ pub(super) const TOOLS: &[&str] = &[
     "metadata.mcp_tool_call_metadata.name",
     "context.tool_name",
     "details.tool_name",
+    "mcp_tool",
+    "toolCall.name",
+    "requestParams.name",
+    "function_name",
 ];
+
+/// Names of a resource that is read and of a prompt that is asked for.
+pub(super) const RESOURCES: &[&str] =
+    &["mcp.resource.uri", "ResourceReadURI", "params.uri", "request.params.uri"];
+pub(super) const PROMPTS: &[&str] = &["PromptGetName", "mcp.prompt.name", "gen_ai.prompt.name"];
 
 /// Kinds of what was used and its names, where a gateway has one name for things of every kind.
 pub(super) const USED: &[(&str, &str)] = &[
@@ -172,6 +206,8 @@ pub(super) const USED: &[(&str, &str)] = &[
     ("action.resource_type", "action.resource_id"),
     ("capability_type", "capability_name"),
     ("target.type", "target.name"),
+    ("target_type", "target"),
+    ("resource.type", "resource.id"),
 ];
 
 pub(super) const SERVERS: &[&str] = &[
@@ -180,7 +216,6 @@ pub(super) const SERVERS: &[&str] = &[
     "mcp.server",
     "ServerID",
     "target.id",
-    "target",
     "server",
     "route",
     "ServerName",
@@ -190,6 +225,9 @@ pub(super) const SERVERS: &[&str] = &[
     "mcp_server",
     "mcp_server.name",
     "mcpServerDisplayName",
+    "mcpServerName",
+    "tool_parameters.mcp_server_name",
+    "server_label",
     "mcpID",
     "api_name",
     "mcp_tool_call_metadata.mcp_server_name",
@@ -198,6 +236,7 @@ pub(super) const SERVERS: &[&str] = &[
     "metadata.extra.backend_name",
     "service.name",
     "upstream",
+    "resource.server",
 ];
 
 pub(super) const ARGUMENTS: &[&str] = &[
@@ -216,6 +255,11 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "tool_args",
     "args",
     "parameters",
+    "mcp_tool_parameters",
+    "tool_parameters",
+    "function_args",
+    "toolCall.arguments",
+    "requestParams.arguments",
     "mcp_tool_call_metadata.arguments",
     "metadata.mcp_tool_call_metadata.arguments",
     "ai.mcp.rpc.payload.request.arguments",
@@ -232,38 +276,30 @@ pub(super) const STATUSES: &[&str] = &[
     "response.status_code",
     "status",
     "status_code",
+    "status.code",
     "metadata.httpStatus",
     "metadata.error_information.error_code",
+    "error.code",
 ];
 
-/// Names of words with which gateways say how a call ended.
-pub(super) const OUTCOMES: &[&str] = &[
-    "outcome.status",
-    "Success",
-    "outcome",
-    "decision",
-    "authorization.decision",
-    "ai.mcp.audit.action",
-    "action",
-    "mcp_response.status",
-    "status",
-    "result",
-    "verdict",
-    "event",
-];
+/// Where a word says how a call ended that stands in another object, see `outcome.rs`.
+pub(super) const OUTCOMES: &[&str] =
+    &["ai.mcp.audit.action", "mcp_response.status", "result.status", "response.status"];
 
-/// Names of what says yes or no to a call.
-pub(super) const ALLOWED: &[&str] =
-    &["allowed", "decision", "authorized", "permitted", "authorization.authorized"];
-pub(super) const BLOCKED: &[&str] = &["blocked", "security.blocked", "denied"];
-pub(super) const FAILED: &[&str] =
-    &["isError", "result.isError", "response.isError", "response.result.isError"];
+/// Where a tool says that it failed.
+pub(super) const FAILED: &[&str] = &[
+    "result.isError",
+    "response.isError",
+    "response.result.isError",
+    "toolResult.isError",
+    "metadata.isError",
+];
 
 pub(super) const ERRORS: &[&str] = &[
     "mcp.error.message",
     "error.message",
+    "error.code",
     "outcome.error",
-    "outcome.reason",
     "Error",
     "error.type",
     "mcp.error.code",
@@ -280,11 +316,27 @@ pub(super) const ERRORS: &[&str] = &[
     "metadata.error_information.error_message",
     "metadata.extra.jsonrpc_error_message",
     "failure_reason",
+    "toolResult.error",
+    "error_details",
 ];
 
 /// Names of what else says why.
-pub(super) const REASONS: &[&str] =
-    &["reason", "denied_reason", "http.status", "http.response.status_code", "response.status"];
+pub(super) const REASONS: &[&str] = &[
+    "reason",
+    "denied_reason",
+    "deny_reason",
+    "block_reason",
+    "decision_reason",
+    "decision.reason",
+    "authorization.reason",
+    "outcome.reason",
+    "allow_why_false",
+    "deny_why_true",
+    "http.status",
+    "http.response.status_code",
+    "response.status",
+    "error_code",
+];
 
 pub(super) const SOURCES: &[&str] = &[
     "src.addr",
@@ -304,6 +356,10 @@ pub(super) const SOURCES: &[&str] = &[
     "request_metadata.remote_address",
     "source.value",
     "remote",
+    "ip",
+    "http.clientIp",
+    "context.client_ip",
+    "context.ip_address",
 ];
 
 pub(super) const USER_AGENTS: &[&str] = &[
@@ -318,6 +374,8 @@ pub(super) const USER_AGENTS: &[&str] = &[
     "source.extra.user_agent",
     "metadata.userAgent",
     "userAgent",
+    "context.user_agent",
+    "ua",
     "clientInfo.name",
     "client.name",
     "client",
