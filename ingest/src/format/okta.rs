@@ -112,9 +112,12 @@ fn credential<'a>(
     Some((kind, format!("{}:{agent}", kebab(shown)).into()))
 }
 
-/// How a target is called; some have their id as their other name, too.
+/// How a target is called. What has its id as its other name, too, is called as it is displayed, but for a
+/// client, which acts under that id.
 fn name<'a>(target: &'a Json<'_>) -> Option<&'a str> {
-    let other = known(target, "alternateId").filter(|other| target.text("id") != Some(other));
+    let is_client = target.text("type").is_some_and(|kind| kind.contains("ClientApp"));
+    let is_other = |other: &&str| is_client || target.text("id") != Some(other);
+    let other = known(target, "alternateId").filter(is_other);
     other.or_else(|| ["displayName", "id"].iter().find_map(|path| known(target, path)))
 }
 
