@@ -58,13 +58,13 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         (None, _) => None,
     };
     let object = properties.first(&["objectId", "officeObjectId"]);
-    draft.resource = object.map(Into::into);
-    draft.resource_kind = properties.text("itemType").map(|kind| kebab(kind).into());
-    // Of type 5 are names of users; at a sign-in the object is the app.
-    let targets = properties.list("target").iter();
-    let mut users = targets.filter(|one| one.text("type") == Some("5"));
-    let other = users.find_map(|one| one.text("id")).filter(|other| agent != Some(other));
     let is_sign_in = properties.text("operation").is_some_and(|name| name.starts_with("UserLog"));
+    draft.resource = object.map(Into::into);
+    draft.resource_kind = match properties.text("itemType") {
+        None if is_sign_in => object.map(|_| "app".into()),
+        kind => kind.map(|kind| kebab(kind).into()),
+    };
+    let other = other(properties).filter(|other| agent != Some(other));
     draft.counterparty = match (other, object) {
         (Some(other), _) => Some(("entra_user".into(), other.into())),
         (None, Some(app)) if is_sign_in => Some(("app".into(), app.into())),
@@ -86,6 +86,17 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("workload", "workload"),
         ],
     );
+}
+
+/// The user that it was done to, of the targets by the type of a user's name, or that something was shared
+/// with.
+fn other<'a>(properties: &'a Json<'_>) -> Option<&'a str> {
+    let mut targets = properties.list("target").iter();
+    let target = targets.find(|one| one.text("type") == Some("5"));
+    let kind = properties.text("targetUserOrGroupType");
+    let is_user = kind.is_some_and(|kind| ["Member", "Guest", "Partner"].contains(&kind));
+    let shared = properties.text("targetUserOrGroupName").filter(|_| is_user);
+    target.and_then(|one| one.text("id")).or(shared)
 }
 
 /// How it ended: by the error of a sign-in, else by its status.
