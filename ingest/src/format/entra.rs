@@ -1,15 +1,20 @@
 //! Microsoft Entra sign-ins (of users, service principals, managed identities and agents), audit events,
 //! provisioning and calls to Microsoft Graph, as Azure's diagnostic settings stream them or as Microsoft
-//! Graph returns them.
+//! Graph returns them; and Microsoft 365's unified audit log.
 //!
 //! Invariant: a sign-in of an agent for a user names both: the agent acts, the user is whom it claims
-//! to act for, unless the user is the agent's own. What Microsoft found out about a principal is no act of it.
+//! to act for, unless the user is the agent's own. What Microsoft found out about a principal is no act of
+//! it, and what does not show that it is a sign-in is none.
 //!
 //! Source: Microsoft, *Azure AD sign-in logs schema*, *Graph signIn, agentSignIn, directoryAudit,
 //! provisioningObjectSummary and riskyServicePrincipal resource types*, *Error codes* (`AADSTS`).
 
+mod sign_in;
+mod unified;
+
 use schemas::{CredentialKind, Outcome, RejectReason, Timestamp};
 
+use self::sign_in::{error_code, of_code};
 use super::draft::{Draft, Needs, Word, time_of};
 use super::json::Json;
 use super::{Fault, kebab, single, verdict};
@@ -24,6 +29,9 @@ const TIMES: &[&str] = &[
     "properties.activityDateTime",
     "createdDateTime",
     "activityDateTime",
+    // Of the unified audit log.
+    "properties.creationTime",
+    "creationTime",
     "time",
     // Of Log Analytics, and of its table of calls to Microsoft Graph.
     "properties.timeGenerated",
@@ -56,56 +64,70 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let id = properties.text("id");
     let id = id.or_else(|| properties.text("requestId").filter(|_| called.is_some()));
     draft.event_id = id.map(Into::into);
-    draft.session = properties.first(&["sessionId", "C_Sid"]).map(Into::into);
     origin(record, properties, &mut draft);
     let is_audit = properties.at("initiatedBy").is_some()
         || properties.at("targetResources").is_some()
         || properties.at("activityDisplayName").is_some();
+    let is_unified = unified::is_unified(properties);
+    let is_read = category.is_none_or(|found| CATEGORIES.iter().any(|part| found.contains(part)));
+    if !is_read && !is_audit && !is_unified {
+        let detail =
+            "`category`: wanted sign-ins, audit, provisioning or calls to Graph, found another";
+        return Err(Fault::bad_field(detail));
+    }
+    (draft.outcome, draft.outcome_reason) = outcome(record, properties, is_audit);
     if properties.has("provisioningAction") || properties.has("provisioningSteps") {
         provisioned(properties, &mut draft);
     } else if is_audit {
         audit(properties, &mut draft);
+    } else if is_unified {
+        unified::read(properties, &mut draft);
     } else {
-        let category = record.text("category").unwrap_or_default();
-        sign_in(properties, category, error_code(record, properties), &mut draft);
+        sign_in::read(record, properties, &mut draft);
     }
     if draft.agent.is_none() {
         draft.agent = record.text("identity").map(Into::into);
-    }
-    let is_read = category.is_none_or(|found| CATEGORIES.iter().any(|part| found.contains(part)));
-    if draft.agent.is_none() && !is_read && !is_audit {
-        let detail =
-            "`category`: wanted sign-ins, audit, provisioning or calls to Graph, found another";
-        return Err(Fault::bad_field(detail));
     }
     if called.is_some() {
         call(properties, &mut draft);
     }
     let operation = called
-        .or_else(|| properties.first(&["activityDisplayName", "operationName"]))
+        .or_else(|| properties.first(&["activityDisplayName", "operationName", "operation"]))
         .or_else(|| record.text("operationName"));
     // Graph does not name its sign-ins.
-    let operation =
-        operation.or((!is_audit && draft.agent.is_some()).then_some("Sign-in activity"));
+    let operation = match operation {
+        None if !is_audit && draft.agent.is_some() => Some(sign_in::name(record, properties)?),
+        operation => operation,
+    };
+    let workload = properties.first(&["workload", "officeWorkload"]).filter(|_| is_unified);
+    let category = category.or(workload);
     draft.action = operation.map(|operation| {
         category.map_or(operation.into(), |category| format!("{category}:{operation}").into())
     });
-    (draft.outcome, draft.outcome_reason) = outcome(record, properties, is_audit);
     keep(record, properties, &mut draft);
     Ok(draft)
 }
 
-/// Whence it came, and with which program.
+/// Whence it came, in which session, and with which program.
 fn origin<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let own = properties.first(&["ipAddress", "initiatedBy.user.ipAddress"]);
+    let own = properties.first(&[
+        "ipAddress",
+        "initiatedBy.user.ipAddress",
+        "clientIP",
+        "clientIPAddress",
+        "actorIpAddress",
+    ]);
     let detail = |name: &str| {
-        let details = properties.list("additionalDetails").iter();
-        details.filter(|one| one.text("key") == Some(name)).find_map(|one| one.text("value"))
+        let lists = ["additionalDetails", "extendedProperties", "deviceProperties"];
+        let mut details = lists.iter().flat_map(|list| properties.list(list));
+        details.find(|one| one.first(&["key", "name"]) == Some(name))?.text("value")
     };
     let source = own.or_else(|| detail("ipaddr")).or_else(|| record.text("callerIpAddress"));
     draft.source = source.filter(|address| *address != NONE).map(Into::into);
+    let session = properties.first(&["sessionId", "C_Sid", "appAccessContext.aadSessionId"]);
+    draft.session = session.or_else(|| detail("SessionId")).map(Into::into);
     let program = properties.text("userAgent").or_else(|| detail("User-Agent"));
-    draft.user_agent = program.map(Into::into);
+    draft.user_agent = program.or_else(|| detail("UserAgent")).map(Into::into);
 }
 
 /// What an agent is, if Entra says that the actor is one.
@@ -147,104 +169,10 @@ fn time_of_month_first(text: &str) -> Option<Timestamp> {
     Timestamp::parse(&text).ok()
 }
 
-fn sign_in<'a>(properties: &'a Json<'_>, category: &str, code: &str, draft: &mut Draft<'a>) {
-    let user = properties.first(&["userPrincipalName", "userId"]);
-    // Beside a user the name of a service principal is that of the app that was signed in to.
-    let name = properties.text("servicePrincipalName").filter(|_| user.is_none());
-    let principal = properties.text("servicePrincipalId").or(name);
-    let app = properties.text("appId");
-    let is_agent = agent_type(properties).is_some();
-    draft.agent = match (principal, user) {
-        (Some(principal), _) => Some(principal.into()),
-        (None, Some(_)) if is_agent => app.map(Into::into),
-        (None, user) => user.or(app).map(Into::into),
-    };
-    let is_program = principal.is_some() || is_agent || user.is_none();
-    draft.class = match (is_program, properties.text("agent.parentAppId").or(app)) {
-        (true, Some(blueprint)) => Some(blueprint.into()),
-        (true, None) => Some("entra:service-principal".into()),
-        (false, _) => Some("entra:user".into()),
-    };
-    // The user that an agent has of its own is no person; what stands behind it is the agent's identity.
-    let subject = properties.text("agent.agentSubjectType").or_else(|| agent_type(properties));
-    let is_own_user = subject.is_some_and(|kind| kind.eq_ignore_ascii_case("agentIDuser"));
-    if is_own_user {
-        draft.delegation.extend(properties.text("agent.agentSubjectParentId").map(Into::into));
-        draft.keep("agent_user", user);
-    } else if is_program {
-        draft.delegation.extend(user.map(Into::into));
-    }
-    let kinds = ["managedIdentityType", "managedServiceIdentity.msiType"];
-    let kind = properties.first(&kinds).filter(|kind| *kind != "none");
-    let managed = properties.first(&["servicePrincipalId", "appId"]);
-    draft.credential = match managed {
-        Some(id) if category == "ManagedIdentitySignInLogs" || kind.is_some() => {
-            Some((CredentialKind::Platform, format!("managed-identity:{id}").into()))
-        }
-        Some(_) | None => credential(properties, is_program, code)
-            .or_else(|| unnamed(properties, category, code, principal.or(user).or(app)?)),
-    };
-    let resource = properties.first(&["resourceDisplayName", "resourceId"]);
-    draft.resource = resource.map(Into::into);
-    draft.resource_kind = resource.map(|_| "app".into());
-    let (home, other) = (properties.text("homeTenantId"), properties.text("resourceTenantId"));
-    draft.counterparty = match (home, other) {
-        (Some(home), Some(other)) if home != other => Some(("tenant".into(), other.into())),
-        _ => properties
-            .first(&["resourceServicePrincipalId", "resourceId", "resourceDisplayName"])
-            .map(|app| ("app".into(), app.into())),
-    };
-}
-
-/// The key or certificate that was shown, else the token that was given for it.
-fn credential<'a>(
-    properties: &'a Json<'_>,
-    is_program: bool,
-    code: &str,
-) -> Option<(CredentialKind, Word<'a>)> {
-    let print = properties.text("servicePrincipalCredentialThumbprint");
-    let kind = match properties.text("clientCredentialType").unwrap_or_default() {
-        "clientAssertion" | "certificate" => CredentialKind::Certificate,
-        "federatedIdentityCredential" | "managedIdentity" => CredentialKind::AccessToken,
-        // Only a certificate has a thumbprint.
-        _ if print.is_some() => CredentialKind::Certificate,
-        _ => CredentialKind::StaticKey,
-    };
-    if let Some(key) = properties.text("servicePrincipalCredentialKeyId") {
-        return Some((kind, key.into()));
-    }
-    if let Some(print) = print {
-        return Some((CredentialKind::Certificate, print.into()));
-    }
-    if let Some(federated) = properties.text("federatedCredentialId") {
-        return Some((CredentialKind::AccessToken, federated.into()));
-    }
-    let user = properties.first(&["userPrincipalName", "userId"]).filter(|_| !is_program);
-    if let (Some(kind), Some(user)) = (shown_by_person(properties, code), user) {
-        return Some((kind, format!("{kind}:{user}").into()));
-    }
-    let is_secret_refused = SECRET_ERRORS.contains(&code);
-    let token = properties.first(&["uniqueTokenIdentifier", "signInActivityId"]);
-    Some((CredentialKind::AccessToken, token.filter(|_| !is_secret_refused)?.into()))
-}
-
-/// What a person was asked for first, where it is a password, a code or a certificate; of a key that
-/// leaves no device, as of what was satisfied before, nothing but the token is told.
-fn shown_by_person(properties: &Json<'_>, code: &str) -> Option<CredentialKind> {
-    const CODES: [&str; 6] =
-        ["password", "temporary access pass", "text message", "sms", "oath", "verification code"];
-    let mut methods = properties.list("authenticationDetails").iter();
-    let methods = methods.by_ref().filter_map(|one| one.text("authenticationMethod"));
-    let mut methods = methods.filter(|method| !method.eq_ignore_ascii_case("previously satisfied"));
-    let first = methods.next().unwrap_or_default().to_ascii_lowercase();
-    // These are named after passwords that they do without.
-    let is_code =
-        CODES.iter().any(|word| first.contains(word)) || first == "pass-through authentication";
-    let is_without = first.contains("passwordless");
-    if PASSWORD_ERRORS.contains(&code) || (is_code && !is_without) {
-        return Some(CredentialKind::Password);
-    }
-    first.contains("x.509").then_some(CredentialKind::Certificate)
+/// The tenant whose log it is. Of rows of Log Analytics `TenantId` is the workspace.
+fn tenant<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let streamed = || record.text("tenantId").filter(|_| !record.has("timeGenerated"));
+    record.text("aadTenantId").or_else(streamed)
 }
 
 /// A call to Microsoft Graph: by whom it was is told as of a sign-in.
@@ -263,47 +191,6 @@ fn call<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         };
         draft.credential = kind.map(|(kind, prefix)| (kind, format!("{prefix}:{agent}").into()));
     }
-}
-
-/// Of what sort the credential was, where no id of it is told.
-fn unnamed<'a>(
-    properties: &'a Json<'_>,
-    category: &str,
-    code: &str,
-    agent: &str,
-) -> Option<(CredentialKind, Word<'a>)> {
-    let shown = properties.text("clientCredentialType").unwrap_or_default();
-    let incoming = properties.text("incomingTokenType").filter(|kind| *kind != "none");
-    let (kind, prefix) = match shown {
-        _ if SECRET_ERRORS.contains(&code) => (CredentialKind::StaticKey, "secret"),
-        "clientSecret" => (CredentialKind::StaticKey, "secret"),
-        "clientAssertion" | "certificate" => (CredentialKind::Certificate, "certificate"),
-        "federatedIdentityCredential" => (CredentialKind::AccessToken, "token"),
-        // Nobody is asked: an application shows the token that it has.
-        _ if incoming.is_some() || category == "NonInteractiveUserSignInLogs" => {
-            (CredentialKind::AccessToken, "token")
-        }
-        _ => return None,
-    };
-    Some((kind, format!("{prefix}:{agent}").into()))
-}
-
-/// Errors that tell that a password was typed: wrong, locked, expired, none.
-const PASSWORD_ERRORS: &[&str] = &["50126", "50053", "50055", "50056"];
-/// Errors that tell that an application's secret was shown: wrong, expired.
-const SECRET_ERRORS: &[&str] = &["7000215", "7000222"];
-/// Errors with which Entra asks for another step or finds a request malformed, and refuses nobody.
-const INTERRUPTS: &[&str] = &[
-    "16000", "16001", "16003", "40008", "50011", "50058", "50059", "50072", "50079", "50097",
-    "50125", "50129", "50140", "50143", "50199", "50203", "50206", "51006", "65001", "70003",
-    "70005", "70011", "70016", "165900", "500011", "700016", "900144", "900561", "9002313",
-];
-/// Of the service's own errors those that refuse: who is no member of the tenant.
-const REFUSALS: &[&str] = &["90072"];
-
-fn error_code<'a>(record: &'a Json<'_>, properties: &'a Json<'_>) -> &'a str {
-    let code = properties.first(&["status.errorCode", "errorCode"]);
-    code.or_else(|| record.text("resultType")).unwrap_or("0")
 }
 
 /// What the provisioning service did, and for whom.
@@ -359,9 +246,26 @@ fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         draft.resource = Some(name.into());
         draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
     }
-    let user = targets.iter().find(|one| one.text("type") == Some("User"));
-    draft.counterparty = user.and_then(name).map(|user| ("entra_user".into(), user.into()));
+    let is_of = |kind: &str, one: &&Json<'_>| one.text("type") == Some(kind);
+    // A grant names the principal that got it among what was changed, or beside what it got.
+    let principal = || {
+        let mut changes = targets.iter().flat_map(|one| one.list("modifiedProperties"));
+        let told = changes.find(|one| one.text("displayName") == Some(GRANTED));
+        let told = told.and_then(|one| Some(one.text("newValue")?.trim_matches('"')));
+        let beside = || {
+            let mut last = targets.iter().rev().filter(|_| 1 < targets.len());
+            last.find(|one| is_of("ServicePrincipal", one)).and_then(name)
+        };
+        told.filter(|name| !name.is_empty()).or_else(beside)
+    };
+    draft.counterparty = match targets.iter().find(|one| is_of("User", one)).and_then(name) {
+        Some(user) => Some(("entra_user".into(), user.into())),
+        None => principal().map(|principal| ("app".into(), principal.into())),
+    };
 }
+
+/// What a change says of the service principal that was given something.
+const GRANTED: &str = "ServicePrincipal.DisplayName";
 
 fn outcome<'a>(
     record: &'a Json<'_>,
@@ -390,22 +294,14 @@ fn outcome<'a>(
     let code = error_code(record, properties);
     let reason = properties.first(&["status.failureReason", "failureReason"]);
     let reason = reason.or_else(|| record.text("resultDescription")).unwrap_or(code);
-    match code.parse::<u32>() {
-        Ok(0) => (Outcome::Success, None),
-        _ if INTERRUPTS.contains(&code) => (Outcome::Error, Some(reason.into())),
-        _ if REFUSALS.contains(&code) => (Outcome::Denied, Some(reason.into())),
-        // 90000 and up: the service itself could not, and trying again may help.
-        Ok(90_000..=99_999) => (Outcome::Error, Some(reason.into())),
-        Err(_) if code.eq_ignore_ascii_case("success") => (Outcome::Success, None),
-        Ok(_) | Err(_) => (Outcome::Denied, Some(reason.into())),
-    }
+    let outcome = of_code(code);
+    (outcome, Some(reason.into()).filter(|_| outcome != Outcome::Success))
 }
 
 fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a>) {
-    draft.keep_each(
-        record,
-        &[("correlation_id", "correlationId"), ("tenant_id", "tenantId"), ("level", "Level")],
-    );
+    draft.keep_each(record, &[("correlation_id", "correlationId"), ("level", "Level")]);
+    draft.keep("tenant_id", tenant(record));
+    draft.keep("resource_id", properties.first(&["resourceIdentity", "resourceId"]));
     draft.keep("agent_type", agent_type(properties));
     draft.keep_each(
         properties,
@@ -431,7 +327,6 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
             ("modified_properties", "targetResources.modifiedProperties"),
             ("operation_type", "operationType"),
             ("os", "deviceDetail.operatingSystem"),
-            ("resource_id", "resourceId"),
             ("resource_service_principal_id", "resourceServicePrincipalId"),
             ("risk_level", "riskLevelDuringSignIn"),
             ("risk_state", "riskState"),

@@ -98,6 +98,13 @@ const LIKELY: &[&str] = &[
     "_source",
     "result",
     "after",
+    // Of Wazuh, also in the `data` of its alerts: the record under the name of its source.
+    "aws",
+    "gcp",
+    "github",
+    "ms-graph",
+    "office365",
+    "okta",
 ];
 
 /// What is no record and has none inside, by a field of its own.

@@ -2,7 +2,8 @@
 //!
 //! Invariant: `user` is the sponsor an agent claims only where the record says that an agent acted; it is
 //! who acted where a record of the user's own log names no actor; elsewhere it is whom the action was done
-//! to. What was asked of a model and what it answered is not kept.
+//! to. One's own name at a provider of identities is nobody else. What was asked of a model and what it
+//! answered is not kept.
 //!
 //! Source: GitHub, *Audit log events for your enterprise*, *Identifying audit log events performed by
 //! an access token*, *Audit log events for agents*, *Token expiration and revocation*.
@@ -10,7 +11,7 @@
 use schemas::{CredentialKind, Outcome};
 
 use super::arguments::host;
-use super::draft::{Draft, Needs, Word};
+use super::draft::{Draft, Needs, Word, address_of};
 use super::json::Json;
 use super::{Fault, is_browser, verdict};
 
@@ -71,7 +72,13 @@ const EVENTS: &[(&[&str], &str)] = &[
     (&["release"], "release"),
     (&["registry_package"], "registry_package"),
     (&["package"], "package"),
+    (&["alert", "location"], "secret_scanning_alert_location"),
+    (&["alert.secret_type"], "secret_scanning_alert"),
+    (&["alert.rule"], "code_scanning_alert"),
+    (&["alert.dependency"], "dependabot_alert"),
+    (&["alert.affected_range"], "repository_vulnerability_alert"),
     (&["alert"], "alert"),
+    (&["exemption_request"], "exemption_request"),
     (&["personal_access_token_request"], "personal_access_token_request"),
     (&["security_advisory"], "security_advisory"),
     (&["repository_advisory"], "repository_advisory"),
@@ -82,8 +89,8 @@ const EVENTS: &[(&[&str], &str)] = &[
     (&["membership"], "organization"),
     (&["member"], "member"),
     (&["zen"], "ping"),
-    (&["hook"], "hook"),
-    (&["key"], "key"),
+    (&["hook"], "meta"),
+    (&["key"], "deploy_key"),
     (&["forkee"], "fork"),
     (&["pages"], "gollum"),
     (&["build"], "page_build"),
@@ -109,7 +116,17 @@ const EVENTS: &[(&[&str], &str)] = &[
 ];
 
 /// Whom a webhook tells of beside its sender.
-const OTHERS: &[&str] = &["member.login", "membership.user.login", "blocked_user.login"];
+const OTHERS: &[&str] = &[
+    "member.login",
+    "membership.user.login",
+    "blocked_user.login",
+    "alert.push_protection_bypassed_by.login",
+    "exemption_request.requester_login",
+    "personal_access_token_request.owner.login",
+];
+
+/// Apps that are let in.
+const APPS: &[&str] = &["integration", "oauth_application_name", "installation.app_slug"];
 
 /// Where a webhook says how what it is about ended.
 const CONCLUSIONS: &[&str] = &[
@@ -124,13 +141,13 @@ const CONCLUSIONS: &[&str] = &[
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     draft.event_id = record.first(&["_document_id", "event_id"]).map(Into::into);
-    draft.source = record.first(&["actor_ip", "actor_location.ip"]).map(Into::into);
+    draft.source = record.first(&["actor_ip", "actor_location.ip", "real_ip"]).map(Into::into);
     draft.user_agent = record.text("user_agent").map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
     let used = copilot_use(record);
     let actor = actor(record, used.is_some());
-    let action = record.text("action");
+    let action = record.text("action").or_else(|| of_git(record, "program"));
     let is_about_token = is_about_token(action.unwrap_or_default());
     if let Some(actor) = actor {
         draft.agent = Some(actor.into());
@@ -141,22 +158,21 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
             _ => credential(record, actor),
         };
     }
+    if let Some(Nameless { agent, class, credential }) = Nameless::of(record, actor) {
+        draft.agent = Some(agent);
+        draft.class = Some(class.into());
+        draft.credential = Some(credential);
+    }
     if is_about_token {
         let is_made = is_making(action.unwrap_or_default());
         let name = if is_made { "issued_credential_id" } else { "target_credential_id" };
         draft.keep(name, token(record));
     }
-    let user = record.first(&["user", "user_login"]).filter(|user| actor != Some(user));
     let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
+    let user = record.first(&["user", "user_login"]);
     let user = user.or_else(|| record.first(OTHERS).filter(|_| is_webhook));
-    let hook = record.first(&["config.url", "config_url", "hook.config.url"]).and_then(host);
-    draft.counterparty = match (hook, user) {
-        (Some(host), _) => Some(("host".into(), host.into())),
-        (None, Some(user)) if !is_agent => Some(("github_user".into(), user.into())),
-        (None, _) => record
-            .first(&["external_identity_nameid", "integration", "oauth_application_name"])
-            .map(|other| ("identity".into(), other.into())),
-    };
+    let user = user.filter(|user| actor != Some(user));
+    draft.counterparty = counterparty(record, user.filter(|_| !is_agent));
     if is_agent {
         draft.delegation.extend(user.map(Into::into));
     }
@@ -170,6 +186,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ("repo", "repository"),
         ("repository", "repository"),
         ("repository.full_name", "repository"),
+        ("repo_name", "repository"),
         ("route", "api_route"),
         ("org", "organization"),
         ("organization.login", "organization"),
@@ -177,8 +194,26 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     (draft.outcome, draft.outcome_reason) = outcome(record, action.unwrap_or_default());
+    draft.keep_each(
+        record,
+        &[
+            ("installation_account", "installation.account.login"),
+            ("installation_id", "installation.id"),
+        ],
+    );
     draft.keep_rest(record, KNOWN);
     Ok(draft)
+}
+
+/// The other side: the host of a webhook, else another user, else the app that was let in.
+fn counterparty<'a>(record: &'a Json<'_>, user: Option<&'a str>) -> Option<(Word<'a>, Word<'a>)> {
+    let hook = record.first(&["config.url", "config_url", "hook.config.url"]).and_then(host);
+    let is_install =
+        record.text("action").is_some_and(|action| action.starts_with("integration_installation"));
+    let app = record.first(APPS).or_else(|| record.text("name").filter(|_| is_install));
+    let places = [(hook, "host"), (user, "github_user"), (app, "identity")];
+    let (name, kind) = places.into_iter().find_map(|(name, kind)| Some((name?, kind)))?;
+    Some((kind.into(), name.into()))
 }
 
 /// Who acted: the actor, of who is no more there the number; of the use of Copilot the user's. In the
@@ -186,6 +221,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 fn actor<'a>(record: &'a Json<'_>, is_use: bool) -> Option<&'a str> {
     let number = |name: &str| record.text(name).filter(|id| *id != "0");
     let named = record.first(&["actor", "sender.login"]).or_else(|| number("actor_id"));
+    let named = named.or_else(|| of_git(record, "user_login"));
     named.or_else(|| {
         let user = record.text("user").filter(|_| record.first(&["org", "business"]).is_none());
         match user {
@@ -196,6 +232,11 @@ fn actor<'a>(record: &'a Json<'_>, is_use: bool) -> Option<&'a str> {
             user => user,
         }
     })
+}
+
+/// What stands in a line of a server's own log of Git, which has its own names for who did what.
+fn of_git<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
+    record.text(name).filter(|_| record.has("real_ip"))
 }
 
 /// Whether GitHub itself did what names no actor: a token expired or was one too many, or one of its own
@@ -235,12 +276,14 @@ fn webhook_action<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
 
 /// The event that a webhook tells of; what has no field of its own is told by the rest of it.
 fn webhook_event(record: &Json<'_>, action: Option<&str>) -> Option<&'static str> {
-    let is_it = |fields: &[&str]| fields.iter().all(|name| record.has(name));
+    let has = |name: &str| record.has(name) || record.at(name).is_some();
+    let is_it = |fields: &[&str]| fields.iter().all(|name| has(name));
     if let Some((_, event)) = EVENTS.iter().find(|(fields, _)| is_it(fields)) {
         return Some(event);
     }
     match action {
         Some("started") => Some("watch"),
+        Some("revoked") => Some("github_app_authorization"),
         Some(_) if record.has("team") => Some("team"),
         Some(_) if record.has("repository") => Some("repository"),
         Some(_) if record.has("organization") => Some("organization"),
@@ -271,6 +314,10 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
         words if words.contains("personal") || words.contains("deploy") => {
             CredentialKind::StaticKey
         }
+        words if words.contains("certificate") => CredentialKind::Certificate,
+        words if words.contains("password") => CredentialKind::Password,
+        // GitHub's own services, not the `server` of an app.
+        words if words.contains("service") => CredentialKind::Platform,
         words if words.contains("server") || words.contains("app") && !words.contains("oauth") => {
             CredentialKind::TemporaryKey
         }
@@ -282,12 +329,55 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
     if !access.is_empty() {
         return Some((kind, format!("{words}:{actor}").into()));
     }
-    let key = record.first(&["public_key_fingerprint", "fingerprint", "key_id"]);
-    match (record.first(&["transport_protocol_name", "protocol_name"]), key) {
+    match (record.first(&["transport_protocol_name", "protocol_name"]), key(record)) {
         (_, Some(key)) => Some((CredentialKind::StaticKey, format!("ssh:{key}").into())),
         (Some("ssh"), None) => Some((CredentialKind::StaticKey, format!("ssh:{actor}").into())),
         (_, None) => session(record, actor),
     }
+}
+
+/// Who acts and is no account of GitHub: who has the key of a repository, a workflow, or who shows nothing.
+struct Nameless<'a> {
+    agent: Word<'a>,
+    class: &'static str,
+    credential: (CredentialKind, Word<'a>),
+}
+
+impl<'a> Nameless<'a> {
+    fn of(record: &'a Json<'_>, actor: Option<&str>) -> Option<Self> {
+        let has_number = |name: &str| record.text(name).is_some_and(|id| id != "0");
+        let access = record.text("programmatic_access_type").unwrap_or_default();
+        match (actor, record.text("job_workflow_ref")) {
+            // A user of this name has a number.
+            (Some("deploy_key"), _) if !["actor_id", "user_id"].into_iter().any(has_number) => {
+                let repository = record.first(&["repo", "repository"])?;
+                let ssh = || format!("ssh:{}", key(record).unwrap_or(repository)).into();
+                let shown = token(record).map_or_else(ssh, Into::into);
+                let agent = format!("deploy_key:{repository}").into();
+                let credential = (CredentialKind::StaticKey, shown);
+                Some(Self { agent, class: "github:deploy-key", credential })
+            }
+            // On each branch it is the same workflow.
+            (None, Some(workflow)) => {
+                let workflow = workflow.split('@').next()?;
+                let shown = format!("service:{workflow}").into();
+                let credential = (CredentialKind::Platform, shown);
+                Some(Self { agent: workflow.into(), class: "github:workflow", credential })
+            }
+            (None, None) if access.contains("(anonymous)") => {
+                let shown = format!("anonymous:{}", address_of(record.text("actor_ip")?)?);
+                let agent = shown.clone().into();
+                let credential = (CredentialKind::Anonymous, shown.into());
+                Some(Self { agent, class: "github:unauthenticated", credential })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The fingerprint or number of an SSH key.
+fn key<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    record.first(&["public_key_fingerprint", "fingerprint", "key_id"])
 }
 
 /// The id of a token, else GitHub's hash of it; an app's token has none but its hash.

@@ -18,17 +18,19 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.event_id = record.text("uuid").map(Into::into);
     draft.source = record.first(&["client.ipAddress", "request.ipChain.ip"]).map(Into::into);
     draft.user_agent = record.text("client.userAgent.rawUserAgent").map(Into::into);
-    draft.session = known(record, "authenticationContext.externalSessionId").map(Into::into);
+    let sessions =
+        ["authenticationContext.externalSessionId", "authenticationContext.rootSessionId"];
+    draft.session = sessions.iter().find_map(|path| known(record, path)).map(Into::into);
+    let kind = actor_type(record);
     if let Some(agent) = agent(record) {
         draft.agent = Some(agent.into());
-        let kind = actor_type(record).unwrap_or("user");
-        draft.class = Some(format!("okta:{}", kebab(kind)).into());
-        draft.credential = credential(record, agent, kind);
+        draft.class = Some(format!("okta:{kind}").into());
+        draft.credential = credential(record, agent, &kind);
     }
     let action = record.first(&["eventType", "legacyEventType"]);
     draft.action = action.map(Into::into);
     target(record, &mut draft);
-    if actor_type(record).is_some_and(is_program) {
+    if is_program(record, &kind) {
         let users = record.list("target").iter();
         let user = users.filter(|one| one.text("type") == Some("User")).find_map(name);
         if action.is_some_and(is_grant) {
@@ -43,14 +45,19 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-/// What the actor is. Of an application that acts for itself Okta writes `PublicClientAppEntity`.
-fn actor_type<'a>(record: &'a Json<'_>) -> Option<&'a str> {
-    record.text("actor.type").map(|kind| kind.strip_suffix("Entity").unwrap_or(kind))
+/// What the actor is, however it is spelled (`AIAgent`, `AI Agent`). Of an application that acts for itself
+/// Okta writes `PublicClientAppEntity`.
+fn actor_type(record: &Json<'_>) -> String {
+    let kind = record.text("actor.type").unwrap_or("user");
+    kebab(kind.strip_suffix("Entity").unwrap_or(kind))
 }
 
-/// Whether an actor of this type acts for others with tokens.
-fn is_program(kind: &str) -> bool {
-    kind.ends_with("ClientApp") || kind.eq_ignore_ascii_case("AIAgent")
+/// Whether an actor of this type acts with tokens, for itself or for others: a client, an agent or another
+/// workload, whose ids all begin alike.
+fn is_program(record: &Json<'_>, kind: &str) -> bool {
+    kind.ends_with("client-app")
+        || ["ai-agent", "workload-principal"].contains(&kind)
+        || record.text("actor.id").is_some_and(|id| id.starts_with("wlp"))
 }
 
 /// Whether a program asked for a token for a user, or was given one.
@@ -82,10 +89,11 @@ fn credential<'a>(
     if let Some(id) = secret.or_else(|| known(record, "debugContext.debugData.clientKeyId")) {
         return Some((CredentialKind::StaticKey, id.into()));
     }
-    if is_program(kind) {
+    if is_program(record, kind) {
         return Some((CredentialKind::AccessToken, format!("oauth:{agent}").into()));
     }
-    if kind == "SystemPrincipal" {
+    // Okta itself, and its own connectors to directories (`AD_AGENT`).
+    if kind == "system-principal" || kind.ends_with("-agent") {
         return Some((CredentialKind::Platform, format!("service:{agent}").into()));
     }
     // What was shown at a sign-in, which then opens the session.
@@ -104,12 +112,17 @@ fn credential<'a>(
     Some((kind, format!("{}:{agent}", kebab(shown)).into()))
 }
 
-/// How a target is called.
+/// How a target is called. What has its id as its other name, too, is called as it is displayed, but for a
+/// client, which acts under that id.
 fn name<'a>(target: &'a Json<'_>) -> Option<&'a str> {
-    ["alternateId", "displayName", "id"].iter().find_map(|path| known(target, path))
+    let is_client = target.text("type").is_some_and(|kind| kind.contains("ClientApp"));
+    let is_other = |other: &&str| is_client || target.text("id") != Some(other);
+    let other = known(target, "alternateId").filter(is_other);
+    other.or_else(|| ["displayName", "id"].iter().find_map(|path| known(target, path)))
 }
 
-/// The first target is what was acted on; the first application among them is the other side.
+/// The first target is what was acted on; the first application among them, or the host that is reached, is
+/// the other side.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let targets = record.list("target");
     if let Some((target, name)) = targets.iter().find_map(|one| Some((one, name(one)?))) {
@@ -117,7 +130,13 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
     }
     let app = targets.iter().find(|one| one.text("type") == Some("AppInstance"));
-    draft.counterparty = app.and_then(name).map(|app| ("app".into(), app.into()));
+    let hosts = record.text("debugContext.debugData.serverHostnames");
+    let host = hosts.and_then(|hosts| hosts.split(',').next());
+    draft.counterparty = match (app.and_then(name), host) {
+        (Some(app), _) => Some(("app".into(), app.into())),
+        (None, Some(host)) => Some(("host".into(), host.trim().into())),
+        (None, None) => None,
+    };
 }
 
 fn outcome(record: &Json<'_>, action: &str) -> Outcome {
@@ -187,10 +206,18 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     for (name, path) in [("browser", "client.userAgent.browser"), ("os", "client.userAgent.os")] {
         draft.keep(name, known(record, path));
     }
-    // What was issued: an agent's credential, an API token.
-    let targets = record.list("target").iter();
-    let mut issued = targets.filter(|one| {
-        one.text("type").is_some_and(|kind| kind.contains("Token") || kind.contains("redential"))
+    // What was issued: an agent's credential, a token of any kind, a certificate for a host.
+    let issued = record.list("target").iter().find(|one| {
+        let kind = one.text("type").unwrap_or_default().to_ascii_lowercase();
+        ["token", "credential", "id_jag"].iter().any(|part| kind.contains(part))
     });
-    draft.keep("target_credential_id", issued.next().and_then(|one| known(one, "id")));
+    let print = record.text("debugContext.debugData.x509KeyFingerprint");
+    draft.keep("target_credential_id", issued.and_then(|one| known(one, "id")).or(print));
+    if let Some(issued) = issued {
+        let names = [
+            ("target_credential_hash", "detailEntry.hash"),
+            ("target_credential_subject", "detailEntry.subject"),
+        ];
+        draft.keep_each(issued, &names);
+    }
 }

@@ -180,6 +180,22 @@ fn a_record_without_a_time_has_that_of_its_kafka_record_or_is_refused() {
 }
 
 #[test]
+fn a_line_of_a_servers_log_of_git_tells_who_ran_what_where() {
+    let line = r#"Oct 26 02:19:31 github-ent github_audit: {"pid":22860,"program":"receive-pack",
+        "real_ip":"192.0.2.51","user_agent":"git/1.7.10.4","repo_id":1,"repo_name":"acme/erp",
+        "user_login":"octocat","user_id":2,"status":"post_receive_hook"}"#;
+    let topic = Topic::new("audit");
+    let record_time = Some(Timestamp::from_millis(1_772_445_600_000).unwrap());
+    let record = RawRecord { record_time, ..record(&topic, Some(line.as_bytes())) };
+
+    let event = normaliser(Format::GitHub).normalise_one(&record, Timestamp::EPOCH).unwrap();
+
+    assert_eq!((event.agent_id.as_str(), event.action.as_str()), ("octocat", "receive-pack"));
+    assert_eq!(event.resource.as_deref(), Some("acme/erp"));
+    assert_eq!(event.source_ip.map(|ip| ip.to_string()).as_deref(), Some("192.0.2.51"));
+}
+
+#[test]
 fn json_inside_a_text_is_not_read_deeper_than_a_record() {
     let deep = "[".repeat(100) + &"]".repeat(100);
     let envelope = serde_json::json!({

@@ -162,6 +162,11 @@ fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             "Elastic's agent",
             json!({"@timestamp": "x", "event": {"kind": "event"}, "kubernetes": {"audit": record}}),
         ),
+        ("Wazuh", json!({"integration": "github", "github": record})),
+        (
+            "an alert of Wazuh",
+            json!({"rule": {"level": 5, "id": "91193"}, "data": {"integration": "okta", "okta": record}}),
+        ),
     ]
 }
 
