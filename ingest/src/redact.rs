@@ -22,8 +22,9 @@ use schemas::{
 };
 use sha2::Sha256;
 
+pub(crate) use self::hidden::without_percents;
 use self::scan::Scanner;
-pub(crate) use self::scan::{ends_with, is_secret_name};
+pub(crate) use self::scan::{SECRET_BYTES_MIN, ends_with, is_secret_name};
 
 /// Bytes of a record scanned beyond what a reject keeps, so that a secret across the cut is seen.
 const LOOKAHEAD_BYTES: usize = 4 * 1024;
@@ -346,11 +347,11 @@ impl Redactor {
     /// included; as it was if there are none.
     fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let mut clean = Cow::Borrowed(text);
-        if text.len() < scan::SECRET_BYTES_MIN && text.iter().all(|byte| scan::is_token(*byte)) {
+        if text.len() < SECRET_BYTES_MIN && text.iter().all(|byte| scan::is_token(*byte)) {
             return clean;
         }
         let steps: [Undo; 3] =
-            [hidden::without_escapes, |text| Cow::Borrowed(text), hidden::without_percents];
+            [hidden::without_escapes, |text| Cow::Borrowed(text), without_percents];
         for (undo, is_as_written) in steps.into_iter().zip([false, true, false]) {
             let undone = undo(&clean);
             // What hides nothing stays as it is written, and is looked at once.

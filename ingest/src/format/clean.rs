@@ -1,17 +1,18 @@
 //! [`Clean`]: that each text of a record was looked at as a whole before its format took it apart.
 //!
 //! Invariant: a format sees no text with a secret in it, and none of a value under a secret's name where
-//! name and value are fields of their own. So it may cut, join and respell what it takes, which would
-//! hide the looks of a secret and not the secret. A [`Draft`](super::draft::Draft) is finished with a
-//! [`Clean`] alone, and one is given only to who reads such a record.
+//! name and value are fields of their own, and no token that it knows by its place. So it may cut, join and
+//! respell what it takes, which would hide the looks of a secret and not the secret. A
+//! [`Draft`](super::draft::Draft) is finished with a [`Clean`] alone, and one is given only to who reads such
+//! a record.
 
 use std::borrow::Cow;
 
 use schemas::{CredentialEvent, Format};
 
 use super::json::Json;
-use super::{Fault, object};
-use crate::redact::{ends_with, is_secret_name};
+use super::{Fault, kubernetes, object, vault};
+use crate::redact::{SECRET_BYTES_MIN, ends_with, is_secret_name};
 use crate::{RawRecord, Redactor};
 
 /// How a record is looked at, and as what its event is finished.
@@ -54,8 +55,9 @@ impl Look<'_> {
             let mut tree = trees.next().expect("there is one for each key");
             let is_named = replace_named(&mut tree, redactor);
             let is_replaced = !is_clean && replace(&mut tree, redactor);
+            let is_known = self.replace_known(&mut tree, redactor);
             let event = read(&tree, &Clean(Look { redactor, ..*self }))?;
-            Ok((event, is_named || is_replaced))
+            Ok((event, is_named || is_replaced || is_known))
         })
     }
 
@@ -81,6 +83,30 @@ impl Look<'_> {
             let text = if is_replaced { Cow::Owned(tree.to_string()) } else { Cow::Borrowed(json) };
             Ok((read(&text, &clean)?, is_replaced))
         })
+    }
+
+    /// Replaces what the format knows for a token by its place, wherever else it stands in the record; returns
+    /// whether there was one.
+    fn replace_known(&self, tree: &mut Json<'_>, redactor: &Redactor) -> bool {
+        let known = if self.format == Format::Vault {
+            vault::token_in_path(tree)
+        } else if self.format == Format::Kubernetes {
+            kubernetes::token_in_name(tree)
+        } else {
+            None
+        };
+        let Some(known) = known.map(str::to_owned) else { return false };
+        let Some(fingerprint) = redactor.of_named(&known) else { return false };
+        tree.each_text(&mut |text| {
+            let path = text.trim_end_matches('/');
+            let before = path.strip_suffix(&known).filter(|before| before.ends_with('/'));
+            if let Some(before) = before {
+                *text = Cow::Owned(format!("{before}{fingerprint}"));
+            } else if SECRET_BYTES_MIN <= known.len() && text.contains(&known) {
+                *text = Cow::Owned(text.replace(&known, &fingerprint));
+            }
+        });
+        true
     }
 
     /// The event that `read` makes under the key, and under the key before if there was a secret, so that the
@@ -269,6 +295,54 @@ mod tests {
         assert!(told.contains(&REDACTOR.fingerprint(b"hunter2")), "{told}");
         assert!(told.contains(r#""oldValue":"before","newValue":"after""#), "{told}");
         assert!(told.contains(r#""oldValue":"[]","newValue":null"#), "{told}");
+    }
+
+    #[test]
+    fn a_token_that_is_known_by_its_place_alone_is_in_no_event() {
+        let (old, new) =
+            (Redactor::new(b"the old key"), Redactor::rotated(b"the new key", b"the old key"));
+        let vault = |path: &str| {
+            format!(
+                r#"{{"time":"2026-03-02T10:00:00Z","auth":{{"display_name":"root","accessor":"a"}},
+                    "request":{{"operation":"update","path":"{path}"}}}}"#
+            )
+        };
+        let kubernetes = |name: &str| {
+            format!(
+                r#"{{"verb":"delete","user":{{"username":"jo"}},"stageTimestamp":"2026-03-02T10:00:00Z",
+                    "objectRef":{{"resource":"oauthaccesstokens","name":"{name}"}},
+                    "requestURI":"/apis/oauth.openshift.io/v1/oauthaccesstokens/{name}?dryRun=All",
+                    "responseStatus":{{"code":404,"message":"oauthaccesstokens \"{name}\" not found"}}}}"#
+            )
+        };
+        let (uuid, name) = ("0150e834-20cf-4eab-4196-b6f1f4d70ce8", "BbGsBd0kPn7mvUf9h2cLCqJZ4t1s");
+        for (format, json, token) in [
+            (Format::Vault, vault(&format!("auth/token/lookup/{uuid}")), uuid),
+            (Format::Vault, vault(&format!("team/auth/token/revoke-orphan/{uuid}/")), uuid),
+            (Format::Vault, vault("auth/token/renew/root"), "root"),
+            (Format::Kubernetes, kubernetes(name), name),
+        ] {
+            let event = read(format, &json, &new);
+
+            let fingerprint = new.fingerprint(token.as_bytes());
+            let told = format!("{event:?}");
+            assert!(event.resource.as_ref().unwrap().contains(&fingerprint), "{told}");
+            assert!(!told.replace("vault:root", "").contains(&format!("/{token}")), "{told}");
+            assert!(token == "root" || !told.contains(token), "{told}");
+            let linked = event.attributes.get(&fingerprint);
+            assert_eq!(linked, Some(old.fingerprint(token.as_bytes()).as_str()), "{told}");
+        }
+        for (format, json, kept) in [
+            (Format::Vault, vault("auth/token/lookup-self"), "auth/token/lookup-self"),
+            (Format::Vault, vault("auth/token/lookup/"), "auth/token/lookup/"),
+            (
+                Format::Kubernetes,
+                kubernetes("sha256~PvFC0a1Y"),
+                "oauthaccesstokens/sha256~PvFC0a1Y",
+            ),
+        ] {
+            assert_eq!(read(format, &json, &new).resource.as_deref(), Some(kept));
+        }
     }
 
     #[test]

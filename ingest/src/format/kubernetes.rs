@@ -79,6 +79,15 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
+/// The token whose object this is: `OpenShift` calls it by the token, in newer releases by its hash.
+pub(super) fn token_in_name<'j>(record: &'j Json<'_>) -> Option<&'j str> {
+    let target = single(record, "items").ok()?.at("objectRef")?;
+    let is_token = ["oauthaccesstokens", "oauthauthorizetokens"]
+        .iter()
+        .any(|kind| target.text("resource").is_some_and(|resource| resource.ends_with(kind)));
+    target.text("name").filter(|name| is_token && !name.starts_with("sha256~"))
+}
+
 /// An annotation of the event.
 fn note<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
     labelled(record.at("annotations")?, name)

@@ -1,11 +1,11 @@
 //! HashiCorp Vault audit entries, requests and responses.
 //!
 //! Invariant: the data of a request or answer is not kept, and a client token only if Vault hashed it:
-//! an audit device may be told to write both raw. A login presents what its method takes, and the token
-//! it got for it is the issued one.
+//! an audit device may be told to write both raw, and writes every path raw. A login presents what its
+//! method takes, and the token it got for it is the issued one. Who acts for another by a JWT is the agent.
 //!
-//! Source: HashiCorp, *Audit Devices*, `audit/types.go` (entry formats). Hashes join only within one
-//! audit device, whose salt they have.
+//! Source: HashiCorp, *Audit Devices*, *Audit log schema*, `audit/types.go` (entry formats). Hashes join
+//! only within one audit device, whose salt they have.
 
 use schemas::{CredentialKind, Outcome};
 
@@ -16,11 +16,15 @@ use super::{Fault, verdict};
 pub(super) const NEEDS: Needs = Needs { agent: "auth", action: "request.operation", time: "time" };
 
 const UNAUTHENTICATED: &str = "vault:unauthenticated";
+/// The id of the JWT that a request shows in place of a token of Vault's.
+const JWT_ID: &str = "metadata.jwt_unique_id";
 /// How Vault begins the hash of a value.
 const HASH: &str = "hmac-sha256:";
 
 /// What the token's login method knows of its holder, the most telling first.
 const CLASSES: &[&str] = &[
+    // Of the holder of a JWT who acts for another.
+    "metadata.actor_entity_name",
     "metadata.role_name",
     "metadata.role",
     "metadata.service_account_name",
@@ -28,6 +32,30 @@ const CLASSES: &[&str] = &[
     // Of the workloads of Nomad, and of AWS.
     "metadata.Task",
     "metadata.canonical_arn",
+    // Of a certificate: the role that takes it, else its holder.
+    "metadata.cert_name",
+    "metadata.common_name",
+];
+
+/// What whoever is to decide about a login says when it cannot: every other error of one refuses it.
+const BROKEN: &[&str] = &[
+    "could not load",
+    "connection refused",
+    "connection reset",
+    "no such host",
+    "timeout",
+    "timed out",
+    "deadline exceeded",
+    "unavailable",
+    "internal error",
+    "internal server error",
+    "is sealed",
+    "not configured",
+    "unsupported",
+    "code 5",
+    "code: 5",
+    "status 5",
+    "status: 5",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -42,18 +70,20 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("request.headers.user-agent").map(Into::into);
     let login = login_method(record);
     let auth = auth(record, login.is_some());
+    let actor = auth.text("metadata.actor_entity_id");
     // Every token that was made by hand is displayed as `token`: that names nobody.
     let displayed = auth.text("display_name").filter(|name| *name != "token");
     let certificate = record.text("request.client_certificate_serial_number");
     draft.instance = auth.text("metadata.AllocationID").map(Into::into);
-    if let Some(agent) = auth.text("entity_id").or(displayed) {
+    if let Some(agent) = actor.or(auth.text("entity_id")).or(displayed) {
         draft.agent = Some(agent.into());
+        draft.delegation.extend(actor.and(auth.text("entity_id")).map(Into::into));
         draft.class = Some(class(record, auth));
         draft.credential = login.map_or_else(
             || credential(record),
             |(kind, method)| Some((kind, format!("{method}:{agent}").into())),
         );
-    } else if let (Some(serial), None) = (certificate, credential(record)) {
+    } else if let (Some(serial), true) = (certificate, entry.is_some_and(is_of_kmip)) {
         // Whoever speaks KMIP shows a certificate and has no token.
         draft.agent = Some(format!("certificate:{serial}").into());
         draft.class = Some("vault:kmip-client".into());
@@ -61,10 +91,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     } else if record.at("request").is_some() && credential(record).is_none() {
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
-        draft.credential = Some(match (login, named_by_path(record)) {
-            (Some((kind, method)), Some(name)) => (kind, format!("{method}:{name}").into()),
-            _ => anonymous(record),
-        });
+        draft.credential = Some(shown(record, login));
     } else if let Some((kind, id)) = credential(record) {
         // A token without an entity has no name but its accessor.
         draft.agent = Some(format!("token:{id}").into());
@@ -99,7 +126,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 /// By the error, which is in the answer where a backend refused; its words may be hashed there.
 fn outcome<'a>(record: &'a Json<'_>, is_login: bool) -> (Outcome, Option<Word<'a>>) {
     if let Some(error) = record.text("error") {
-        return (verdict::of_error(error), Some(error.trim().to_owned().into()));
+        let is_refused = is_login && !BROKEN.iter().any(|words| error.contains(words));
+        let outcome = if is_refused { Outcome::Denied } else { verdict::of_error(error) };
+        return (outcome, Some(error.trim().to_owned().into()));
     }
     if record.is_false("auth.policy_results.allowed") {
         return (Outcome::Denied, None);
@@ -127,9 +156,26 @@ fn auth<'a>(record: &'a Json<'_>, is_login: bool) -> &'a Json<'a> {
     own.filter(names_one).or(answered).or(own).unwrap_or(&Json::Null)
 }
 
-fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
+/// What somebody without a token shows: at a login what its method takes, named as far as the request
+/// tells; else nothing.
+fn shown<'a>(
+    record: &'a Json<'_>,
+    login: Option<(CredentialKind, &'a str)>,
+) -> (CredentialKind, Word<'a>) {
     let from = record.text("request.remote_address").unwrap_or("unknown");
-    (CredentialKind::Anonymous, format!("anonymous:{from}").into())
+    match login {
+        Some((kind, method)) if kind != CredentialKind::Unknown => {
+            let certificate = record.text("request.client_certificate_serial_number");
+            let certificate = certificate.filter(|_| kind == CredentialKind::Certificate);
+            let name = named_by_path(record).or(certificate).unwrap_or(from);
+            (kind, format!("{method}:{name}").into())
+        }
+        Some(_) | None => (CredentialKind::Anonymous, format!("anonymous:{from}").into()),
+    }
+}
+
+fn is_of_kmip(entry: &str) -> bool {
+    entry.starts_with("kmip")
 }
 
 fn class<'a>(record: &'a Json<'_>, auth: &'a Json<'_>) -> Word<'a> {
@@ -137,12 +183,16 @@ fn class<'a>(record: &'a Json<'_>, auth: &'a Json<'_>) -> Word<'a> {
     match (auth.first(CLASSES), auth.text("display_name"), kind) {
         (Some(class), ..) => class.into(),
         (None, Some("root"), _) => "vault:root".into(),
+        (None, ..) if auth.text(JWT_ID).is_some() => "vault:oauth-jwt".into(),
         (None, _, Some(kind)) => format!("vault:{kind}-token").into(),
         (None, _, None) => "vault:token".into(),
     }
 }
 
 fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
+    if let Some(id) = record.at("auth").and_then(|auth| auth.text(JWT_ID)) {
+        return Some((CredentialKind::AccessToken, id.into()));
+    }
     let accessor = record.first(&["auth.accessor", "request.client_token_accessor"]);
     let tokens = ["auth.client_token", "request.client_token"];
     let hashed = tokens.iter().filter_map(|path| record.text(path));
@@ -167,10 +217,9 @@ fn login_method<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, &'a str)> {
         "userpass" | "ldap" | "radius" | "okta" => CredentialKind::Password,
         "approle" => CredentialKind::StaticKey,
         "kubernetes" => CredentialKind::ServiceAccountToken,
-        // Of these three a proof that the cloud signed.
-        "aws" | "gcp" | "azure" | "jwt" | "oidc" | "saml" | "github" | "kerberos" => {
-            CredentialKind::AccessToken
-        }
+        // Of the first five a proof that the cloud signed, or would take.
+        "aws" | "gcp" | "azure" | "alicloud" | "oci" | "jwt" | "oidc" | "saml" | "github"
+        | "kerberos" => CredentialKind::AccessToken,
         "cert" | "cf" => CredentialKind::Certificate,
         _ => CredentialKind::Unknown,
     };
@@ -181,6 +230,14 @@ fn login_method<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, &'a str)> {
 fn named_by_path<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     let (_, name) = record.text("request.path")?.rsplit_once("/login/")?;
     Some(name).filter(|name| !name.is_empty())
+}
+
+/// The token whose path this is: what is done to a token was once addressed so, before it was told in the
+/// request's data.
+pub(super) fn token_in_path<'j>(record: &'j Json<'_>) -> Option<&'j str> {
+    let (_, behind) = record.text("request.path")?.split_once("auth/token/")?;
+    let (verb, token) = behind.trim_end_matches('/').split_once('/')?;
+    matches!(verb, "lookup" | "renew" | "revoke" | "revoke-orphan").then_some(token)
 }
 
 /// The value of the first element of a KMIP message that has this tag.
@@ -214,6 +271,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("entity_id", "auth.entity_id"),
             ("entry", "type"),
             ("issued_accessor", "response.auth.accessor"),
+            ("issued_policies", "response.auth.policies"),
             ("issued_lease_id", "response.secret.lease_id"),
             ("issued_wrapped_accessor", "response.wrap_info.wrapped_accessor"),
             ("issued_wrapping_accessor", "response.wrap_info.accessor"),

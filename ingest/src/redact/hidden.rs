@@ -55,7 +55,7 @@ fn visible(high: u8, low: u8) -> Option<u8> {
 }
 
 /// `text` with percent signs undone where they hide visible characters and line ends.
-pub(super) fn without_percents(text: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn without_percents(text: &[u8]) -> Cow<'_, [u8]> {
     let mut plain = Cow::Borrowed(text);
     for _ in 0..PERCENT_ROUNDS {
         let Some(next) = percents_undone(&plain) else { break };

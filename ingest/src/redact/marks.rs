@@ -90,7 +90,9 @@ pub(super) const MARKS: &[(&str, &str, Shape)] = &[
     ("hvs.", "hvs.", TokenAfterBreak { chars_min: 16 }),
     ("hvb.", "hvb.", TokenAfterBreak { chars_min: 16 }),
     ("hvr.", "hvr.", TokenAfterBreak { chars_min: 16 }),
+    // Of Vault's before they had three letters; a batch token begins with the number of its key.
     ("s.", "s.", Alone { chars: 24 }),
+    ("b.AAAA", "", TokenAfterBreak { chars_min: 60 }),
     (".atlasv1.", "", Inside { before: 14, after: 60 }),
     ("glpat-", "glp", Token { chars_min: 16 }),
     ("glptt-", "glp", Token { chars_min: 16 }),
@@ -250,8 +252,9 @@ pub(super) const MARKS: &[(&str, &str, Shape)] = &[
     ("://", "://", Shape::UserInfo),
 ];
 
-/// A stem that is as short as `s.` is looked for with what stands before it, in JSON and in a sentence.
-pub(super) const LED: &[&str] = &["\"s.", " s."];
+/// A stem that is as short as `s.` is looked for with what stands before it, in JSON, in a sentence and in
+/// a path.
+pub(super) const LED: &[&str] = &["\"s.", " s.", "/s."];
 
 /// A name that ends in one of these, whatever its letters' case, has a secret as its value.
 pub(super) const NAMES: &[&str] = &[

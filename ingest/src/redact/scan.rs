@@ -21,7 +21,7 @@ const BEFORE_BYTES_MAX: usize = 96;
 
 /// Shortest word that is a secret by its looks, mark and all. What stands behind a name is shorter, and has
 /// a sign in front.
-pub(super) const SECRET_BYTES_MIN: usize = 15;
+pub(crate) const SECRET_BYTES_MIN: usize = 15;
 
 /// The quick look sees so much of what stands before a long run of letters.
 const LOOK_BACK_BYTES: usize = 40;

@@ -48,6 +48,7 @@ fn marked() -> Vec<String> {
     ];
     let mut all: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}{tail}")).collect();
     all.push(format!("SG.{}.{tail}", &tail[..22]));
+    all.push(format!("b.AAAA{tail}{tail}"));
     all.push(JWT.to_owned());
     all.push(PEM.to_owned());
     all
@@ -72,6 +73,18 @@ fn a_secret_known_by_its_looks_is_replaced_wherever_it_stands() {
             "{secret}"
         );
     }
+}
+
+#[test]
+fn a_token_of_vaults_is_known_in_a_path_too() {
+    let (redactor, token) = (redactor(), ["s.", "Ab3dEf6hIj9kLm2nOp5qRs8t"].concat());
+    for text in [format!("auth/token/lookup/{token}"), format!("called with {token}, twice")] {
+        let record = format!("{{\"path\":\"{text}\"}}");
+        assert!(!redactor.0.scanner.is_clean(record.as_bytes()), "{text}");
+        assert!(redactor.text(&text).contains(&redactor.fingerprint(token.as_bytes())), "{text}");
+    }
+    let longer = format!("lib/{token}u/index.js");
+    assert_eq!(redactor.text(&longer), longer);
 }
 
 #[test]
@@ -197,7 +210,7 @@ fn no_word_that_is_too_short_to_be_looked_at_is_a_secret() {
             | Shape::UserInfo => 30,
         };
         let is_word = mark.bytes().all(scan::is_token);
-        assert!(!is_word || scan::SECRET_BYTES_MIN <= mark.len() + more, "{mark}");
+        assert!(!is_word || SECRET_BYTES_MIN <= mark.len() + more, "{mark}");
     }
     assert_eq!(redactor.text("xoxb-Ab3dEf6hI"), "xoxb-Ab3dEf6hI");
     assert_ne!(redactor.text("xoxb-Ab3dEf6hIj"), "xoxb-Ab3dEf6hIj");
