@@ -1,12 +1,12 @@
 //! Kubernetes audit events (`audit.k8s.io/v1`), one event or a list of one.
 //!
 //! Invariant: the body of a request or answer is not kept, since a Secret's is Base64 that nothing
-//! recognises; only what a workload runs and which role is bound is taken from it. Nor are the arguments of
-//! a command that is run in a container.
+//! recognises; only what a workload runs, which role is bound and which signer is asked is taken from it. Nor
+//! are the arguments of a command that is run in a container.
 //!
 //! Source: Kubernetes, *kube-apiserver Audit Configuration (v1)*, *Auditing* and *Audit Annotations*; ids of
 //! credentials: KEP-4193 (bound service account token improvements); sign-ins: Red Hat, *Viewing audit
-//! logs*.
+//! logs*; Microsoft, *AKS: monitoring data reference*.
 
 use schemas::{CredentialKind, Outcome};
 
@@ -14,6 +14,7 @@ use super::arguments::host;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, single, verdict};
+use crate::redact::without_percents;
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "user.username", action: "verb", time: "requestReceivedTimestamp" };
@@ -29,7 +30,14 @@ const TIMES: &[&str] = &[
     "TimeGenerated",
 ];
 const UNAUTHENTICATED: &str = "kubernetes:unauthenticated";
+/// Whoever showed nothing: as a user, and as the group that some rules name in its place.
+const NOBODY: [&str; 2] = [ANONYMOUS, "system:unauthenticated"];
 const ANONYMOUS: &str = "system:anonymous";
+/// The administrator that k3s and `OpenShift` set up, whose name is no component's.
+const ADMIN: &str = "system:admin";
+/// Those who may do all. No token of Kubernetes' own makes anybody one of them, a certificate does.
+const MASTERS: &str = "system:masters";
+const NODES: &str = "system:nodes";
 const BOOTSTRAP: &str = "system:bootstrap:";
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
@@ -143,12 +151,34 @@ fn class(record: &Json<'_>, user: &str) -> String {
         return role.to_owned();
     }
     let class = match user {
-        ANONYMOUS => UNAUTHENTICATED,
-        _ if user.starts_with("system:node:") => "kubernetes:node",
-        _ if user.starts_with("system:") || user.starts_with("eks:") => "kubernetes:system",
+        _ if NOBODY.contains(&user) => UNAUTHENTICATED,
+        _ if is_node(record, user) => "kubernetes:node",
+        _ if is_component(user) => "kubernetes:system",
+        _ if extra(record, ENTRA_ID) == Some(user) => "kubernetes:service-principal",
         _ => "kubernetes:user",
     };
     class.to_owned()
+}
+
+/// Where Azure's clusters have the id that Entra knows somebody by; who is called by it alone is no person.
+const ENTRA_ID: &str = "oid";
+
+/// How the ids begin that the authenticator of AWS gives, today and under its first name.
+const AWS_UIDS: [&str; 2] = ["aws-iam-authenticator:", "heptio-authenticator-aws:"];
+
+/// Whether a part of the control plane acts under this name.
+fn is_component(user: &str) -> bool {
+    let is_of_system = user.starts_with("system:") && user != ADMIN;
+    is_of_system || user.starts_with("eks:") || user == "aksService"
+}
+
+fn is_node(record: &Json<'_>, user: &str) -> bool {
+    user.starts_with("system:node:") || is_in(record, NODES)
+}
+
+/// Whether the user is in this group.
+fn is_in(record: &Json<'_>, group: &str) -> bool {
+    record.list("user.groups").iter().any(|one| one.as_text() == Some(group))
 }
 
 /// `name` without the suffixes that controllers generate and without ordinals.
@@ -213,24 +243,28 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         let id = pod.map_or_else(|| format!("token:{user}"), |pod| format!("pod:{pod}"));
         return (CredentialKind::ServiceAccountToken, id.into());
     }
-    if user == ANONYMOUS {
+    if NOBODY.contains(&user) {
         return anonymous(record);
     }
     if let Some(token) = user.strip_prefix(BOOTSTRAP) {
         // What a node shows before it has a certificate, by the public half of it.
         return (CredentialKind::AccessToken, format!("bootstrap-token:{token}").into());
     }
-    if user.starts_with("system:node:") {
-        return (CredentialKind::Certificate, format!("certificate:{user}").into());
-    }
-    // OpenShift tells of how a person signed in by a group.
-    let mut groups = record.list("user.groups").iter();
-    if groups.any(|group| group.as_text() == Some("system:authenticated:oauth")) {
-        return (CredentialKind::AccessToken, format!("token:{user}").into());
-    }
-    let is_system = user.starts_with("system:") || user.starts_with("eks:");
-    let kind = if is_system { CredentialKind::Platform } else { CredentialKind::Unknown };
-    let prefix = if is_system { "service" } else { "unknown" };
+    // OpenShift tells by a group of how a person signed in, Azure by what else it knows of one, the
+    // authenticator of AWS by the id that it gives to whoever shows it a token.
+    let uid = record.text("user.uid").unwrap_or_default();
+    let has_token = is_in(record, "system:authenticated:oauth")
+        || extra(record, ENTRA_ID).is_some()
+        || AWS_UIDS.iter().any(|start| uid.starts_with(start));
+    let (kind, prefix) = match user {
+        _ if has_token => (CredentialKind::AccessToken, "token"),
+        _ if is_node(record, user) => (CredentialKind::Certificate, "certificate"),
+        _ if is_component(user) => (CredentialKind::Platform, "service"),
+        _ if user == ADMIN || is_in(record, MASTERS) => {
+            (CredentialKind::Certificate, "certificate")
+        }
+        _ => (CredentialKind::Unknown, "unknown"),
+    };
     (kind, format!("{prefix}:{user}").into())
 }
 
@@ -282,8 +316,13 @@ fn outcome(record: &Json<'_>) -> Outcome {
     let decision = note(record, DECISION);
     let sign_in = note(record, SIGN_IN);
     let by_status = record.text("responseStatus.code").and_then(verdict::of_http);
+    // Admission answers 403 or as it likes, 400 and 422 among others.
+    let message = record.text("responseStatus.message").unwrap_or_default();
+    let is_refused =
+        ["admission webhook", "AdmissionPolicy"].iter().any(|who| message.contains(who))
+            && ["denied the request", "denied request"].iter().any(|what| message.contains(what));
     match by_status {
-        _ if decision == Some("forbid") || sign_in == Some("deny") => Outcome::Denied,
+        _ if decision == Some("forbid") || sign_in == Some("deny") || is_refused => Outcome::Denied,
         _ if sign_in == Some("error") => Outcome::Error,
         Some(outcome @ (Outcome::Denied | Outcome::Error)) => outcome,
         _ if record.text("responseStatus.status") == Some("Failure") => {
@@ -306,11 +345,35 @@ fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     ) || path.contains("/proxy");
     draft.keep("request_uri", Some(if is_passed_on { path } else { uri }));
     let mut commands = query.split('&').filter_map(|pair| pair.strip_prefix("command="));
-    draft.keep("program", commands.next().and_then(|command| command.split(['+', '%']).next()));
+    // A plus sign is a blank, and a plus sign's own code is none.
+    let command = commands.next().and_then(|command| command.split('+').next());
+    let command = command.map(|command| without_percents(command.as_bytes()).into_owned());
+    let command = String::from_utf8(command.unwrap_or_default()).unwrap_or_default();
+    draft.keep("program", command.split_whitespace().next().map(str::to_owned));
+}
+
+/// Where what a workload runs is described: of one that makes pods, in their template.
+const PODS: [&str; 4] = [
+    "requestObject.spec.jobTemplate.spec.template.spec",
+    "requestObject.spec.template.spec",
+    "requestObject.template.spec",
+    "requestObject.spec",
+];
+
+/// What the pods of this description run, and as whom.
+fn runs<'a>(spec: &'a Json<'_>, draft: &mut Draft<'a>) {
+    draft.keep("service_account", spec.text("serviceAccountName"));
+    let kinds = ["containers", "initContainers", "ephemeralContainers"];
+    let containers: Vec<_> = kinds.iter().flat_map(|kind| spec.list(kind)).collect();
+    let images: Vec<&str> = containers.iter().filter_map(|one| one.text("image")).collect();
+    draft.keep("images", (!images.is_empty()).then(|| images.join(",")));
+    let is_privileged = containers.iter().any(|one| one.is_true("securityContext.privileged"));
+    draft.keep("is_privileged", is_privileged.then_some("true"));
 }
 
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
+    const VALIDATION_FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
     draft.keep_each(
         record,
         &[
@@ -318,11 +381,14 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("decision_reason", "annotations.authorization.k8s.io/reason"),
             ("error_message", "responseStatus.message"),
             ("groups", "user.groups"),
+            ("impersonated_extra", "impersonatedUser.extra"),
             ("impersonated_groups", "impersonatedUser.groups"),
+            ("impersonated_uid", "impersonatedUser.uid"),
+            ("impersonation_constraint", "authenticationMetadata.impersonationConstraint"),
             ("level", "level"),
             ("node", "user.extra.authentication.kubernetes.io/node-name"),
             ("role", "requestObject.roleRef.name"),
-            ("service_account", "requestObject.spec.serviceAccountName"),
+            ("signer", "requestObject.spec.signerName"),
             ("stage", "stage"),
             ("user_uid", "user.uid"),
         ],
@@ -333,11 +399,10 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.keep("stale_token_warning", note(record, "authentication.k8s.io/stale-token"));
     draft
         .keep("invalidated_secret", note(record, "authentication.k8s.io/legacy-token-invalidated"));
-    let containers = record.list("requestObject.spec.containers");
-    let images: Vec<&str> = containers.iter().filter_map(|one| one.text("image")).collect();
-    draft.keep("images", (!images.is_empty()).then(|| images.join(",")));
-    let is_privileged = containers.iter().any(|one| one.is_true("securityContext.privileged"));
-    draft.keep("is_privileged", is_privileged.then_some("true"));
+    draft.keep("validation_failure", note(record, VALIDATION_FAILURE));
+    if let Some(spec) = PODS.iter().find_map(|path| record.at(path)) {
+        runs(spec, draft);
+    }
     let subjects = record.list("requestObject.subjects");
     let subjects: Vec<&str> = subjects.iter().filter_map(|one| one.text("name")).collect();
     draft.keep("subjects", (!subjects.is_empty()).then(|| subjects.join(",")));
@@ -346,6 +411,54 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_of_masters_has_a_certificate_unless_something_tells_of_a_token() {
+        use CredentialKind::{AccessToken, Certificate, Platform, TemporaryKey, Unknown};
+        for (user, kind) in [
+            (r#"{"username":"jo","groups":["system:masters"]}"#, Certificate),
+            (r#"{"username":"system:admin"}"#, Certificate),
+            (r#"{"username":"jo","groups":["ops"]}"#, Unknown),
+            (r#"{"username":"system:apiserver","groups":["system:masters"]}"#, Platform),
+            (
+                r#"{"username":"jo","groups":["system:masters"],"uid":"heptio-authenticator-aws:1:AIDA"}"#,
+                AccessToken,
+            ),
+            (
+                r#"{"username":"jo","groups":["system:masters"],"extra":{"accessKeyId":["ASIA1"]}}"#,
+                TemporaryKey,
+            ),
+            (r#"{"username":"jo","groups":["system:masters"],"extra":{"oid":["x"]}}"#, AccessToken),
+        ] {
+            let record = format!("{{\"user\":{user}}}");
+            let record = Json::parse(&record).unwrap();
+            let name = record.text("user.username").unwrap();
+            assert_eq!(credential(&record, name).0, kind, "{user}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_told_without_its_arguments_however_the_command_is_encoded() {
+        let record = |command: &str| {
+            format!("{{\"requestURI\":\"/exec?container=c&command={command}\",\"verb\":\"get\"}}")
+        };
+        for (command, program) in [
+            ("sh&command=-c&command=x", Some("sh")),
+            ("%2Fusr%2Fbin%2Fcurl", Some("/usr/bin/curl")),
+            ("mysql+-phunter2", Some("mysql")),
+            ("mysql%20-phunter2", Some("mysql")),
+            ("g%2B%2B", Some("g++")),
+            ("", None),
+        ] {
+            let text = record(command);
+            let json = Json::parse(&text).unwrap();
+            let mut draft = Draft::new(NEEDS, &json, TIMES).unwrap();
+            asked(&json, &mut draft);
+            let told = format!("{draft:?}");
+            let found = program.is_none_or(|program| told.contains(&format!("\"{program}\"")));
+            assert!(found && told.contains("\"program\"") == program.is_some(), "{told}");
+        }
+    }
 
     #[test]
     fn a_class_is_a_name_without_what_was_generated() {

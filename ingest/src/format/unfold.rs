@@ -138,6 +138,7 @@ const PARTS: &[(Format, &[&str])] = &[
             "user",
             "extra",
             "impersonatedUser",
+            "sourceIPs",
             "objectRef",
             "responseStatus",
             "annotations",
