@@ -69,6 +69,8 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
     // Splunk.
     ("event", &["sourcetype"], 16),
     ("event", &["host"], 16),
+    // A row of Teleport's events in DynamoDB.
+    ("FieldsMap", &["EventType"], 16),
     ("event.original", &[], 64),
     ("_raw", &[], 64),
 ];

@@ -2,15 +2,19 @@
 //!
 //! Invariant: every use of Teleport but a sign-in presents a short-lived certificate, whose number the
 //! record does not tell; it is named after its holder. A join token's name is kept for no method, since
-//! of one it is the secret; statements, their parameters and bodies sent to a database or an app, and the
-//! arguments of commands, are not kept. What Teleport does of itself and names nobody for is the agent `teleport:system`.
+//! of one it is the secret; statements, their parameters and bodies sent to a database or an app, what an
+//! identity provider wrote, and the arguments and output of commands, are not kept. A bot is the user
+//! `bot-<name>`. What acts for another is the agent: a bot with a user's rights, an impersonator. What
+//! Teleport does of itself is of the agent `teleport:system`, an attempt to get in that names nobody of
+//! `teleport:unauthenticated`.
 //!
-//! Source: Teleport, *Audit Events and Records*, `api/proto/teleport/legacy/types/events/events.proto`.
+//! Source: Teleport, *Audit Events and Records*, `api/proto/teleport/legacy/types/events/events.proto`
+//! (`Impersonator is a user acting on behalf of another user`); RFD 0238 (delegation to bots).
 
 use schemas::{CredentialKind, Outcome};
 
 use super::arguments::host;
-use super::draft::{Draft, Needs, Word};
+use super::draft::{Draft, Needs, Word, address_of};
 use super::json::Json;
 use super::{Fault, verdict};
 
@@ -28,6 +32,7 @@ const KNOWN: &[&str] = &[
     "user_agent",
     "success",
     "error",
+    "api_error",
     "message",
     "identity",
     "token_name",
@@ -47,33 +52,58 @@ const KNOWN: &[&str] = &[
     "children",
     "payload",
     "headers",
+    "request",
+    "response",
+    "stdout",
+    "stderr",
+];
+
+const USERS: &[&str] = &["user", "identity.user", "user.user"];
+/// Where somebody acts from; of an identity provider, and of who gets a certificate, elsewhere.
+const REMOTES: &[&str] = &[
+    "addr.remote",
+    "addr_remote",
+    "remote_addr",
+    "src_addr",
+    "request.source_address",
+    "identity.client_ip",
 ];
 
 /// Events of Teleport's own services, which act for nobody.
-const OWN: &[&str] = &["ssm.run", "okta."];
+const OWN: &[&str] =
+    &["ssm.run", "azure.run", "okta.", "session.upload", "access_graph.", "access_request.expire"];
+/// Those of them that name whom they are about as the user.
+const OWN_ABOUT: &str = "okta.assignment.";
+/// What comes before a sign-in, and has no user where it is one without a name.
+const BEFORE_SIGN_IN: &[&str] = &["mfa_auth_challenge.", "device.enroll_pairing.request"];
 const SYSTEM: &str = "teleport:system";
+const UNAUTHENTICATED: &str = "teleport:unauthenticated";
+/// What Teleport writes for the name of a bot, and for a method, that it could not tell.
+const UNKNOWN: &str = "unknown";
+/// How the name of a bot's user begins.
+const BOT: &str = "bot-";
 /// The code of a sign-in that waits for its approval.
 const HEADLESS_REQUESTED: &str = "T1012I";
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["time"])?;
     draft.event_id = record.text("uid").map(Into::into);
-    let remote = record.first(&["addr.remote", "addr_remote", "remote_addr", "src_addr"]);
+    let remote = record.first(REMOTES);
     // Of a desktop's session the far end is the desktop.
     let desktop = record.text("desktop_addr");
     draft.source = remote.filter(|address| desktop != Some(*address)).map(Into::into);
-    draft.user_agent = record.text("user_agent").map(Into::into);
-    draft.session = record.first(&["sid", "session_id"]).map(Into::into);
+    draft.user_agent = record.first(&["user_agent", "request.user_agent"]).map(Into::into);
+    draft.session = record.first(&["sid", "session_id", "app_session_id"]).map(Into::into);
     draft.instance = record.first(&["bot_instance_id", "identity.bot_instance_id"]).map(Into::into);
     let event = record.text("event");
-    let bot = record.first(&["bot_name", "identity.bot_name"]);
     let event_name = event.unwrap_or_default();
-    if let Some(agent) = agent(record, event_name, bot) {
-        draft.agent = Some(agent.into());
-        draft.class = Some(class(record, agent, bot, event_name));
-        draft.credential = Some(credential(record, agent, event_name));
+    if let Some(agent) = agent(record, event_name) {
+        draft.class = Some(class(record, &agent, event_name));
+        draft.credential = Some(credential(record, &agent, event_name));
+        draft.agent = Some(agent);
     }
-    let behind = record.first(&["impersonator", "identity.impersonator"]);
+    // The agent itself is left out of these.
+    let behind = record.first(USERS).filter(|_| !event_name.starts_with(OWN_ABOUT));
     draft.delegation.extend(behind.map(Into::into));
     draft.action = event.map(Into::into);
     target(record, event_name, &mut draft);
@@ -92,50 +122,83 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.keep_each(
         record,
         &[
+            ("delegation_session_id", "identity.delegation_session_id"),
             ("identity_roles", "identity.roles"),
             ("kubernetes_cluster", "identity.kubernetes_cluster"),
             ("logins", "identity.logins"),
+            ("mcp_client", "message.params.clientInfo"),
             ("mcp_method", "message.method"),
+            ("request_method", "request.method"),
         ],
     );
     Ok(draft)
 }
 
-/// Who is named, else the machine that joins, else whom a sign-in was tried for, else Teleport itself.
-fn agent<'a>(record: &'a Json<'_>, event: &str, bot: Option<&'a str>) -> Option<&'a str> {
-    let named = record.first(&["user", "identity.user", "user.user"]).or(bot);
-    let named =
-        named.or_else(|| record.first(&["updated_by", "reviewer", "author", "impersonator"]));
-    named.or_else(|| match event {
+/// The bot or impersonator that acts, else who is named, else the machine that joins, else whom a sign-in
+/// was tried for, else Teleport itself, else nobody yet.
+fn agent<'a>(record: &'a Json<'_>, event: &str) -> Option<Word<'a>> {
+    let begins = |starts: &[&str]| starts.iter().any(|start| event.starts_with(start));
+    if event.starts_with(OWN_ABOUT) {
+        return Some(SYSTEM.into());
+    }
+    let bot = record.first(&["bot_name", "identity.bot_name"]).filter(|bot| *bot != UNKNOWN);
+    if let Some(bot) = bot {
+        return Some(format!("{BOT}{}", bot.strip_prefix(BOT).unwrap_or(bot)).into());
+    }
+    let named = record.first(&["impersonator", "identity.impersonator"]);
+    let named = named.or_else(|| record.first(USERS));
+    let named = named.or_else(|| record.first(&["updated_by", "reviewer", "author"]));
+    let named = named.or_else(|| match event {
         "instance.join" => record.first(&["host_id", "node_name"]),
         "user.login" => record.first(&["attributes.email", "attributes.sub"]),
-        _ if OWN.iter().any(|own| event.starts_with(own)) => Some(SYSTEM),
+        "bot.join" => record.text("attributes.sub"),
+        _ if event.starts_with("scim.") => record.text("integration"),
+        _ if begins(OWN) => Some(SYSTEM),
         _ => None,
-    })
+    });
+    let named = named.filter(|name| *name != UNKNOWN);
+    let is_refused = matches!(event, "user.login" | "bot.join" | "instance.join")
+        && is_of_failure(record.text("code").unwrap_or_default());
+    let nobody = (is_refused || begins(BEFORE_SIGN_IN)).then_some(UNAUTHENTICATED);
+    named.or(nobody).map(Into::into)
 }
 
-fn class<'a>(record: &Json<'_>, agent: &'a str, bot: Option<&'a str>, event: &str) -> Word<'a> {
+/// Whether a code is that of an error, a warning or a limit that was reached.
+fn is_of_failure(code: &str) -> bool {
+    code.ends_with(['E', 'e', 'W', 'w', 'L', 'l'])
+}
+
+fn class(record: &Json<'_>, agent: &str, event: &str) -> Word<'static> {
     // A host of Teleport's acts under its id and the name of its cluster.
     let cluster = record.text("cluster_name").and_then(|cluster| agent.strip_suffix(cluster));
     let is_host = cluster.is_some_and(|host| host.len() == 37 && host.ends_with('.'));
     let is_bot =
         record.first(&["user_kind", "kind"]).is_some_and(|kind| matches!(kind, "2" | "bot"));
-    match (bot, agent.strip_prefix("bot-")) {
-        (Some(bot), _) | (None, Some(bot)) => format!("teleport:bot/{bot}").into(),
-        (None, None) if is_bot => "teleport:bot".into(),
-        (None, None) if is_host || event == "instance.join" => "teleport:host".into(),
-        (None, None) if matches!(agent, "system" | SYSTEM) || agent.starts_with('@') => {
-            SYSTEM.into()
-        }
-        (None, None) => "teleport:user".into(),
+    match agent.strip_prefix(BOT) {
+        Some(bot) => format!("teleport:bot/{bot}").into(),
+        None if agent == UNAUTHENTICATED || event == "bot.join" => UNAUTHENTICATED.into(),
+        None if event.starts_with("scim.") => format!("teleport:integration/{agent}").into(),
+        None if is_bot => "teleport:bot".into(),
+        None if is_host || event == "instance.join" => "teleport:host".into(),
+        None if matches!(agent, "system" | SYSTEM) || agent.starts_with('@') => SYSTEM.into(),
+        None => "teleport:user".into(),
     }
 }
 
-fn credential<'a>(record: &'a Json<'_>, agent: &'a str, event: &str) -> (CredentialKind, Word<'a>) {
+fn credential(record: &Json<'_>, agent: &str, event: &str) -> (CredentialKind, Word<'static>) {
     let method = record.text("method").unwrap_or_default();
+    let method = if method == UNKNOWN { "token" } else { method };
     match event {
         _ if matches!(agent, "system" | SYSTEM) => {
             (CredentialKind::Platform, format!("service:{agent}").into())
+        }
+        _ if agent == UNAUTHENTICATED => {
+            let from = record.first(REMOTES).unwrap_or(UNKNOWN);
+            (CredentialKind::Anonymous, format!("anonymous:{from}").into())
+        }
+        // What an identity provider that writes to Teleport shows.
+        _ if event.starts_with("scim.") => {
+            (CredentialKind::AccessToken, format!("token:{agent}").into())
         }
         "recovery_code.used" => (CredentialKind::Password, format!("recovery-code:{agent}").into()),
         "bot.join" | "instance.join" if method == "kubernetes" => {
@@ -151,6 +214,14 @@ fn credential<'a>(record: &'a Json<'_>, agent: &'a str, event: &str) -> (Credent
     }
 }
 
+/// Events in which Teleport lets somebody in or on, or refuses.
+const GATES: &[&str] = &[
+    "device.authenticate",
+    "device.enroll_pairing.request",
+    "mfa_auth_challenge.validate",
+    "recovery_code.used",
+];
+
 /// Whether the name of what an event is about is a token that lets a host join.
 fn is_of_token(event: &str) -> bool {
     ["join_token.", "provision_token.", "bot_token."].iter().any(|start| event.starts_with(start))
@@ -159,6 +230,8 @@ fn is_of_token(event: &str) -> bool {
 /// What was reached, and the far end of a connection.
 fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     let name = if is_of_token(event) { "" } else { "name" };
+    let asked = if event.starts_with("access_request.") { "id" } else { "" };
+    let path_kind = if event == "git.command" { "repository" } else { "file" };
     let places = [
         ("message.params.name", "mcp_tool"),
         ("app_name", "app"),
@@ -167,7 +240,7 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
         ("kubernetes_cluster", "kubernetes_cluster"),
         ("desktop_name", "desktop"),
         ("server_hostname", "server"),
-        ("path", "file"),
+        ("path", path_kind),
         ("server_id", "server"),
         ("spiffe_id", "spiffe_id"),
         (name, "object"),
@@ -176,11 +249,17 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
         ("service_provider_shortcut", "saml_service_provider"),
         ("service_provider_entity_id", "saml_service_provider"),
         ("access_list_name", "access_list"),
+        ("identity.route_to_database.service_name", "database"),
+        ("identity.route_to_app.name", "app"),
+        ("request.path", "scim_path"),
+        (asked, "access_request"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     let app = ["aws_host", "app_uri", "app_public_addr", "db_uri", "uri", "desktop_addr"];
-    let app = record.first(&app).and_then(host);
-    let user = record.first(&["target.user", "members.member_name"]);
+    // The machine of the agent that leads there is no other side.
+    let app = record.first(&app).and_then(host).filter(|host| !is_loopback(host));
+    let about = if event.starts_with(OWN_ABOUT) { "user" } else { "" };
+    let user = record.first(&["target.user", "members.member_name", "teleport_id", about]);
     draft.counterparty = match (record.text("dst_addr").or(app), user) {
         (Some(host), _) => Some(("host".into(), host.into())),
         (None, Some(user)) => Some(("teleport_user".into(), user.into())),
@@ -191,27 +270,34 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     }
 }
 
-/// By a code that ends in `E` or `W` and has an error beside it; else by `success`; else by either of the
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || address_of(host).is_some_and(|address| address.is_loopback())
+}
+
+/// By a code that ends in `E`, `W` or `L` and has an error beside it; else by `success`; else by either of the
 /// two; else by what the far end answered or a command returned.
 fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>) {
-    let error = record.first(&["error", "message.error.message"]).filter(|text| *text != "{}");
+    let error = record.first(&["error", "api_error", "message.error.message"]);
+    let error = error.filter(|text| *text != "{}");
     let code = record.text("code").unwrap_or_default();
     let error = error.or_else(|| record.text("reason").filter(|_| event == "session.rejected"));
     let returned = record.first(&["return_code", "exitCode", "exit_code"]);
     let returned = returned.filter(|code| *code != "0");
-    let is_of_failure = code.ends_with(['E', 'e', 'W', 'w']);
+    let is_of_failure = is_of_failure(code);
     let has_failed = match record.first(&["success", "status.success"]) {
         // Nobody has answered yet.
         Some(_) if code == HEADLESS_REQUESTED => false,
+        // Who refuses has done what they meant to.
+        Some(_) if event == "device.enroll_pairing.deny" && error.is_none() => false,
         Some(success) => {
             success.eq_ignore_ascii_case("false") || (is_of_failure && error.is_some())
         }
         None => error.is_some() || is_of_failure,
     };
-    let answered = record.first(&["response_code", "status_code"]);
+    let answered = record.first(&["response_code", "status_code", "response.status_code"]);
     let refused = answered.and_then(verdict::of_http).filter(|by| *by != Outcome::Success);
-    let is_gate = matches!(event, "auth" | "saml.idp.auth" | "device.authenticate")
-        || ["login", "join", "rejected", "recovery_code.used"]
+    let is_gate = GATES.iter().any(|gate| event.starts_with(gate))
+        || ["auth", "login", "join", "rejected", "denied", "verification_failed"]
             .iter()
             .any(|end| event.ends_with(end));
     match (has_failed, refused, returned) {

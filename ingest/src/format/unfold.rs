@@ -232,7 +232,10 @@ const PARTS: &[(Format, &[&str])] = &[
             "workflow_run",
         ],
     ),
-    (Format::Teleport, &["identity", "message", "attributes", "target", "status", "user"]),
+    (
+        Format::Teleport,
+        &["identity", "message", "attributes", "request", "response", "target", "status", "user"],
+    ),
     (Format::Anthropic, &["actor", "api_key", "session", "project"]),
     (
         Format::OpenAi,

@@ -167,6 +167,10 @@ fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             "an alert of Wazuh",
             json!({"rule": {"level": 5, "id": "91193"}, "data": {"integration": "okta", "okta": record}}),
         ),
+        (
+            "a row of DynamoDB",
+            json!({"EventIndex": 0, "EventType": "x", "SessionID": "1", "Fields": "{}", "FieldsMap": record}),
+        ),
     ]
 }
 
