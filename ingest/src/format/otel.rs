@@ -16,7 +16,7 @@ pub(super) mod spans;
 use schemas::{CredentialEvent, CredentialKind};
 
 use self::said::is_said;
-use self::spans::{Span, TOLD_AGENT, name_of};
+use self::spans::{Span, TOLD_AGENT, TOLD_OPERATION, name_of};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
@@ -102,7 +102,8 @@ const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
 /// The key with which a call to AWS was signed.
 const AWS_KEY: &str = "aws.auth.account.access_key";
 /// Attributes that a span has of the spans around it where it has none itself.
-const LENT: &[&[&str]] = &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS];
+const LENT: &[&[&str]] =
+    &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS, &[TOLD_OPERATION]];
 
 const ARGUMENTS: &[&str] = &[
     "gen_ai.tool.call.arguments",
@@ -164,6 +165,8 @@ const FRAMEWORKS: &[&str] = &[
 const EXECUTE_TOOL: &str = "execute_tool";
 const INVOKE_AGENT: &str = "invoke_agent";
 const CREATE_AGENT: &str = "create_agent";
+/// What an agent does that has another work for it.
+const CALLS: &[&str] = &[CREATE_AGENT, INVOKE_AGENT, "invoke_workflow", EXECUTE_TOOL];
 /// What a model is asked where nobody says what for.
 const LLM: &str = "llm";
 /// Operations with which the name of a span may begin, what they were done to behind them.
@@ -185,6 +188,7 @@ const KNOWN: &[&str] = &[
     "user_agent.original",
     "client.address",
     TOLD_AGENT,
+    TOLD_OPERATION,
 ];
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {

@@ -18,7 +18,10 @@ use super::super::Fault;
 use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
-use super::{AGENTS, ARGUMENTS, CREATE_AGENT, INPUTS, LENT, NAMES, PARENTS, kind_of, use_of};
+use super::{
+    AGENTS, ARGUMENTS, CALLS, CREATE_AGENT, INPUTS, INVOKE_AGENT, LENT, NAMES, PARENTS, kind_of,
+    use_of,
+};
 
 /// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
 const AROUND_MAX: usize = 16;
@@ -47,6 +50,8 @@ const SERVICES: [&str; 5] = [
 const AROUND: &str = "suretyAround";
 /// The agent that a span tells of without an attribute for it, as it is lent: ours too.
 pub(super) const TOLD_AGENT: &str = "suretyAgent";
+/// The operation of a span, whatever tells of it.
+pub(super) const TOLD_OPERATION: &str = "suretyOperation";
 
 /// A span, its own attributes, those of the resource it ran in, and those that the spans around it lend it.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ impl<'j> Span<'j> {
     ) -> Result<Self, Fault> {
         let resource = resource.or_else(|| RESOURCES.iter().find_map(|path| json.at(path)));
         let (resource, attributes) = (flat(resource)?, attributes_of(json)?);
-        let creates = creates(json, &attributes);
+        let creates = creates(&attributes);
         Ok(Self { json, attributes, resource, around, creates })
     }
 
@@ -139,14 +144,24 @@ impl<'j> Span<'j> {
         names.find_map(|name| self.resource.text(name))
     }
 
-    /// Who stands behind the agent, nearest first: the agents of the spans around it, and whom any of
-    /// them names as its parent. An agent is one by whichever of its names another span knows it.
+    /// Who stands behind the agent, nearest first: the agents of the spans around it, as far as they call
+    /// or the one in them is called, and whom any of them names as its parent. An agent is one by
+    /// whichever of its names another span knows it.
     pub(super) fn behind(&self) -> Vec<&str> {
-        let (mut known, mut behind) = (Vec::new(), Vec::new());
+        let (mut known, mut behind, mut inner) = (Vec::new(), Vec::new(), None);
         for one in self.actors() {
             let names: Vec<&str> = AGENTS.iter().filter_map(|name| one.text(name)).collect();
-            if !known.is_empty() && names.iter().all(|name| !known.contains(name)) {
-                behind.extend(names.first());
+            let operation = one.text(TOLD_OPERATION);
+            if let Some(name) = names.first() {
+                let is_other = !known.is_empty() && names.iter().all(|name| !known.contains(name));
+                let calls = operation.is_some_and(|operation| CALLS.contains(&operation));
+                if is_other && !calls && inner != Some(INVOKE_AGENT) {
+                    break;
+                }
+                if is_other {
+                    behind.push(*name);
+                }
+                inner = operation;
             }
             let parent = one.first(PARENTS);
             behind.extend(parent);
@@ -162,8 +177,8 @@ impl<'j> Span<'j> {
     }
 }
 
-fn creates(span: &Json<'_>, attributes: &Json<'_>) -> bool {
-    use_of(attributes, span).0 == Some(CREATE_AGENT)
+fn creates(attributes: &Json<'_>) -> bool {
+    attributes.text(TOLD_OPERATION) == Some(CREATE_AGENT)
 }
 
 /// The elements of the lists under these names, each list once however its name is spelled.
@@ -333,22 +348,29 @@ fn lists<'t>(fields: &Fields<'t>, names: &[&str]) -> Option<Vec<&'t RawValue>> {
 fn lent_by(span: &Json<'_>) -> Option<String> {
     let attributes = attributes_of(span).ok()?;
     // An agent that was made acts in no span.
-    let of_agents: &[&[&str]] = if creates(span, &attributes) { &[AGENTS, NAMES] } else { &[] };
+    let of_agents: &[&[&str]] = if creates(&attributes) { &[AGENTS, NAMES] } else { &[] };
     let Json::Object(mut fields) = attributes else { return None };
     let is_in = |lists: &[&[&str]], name: &str| {
         lists.iter().flat_map(|names| *names).any(|known| is_same_name(name, known))
     };
     fields.retain(|(name, _)| is_in(LENT, name) && !is_in(of_agents, name));
-    (!fields.is_empty()).then(|| Json::Object(fields).to_string())
+    let lends = fields.iter().any(|(name, _)| name != TOLD_OPERATION);
+    lends.then(|| Json::Object(fields).to_string())
 }
 
-/// The attributes of a span, with the agent that it tells of otherwise.
+/// The attributes of a span, with its operation and the agent that it tells of otherwise.
 fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
     let mut attributes = flat(ATTRIBUTES.iter().find_map(|path| span.at(path)))?;
-    let told = told_agent(span, &attributes).map(str::to_owned);
+    let told = [
+        (TOLD_AGENT, told_agent(span, &attributes)),
+        (TOLD_OPERATION, use_of(&attributes, span).0),
+    ];
+    let told = told.map(|(name, told)| (name, told.map(str::to_owned)));
     if let Json::Object(fields) = &mut attributes {
-        fields.retain(|(name, _)| name != TOLD_AGENT);
-        fields.extend(told.map(|agent| (TOLD_AGENT.into(), Json::Text(agent.into()))));
+        for (name, told) in told {
+            fields.retain(|(found, _)| found != name);
+            fields.extend(told.map(|told| (name.into(), Json::Text(told.into()))));
+        }
     }
     Ok(attributes)
 }
