@@ -124,7 +124,21 @@ fn actor<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         draft.credential = Some((CredentialKind::Platform, format!("service:{agent}").into()));
         draft.class = Some(agent.clone().into());
         draft.agent = Some(agent.into());
+    } else if let Some(agent) = only_id(record) {
+        // A kind of actor that is not known yet.
+        draft.class = (!kind.is_empty())
+            .then(|| format!("anthropic:{}", kebab(kind.trim_end_matches("_actor"))).into());
+        draft.agent = Some(agent.into());
     }
+}
+
+/// The id of an actor who has one alone.
+fn only_id<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let actor = record.at("actor")?;
+    let (kind, id) = actor.first_id(PLACES)?;
+    let name = format!("{kind}_id");
+    let places: Vec<&str> = PLACES.iter().copied().chain([name.as_str()]).collect();
+    actor.first_id(&places).is_none().then_some(id)
 }
 
 /// A key by its id, a workload's token by who issued it for whom, a device by its key; a person at the

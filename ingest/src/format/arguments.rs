@@ -58,6 +58,9 @@ const COUNTERPARTIES: &[(&str, &str)] = &[
     ("host", "host"),
 ];
 
+/// What instrumentation puts around the arguments: `OpenLLMetry`; `OpenInference`.
+const WRAPPERS: &[&str] = &["inputs", "kwargs"];
+
 /// What a call puts at stake.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Stake {
@@ -78,6 +81,14 @@ impl Stake {
     }
 
     fn told(arguments: &Json<'_>) -> Self {
+        let inner = WRAPPERS.iter().filter_map(|name| arguments.field(name)).map(Self::of_names);
+        inner.fold(Self::of_names(arguments), |told, inner| Self {
+            money: told.money.or(inner.money),
+            counterparty: told.counterparty.or(inner.counterparty),
+        })
+    }
+
+    fn of_names(arguments: &Json<'_>) -> Self {
         let counterparty = COUNTERPARTIES.iter().find_map(|(name, kind)| {
             let value = arguments.at(name)?;
             let text = value.as_text().or_else(|| value.first(&["id", "name", "email"]))?;
@@ -151,6 +162,11 @@ mod tests {
                 r#"{"url":"https://u@evil.example:8443/x?y","amount":5}"#,
                 None,
                 Some(("host", "evil.example")),
+            ),
+            (
+                r#"{"inputs":{"vendor":"acme","amount":3,"currency":"EUR"},"kwargs":null}"#,
+                Some("3.00 EUR"),
+                Some(("vendor", "acme")),
             ),
             (r#"{"amount":"1.234","currency":"EUR"}"#, None, None),
             (r#"{"amount":"1,2","currency":"EUR"}"#, None, None),

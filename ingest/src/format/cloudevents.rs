@@ -5,19 +5,22 @@
 //! not say what is inside, and whose data do not say themselves what they are, is a reject. An envelope
 //! inside an envelope is none.
 //!
-//! Source: CNCF, *CloudEvents 1.0* and its JSON format; Microsoft, *Agent Governance Toolkit* (event
-//! types `ai.agentmesh.*`).
+//! Source: CNCF, *CloudEvents 1.0* and its JSON format; Argo Events, its events (`context` and `data`);
+//! Google Cloud, *Eventarc* (messages of Pub/Sub); Microsoft, *Agent Governance Toolkit* (event types
+//! `ai.agentmesh.*`).
 
 use std::borrow::Cow;
 
-use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome};
+use schemas::{Attributes, CredentialEvent, CredentialKind, Format, Outcome, RejectReason};
 
 use super::clean::Look;
 use super::draft::{Draft, Needs, time_of};
-use super::envelope::{decoded, text_of_base64};
+use super::envelope::{self, LAYERS_MAX, decoded, text_of_base64};
 use super::json::Json;
-use super::{Fault, object, read, shallow, verdict};
-use crate::RawRecord;
+use super::{
+    Fault, Left, Normaliser, Unread, batch, more_than_one, object, read, shallow, verdict,
+};
+use crate::{RawRecord, Redactor};
 
 pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
 
@@ -108,7 +111,12 @@ fn structured(message: &Json<'_>) -> Option<Json<'static>> {
             .filter(|start| PREFIXES.iter().any(|prefix| start.eq_ignore_ascii_case(prefix)))?;
         Some((name[start.len()..].to_ascii_lowercase().into(), Json::Text(word(value)?.into())))
     });
-    let mut fields: Vec<(Cow<'static, str>, Json<'static>)> = told.collect();
+    // Argo Events has the attributes in `context`, under their own names.
+    let context = message.field("context").filter(|context| context.has("specversion"));
+    let own = context.map_or(&[][..], Json::fields).iter().filter_map(|(name, value)| {
+        Some((name.to_ascii_lowercase().into(), Json::Text(word(value)?.into())))
+    });
+    let mut fields: Vec<(Cow<'static, str>, Json<'static>)> = told.chain(own).collect();
     let version = fields
         .iter()
         .find_map(|(name, value)| if name == "specversion" { value.as_text() } else { None })?;
@@ -187,10 +195,6 @@ pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEve
             mesh(structured.as_ref().unwrap_or(told))?.finish(clean)
         });
     }
-    let Some(format) = format_of(&envelope).or_else(|| format_of_data(envelope.at("data")?)) else {
-        let detail = "wanted a `type`, `source` or `dataschema` that names a format, found none";
-        return Err(Fault::bad_field(detail));
-    };
     let data = match (envelope.at("data"), envelope.text("data_base64")) {
         (Some(Json::Text(text)), _) => text.clone().into_owned(),
         (Some(data), _) => data.to_string(),
@@ -198,11 +202,10 @@ pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEve
             .ok_or_else(|| Fault::bad_field("wanted JSON in `data_base64`, found other bytes"))?,
         (None, None) => return Err(Fault::bad_field("wanted JSON in `data`, found none")),
     };
-    shallow(&data)?;
     // What the record inside does not tell, the envelope may.
     let time = envelope.text("time").and_then(|text| time_of(text).ok());
     let inner = RawRecord { record_time: time.or(raw.record_time), ..*raw };
-    let mut event = read(format, &data, &inner, redactor)?;
+    let (format, mut event) = read_data(format_of(&envelope), &data, &inner, redactor)?;
     event.format = Format::CloudEvents;
     if event.event_id == raw.position().event_id()
         && let Some(id) = envelope.text("id")
@@ -224,12 +227,61 @@ pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEve
     Ok(event)
 }
 
+/// The event of the data, or of the one record in the envelopes in them, as the format that is named or
+/// that they say themselves.
+fn read_data(
+    named: Option<Format>,
+    data: &str,
+    raw: &RawRecord<'_>,
+    redactor: &Redactor,
+) -> Result<(Format, CredentialEvent), Fault> {
+    shallow(data)?;
+    let mut left = Left { layers: LAYERS_MAX, bytes: batch::TEXT_BYTES_MAX };
+    let Some(format) = named.or_else(|| format_in(data, left.layers, &mut left.bytes)) else {
+        let detail = "wanted a `type`, `source` or `dataschema` that names a format, found none";
+        return Err(Fault::bad_field(detail));
+    };
+    let fault = match read(format, data, raw, redactor) {
+        Ok(event) => return Ok((format, event)),
+        Err(fault) => fault,
+    };
+    // An event inside an event is none.
+    if Json::parse(data).is_ok_and(|tree| tree.has("specversion")) {
+        return Err(fault);
+    }
+    let reader = Normaliser::new(format, redactor.clone());
+    match reader.read_inside(data, raw, &fault, &mut left) {
+        Ok(Some(event)) => Ok((format, event)),
+        Ok(None) => Err(fault),
+        Err(Unread::Fault(fault) | Unread::Beyond(fault)) => Err(fault),
+        Err(Unread::Several(several)) => Err(match several.unless {
+            None if fault.reason != RejectReason::SeveralRecords => {
+                more_than_one(several.texts.len())
+            }
+            _ => fault,
+        }),
+    }
+}
+
+/// The format of the data, or of the first in the envelopes in them that says itself what it is.
+fn format_in(data: &str, layers: usize, bytes: &mut usize) -> Option<Format> {
+    *bytes = bytes.checked_sub(data.len())?;
+    let tree = Json::parse(data).unwrap_or_else(|_| Json::Text(data.into()));
+    let own = format_of_data(&tree);
+    if own.is_some() || tree.has("specversion") {
+        return own;
+    }
+    let layers = layers.checked_sub(1)?;
+    let insides = match batch::parts(data, Format::CloudEvents) {
+        Ok(Some(texts)) => texts,
+        Ok(None) => envelope::insides(&tree).ok()?.into_iter().map(|inside| inside.json).collect(),
+        Err(_) => return None,
+    };
+    insides.iter().find_map(|json| format_in(json, layers, bytes))
+}
+
 /// What the data are by their own fields.
 fn format_of_data(data: &Json<'_>) -> Option<Format> {
-    if let Json::Text(text) = data {
-        let inside = Json::parse(text).ok()?;
-        return if inside.fields().is_empty() { None } else { format_of_data(&inside) };
-    }
     let is_it = |fields: &[&str]| fields.iter().all(|name| data.has(name));
     OWN.iter().find(|(fields, _)| is_it(fields)).map(|(_, format)| *format)
 }

@@ -107,6 +107,8 @@ const LIKELY: &[&str] = &[
     "ms-graph",
     "office365",
     "okta",
+    // Of Tempo's answers.
+    "trace",
 ];
 
 /// What is no record and has none inside, by a field of its own.

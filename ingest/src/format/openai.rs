@@ -1,6 +1,7 @@
 //! OpenAI audit log events, and those of its Compliance Logs Platform ([`compliance`]).
 //!
-//! Invariant: an API key acts for its service account, else for its user, and both stand in the event.
+//! Invariant: an API key acts for its service account, else for its user, and both stand in the event; a
+//! sign-in that was refused and names nobody is of the agent `openai:unauthenticated`.
 //!
 //! Source: OpenAI, *Audit logs* (API reference, organization audit log object).
 
@@ -14,6 +15,8 @@ use super::{Fault, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "effective_at" };
 
+const UNAUTHENTICATED: &str = "openai:unauthenticated";
+
 const KEY_AGENTS: &[&str] = &[
     "actor.api_key.service_account.id",
     "actor.api_key.user.email",
@@ -24,9 +27,20 @@ const SESSION_AGENTS: &[&str] =
     &["actor.session.user.email", "actor.session.user.id", "actor.user.email", "actor.user.id"];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
-    if compliance::is_one(record) {
-        return compliance::draft(record);
+    let read = if compliance::is_one(record) { compliance::draft } else { audit };
+    let mut draft = read(record)?;
+    let action = draft.action.as_deref().unwrap_or_default();
+    let is_login = action.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("login"));
+    if draft.agent.is_none() && is_login && draft.outcome == Outcome::Denied {
+        draft.agent = Some(UNAUTHENTICATED.into());
+        draft.class = Some(UNAUTHENTICATED.into());
+        let from = draft.source.as_deref().unwrap_or("unknown");
+        draft.credential = Some((CredentialKind::Anonymous, format!("anonymous:{from}").into()));
     }
+    Ok(draft)
+}
+
+fn audit<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, &["effective_at"])?;
     draft.event_id = record.text("id").map(Into::into);
     draft.source = record.text("actor.session.ip_address").map(Into::into);
@@ -83,10 +97,13 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     Ok(draft)
 }
 
-/// What was made, changed or removed; whom it was given to is the other side.
+/// What was made, changed or removed, not what it is for; whom it was given to is the other side.
 fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draft: &mut Draft<'a>) {
     let noun = action.rsplit_once('.').map_or(action, |(noun, _)| noun);
-    if let Some(id) = details.first(&["resource_id", "id", "configs.id", "certificates.id"]) {
+    if let Some(id) = details.text("id") {
+        draft.resource = Some(id.into());
+        draft.resource_kind = Some(noun.into());
+    } else if let Some(id) = details.first(&["resource_id", "configs.id", "certificates.id"]) {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(details.text("resource_type").unwrap_or(noun).into());
     } else if let Some(project) = record.text("project.id") {

@@ -6,24 +6,42 @@
 //!
 //! Source: OpenTelemetry, *Semantic conventions for generative AI* (spans, agent spans, MCP); of what
 //! other instrumentation writes instead: `OpenLLMetry`, `OpenInference`, Vercel's AI SDK, Langfuse and
-//! `MLflow`, their attributes.
+//! `MLflow`, their attributes; Microsoft, *Agent 365 observability: attribute reference*; Alibaba Cloud, its
+//! conventions (`gen_ai.span.kind`); AWS Distro for OpenTelemetry (`aws.auth.account.access_key`).
 
+mod outcome;
 mod said;
 pub(super) mod spans;
 
-use schemas::{CredentialEvent, CredentialKind, Outcome};
+use schemas::{CredentialEvent, CredentialKind};
 
 use self::said::is_said;
-use self::spans::{Span, TOLD_AGENT};
+use self::spans::{Span, TOLD_AGENT, TOLD_OPERATION, name_of};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
-use super::{Fault, mcp, verdict};
+use super::{Fault, mcp};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
-const TIMES: &[&str] =
-    &["startTimeUnixNano", "start_time_unix_nano", "startTime", "start_time", "timestamp"];
+const TIMES: &[&str] = &[
+    "startTimeUnixNano",
+    "start_time_unix_nano",
+    "startTime",
+    "start_time",
+    "start_timestamp",
+    "timestamp",
+    "TimeGenerated",
+    "time",
+];
+
+/// What is none of the spans that are read, by a field that it or its attributes have.
+const OTHERS: &[(&str, &str)] = &[
+    ("resourceLogs", "logs or metrics"),
+    ("resourceMetrics", "logs or metrics"),
+    ("attributeMap", "Cloud Trace's own format"),
+    ("parentObservationId", "Langfuse's own format"),
+];
 
 const AGENTS: &[&str] = &[
     "gen_ai.agent.id",
@@ -45,6 +63,9 @@ const MODELS: &[&str] = &[
     "llm.model_name",
     "ai.model.id",
     "langfuse.observation.model.name",
+    // OpenLLMetry before the conventions.
+    "llm.request.model",
+    "model",
 ];
 const SESSIONS: &[&str] = &[
     "gen_ai.conversation.id",
@@ -54,23 +75,35 @@ const SESSIONS: &[&str] = &[
     "gcp.vertex.agent.session_id",
     "ai.telemetry.metadata.sessionId",
     "gen_ai.thread.id",
+    "gen_ai.session.id",
+    "microsoft.session.id",
+    "conversation.id",
     "traceloop.association.properties.session_id",
 ];
-const PARENTS: &[&str] = &["parent_agent_id"];
+const PARENTS: &[&str] =
+    &["parent_agent_id", "microsoft.a365.caller.agent.id", "gen_ai.caller.agent.id"];
 /// An address tells more than an id, which may be that of a device (Claude Code).
 const USERS: &[&str] = &[
     "user.email",
     "user.id",
-    "enduser.id",
+    END_USER,
+    "gen_ai.user.id",
+    "gen_ai.caller.upn",
+    "gen_ai.caller.id",
     "langfuse.user.id",
     "ai.telemetry.metadata.userId",
     "traceloop.association.properties.user_id",
     "jwt.sub",
     "metadata.user_api_key_user_id",
 ];
+/// Whom a server knows by the token that was shown to it.
+const END_USER: &str = "enduser.id";
 const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
+/// The key with which a call to AWS was signed.
+const AWS_KEY: &str = "aws.auth.account.access_key";
 /// Attributes that a span has of the spans around it where it has none itself.
-const LENT: &[&[&str]] = &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS];
+const LENT: &[&[&str]] =
+    &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS, &[TOLD_OPERATION]];
 
 const ARGUMENTS: &[&str] = &[
     "gen_ai.tool.call.arguments",
@@ -98,6 +131,7 @@ const KINDS: &[&str] = &[
     "langfuse.observation.type",
     "mlflow.spanType",
     "langsmith.span.kind",
+    "gen_ai.span.kind",
 ];
 
 /// What a span tells of who called, if whoever was called wrote it: agentgateway, Docker's gateway of MCP
@@ -112,7 +146,7 @@ const CALLED: &[&str] = &[
 ];
 
 const PROVIDERS: &[&str] =
-    &["gen_ai.provider.name", "gen_ai.system", "llm.provider", "ai.model.provider"];
+    &["gen_ai.provider.name", "gen_ai.system", "llm.provider", "ai.model.provider", "llm.vendor"];
 /// Libraries that name themselves where a model's provider is wanted.
 const FRAMEWORKS: &[&str] = &[
     "autogen",
@@ -130,12 +164,15 @@ const FRAMEWORKS: &[&str] = &[
 
 const EXECUTE_TOOL: &str = "execute_tool";
 const INVOKE_AGENT: &str = "invoke_agent";
+const CREATE_AGENT: &str = "create_agent";
+/// What an agent does that has another work for it.
+const CALLS: &[&str] = &[CREATE_AGENT, INVOKE_AGENT, "invoke_workflow", EXECUTE_TOOL];
 /// What a model is asked where nobody says what for.
 const LLM: &str = "llm";
 /// Operations with which the name of a span may begin, what they were done to behind them.
 const OPERATIONS: &[&str] = &[
     "chat",
-    "create_agent",
+    CREATE_AGENT,
     "embeddings",
     "generate_content",
     INVOKE_AGENT,
@@ -145,12 +182,20 @@ const OPERATIONS: &[&str] = &[
 ];
 
 /// Attributes that have a place of their own.
-const KNOWN: &[&str] =
-    &["gen_ai.agent.id", "gen_ai.conversation.id", "user_agent.original", "client.address"];
+const KNOWN: &[&str] = &[
+    "gen_ai.agent.id",
+    "gen_ai.conversation.id",
+    "user_agent.original",
+    "client.address",
+    TOLD_AGENT,
+    TOLD_OPERATION,
+];
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
-    if ["resourceLogs", "resourceMetrics"].iter().any(|name| record.has(name)) {
-        return Err(Fault::bad_field("wanted spans, found logs or metrics"));
+    let attributes = record.field("attributes").unwrap_or(&Json::Null);
+    let is_it = |name: &str| record.has(name) || attributes.has(name);
+    if let Some((_, found)) = OTHERS.iter().find(|(name, _)| is_it(name)) {
+        return Err(Fault::bad_field(format!("wanted spans, found {found}")));
     }
     draft(&Span::of(record)?)?.finish(clean)
 }
@@ -167,27 +212,34 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     let service = span.service();
     let is_called = is_called(span);
     draft.session = span.around(SESSIONS).map(Into::into);
-    let (agent, class) = match (is_called, mcp::agent(attributes), span.around(SESSIONS)) {
-        (false, _, _) => (service.map(Word::from), service.map(Word::from)),
-        (true, None, Some(session)) => mcp::of_session(session),
-        (true, caller, _) => (caller.map(Word::from), None),
-    };
-    draft.agent = span.around(AGENTS).map(Word::from).or(agent);
-    draft.class = span.around(NAMES).map(Word::from).or(class);
+    (draft.agent, draft.class) = who(span, is_called);
     let instances = ["service.instance.id", "k8s.pod.name"];
     let instance = span.resource.first(&instances).or_else(|| attributes.text("crewai.agent.id"));
     draft.instance = instance.map(Into::into);
     draft.model = span.around(MODELS).map(Into::into);
     draft.task = attributes.first(&["task.id", "prompt.id"]).map(Into::into);
-    draft.delegation.extend(span.around(PARENTS).map(Into::into));
+    draft.delegation.extend(span.behind().into_iter().map(Word::from));
     draft.delegation.extend(span.around(USERS).map(Into::into));
-    let credential = span.around(CREDENTIALS).map(credential);
+    // Some overwrite the key by a word.
+    let key = attributes.text(AWS_KEY).map(credential);
+    let key = key.filter(|(kind, _)| *kind != CredentialKind::Unknown);
+    let credential = span.around(CREDENTIALS).map(credential).or(key);
     draft.credential = credential.or_else(|| mcp::credential(attributes).filter(|_| is_called));
-    let sources = ["client.address", "source.address", "src.addr", "metadata.requester_ip_address"];
+    let sources = [
+        "client.address",
+        "source.address",
+        "src.addr",
+        "metadata.requester_ip_address",
+        "gen_ai.caller.client.ip",
+    ];
     draft.source = attributes.first(&sources).map(Into::into);
     draft.user_agent = attributes.text("user_agent.original").map(Into::into);
     target(attributes, span, &mut draft);
-    (draft.outcome, draft.outcome_reason) = outcome(attributes, span.json);
+    if draft.action.is_none() && kind_of(attributes).is_some() {
+        let detail = "wanted a span of a tool, a model or an agent, found one of another kind";
+        return Err(Fault::bad_field(detail));
+    }
+    (draft.outcome, draft.outcome_reason) = outcome::of(span);
     draft.keep("trace_id", trace);
     draft.keep("parent_span_id", span.parent());
     draft.keep("service", service);
@@ -198,10 +250,29 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     Ok(draft)
 }
 
+/// Agent and class: as the span or the nearest around it names them, else who called the service that wrote
+/// the span, else what all of the resource runs in.
+fn who<'s>(span: &'s Span<'_>, is_called: bool) -> (Option<Word<'s>>, Option<Word<'s>>) {
+    let told = span.agent(AGENTS);
+    let (agent, class) = if is_called {
+        let caller = mcp::agent(&span.attributes);
+        match (caller.or_else(|| span.attributes.text(END_USER)), span.around(SESSIONS)) {
+            (None, Some(session)) => mcp::of_session(session),
+            (caller, _) => (caller.map(Word::from), None),
+        }
+    } else {
+        // Of an agent that a span names the resource's is no class.
+        let hosted = |names| span.hosted(names).filter(|_| told.is_none()).or(span.service());
+        (hosted(AGENTS).map(Word::from), hosted(NAMES).map(Word::from))
+    };
+    (told.map(Word::from).or(agent), span.agent(NAMES).map(Word::from).or(class))
+}
+
 /// Whether whoever was called wrote the span: then its service is no agent, but what an agent used.
 fn is_called(span: &Span<'_>) -> bool {
     let attributes = &span.attributes;
-    let kind = span.json.first(&["kind", "SpanKind"]).unwrap_or_default().to_ascii_uppercase();
+    let kind = span.json.first(&["kind", "SpanKind"]).or_else(|| attributes.text("span.kind"));
+    let kind = kind.unwrap_or_default().to_ascii_uppercase();
     // `SPAN_KIND_SERVER`, `SpanKind.SERVER` or a number.
     let kind = kind.rsplit(['_', '.']).next().unwrap_or_default();
     // The address of a client is told by servers alone.
@@ -225,7 +296,7 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
     let (operation, tool) = use_of(attributes, span.json);
     let named = match operation {
-        Some(INVOKE_AGENT | "create_agent") => span.own_agent(),
+        Some(INVOKE_AGENT | CREATE_AGENT) => span.own_agent(),
         _ => attributes.first(&[
             "gen_ai.request.model",
             "gen_ai.handoff.to_agent",
@@ -233,6 +304,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
             "llm.model_name",
             "ai.model.id",
             "langfuse.observation.model.name",
+            "llm.request.model",
         ]),
     };
     draft.action = operation.map(|operation| match tool.or(named) {
@@ -240,6 +312,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         None => operation.into(),
     });
     let resources = [
+        (span.made(), "agent"),
         (attributes.text("mcp.resource.uri"), "mcp_resource"),
         (tool, "tool"),
         (attributes.text("gen_ai.data_source.id"), "data_source"),
@@ -292,76 +365,32 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
     let told = told
         .or(tool.map(|_| EXECUTE_TOOL))
         .or_else(|| attributes.first(&["llm.request.type", "ai.operationId"]));
-    let name = span.first(&["name", "operationName"]);
+    let name = name_of(span);
     let words = name.and_then(|name| name.split_once(' '));
     let named = words.filter(|(operation, _)| OPERATIONS.contains(operation));
-    match (told, named) {
-        (Some(operation), _) => (Some(operation), tool),
-        (None, Some((operation, rest))) => {
-            (Some(operation), tool.or(Some(rest).filter(|_| operation == EXECUTE_TOOL)))
+    if let Some(operation) = told.or(named.map(|(operation, _)| operation)) {
+        let named = named.filter(|both| both.0 == EXECUTE_TOOL && operation == EXECUTE_TOOL);
+        return (Some(operation), tool.or(named.map(|(_, tool)| tool)));
+    }
+    match kind.map(str::to_ascii_lowercase).as_deref() {
+        Some("tool") => (Some(EXECUTE_TOOL), name),
+        Some("agent") => (Some(INVOKE_AGENT), None),
+        Some("llm" | "generation" | "chat_model") => (Some(LLM), None),
+        Some("embedding") => (Some("embeddings"), None),
+        Some("retriever") => (Some("retrieval"), None),
+        Some(_) => (None, None),
+        // As Pydantic AI and Google's ADK name it.
+        None if name.is_some_and(|it| it == "agent run" || it.starts_with("agent_run [")) => {
+            (Some(INVOKE_AGENT), None)
         }
-        (None, None) => match kind.map(str::to_ascii_lowercase).as_deref() {
-            Some("tool") => (Some(EXECUTE_TOOL), name),
-            Some("agent") => (Some(INVOKE_AGENT), None),
-            Some("llm" | "generation" | "chat_model") => (Some(LLM), None),
-            Some("embedding") => (Some("embeddings"), None),
-            Some("retriever") => (Some("retrieval"), None),
-            Some(_) => (None, None),
-            // As Pydantic AI and Google's ADK name it.
-            None if name.is_some_and(|it| it == "agent run" || it.starts_with("agent_run [")) => {
-                (Some(INVOKE_AGENT), None)
-            }
-            None => {
-                let model = attributes.text("gen_ai.request.model");
-                (model.and(attributes.first(PROVIDERS)).map(|_| LLM), None)
-            }
-        },
+        None => {
+            let model = attributes.text("gen_ai.request.model");
+            (model.and(attributes.first(PROVIDERS)).map(|_| LLM), None)
+        }
     }
 }
 
 /// The kind of a span as other instrumentation has it; of `MLflow` it is JSON.
 fn kind_of<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
     attributes.first(KINDS).map(|kind| kind.trim_matches('"'))
-}
-
-fn outcome<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Outcome, Option<Word<'s>>) {
-    let decision = attributes.first(&["gen_ai.tool.call.decision.outcome", "decision"]);
-    if let Some(word) = decision
-        && verdict::of_error(word) == Outcome::Denied
-    {
-        return (Outcome::Denied, Some(word.into()));
-    }
-    if attributes.is_true("gen_ai.guardrail.triggered") {
-        return (Outcome::Denied, attributes.text("gen_ai.guardrail.name").map(Into::into));
-    }
-    let ends = ["gen_ai.tool.status", "gen_ai.thread.run.status", "langfuse.observation.level"];
-    let end = ends.iter().find_map(|path| attributes.text(path));
-    let end =
-        end.filter(|word| verdict::of_one_word(word).is_some_and(|end| end != Outcome::Success));
-    let code = span.first(&["status.code", "status.status_code"]);
-    let code = code.or_else(|| attributes.text("otel.status_code")).unwrap_or_default();
-    let code = code.to_ascii_uppercase();
-    let kind = attributes.first(&["error.type", "exception.type", "mcp.error.code"]);
-    let message = span.first(&["status.message", "status.description"]);
-    let messages = ["otel.status_description", "langfuse.observation.status_message"];
-    let message = message.or_else(|| attributes.first(&messages)).or(end);
-    let statuses = ["http.response.status_code", "http.status_code", "http.status"];
-    let by_status = attributes.first(&statuses).and_then(verdict::of_http);
-    let has_failed = matches!(code.as_str(), "2" | "ERROR" | "STATUS_CODE_ERROR")
-        || kind.is_some()
-        || end.is_some()
-        || attributes.is_true("error");
-    let reason = kind.or(message);
-    match (has_failed, by_status) {
-        (_, Some(outcome @ (Outcome::Denied | Outcome::Error))) => {
-            (outcome, reason.map(Into::into))
-        }
-        (false, _) => (Outcome::Success, None),
-        (true, _) => {
-            let by_kind = kind.and_then(verdict::of_http);
-            let words = [kind, message].into_iter().flatten().map(verdict::of_error);
-            let is_denied = words.chain(by_kind).any(|outcome| outcome == Outcome::Denied);
-            (if is_denied { Outcome::Denied } else { Outcome::Error }, reason.map(Into::into))
-        }
-    }
 }

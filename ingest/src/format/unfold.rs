@@ -131,7 +131,18 @@ const PARTS: &[(Format, &[&str])] = &[
             "user",
         ],
     ),
-    (Format::Otel, &["attributes", "resource", "status"]),
+    (
+        Format::Otel,
+        &[
+            "attributes",
+            "customDimensions",
+            "Properties",
+            "resource",
+            "ResourceAttributes",
+            "SpanAttributes",
+            "status",
+        ],
+    ),
     (
         Format::Kubernetes,
         &[

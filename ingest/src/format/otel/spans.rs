@@ -5,7 +5,8 @@
 //! written and, beside them, what the spans around it lend it: so it can be read again without the others.
 //!
 //! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`); the spans of
-//! Jaeger and Zipkin, as the collector writes them.
+//! Jaeger and Zipkin, as the collector writes them; Grafana, *Tempo HTTP API*; Jaeger, *API* (traces as its
+//! pages get them); the rows of the collector's exporter to `ClickHouse` and of Application Insights.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,19 +18,40 @@ use super::super::Fault;
 use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
-use super::{AGENTS, ARGUMENTS, INPUTS, LENT, NAMES, kind_of};
+use super::{
+    AGENTS, ARGUMENTS, CALLS, CREATE_AGENT, INPUTS, INVOKE_AGENT, LENT, NAMES, PARENTS, kind_of,
+    use_of,
+};
 
 /// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
 const AROUND_MAX: usize = 16;
 /// Longest name below which what is nested gets names of its own.
 const NAME_BYTES_MAX: usize = 256;
 
-const GROUPS: [&str; 2] = ["resourceSpans", "resource_spans"];
-const SCOPES: [&str; 2] = ["scopeSpans", "scope_spans"];
+/// The last is Tempo's.
+const GROUPS: [&str; 3] = ["resourceSpans", "resource_spans", "batches"];
+/// The last two are those of OpenTelemetry before 1.0.
+const SCOPES: [&str; 4] =
+    ["scopeSpans", "scope_spans", "instrumentationLibrarySpans", "instrumentation_library_spans"];
+/// What OpenTelemetry calls attributes are tags to Jaeger and Zipkin; the others are columns of tables.
+const ATTRIBUTES: [&str; 5] =
+    ["SpanAttributes", "attributes", "tags", "Properties", "customDimensions"];
+const RESOURCES: [&str; 4] =
+    ["resource.attributes", "resource", "process.tags", "ResourceAttributes"];
+/// Where a span has the name of its service itself.
+const SERVICES: [&str; 5] = [
+    "process.serviceName",
+    "localEndpoint.serviceName",
+    "ServiceName",
+    "AppRoleName",
+    "cloud_RoleName",
+];
 /// What the spans around the one of a request lend it, nearest first: ours, no field of OpenTelemetry.
 const AROUND: &str = "suretyAround";
 /// The agent that a span tells of without an attribute for it, as it is lent: ours too.
 pub(super) const TOLD_AGENT: &str = "suretyAgent";
+/// The operation of a span, whatever tells of it.
+pub(super) const TOLD_OPERATION: &str = "suretyOperation";
 
 /// A span, its own attributes, those of the resource it ran in, and those that the spans around it lend it.
 #[derive(Debug)]
@@ -38,18 +60,22 @@ pub(super) struct Span<'j> {
     pub(super) attributes: Json<'j>,
     pub(super) resource: Json<'j>,
     around: Vec<Json<'j>>,
+    /// Whether the agent that it tells of is one that was made, and none that acted.
+    creates: bool,
 }
 
 impl<'j> Span<'j> {
     /// The one span that a record tells of.
     pub(super) fn of(record: &'j Json<'j>) -> Result<Self, Fault> {
-        if GROUPS.iter().all(|name| record.at(name).is_none()) {
-            let resources = ["resource.attributes", "resource", "process.tags"];
-            let resource = resources.iter().find_map(|path| record.at(path));
-            return Self::new(record, resource, Vec::new());
-        }
+        let has = |names: &[&str]| names.iter().any(|name| record.at(name).is_some());
+        let groups: Vec<&Json<'_>> = match (has(&GROUPS), has(&SCOPES)) {
+            (true, _) => elements(record, &GROUPS).collect(),
+            // Some print the spans of each resource by themselves.
+            (false, true) => vec![record],
+            (false, false) => return Self::new(record, None, Vec::new()),
+        };
         let mut spans = Vec::new();
-        for group in elements(record, &GROUPS) {
+        for group in groups {
             let scopes = elements(group, &SCOPES);
             spans.extend(scopes.flat_map(|scope| scope.list("spans")).map(|span| (group, span)));
         }
@@ -72,29 +98,26 @@ impl<'j> Span<'j> {
         resource: Option<&'j Json<'j>>,
         around: Vec<Json<'j>>,
     ) -> Result<Self, Fault> {
-        // What OpenTelemetry calls attributes are tags to Jaeger and Zipkin.
-        let attributes = json.at("attributes").or_else(|| json.at("tags"));
-        let (resource, attributes) = (flat(resource)?, flat(attributes)?);
-        let mut around = around;
-        if let Some(agent) = told_agent(json, &attributes) {
-            let agent = Json::Text(agent.to_owned().into());
-            around.insert(0, Json::Object(vec![(TOLD_AGENT.into(), agent)]));
-        }
-        Ok(Self { json, attributes, resource, around })
+        let resource = resource.or_else(|| RESOURCES.iter().find_map(|path| json.at(path)));
+        let (resource, attributes) = (flat(resource)?, attributes_of(json)?);
+        let creates = creates(&attributes);
+        Ok(Self { json, attributes, resource, around, creates })
     }
 
     /// The service that recorded it; what an SDK says that was told none is no name.
     pub(super) fn service(&self) -> Option<&str> {
-        // As Jaeger and Zipkin have it.
-        let services = ["process.serviceName", "localEndpoint.serviceName"];
-        let service = self.resource.text("service.name").or_else(|| self.json.first(&services));
+        let service = self.resource.text("service.name").or_else(|| self.json.first(&SERVICES));
         service.filter(|name| name.split(':').next() != Some("unknown_service"))
     }
 
     /// The agent that the span itself tells of.
     pub(super) fn own_agent(&self) -> Option<&str> {
-        let own = self.attributes.first(NAMES).or_else(|| self.attributes.first(AGENTS));
-        own.or_else(|| told_agent(self.json, &self.attributes))
+        self.attributes.first(NAMES).or_else(|| self.attributes.first(AGENTS))
+    }
+
+    /// The agent that was made.
+    pub(super) fn made(&self) -> Option<&str> {
+        self.attributes.first(AGENTS).filter(|_| self.creates)
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -109,6 +132,53 @@ impl<'j> Span<'j> {
     pub(super) fn around(&self, names: &[&str]) -> Option<&str> {
         std::iter::once(&self.attributes).chain(&self.around).find_map(|one| one.first(names))
     }
+
+    /// The same of names of agents, where one that was made is none.
+    pub(super) fn agent(&self, names: &[&str]) -> Option<&str> {
+        self.actors().find_map(|one| one.first(names))
+    }
+
+    /// The first of these that the resource tells of generative AI: of all that runs in it.
+    pub(super) fn hosted(&self, names: &[&str]) -> Option<&str> {
+        let mut names = names.iter().filter(|name| name.starts_with("gen_ai."));
+        names.find_map(|name| self.resource.text(name))
+    }
+
+    /// Who stands behind the agent, nearest first: the agents of the spans around it, as far as they call
+    /// or the one in them is called, and whom any of them names as its parent. An agent is one by
+    /// whichever of its names another span knows it.
+    pub(super) fn behind(&self) -> Vec<&str> {
+        let (mut known, mut behind, mut inner) = (Vec::new(), Vec::new(), None);
+        for one in self.actors() {
+            let names: Vec<&str> = AGENTS.iter().filter_map(|name| one.text(name)).collect();
+            let operation = one.text(TOLD_OPERATION);
+            if let Some(name) = names.first() {
+                let is_other = !known.is_empty() && names.iter().all(|name| !known.contains(name));
+                let calls = operation.is_some_and(|operation| CALLS.contains(&operation));
+                if is_other && !calls && inner != Some(INVOKE_AGENT) {
+                    break;
+                }
+                if is_other {
+                    behind.push(*name);
+                }
+                inner = operation;
+            }
+            let parent = one.first(PARENTS);
+            behind.extend(parent);
+            known.extend(names.into_iter().chain(parent));
+        }
+        behind
+    }
+
+    /// What tells of who acts, nearest first.
+    fn actors(&self) -> impl Iterator<Item = &Json<'j>> {
+        let own = Some(&self.attributes).filter(|_| !self.creates);
+        own.into_iter().chain(&self.around)
+    }
+}
+
+fn creates(attributes: &Json<'_>) -> bool {
+    attributes.text(TOLD_OPERATION) == Some(CREATE_AGENT)
 }
 
 /// The elements of the lists under these names, each list once however its name is spelled.
@@ -134,7 +204,12 @@ fn parent_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
         "parentSpanContext.spanId",
         "parent.spanId",
         "references.spanId",
+        "operation_ParentId",
     ])
+}
+
+pub(super) fn name_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
+    span.first(&["name", "operationName", "SpanName"])
 }
 
 /// The agent that a span tells of by its kind or its name.
@@ -145,7 +220,7 @@ fn told_agent<'s>(span: &'s Json<'_>, attributes: &'s Json<'_>) -> Option<&'s st
     {
         return Some(entity);
     }
-    let name = span.first(&["name", "operationName"])?;
+    let name = name_of(span)?;
     let run = || name.strip_prefix("agent_run [")?.strip_suffix(']');
     name.strip_prefix("invoke_agent ").or_else(run).filter(|agent| !agent.is_empty())
 }
@@ -154,7 +229,7 @@ fn told_agent<'s>(span: &'s Json<'_>, attributes: &'s Json<'_>) -> Option<&'s st
 struct Placed<'t> {
     resource: Option<&'t RawValue>,
     scope: Option<&'t RawValue>,
-    text: &'t str,
+    text: Cow<'t, str>,
 }
 
 /// The spans of an export request, each as a request of its own; `None` if it is none with several, or
@@ -164,14 +239,13 @@ struct Placed<'t> {
 ///
 /// The [`Fault`] of one with more than are taken apart.
 pub(in crate::format) fn parts(request: &Fields<'_>) -> Result<Option<Vec<String>>, Fault> {
-    let Some(spans) = placed(request) else { return Ok(None) };
-    match spans.len() {
-        0 | 1 => return Ok(None),
-        2..=PARTS_MAX => {}
-        more => return Err(batch::too_many(more)),
+    let several = placed(request).filter(|spans| 1 < spans.len());
+    let Some(spans) = several.or_else(|| of_jaeger(request)) else { return Ok(None) };
+    if PARTS_MAX < spans.len() {
+        return Err(batch::too_many(spans.len()));
     }
     let trees: Vec<Option<Json<'_>>> =
-        spans.iter().map(|span| Json::parse(span.text).ok()).collect();
+        spans.iter().map(|span| Json::parse(&span.text).ok()).collect();
     let mut numbers = BTreeMap::new();
     for (number, tree) in trees.iter().enumerate() {
         if let Some(id) = tree.as_ref().and_then(id_of) {
@@ -208,7 +282,7 @@ impl Placed<'_> {
         if let Some(scope) = self.scope {
             text.extend([r#""scope":"#, scope.get(), ","]);
         }
-        text.extend([r#""spans":["#, self.text, "]}]}]"]);
+        text.extend([r#""spans":["#, &*self.text, "]}]}]"]);
         if !around.is_empty() {
             text.extend([",\"", AROUND, "\":[", &around.join(","), "]"]);
         }
@@ -220,8 +294,13 @@ impl Placed<'_> {
 /// The spans of a request in their order; `None` if something in it is not as it should be.
 fn placed<'t>(request: &Fields<'t>) -> Option<Vec<Placed<'t>>> {
     let mut spans = Vec::new();
-    for group in lists(request, &GROUPS)? {
-        let group = fields_of(group.get()).ok()?;
+    let groups = lists(request, &GROUPS)?;
+    let groups = groups.iter().map(|group| fields_of(group.get()).ok());
+    let mut groups = groups.collect::<Option<Vec<_>>>()?;
+    if groups.is_empty() {
+        groups.push(request.clone());
+    }
+    for group in groups {
         let resource = field(&group, "resource");
         for scope in lists(&group, &SCOPES)? {
             let fields = fields_of(scope.get()).ok()?;
@@ -230,11 +309,30 @@ fn placed<'t>(request: &Fields<'t>) -> Option<Vec<Placed<'t>>> {
             spans.extend(found.into_iter().map(|span| Placed {
                 resource,
                 scope,
-                text: span.get(),
+                text: span.get().into(),
             }));
         }
     }
     Some(spans)
+}
+
+/// The spans of traces as Jaeger's API has them, each with the process that it names; `None` if there are
+/// none.
+fn of_jaeger<'t>(answer: &Fields<'t>) -> Option<Vec<Placed<'t>>> {
+    let mut spans = Vec::new();
+    for trace in lists(answer, &["data"])? {
+        let trace = fields_of(trace.get()).ok()?;
+        let processes = fields_of(field(&trace, "processes")?.get()).ok()?;
+        for span in lists(&trace, &["spans"])? {
+            let fields = fields_of(span.get()).ok()?;
+            let id: String = serde_json::from_str(field(&fields, "processID")?.get()).ok()?;
+            let process = field(&processes, &id)?;
+            let others = span.get().strip_prefix('{')?;
+            let text = format!("{{\"process\":{process},{others}");
+            spans.push(Placed { resource: None, scope: None, text: text.into() });
+        }
+    }
+    Some(spans).filter(|spans| !spans.is_empty())
 }
 
 /// The elements of the lists under these names.
@@ -248,14 +346,33 @@ fn lists<'t>(fields: &Fields<'t>, names: &[&str]) -> Option<Vec<&'t RawValue>> {
 
 /// Those attributes of a span that it lends to the spans in it, as one object; `None` if it has none.
 fn lent_by(span: &Json<'_>) -> Option<String> {
-    let attributes = flat(span.at("attributes")).ok()?;
-    let told = told_agent(span, &attributes).map(str::to_owned);
+    let attributes = attributes_of(span).ok()?;
+    // An agent that was made acts in no span.
+    let of_agents: &[&[&str]] = if creates(&attributes) { &[AGENTS, NAMES] } else { &[] };
     let Json::Object(mut fields) = attributes else { return None };
-    let is_lent =
-        |name: &str| LENT.iter().flat_map(|names| *names).any(|lent| is_same_name(name, lent));
-    fields.retain(|(name, _)| is_lent(name) && name != TOLD_AGENT);
-    fields.extend(told.map(|agent| (TOLD_AGENT.into(), Json::Text(agent.into()))));
-    (!fields.is_empty()).then(|| Json::Object(fields).to_string())
+    let is_in = |lists: &[&[&str]], name: &str| {
+        lists.iter().flat_map(|names| *names).any(|known| is_same_name(name, known))
+    };
+    fields.retain(|(name, _)| is_in(LENT, name) && !is_in(of_agents, name));
+    let lends = fields.iter().any(|(name, _)| name != TOLD_OPERATION);
+    lends.then(|| Json::Object(fields).to_string())
+}
+
+/// The attributes of a span, with its operation and the agent that it tells of otherwise.
+fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
+    let mut attributes = flat(ATTRIBUTES.iter().find_map(|path| span.at(path)))?;
+    let told = [
+        (TOLD_AGENT, told_agent(span, &attributes)),
+        (TOLD_OPERATION, use_of(&attributes, span).0),
+    ];
+    let told = told.map(|(name, told)| (name, told.map(str::to_owned)));
+    if let Json::Object(fields) = &mut attributes {
+        for (name, told) in told {
+            fields.retain(|(found, _)| found != name);
+            fields.extend(told.map(|told| (name.into(), Json::Text(told.into()))));
+        }
+    }
+    Ok(attributes)
 }
 
 /// Where a pair has its value; those behind the first are Jaeger's.

@@ -223,6 +223,20 @@ fn each_span_of_a_request_has_its_resource_and_what_the_spans_around_it_lend() {
 }
 
 #[test]
+fn a_trace_of_jaeger_with_one_span_is_read_with_its_process() {
+    let tags = json!([{"key": "gen_ai.tool.name", "type": "string", "value": "pay"}]);
+    let span = json!({"traceID": "t", "spanID": "a", "operationName": "execute_tool pay", "tags": tags,
+        "startTime": 1_772_445_600_000_000_i64, "processID": "p1"});
+    let answer = json!({"data": [{"traceID": "t", "spans": [span],
+        "processes": {"p1": {"serviceName": "buyer", "tags": []}}}], "total": 0});
+
+    let parts = all(Format::Otel, &answer.to_string());
+
+    let [Ok(event)] = &parts[..] else { panic!("{parts:?}") };
+    assert_eq!((event.agent_id.as_str(), event.action.as_str()), ("buyer", "execute_tool:pay"));
+}
+
+#[test]
 fn a_span_that_was_refused_can_be_read_again_without_the_others() {
     let agent = [("gen_ai.agent.id", "planner"), ("credential.id", "key-7")];
     let mut call = span("c", "a", &[("gen_ai.operation.name", "execute_tool")]);

@@ -1,0 +1,105 @@
+//! [`of`]: how what a span tells of has ended.
+//!
+//! Invariant: a refusal counts before a failure, and a failure before a success, whoever tells of it: the
+//! status, an attribute, or the exception that the span recorded.
+//!
+//! Source: OpenTelemetry, *Trace API* (status), *Semantic conventions* (`error.type`, exceptions); Claude
+//! Code and Codex, their spans (`success`, `error`); Application Insights, *dependency telemetry*.
+
+use schemas::Outcome;
+
+use super::super::draft::Word;
+use super::super::json::Json;
+use super::super::verdict;
+use super::spans::Span;
+
+/// Where a span has its status, as a number or a word.
+const CODES: &[&str] = &["status.code", "status.status_code", "StatusCode", "otel_status_code"];
+const KINDS: &[&str] = &["error.type", "exception.type", "mcp.error.code"];
+const MESSAGES: &[&str] =
+    &["status.message", "status.description", "StatusMessage", "otel_status_message"];
+const TOLD_MESSAGES: &[&str] =
+    &["otel.status_description", "langfuse.observation.status_message", "error.message"];
+const STATUSES: &[&str] =
+    &["http.response.status_code", "http.status_code", "http.status", "status_code"];
+/// Where exporters and tables have what happened in a span.
+const EVENTS: &[&str] = &["events", "logs", "Events.Attributes"];
+
+pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
+    let attributes = &span.attributes;
+    let decision = attributes.first(&["gen_ai.tool.call.decision.outcome", "decision"]);
+    if let Some(word) = decision
+        && verdict::of_error(word) == Outcome::Denied
+    {
+        return (Outcome::Denied, Some(word.into()));
+    }
+    if attributes.is_true("gen_ai.guardrail.triggered") {
+        return (Outcome::Denied, attributes.text("gen_ai.guardrail.name").map(Into::into));
+    }
+    let ends = ["gen_ai.tool.status", "gen_ai.thread.run.status", "langfuse.observation.level"];
+    let end = ends.iter().find_map(|path| attributes.text(path));
+    let end =
+        end.filter(|word| verdict::of_one_word(word).is_some_and(|end| end != Outcome::Success));
+    let code = span.json.first(CODES).or_else(|| attributes.text("otel.status_code"));
+    let code = code.unwrap_or_default().to_ascii_uppercase();
+    let is_ok = matches!(code.as_str(), "1" | "OK" | "STATUS_CODE_OK");
+    // Whether there was one, or what it was.
+    let error = attributes.text("error").filter(|word| !word.eq_ignore_ascii_case("false"));
+    let kind = attributes.first(KINDS);
+    let message = span.json.first(MESSAGES).or_else(|| attributes.first(TOLD_MESSAGES)).or(end);
+    let message = message.or(error.filter(|word| !word.eq_ignore_ascii_case("true")));
+    let thrown = Thrown::of(span.json);
+    let has_failed = matches!(code.as_str(), "2" | "ERROR" | "STATUS_CODE_ERROR")
+        || kind.or(end).or(error).is_some()
+        || [attributes, span.json].iter().any(|told| told.is_false("success"))
+        || (thrown.has_left && !is_ok);
+    let by_status = attributes.first(STATUSES).or_else(|| span.json.text("ResultCode"));
+    let words = [kind, message, thrown.kind, thrown.message];
+    let reason = words.into_iter().flatten().next().map(Into::into);
+    match (has_failed, by_status.and_then(verdict::of_http)) {
+        (_, Some(outcome @ (Outcome::Denied | Outcome::Error))) => (outcome, reason),
+        (false, _) => (Outcome::Success, None),
+        (true, _) => {
+            let by_kind = kind.and_then(verdict::of_http);
+            let words = words.into_iter().flatten().map(verdict::of_error);
+            let is_denied = words.chain(by_kind).any(|outcome| outcome == Outcome::Denied);
+            (if is_denied { Outcome::Denied } else { Outcome::Error }, reason)
+        }
+    }
+}
+
+/// The last exception that a span recorded.
+#[derive(Default)]
+struct Thrown<'s> {
+    kind: Option<&'s str>,
+    message: Option<&'s str>,
+    /// Whether nothing says that it was caught in the span.
+    has_left: bool,
+}
+
+impl<'s> Thrown<'s> {
+    fn of(span: &'s Json<'_>) -> Self {
+        let events = EVENTS.iter().flat_map(|path| span.list(path));
+        let mut thrown = events.rev().filter_map(|event| {
+            let [kind, message, escaped] =
+                ["exception.type", "exception.message", "exception.escaped"]
+                    .map(|name| told_by(event, name));
+            kind.or(message)?;
+            let has_left = escaped.is_none_or(|word| !word.eq_ignore_ascii_case("false"));
+            Some(Self { kind, message, has_left })
+        });
+        thrown.next().unwrap_or_default()
+    }
+}
+
+/// An attribute of an event, from a list of names and values or from an object.
+fn told_by<'s>(event: &'s Json<'_>, name: &str) -> Option<&'s str> {
+    let attributes = event.at("attributes").or_else(|| event.at("fields")).unwrap_or(event);
+    match attributes {
+        Json::List(pairs) => {
+            let pair = pairs.iter().find(|pair| pair.text("key") == Some(name))?;
+            pair.first(&["value.stringValue", "value.boolValue", "value", "vStr"])
+        }
+        Json::Object(_) | Json::Null | Json::Literal(_) | Json::Text(_) => attributes.text(name),
+    }
+}
