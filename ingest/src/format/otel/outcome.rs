@@ -98,7 +98,8 @@ fn told_by<'s>(event: &'s Json<'_>, name: &str) -> Option<&'s str> {
     match attributes {
         Json::List(pairs) => {
             let pair = pairs.iter().find(|pair| pair.text("key") == Some(name))?;
-            pair.first(&["value.stringValue", "value.boolValue", "value", "vStr"])
+            // The third is Go's, the last Jaeger's.
+            pair.first(&["value.stringValue", "value.boolValue", "value.value", "value", "vStr"])
         }
         Json::Object(_) | Json::Null | Json::Literal(_) | Json::Text(_) => attributes.text(name),
     }
