@@ -162,8 +162,8 @@ impl Checkpoints {
     }
 }
 
-/// Another process may have been quicker.
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file that another process may have removed already.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,

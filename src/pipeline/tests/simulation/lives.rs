@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use lake::Lake;
 use lake::seal::SealKey;
 use schemas::{Format, Topic};
 
+use super::super::super::checkpoint::remove;
 use super::super::super::patience::Patience;
 use super::super::super::{Checkpoints, Limits, Parts, Pipeline, Readers, Routes};
 use super::plan::draw;
@@ -121,10 +123,13 @@ fn damage(folder: &Path, draw: u64) {
     fs::write(folder.join("1.0.partial"), "half").unwrap();
     let worst = if draw.is_multiple_of(3) { files.len() } else { 1 };
     for path in files.iter().rev().take(worst) {
-        let Ok(mut bytes) = fs::read(path) else { continue };
+        let mut bytes = match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            read => read.unwrap(),
+        };
         let at = usize::try_from(draw / 16).unwrap_or(0) % bytes.len().max(1);
         match draw / 4 % 4 {
-            0 => drop(fs::remove_file(path)),
+            0 => remove(path).unwrap(),
             1 => fs::write(path, &bytes[..at]).unwrap(),
             _ => {
                 if let Some(byte) = bytes.get_mut(at) {
