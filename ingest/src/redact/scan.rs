@@ -96,7 +96,26 @@ fn stems() -> Vec<(&'static str, Stem)> {
     stems.push((FLAGGED, Stem::Flag));
     // More than that, and the automaton finds its candidates without SIMD.
     assert!(stems.len() <= 64, "{} patterns of the quick look", stems.len());
-    stems
+    alike_together(stems)
+}
+
+/// The patterns in the order in which the automaton keeps those that begin alike together.
+///
+/// It puts every sixteenth pattern into one set, and looks closely where three letters may begin any of a set,
+/// each letter by itself: of a set of unlike ones nearly all letters may. Measured with optimisations on events
+/// of 612 bytes: 25 such looks and 560 ns as the patterns stand in the list, 3 and 270 ns so.
+fn alike_together(mut stems: Vec<(&'static str, Stem)>) -> Vec<(&'static str, Stem)> {
+    const SETS: usize = 16;
+    stems.sort_by_key(|(text, _)| [2, 1, 0].map(|at| text.as_bytes().get(at).copied()));
+    let (rows, fuller) = (stems.len() / SETS, stems.len() % SETS);
+    let sizes = (0..SETS).map(|set| rows + usize::from(set < fuller));
+    let mut places: Vec<_> = sizes
+        .enumerate()
+        .flat_map(|(set, size)| (0..size).map(move |row| (row, set)))
+        .zip(stems)
+        .collect();
+    places.sort_by_key(|(place, _)| *place);
+    places.into_iter().map(|(_, stem)| stem).collect()
 }
 
 impl Scanner {
