@@ -41,6 +41,7 @@ const LISTS: &[(&str, Option<&str>)] = &[
     ("logEntries", None),
     ("entries", None),
     ("auditEvents", None),
+    ("audit_log", None),
 ];
 
 /// Several records that stand in one.

@@ -40,6 +40,8 @@ const TIMES: &[&str] = &[
 
 /// Parts of the categories that are read.
 const CATEGORIES: [&str; 4] = ["SignInLogs", "AuditLogs", "ProvisioningLogs", "GraphActivityLogs"];
+/// What their category was called at first.
+const AUDIT: &str = "Audit";
 /// What only a record about the risk of a principal has.
 const RISKS: [&str; 2] = ["riskLastUpdatedDateTime", "riskEventType"];
 /// Of what is no address.
@@ -65,7 +67,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let id = id.or_else(|| properties.text("requestId").filter(|_| called.is_some()));
     draft.event_id = id.map(Into::into);
     origin(record, properties, &mut draft);
-    let is_audit = properties.at("initiatedBy").is_some()
+    let is_audit = category == Some(AUDIT)
+        || properties.at("initiatedBy").is_some()
         || properties.at("targetResources").is_some()
         || properties.at("activityDisplayName").is_some();
     let is_unified = unified::is_unified(properties);
@@ -80,6 +83,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         provisioned(properties, &mut draft);
     } else if is_audit {
         audit(properties, &mut draft);
+        keep_key(properties, &mut draft);
     } else if is_unified {
         unified::read(properties, &mut draft);
     } else {
@@ -87,6 +91,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     if draft.agent.is_none() {
         draft.agent = record.text("identity").map(Into::into);
+        let is_user = properties.text("identityType") == Some("UPN");
+        draft.class = draft.class.or_else(|| is_user.then(|| "entra:user".into()));
     }
     if called.is_some() {
         call(properties, &mut draft);
@@ -117,17 +123,20 @@ fn origin<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<
         "clientIPAddress",
         "actorIpAddress",
     ]);
-    let detail = |name: &str| {
-        let lists = ["additionalDetails", "extendedProperties", "deviceProperties"];
-        let mut details = lists.iter().flat_map(|list| properties.list(list));
-        details.find(|one| one.first(&["key", "name"]) == Some(name))?.text("value")
-    };
+    let detail = |name| detail(properties, name);
     let source = own.or_else(|| detail("ipaddr")).or_else(|| record.text("callerIpAddress"));
     draft.source = source.filter(|address| *address != NONE).map(Into::into);
     let session = properties.first(&["sessionId", "C_Sid", "appAccessContext.aadSessionId"]);
     draft.session = session.or_else(|| detail("SessionId")).map(Into::into);
     let program = properties.text("userAgent").or_else(|| detail("User-Agent"));
     draft.user_agent = program.or_else(|| detail("UserAgent")).map(Into::into);
+}
+
+/// What stands in the lists of names and values.
+fn detail<'a>(properties: &'a Json<'_>, name: &str) -> Option<&'a str> {
+    let lists = ["additionalDetails", "extendedProperties", "deviceProperties"];
+    let mut details = lists.iter().flat_map(|list| properties.list(list));
+    details.find(|one| one.first(&["key", "name"]) == Some(name))?.text("value")
 }
 
 /// What an agent is, if Entra says that the actor is one.
@@ -244,9 +253,16 @@ fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     let targets = properties.list("targetResources");
     if let Some((target, name)) = targets.iter().find_map(|one| Some((one, name(one)?))) {
         draft.resource = Some(name.into());
-        draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
+        draft.resource_kind = kind_of(target).map(|kind| kebab(kind).into());
     }
-    let is_of = |kind: &str, one: &&Json<'_>| one.text("type") == Some(kind);
+    if let Some(target) = properties.text("targetResourceName") {
+        // The name of a user has its tenant and numbers behind it.
+        draft.resource = target.split("__").next().map(Into::into);
+    }
+    if draft.resource.is_none() {
+        draft.reach([(detail(properties, "Scope"), "scope")]);
+    }
+    let is_of = |kind: &str, one: &&Json<'_>| kind_of(one) == Some(kind);
     // A grant names the principal that got it among what was changed, or beside what it got.
     let principal = || {
         let mut changes = targets.iter().flat_map(|one| one.list("modifiedProperties"));
@@ -262,6 +278,38 @@ fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         Some(user) => Some(("entra_user".into(), user.into())),
         None => principal().map(|principal| ("app".into(), principal.into())),
     };
+}
+
+/// `User`, `Group`, `ServicePrincipal` …; Graph once told it as the type of the object alone.
+fn kind_of<'a>(target: &'a Json<'_>) -> Option<&'a str> {
+    let told = || {
+        let (_, kind) = target.text("@odata.type")?.rsplit_once('.')?;
+        let start = kind.get(..TARGET.len()).filter(|start| start.eq_ignore_ascii_case(TARGET));
+        start.map(|start| &kind[start.len()..]).filter(|kind| !kind.is_empty())
+    };
+    target.text("type").or_else(told)
+}
+
+const TARGET: &str = "targetResource";
+
+/// What a change says of the keys that an app or service principal has.
+const KEYS: &str = "KeyDescription";
+
+/// The key that was given to an app or taken from it, as sign-ins with it name it.
+fn keep_key<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let targets = properties.list("targetResources").iter();
+    let mut changes = targets.flat_map(|one| one.list("modifiedProperties"));
+    let Some(change) = changes.find(|one| one.text("displayName") == Some(KEYS)) else { return };
+    let keys = |name: &str| -> Vec<&'a str> {
+        let told = change.text(name).unwrap_or_default().split("KeyIdentifier=").skip(1);
+        told.filter_map(|rest| rest.split([',', ']']).next()).collect()
+    };
+    let (old, new) = (keys("oldValue"), keys("newValue"));
+    let other = |some: &[&'a str], others: &[&'a str]| {
+        some.iter().find(|key| !others.contains(key)).copied()
+    };
+    draft.keep("issued_credential_id", other(&new, &old));
+    draft.keep("target_credential_id", other(&old, &new));
 }
 
 /// What a change says of the service principal that was given something.
@@ -303,6 +351,15 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
     draft.keep("tenant_id", tenant(record));
     draft.keep("resource_id", properties.first(&["resourceIdentity", "resourceId"]));
     draft.keep("agent_type", agent_type(properties));
+    for detail in properties.list("additionalDetails") {
+        // These have places of their own.
+        let is_known =
+            |key: &&str| ["User-Agent", "UserAgent", "ipaddr", "SessionId"].contains(key);
+        if let Some(key) = detail.first(&["key", "name"]).filter(|key| !is_known(key)) {
+            let name = kebab(key).replace('-', "_");
+            draft.keep(format!("additional_{name}"), detail.text("value"));
+        }
+    }
     draft.keep_each(
         properties,
         &[

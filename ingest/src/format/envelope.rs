@@ -157,7 +157,8 @@ pub(super) fn insides(json: &Json<'_>) -> Result<Vec<Inside>, Fault> {
         }
     }
     let places = places.into_iter();
-    let inside = |(place, is_certain)| Some(Inside { json: opened(place)?, is_certain });
+    let inside =
+        |(place, is_certain)| Some(Inside { json: with_time_of(json, opened(place)?), is_certain });
     Ok(places.filter_map(inside).collect())
 }
 
@@ -170,6 +171,18 @@ pub(super) fn behind_prefix(text: &str) -> Option<Inside> {
     let is_text = !prefix.starts_with(['[', '"']) && !prefix.contains('\n');
     let is_whole = is_text && Json::parse(json).is_ok();
     is_whole.then(|| Inside { json: json.to_owned(), is_certain: true })
+}
+
+/// The record in an entry of Google's logs, with the time that its agent took out of it.
+fn with_time_of(entry: &Json<'_>, inside: String) -> String {
+    let time = entry.text("timestamp").filter(|_| entry.text("insertId").is_some());
+    let is_without = |json: &Json<'_>| !json.fields().is_empty() && !json.has("time");
+    match (time, inside.trim_start().strip_prefix('{')) {
+        (Some(time), Some(rest)) if Json::parse(&inside).is_ok_and(|json| is_without(&json)) => {
+            format!("{{\"time\":{},{rest}", Json::Text(time.into()))
+        }
+        _ => inside,
+    }
 }
 
 /// The JSON of an object, or of one in a text.

@@ -115,6 +115,9 @@ const EVENTS: &[(&[&str], &str)] = &[
     (&["merge_group"], "merge_group"),
 ];
 
+/// Whom it was done to; of what is handed over whose it was.
+const USERS: &[&str] = &["user", "user_login", "data.user", "data.username", "data.old_user"];
+
 /// Whom a webhook tells of beside its sender.
 const OTHERS: &[&str] = &[
     "member.login",
@@ -169,7 +172,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.keep(name, token(record));
     }
     let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
-    let user = record.first(&["user", "user_login"]);
+    let user = record.first(USERS);
     let user = user.or_else(|| record.first(OTHERS).filter(|_| is_webhook));
     let user = user.filter(|user| actor != Some(user));
     draft.counterparty = counterparty(record, user.filter(|_| !is_agent));
@@ -187,10 +190,13 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ("repository", "repository"),
         ("repository.full_name", "repository"),
         ("repo_name", "repository"),
+        ("team", "team"),
+        ("data.team", "team"),
         ("route", "api_route"),
         ("org", "organization"),
         ("organization.login", "organization"),
         ("business", "enterprise"),
+        ("data.organization", "organization"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     (draft.outcome, draft.outcome_reason) = outcome(record, action.unwrap_or_default());
@@ -201,6 +207,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
             ("installation_id", "installation.id"),
         ],
     );
+    draft.keep("token_hash", hash(record));
     draft.keep_rest(record, KNOWN);
     Ok(draft)
 }
@@ -384,6 +391,11 @@ fn key<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 fn token<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     let mut told = ["token_id", "hashed_token"].iter().filter_map(|name| record.text(name));
     told.find(|id| *id != "0")
+}
+
+/// The hash by which GitHub finds a token, where the credential has its id.
+fn hash<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    record.text("hashed_token").filter(|hash| token(record) != Some(*hash))
 }
 
 /// Who uses a browser and no token is signed in.

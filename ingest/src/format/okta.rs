@@ -29,7 +29,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     let action = record.first(&["eventType", "legacyEventType"]);
     draft.action = action.map(Into::into);
-    target(record, &mut draft);
+    target(record, action.unwrap_or_default(), &mut draft);
     if is_program(record, &kind) {
         let users = record.list("target").iter();
         let user = users.filter(|one| one.text("type") == Some("User")).find_map(name);
@@ -121,29 +121,40 @@ fn name<'a>(target: &'a Json<'_>) -> Option<&'a str> {
     other.or_else(|| ["displayName", "id"].iter().find_map(|path| known(target, path)))
 }
 
-/// The first target is what was acted on; the first application among them, or the host that is reached, is
-/// the other side.
-fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+/// The first target is what was acted on, but of the members of a group the group; the first application
+/// among them, or the host that is reached, or the member is the other side. The others are kept.
+fn target<'a>(record: &'a Json<'_>, action: &str, draft: &mut Draft<'a>) {
     let targets = record.list("target");
-    if let Some((target, name)) = targets.iter().find_map(|one| Some((one, name(one)?))) {
+    let is_of = |kind: &str, one: &&Json<'_>| one.text("type") == Some(kind);
+    let is_membership = action.starts_with("group.user_membership.");
+    let group = targets.iter().find(|one| is_membership && is_of("UserGroup", one));
+    let named = |one: &'a Json<'_>| Some((one, name(one)?));
+    let acted_on = group.and_then(named).or_else(|| targets.iter().find_map(named));
+    if let Some((target, name)) = acted_on {
         draft.resource = Some(name.into());
         draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
     }
-    let app = targets.iter().find(|one| one.text("type") == Some("AppInstance"));
+    let app = targets.iter().find(|one| is_of("AppInstance", one));
+    let member = targets.iter().find(|one| group.is_some() && is_of("User", one)).and_then(name);
     let hosts = record.text("debugContext.debugData.serverHostnames");
     let host = hosts.and_then(|hosts| hosts.split(',').next());
-    draft.counterparty = match (app.and_then(name), host) {
-        (Some(app), _) => Some(("app".into(), app.into())),
-        (None, Some(host)) => Some(("host".into(), host.trim().into())),
-        (None, None) => None,
-    };
+    let places =
+        [(app.and_then(name), "app"), (host.map(str::trim), "host"), (member, "okta_user")];
+    let other = places.into_iter().find_map(|(name, kind)| Some((kind, name?)));
+    draft.counterparty = other.map(|(kind, name)| (kind.into(), name.into()));
 }
 
 fn outcome(record: &Json<'_>, action: &str) -> Outcome {
     let reason = record.text("outcome.reason").unwrap_or_default();
-    let is_gate = ["user.session", "user.authentication", "policy.", "app.oauth2"]
-        .iter()
-        .any(|start| action.starts_with(start));
+    let is_gate = [
+        "user.session",
+        "user.authentication",
+        "policy.",
+        "app.oauth2",
+        "app.generic.unauth_app_access_attempt",
+    ]
+    .iter()
+    .any(|start| action.starts_with(start));
     let result = record.text("outcome.result").unwrap_or_default().to_ascii_uppercase();
     match result.as_str() {
         "DENY" => Outcome::Denied,
@@ -194,6 +205,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("granted_scopes", "debugContext.debugData.grantedScopes"),
             ("grant_type", "debugContext.debugData.grantType"),
             ("is_proxy", "securityContext.isProxy"),
+            ("original_principal", "debugContext.debugData.originalPrincipal.alternateId"),
             ("outcome", "outcome.result"),
             ("privilege_granted", "debugContext.debugData.privilegeGranted"),
             ("risk", "debugContext.debugData.risk"),
@@ -206,11 +218,9 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     for (name, path) in [("browser", "client.userAgent.browser"), ("os", "client.userAgent.os")] {
         draft.keep(name, known(record, path));
     }
+    let targets = record.list("target").iter();
     // What was issued: an agent's credential, a token of any kind, a certificate for a host.
-    let issued = record.list("target").iter().find(|one| {
-        let kind = one.text("type").unwrap_or_default().to_ascii_lowercase();
-        ["token", "credential", "id_jag"].iter().any(|part| kind.contains(part))
-    });
+    let issued = targets.clone().find(|one| is_credential(one));
     let print = record.text("debugContext.debugData.x509KeyFingerprint");
     draft.keep("target_credential_id", issued.and_then(|one| known(one, "id")).or(print));
     if let Some(issued) = issued {
@@ -220,4 +230,18 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ];
         draft.keep_each(issued, &names);
     }
+    let targets = targets.filter(|one| !is_credential(one));
+    for (name, kind) in targets.filter_map(|one| Some((name(one)?, one.text("type")?))) {
+        let counterparty = draft.counterparty.iter().map(|(_, id)| id);
+        let mut places = draft.resource.iter().chain(counterparty).chain(&draft.delegation);
+        if !places.any(|place| **place == *name) {
+            draft.keep(format!("target_{}", kebab(kind).replace('-', "_")), Some(name));
+        }
+    }
+}
+
+/// Whether a target is a token, a key or the like.
+fn is_credential(target: &Json<'_>) -> bool {
+    let kind = target.text("type").unwrap_or_default().to_ascii_lowercase();
+    ["token", "credential", "id_jag", "clientsecret"].iter().any(|part| kind.contains(part))
 }

@@ -70,8 +70,16 @@ const REMOTES: &[&str] = &[
 ];
 
 /// Events of Teleport's own services, which act for nobody.
-const OWN: &[&str] =
-    &["ssm.run", "azure.run", "okta.", "session.upload", "access_graph.", "access_request.expire"];
+const OWN: &[&str] = &[
+    "ssm.run",
+    "azure.run",
+    "okta.",
+    "session.upload",
+    "session.summarized",
+    "access_graph.",
+    "access_request.expire",
+    "aws_identity_center.",
+];
 /// Those of them that name whom they are about as the user.
 const OWN_ABOUT: &str = "okta.assignment.";
 /// What comes before a sign-in, and has no user where it is one without a name.
@@ -97,6 +105,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.instance = record.first(&["bot_instance_id", "identity.bot_instance_id"]).map(Into::into);
     let event = record.text("event");
     let event_name = event.unwrap_or_default();
+    // Which model told what was done in a session.
+    draft.model =
+        record.text("model_name").filter(|_| event_name == "session.summarized").map(Into::into);
     if let Some(agent) = agent(record, event_name) {
         draft.class = Some(class(record, &agent, event_name));
         draft.credential = Some(credential(record, &agent, event_name));
@@ -232,7 +243,14 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     let name = if is_of_token(event) { "" } else { "name" };
     let asked = if event.starts_with("access_request.") { "id" } else { "" };
     let path_kind = if event == "git.command" { "repository" } else { "file" };
+    // Of these the machine is only where the file lies.
+    let copied = if matches!(event, "sftp" | "scp") { "path" } else { "" };
+    // What SCIM calls a group is an access list here.
+    let is_of_group = record.text("resource_type").is_some_and(|kind| kind.starts_with("group"));
+    let (provisioned_list, provisioned_user) =
+        if is_of_group { ("teleport_id", "") } else { ("", "teleport_id") };
     let places = [
+        (copied, "file"),
         ("message.params.name", "mcp_tool"),
         ("app_name", "app"),
         ("db_service", "database"),
@@ -249,6 +267,9 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
         ("service_provider_shortcut", "saml_service_provider"),
         ("service_provider_entity_id", "saml_service_provider"),
         ("access_list_name", "access_list"),
+        (provisioned_list, "access_list"),
+        ("environment_profile", "environment_profile"),
+        ("mfa_device_name", "mfa_device"),
         ("identity.route_to_database.service_name", "database"),
         ("identity.route_to_app.name", "app"),
         ("request.path", "scim_path"),
@@ -259,7 +280,7 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     // The machine of the agent that leads there is no other side.
     let app = record.first(&app).and_then(host).filter(|host| !is_loopback(host));
     let about = if event.starts_with(OWN_ABOUT) { "user" } else { "" };
-    let user = record.first(&["target.user", "members.member_name", "teleport_id", about]);
+    let user = record.first(&["target.user", "members.member_name", provisioned_user, about]);
     draft.counterparty = match (record.text("dst_addr").or(app), user) {
         (Some(host), _) => Some(("host".into(), host.into())),
         (None, Some(user)) => Some(("teleport_user".into(), user.into())),

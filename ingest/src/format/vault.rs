@@ -197,10 +197,12 @@ fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     let tokens = ["auth.client_token", "request.client_token"];
     let hashed = tokens.iter().filter_map(|path| record.text(path));
     let id = accessor.or_else(|| hashed.into_iter().find(|token| token.starts_with(HASH)))?;
-    // A root token alone lives for ever.
+    // A root token alone lives for ever, if it was not made to end.
+    let ends = record.text("auth.token_ttl").is_some_and(|seconds| seconds != "0");
     let is_root = record.text("auth.display_name") == Some("root")
         || record.list("auth.policies").iter().any(|policy| policy.as_text() == Some("root"));
-    let kind = if is_root { CredentialKind::StaticKey } else { CredentialKind::AccessToken };
+    let kind =
+        if is_root && !ends { CredentialKind::StaticKey } else { CredentialKind::AccessToken };
     Some((kind, id.into()))
 }
 

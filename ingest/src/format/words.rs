@@ -4,6 +4,8 @@
 
 /// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`.
 pub(super) fn kebab(name: &str) -> String {
+    // One word, whatever its capitals say.
+    let name = name.replace("OAuth2", "oauth2_");
     let mut text = String::with_capacity(name.len() + 4);
     let (mut before, mut letters) = ('-', name.chars().peekable());
     while let Some(letter) = letters.next() {

@@ -15,9 +15,14 @@ pub(super) fn read<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &m
     let user = properties.first(&["userPrincipalName", "userId"]);
     // Beside a user the name of a service principal is that of the app that was signed in to.
     let name = properties.text("servicePrincipalName").filter(|_| user.is_none());
-    let principal = properties.text("servicePrincipalId").or(name);
-    let app = properties.text("appId");
     let is_agent = agent_type(properties).is_some();
+    let is_of_user = !is_agent && user.is_some() && is_of_user(record, properties);
+    // The app that a user signs in with may have one, too.
+    let principal = properties.text("servicePrincipalId").or(name).filter(|_| !is_of_user);
+    if is_of_user {
+        draft.keep("service_principal_id", properties.text("servicePrincipalId"));
+    }
+    let app = properties.text("appId");
     draft.agent = match (principal, user) {
         (Some(principal), _) => Some(principal.into()),
         (None, Some(_)) if is_agent => app.map(Into::into),
@@ -54,6 +59,16 @@ pub(super) fn read<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &m
     draft.counterparty = other_tenant(record, properties)
         .map(|tenant| ("tenant".into(), tenant.into()))
         .or_else(|| Some(("app".into(), properties.first(APPS)?.into())));
+}
+
+/// Whether a record says of itself that a user signs in, and no service principal.
+fn is_of_user(record: &Json<'_>, properties: &Json<'_>) -> bool {
+    const CATEGORIES: [&str; 2] = ["SignInLogs", "NonInteractiveUserSignInLogs"];
+    let category = record.text("category").or_else(|| properties.text("category"));
+    // Log Analytics has the list as a text.
+    let mut events = properties.list("signInEventTypes").iter().filter_map(Json::as_text);
+    category.is_some_and(|category| CATEGORIES.contains(&category))
+        || events.any(|event| event.to_ascii_lowercase().contains("interactiveuser"))
 }
 
 /// Where an app that was signed in to is told, its id first: Log Analytics has it as `ResourceIdentity`.

@@ -51,7 +51,9 @@ fn ids_that_are_made_of_the_place_have_the_part_behind_them() {
     let record = r#"{"published":"2026-03-02T10:00:00Z","eventType":"a","actor":{"id":"jo"}}"#;
 
     let parts = all(Format::Okta, &format!("{record}\n{record}\n{record}\n"));
+    let listed = format!(r#"{{"audit_log":[{record},{record},{record}]}}"#);
 
+    assert_eq!(all(Format::Okta, &listed), parts);
     let ids: Vec<&str> = parts.iter().map(|one| one.as_ref().unwrap().event_id.as_str()).collect();
     assert_eq!(ids, ["uses-2-40", "uses-2-40.1", "uses-2-40.2"]);
 }
