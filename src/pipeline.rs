@@ -282,6 +282,7 @@ impl<S: Source> Pipeline<S> {
                             let arrived = self.arrived(polled, batch.len());
                             self.stages.record(Stage::Poll, polled.elapsed(), batch.len());
                             self.take(&batch, arrived);
+                            self.parts.source.give_back(batch);
                         }
                         Ok(Poll::Idle) => self.drained_at = Instant::now(),
                         Ok(Poll::End) => return Ok(Ended::End),

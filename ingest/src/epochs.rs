@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use schemas::{KafkaPartition, Offsets, Topic};
 
-use crate::{Poll, Source, SourceError};
+use crate::{Poll, RawBatch, Source, SourceError};
 
 /// A source of which some topics have another name in the lake.
 #[derive(Debug)]
@@ -69,6 +69,10 @@ impl<S: Source> Source for Epochs<S> {
     fn committed(&mut self, offsets: &Offsets) {
         let offsets = self.in_kafka(offsets);
         self.source.committed(&offsets);
+    }
+
+    fn give_back(&mut self, batch: RawBatch) {
+        self.source.give_back(batch);
     }
 
     fn lag(&self) -> Vec<(Topic, KafkaPartition, u64)> {

@@ -80,8 +80,9 @@ pub struct KafkaSource {
     /// The group's offsets, as far as we wrote them.
     shown: Offsets,
     is_cut_off: bool,
-    /// Records and bytes of the last batch: one micro-batch is mostly like the next.
-    last: (usize, usize),
+    /// An empty batch with the memory of one that was given back: one is mostly like the next, and
+    /// some megabytes that the system gives anew cost as much as filling them.
+    spare: RawBatch,
 }
 
 impl fmt::Debug for KafkaSource {
@@ -126,7 +127,7 @@ impl KafkaSource {
             begun: Offsets::default(),
             shown: Offsets::default(),
             is_cut_off: false,
-            last: (0, 0),
+            spare: RawBatch::default(),
         })
     }
 
@@ -250,9 +251,7 @@ impl KafkaSource {
 
     /// Takes what can be taken in step.
     fn take(&mut self, records_max: usize) -> RawBatch {
-        // An eighth more than the last one had: a little longer one is not copied to make room for it.
-        let room = |last: usize| last + last / 8;
-        let mut batch = RawBatch::with_room(room(self.last.0), room(self.last.1));
+        let mut batch = std::mem::take(&mut self.spare);
         let now = (self.config.now)();
         let has_room =
             move |batch: &RawBatch| batch.len() < records_max && batch.bytes() < BATCH_BYTES_MAX;
@@ -269,9 +268,6 @@ impl KafkaSource {
                     }
                 }
             }
-        }
-        if !batch.is_empty() {
-            self.last = (batch.len(), batch.bytes());
         }
         batch
     }
@@ -381,6 +377,7 @@ impl Source for KafkaSource {
                 self.is_cut_off = false;
                 return Ok(Poll::Records(batch));
             }
+            self.spare = batch;
             let mut partitions = self.partitions.iter().enumerate();
             let failed = partitions.find_map(|(at, one)| Some((at, one.failure()?)));
             if let Some((at, code)) = failed {
@@ -432,6 +429,11 @@ impl Source for KafkaSource {
         if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
             tracing::debug!(%error, "the group's offsets, which only show the lag, were not stored");
         }
+    }
+
+    fn give_back(&mut self, mut batch: RawBatch) {
+        batch.clear();
+        self.spare = batch;
     }
 
     fn lag(&self) -> Vec<(Topic, KafkaPartition, u64)> {

@@ -60,13 +60,11 @@ pub struct RawBatch {
 }
 
 impl RawBatch {
-    /// An empty batch with room for so much.
-    pub(crate) fn with_room(records: usize, bytes: usize) -> Self {
-        Self {
-            arena: Vec::with_capacity(bytes),
-            heads: Vec::with_capacity(records),
-            stretches: Vec::new(),
-        }
+    /// Holds nothing any more, and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.heads.clear();
+        self.stretches.clear();
     }
 
     /// Adds a record whose partition's reading continued at its own offset.

@@ -44,6 +44,9 @@ pub trait Source: Send {
     /// Takes note that everything below `offsets` is in the lake, for whoever watches the lag.
     fn committed(&mut self, offsets: &Offsets);
 
+    /// Takes back a batch that nobody needs any more: its memory may serve the next one.
+    fn give_back(&mut self, _batch: RawBatch) {}
+
     /// How many records of each assigned partition are not yet read, as far as known. Asks nobody and
     /// waits for nothing. A source whose end nobody moves has no lag.
     fn lag(&self) -> Vec<(Topic, KafkaPartition, u64)> {

@@ -94,7 +94,10 @@ pub(super) async fn consume(
     let (before, mut read) = (Usage::now()?, 0);
     while read < events {
         match source.poll(limits.records_max, limits.wait_max).await.map_err(of_source)? {
-            Poll::Records(batch) => read += batch.len() as u64,
+            Poll::Records(batch) => {
+                read += batch.len() as u64;
+                source.give_back(batch);
+            }
             Poll::Reassigned { .. } => source.seek(&Offsets::default()).map_err(of_source)?,
             Poll::Idle => {}
             Poll::End => break,

@@ -64,7 +64,10 @@ async fn read(source: &mut KafkaSource, wanted: usize) -> Read {
     while read.len() < wanted {
         assert!(Instant::now() < deadline, "only {} of {wanted} records came", read.len());
         match source.poll(1_000, WAIT).await.unwrap() {
-            Poll::Records(batch) => keep(&mut read, &batch),
+            Poll::Records(batch) => {
+                keep(&mut read, &batch);
+                source.give_back(batch);
+            }
             Poll::Idle => {}
             other @ (Poll::End | Poll::Reassigned { .. }) => panic!("{other:?}"),
         }
