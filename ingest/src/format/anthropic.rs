@@ -14,6 +14,8 @@ use super::{Fault, kebab, verdict};
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "type", time: "created_at" };
 
 const KNOWN: &[&str] = &["id", "created_at", "type", "actor"];
+/// Ids beside which it is told what they are ids of.
+const TYPED: &[(&str, &str)] = &[("resource_id", "resource_type"), ("entity_id", "entity_type")];
 /// Ids that say where something happened and not to what.
 const PLACES: &[&str] = &["id", "organization_id", "workspace_id", "request_id", "session_id"];
 
@@ -54,8 +56,17 @@ const REFUSING: &[&str] = &[
     "org_user_invite_rejected",
 ];
 /// How the types end that make a credential, and under which names its id is told.
-const MAKING: &[&str] =
-    &["key_created", "key_rotated", "credential_created", "credential_rotated", "secret_minted"];
+const MAKING: &[&str] = &[
+    "key_created",
+    "key_rotated",
+    "credential_created",
+    "credential_rotated",
+    "secret_minted",
+    "token_minted",
+    "token_rotated",
+    // Some tunnels are issued their token with them.
+    "tunnel_created",
+];
 const MADE: &[&str] = &[
     "new_signing_key_id",
     "signing_key_id",
@@ -64,6 +75,8 @@ const MADE: &[&str] = &[
     "scoped_api_key_id",
     "new_credential_id",
     "credential_id",
+    "tunnel_token_id",
+    "token_id",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -197,24 +210,35 @@ fn outcome(record: &Json<'_>, action: &str) -> Outcome {
     }
 }
 
-/// The first id that is not the place; whom something was given to or taken from is the other side.
+/// The URL that was asked for, or the first id that is not the place; whom something was given to or taken
+/// from is the other side.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
-    if let Some(id) = record.text("resource_id") {
-        draft.resource = Some(id.into());
-        draft.resource_kind = Some(record.text("resource_type").unwrap_or("resource").into());
-    } else if let Some((kind, id)) = record.first_id(PLACES) {
+    let mut typed = TYPED.iter().filter_map(|(id, kind)| {
+        Some((record.text(kind).unwrap_or_else(|| id.trim_end_matches("_id")), record.text(id)?))
+    });
+    // What a call of the API asked for: the key beside it is the caller's.
+    let url = record.text("url").filter(|_| record.has("request_method"));
+    let url = url.and_then(|url| Some(("url", url.split('?').next()?)));
+    if let Some((kind, id)) = url.or_else(|| typed.next()).or_else(|| record.first_id(PLACES)) {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(kind.into());
     } else {
-        // Nothing but the place is told: it was done to the place.
-        let places = [("session_id", "session"), ("workspace_id", "workspace")];
+        // Where nothing but the place is told, it was done to the place.
+        let places = [
+            ("domain", "domain"),
+            ("service_name", "service"),
+            ("session_id", "session"),
+            ("workspace_id", "workspace"),
+        ];
         draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     }
     let people =
         ["deleted_user_email", "invited_email", "email_address", "user_email", "target_email"];
     let other = record.first(&["target_id", "principal_id"]);
     let is_other = |path: &str| record.text(path) != record.text(&format!("actor.{path}"));
-    let members = ["user_id", "new_owner_id", "member_id", "member_ids", "service_account_id"];
+    // The account is a user's: that of a member whose spending is limited.
+    let members =
+        ["user_id", "new_owner_id", "member_id", "member_ids", "account_id", "service_account_id"];
     let member = members.iter().filter(|path| is_other(path)).find_map(|path| record.text(path));
     let is_service = |id| record.text("service_account_id") == Some(id);
     draft.counterparty = match (record.first(&people).or(member), other) {
