@@ -326,13 +326,16 @@ pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if is_number(whole) && is_number(fraction) {
         let number: i64 = whole.parse().map_err(|_| InvalidTimestamp::OutOfRange)?;
+        // As many digits of the fraction as a number of microseconds has.
+        let behind = |digits: usize| {
+            let digits: String = fraction.chars().chain("000000".chars()).take(digits).collect();
+            digits.parse::<i64>().map_err(|_| InvalidTimestamp::OutOfRange)
+        };
         return match number {
-            0..100_000_000_000 => {
-                let micros: String = fraction.chars().chain("000000".chars()).take(6).collect();
-                let micros: i64 = micros.parse().map_err(|_| InvalidTimestamp::OutOfRange)?;
-                Timestamp::from_micros(number * 1_000_000 + micros)
+            0..100_000_000_000 => Timestamp::from_micros(number * 1_000_000 + behind(6)?),
+            100_000_000_000..100_000_000_000_000 => {
+                Timestamp::from_micros(number * 1_000 + behind(3)?)
             }
-            100_000_000_000..100_000_000_000_000 => Timestamp::from_millis(number),
             100_000_000_000_000..100_000_000_000_000_000 => Timestamp::from_micros(number),
             _ => Timestamp::from_micros(number / 1_000),
         };
@@ -381,6 +384,7 @@ mod tests {
             "2022-11-29T01:09:04.38+01:00",
             "1669680544.38",
             "1669680544380",
+            "1669680544380.000999",
             "1669680544380000",
             "1669680544380000000",
         ] {

@@ -9,6 +9,7 @@
 //! `MLflow`, their attributes; Microsoft, *Agent 365 observability: attribute reference*; Alibaba Cloud, its
 //! conventions (`gen_ai.span.kind`); AWS Distro for OpenTelemetry (`aws.auth.account.access_key`).
 
+mod attributes;
 mod outcome;
 mod said;
 pub(super) mod spans;
@@ -33,6 +34,16 @@ const TIMES: &[&str] = &[
     "timestamp",
     "TimeGenerated",
     "time",
+    "@timestamp",
+];
+/// `trace.id` and `trace.trace_id` are those of rows that have nothing but columns.
+const TRACES: &[&str] = &[
+    "traceId",
+    "trace_id",
+    "context.trace_id",
+    "spanContext.traceId",
+    "trace.id",
+    "trace.trace_id",
 ];
 
 /// What is none of the spans that are read, by a field that it or its attributes have.
@@ -162,11 +173,24 @@ const FRAMEWORKS: &[&str] = &[
     "strands-agents",
 ];
 
+/// GitHub Copilot calls a tool of an MCP server by a name of its own, and tells the server's own
+/// beside it.
+const TOOLS: &[&str] = &[
+    "github.copilot.tool.parameters.mcp_tool_name",
+    "gen_ai.tool.name",
+    "mcp.tool.name",
+    "tool_name",
+    "ai.toolCall.name",
+];
+
 const EXECUTE_TOOL: &str = "execute_tool";
 const INVOKE_AGENT: &str = "invoke_agent";
 const CREATE_AGENT: &str = "create_agent";
 /// What an agent does that has another work for it.
 const CALLS: &[&str] = &[CREATE_AGENT, INVOKE_AGENT, "invoke_workflow", EXECUTE_TOOL];
+/// What an agent does that leaves the rest to another, and which of them are told.
+const HANDOFF: &str = "handoff";
+const HANDOFFS: &[&str] = &["gen_ai.handoff.to_agent", "gen_ai.handoff.from_agent"];
 /// What a model is asked where nobody says what for.
 const LLM: &str = "llm";
 /// Operations with which the name of a span may begin, what they were done to behind them.
@@ -203,15 +227,17 @@ pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEve
 fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     let attributes = &span.attributes;
     let mut draft = Draft::new(NEEDS, span.json, TIMES)?;
-    let traces = ["traceId", "trace_id", "context.trace_id", "spanContext.traceId"];
-    let trace = span.json.first(&traces);
+    let trace = span.json.first(TRACES);
     draft.event_id = match (trace, span.id()) {
         (Some(trace), Some(id)) => Some(format!("{trace}:{id}").into()),
         (_, id) => id.map(Into::into),
     };
     let service = span.service();
     let is_called = is_called(span);
-    draft.session = span.around(SESSIONS).map(Into::into);
+    // What a resource tells of its user is so of all that runs in it, and not of who calls it.
+    let told =
+        |names| span.around(names).or_else(|| span.resource.first(names).filter(|_| !is_called));
+    draft.session = told(SESSIONS).map(Into::into);
     (draft.agent, draft.class) = who(span, is_called);
     let instances = ["service.instance.id", "k8s.pod.name"];
     let instance = span.resource.first(&instances).or_else(|| attributes.text("crewai.agent.id"));
@@ -219,7 +245,7 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     draft.model = span.around(MODELS).map(Into::into);
     draft.task = attributes.first(&["task.id", "prompt.id"]).map(Into::into);
     draft.delegation.extend(span.behind().into_iter().map(Word::from));
-    draft.delegation.extend(span.around(USERS).map(Into::into));
+    draft.delegation.extend(told(USERS).map(Into::into));
     // Some overwrite the key by a word.
     let key = attributes.text(AWS_KEY).map(credential);
     let key = key.filter(|(kind, _)| *kind != CredentialKind::Unknown);
@@ -271,7 +297,10 @@ fn who<'s>(span: &'s Span<'_>, is_called: bool) -> (Option<Word<'s>>, Option<Wor
 /// Whether whoever was called wrote the span: then its service is no agent, but what an agent used.
 fn is_called(span: &Span<'_>) -> bool {
     let attributes = &span.attributes;
-    let kind = span.json.first(&["kind", "SpanKind"]).or_else(|| attributes.text("span.kind"));
+    let kind = span
+        .json
+        .first(&["kind", "SpanKind", "kind_string"])
+        .or_else(|| attributes.text("span.kind"));
     let kind = kind.unwrap_or_default().to_ascii_uppercase();
     // `SPAN_KIND_SERVER`, `SpanKind.SERVER` or a number.
     let kind = kind.rsplit(['_', '.']).next().unwrap_or_default();
@@ -296,11 +325,13 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
     let (operation, tool) = use_of(attributes, span.json);
     let named = match operation {
-        Some(INVOKE_AGENT | CREATE_AGENT) => span.own_agent(),
+        Some(INVOKE_AGENT | CREATE_AGENT) => {
+            attributes.text("gen_ai.handoff.to_agent").or_else(|| span.own_agent())
+        }
         _ => attributes.first(&[
             "gen_ai.request.model",
             "gen_ai.handoff.to_agent",
-            "gen_ai.agent.name",
+            "gen_ai.data_source.id",
             "llm.model_name",
             "ai.model.id",
             "langfuse.observation.model.name",
@@ -341,6 +372,8 @@ fn counterparty<'s>(span: &'s Span<'_>, is_tool: bool) -> Option<(Word<'s>, Word
         first(&[
             ("server.address", "host"),
             ("mcp.server.name", "mcp_server"),
+            ("github.copilot.tool.parameters.mcp_server_name", "mcp_server"),
+            ("github.copilot.tool.parameters.mcp_server_name_hash", "mcp_server"),
             ("peer.service", "service"),
             ("gen_ai.handoff.to_agent", "agent"),
         ])
@@ -359,11 +392,12 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
     let kind = kind_of(attributes);
     let is_tool = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("tool"));
     let tool = attributes
-        .first(&["gen_ai.tool.name", "mcp.tool.name", "tool_name", "ai.toolCall.name"])
+        .first(TOOLS)
         .or_else(|| attributes.first(&["tool.name", "traceloop.entity.name"]).filter(|_| is_tool));
     let told = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
     let told = told
         .or(tool.map(|_| EXECUTE_TOOL))
+        .or_else(|| attributes.first(HANDOFFS).map(|_| HANDOFF))
         .or_else(|| attributes.first(&["llm.request.type", "ai.operationId"]));
     let name = name_of(span);
     let words = name.and_then(|name| name.split_once(' '));
@@ -375,6 +409,7 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
     match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("tool") => (Some(EXECUTE_TOOL), name),
         Some("agent") => (Some(INVOKE_AGENT), None),
+        Some(HANDOFF) => (Some(HANDOFF), None),
         Some("llm" | "generation" | "chat_model") => (Some(LLM), None),
         Some("embedding") => (Some("embeddings"), None),
         Some("retriever") => (Some("retrieval"), None),
@@ -390,7 +425,7 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
     }
 }
 
-/// The kind of a span as other instrumentation has it; of `MLflow` it is JSON.
+/// The kind of a span as other instrumentation has it.
 fn kind_of<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
-    attributes.first(KINDS).map(|kind| kind.trim_matches('"'))
+    attributes.first(KINDS)
 }

@@ -135,10 +135,13 @@ const PARTS: &[(Format, &[&str])] = &[
         Format::Otel,
         &[
             "attributes",
+            "attributes_string",
             "customDimensions",
             "Properties",
             "resource",
             "ResourceAttributes",
+            "resources",
+            "resources_string",
             "SpanAttributes",
             "status",
         ],

@@ -6,7 +6,7 @@
 //!
 //! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`); the spans of
 //! Jaeger and Zipkin, as the collector writes them; Grafana, *Tempo HTTP API*; Jaeger, *API* (traces as its
-//! pages get them); the rows of the collector's exporter to `ClickHouse` and of Application Insights.
+//! pages get them); the collector's exporter to Splunk.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,27 +19,20 @@ use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
 use super::{
-    AGENTS, ARGUMENTS, CALLS, CREATE_AGENT, INPUTS, INVOKE_AGENT, LENT, NAMES, PARENTS, kind_of,
-    use_of,
+    AGENTS, CALLS, CREATE_AGENT, INVOKE_AGENT, LENT, NAMES, PARENTS, attributes, kind_of, use_of,
 };
 
 /// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
 const AROUND_MAX: usize = 16;
-/// Longest name below which what is nested gets names of its own.
-const NAME_BYTES_MAX: usize = 256;
 
 /// The last is Tempo's.
 const GROUPS: [&str; 3] = ["resourceSpans", "resource_spans", "batches"];
 /// The last two are those of OpenTelemetry before 1.0.
 const SCOPES: [&str; 4] =
     ["scopeSpans", "scope_spans", "instrumentationLibrarySpans", "instrumentation_library_spans"];
-/// What OpenTelemetry calls attributes are tags to Jaeger and Zipkin; the others are columns of tables.
-const ATTRIBUTES: [&str; 5] =
-    ["SpanAttributes", "attributes", "tags", "Properties", "customDimensions"];
-const RESOURCES: [&str; 4] =
-    ["resource.attributes", "resource", "process.tags", "ResourceAttributes"];
 /// Where a span has the name of its service itself.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
+    "service.name",
     "process.serviceName",
     "localEndpoint.serviceName",
     "ServiceName",
@@ -72,7 +65,12 @@ impl<'j> Span<'j> {
             (true, _) => elements(record, &GROUPS).collect(),
             // Some print the spans of each resource by themselves.
             (false, true) => vec![record],
-            (false, false) => return Self::new(record, None, Vec::new()),
+            (false, false) => {
+                // Splunk's collector has the resource beside the span.
+                let event = record.at("event").filter(|event| event.has("span_id"));
+                let fields = record.at("fields").filter(|_| event.is_some());
+                return Self::new(event.unwrap_or(record), fields, Vec::new());
+            }
         };
         let mut spans = Vec::new();
         for group in groups {
@@ -82,7 +80,7 @@ impl<'j> Span<'j> {
         match &spans[..] {
             [(group, span)] => {
                 let around = record.list(AROUND).iter().take(AROUND_MAX);
-                let around = around.map(borrowed).collect();
+                let around = around.map(attributes::borrowed).collect();
                 Self::new(span, group.at("resource.attributes"), around)
             }
             [] => Err(Fault::bad_field("wanted one span, found none")),
@@ -98,8 +96,8 @@ impl<'j> Span<'j> {
         resource: Option<&'j Json<'j>>,
         around: Vec<Json<'j>>,
     ) -> Result<Self, Fault> {
-        let resource = resource.or_else(|| RESOURCES.iter().find_map(|path| json.at(path)));
-        let (resource, attributes) = (flat(resource)?, attributes_of(json)?);
+        let resource = resource.map_or_else(|| attributes::of_resource(json), attributes::flat)?;
+        let attributes = attributes_of(json)?;
         let creates = creates(&attributes);
         Ok(Self { json, attributes, resource, around, creates })
     }
@@ -193,7 +191,15 @@ fn elements<'j>(json: &'j Json<'j>, names: &'j [&str]) -> impl Iterator<Item = &
 }
 
 fn id_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
-    span.first(&["spanId", "span_id", "context.span_id", "spanContext.spanId", "id"])
+    span.first(&[
+        "spanId",
+        "span_id",
+        "context.span_id",
+        "spanContext.spanId",
+        "trace.span_id",
+        "span.id",
+        "id",
+    ])
 }
 
 fn parent_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
@@ -203,6 +209,8 @@ fn parent_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
         "parent_id",
         "parentSpanContext.spanId",
         "parent.spanId",
+        "trace.parent_id",
+        "parent.id",
         "references.spanId",
         "operation_ParentId",
     ])
@@ -360,7 +368,7 @@ fn lent_by(span: &Json<'_>) -> Option<String> {
 
 /// The attributes of a span, with its operation and the agent that it tells of otherwise.
 fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
-    let mut attributes = flat(ATTRIBUTES.iter().find_map(|path| span.at(path)))?;
+    let mut attributes = attributes::of_span(span)?;
     let told = [
         (TOLD_AGENT, told_agent(span, &attributes)),
         (TOLD_OPERATION, use_of(&attributes, span).0),
@@ -373,92 +381,4 @@ fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
         }
     }
     Ok(attributes)
-}
-
-/// Where a pair has its value; those behind the first are Jaeger's.
-const VALUES: [&str; 5] = ["value", "vStr", "vInt64", "vFloat64", "vBool"];
-
-/// Attributes as one object without objects in it: what is nested has a name with dots, as OpenTelemetry
-/// writes it, but for the arguments of a tool, which are one value.
-fn flat<'j>(attributes: Option<&'j Json<'_>>) -> Result<Json<'j>, Fault> {
-    let (mut fields, mut open) = (Vec::new(), pairs(attributes));
-    open.reverse();
-    let is_whole =
-        |name: &str| ARGUMENTS.iter().chain(INPUTS).any(|whole| is_same_name(name, whole));
-    while let Some((name, value)) = open.pop() {
-        match value {
-            Json::Object(inner) if name.len() <= NAME_BYTES_MAX && !is_whole(&name) => {
-                let inner = inner.into_iter().rev();
-                open.extend(inner.map(|(part, value)| (format!("{name}.{part}").into(), value)));
-            }
-            Json::Null | Json::Literal(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => {
-                fields.push((name, value));
-            }
-        }
-    }
-    object(fields)
-}
-
-/// The object of these fields, if each is there once.
-fn object<'j>(fields: Vec<(Cow<'j, str>, Json<'j>)>) -> Result<Json<'j>, Fault> {
-    let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
-    names.sort_unstable();
-    if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        let detail = "wanted each attribute of a span once, found one twice";
-        return Err(Fault::new(RejectReason::DuplicateField, detail));
-    }
-    Ok(Json::Object(fields))
-}
-
-/// Names and values: from OTLP's list of keys and values, or from an object as it is.
-fn pairs<'j>(attributes: Option<&'j Json<'_>>) -> Vec<(Cow<'j, str>, Json<'j>)> {
-    match attributes {
-        Some(Json::List(pairs)) => {
-            let told = |pair: &'j Json<'_>| VALUES.iter().find_map(|name| pair.at(name));
-            let pairs = pairs.iter().filter_map(|pair| Some((pair.text("key")?, told(pair))));
-            pairs.map(|(key, told)| (key.into(), told.map_or(Json::Null, value))).collect()
-        }
-        Some(Json::Object(own)) => {
-            own.iter().map(|(name, value)| (name.as_ref().into(), borrowed(value))).collect()
-        }
-        Some(Json::Null | Json::Literal(_) | Json::Text(_)) | None => Vec::new(),
-    }
-}
-
-/// An `AnyValue` as the JSON it stands for.
-fn value<'j>(any: &'j Json<'_>) -> Json<'j> {
-    if let Some(values) = any.at("arrayValue.values") {
-        let elements = std::slice::from_ref(values);
-        let elements = if let Json::List(all) = values { all } else { elements };
-        return Json::List(elements.iter().map(value).collect());
-    }
-    if let Some(values) = any.at("kvlistValue.values") {
-        return object(pairs(Some(values))).unwrap_or(Json::Null);
-    }
-    // Where 53 bits are too few, a number is a text in OTLP.
-    if let Some(number) = any.first(&["intValue", "doubleValue"])
-        && number.parse::<serde_json::Number>().is_ok()
-    {
-        return Json::Literal(number.to_owned().into());
-    }
-    // Go prints a value beside its type.
-    let typed = || any.at("value").filter(|_| any.has("type"));
-    let plain = ["stringValue", "intValue", "doubleValue", "boolValue"];
-    match plain.iter().find_map(|name| any.at(name)).or_else(typed) {
-        Some(value) => borrowed(value),
-        None => borrowed(any),
-    }
-}
-
-/// The same JSON, its texts borrowed.
-fn borrowed<'j>(json: &'j Json<'_>) -> Json<'j> {
-    match json {
-        Json::Null => Json::Null,
-        Json::Literal(text) => Json::Literal(text.clone()),
-        Json::Text(text) => Json::Text(text.as_ref().into()),
-        Json::List(elements) => Json::List(elements.iter().map(borrowed).collect()),
-        Json::Object(fields) => Json::Object(
-            fields.iter().map(|(name, value)| (name.as_ref().into(), borrowed(value))).collect(),
-        ),
-    }
 }
