@@ -19,6 +19,9 @@ const REFUSALS: &[&str] = &[
     "reject",
     "decline",
     "blocked",
+    // What a model was asked or said, withheld.
+    "contentfilter",
+    "guardrailintervened",
     "invalidcredential",
     "invalidpassword",
     "invalidtoken",
@@ -155,6 +158,8 @@ mod tests {
             ("Client.OptInRequired", Outcome::Denied),
             ("ldap operation failed: failed to bind as user", Outcome::Denied),
             ("openai.AuthenticationError", Outcome::Denied),
+            ("content_filter", Outcome::Denied),
+            ("guardrail_intervened", Outcome::Denied),
             ("UnrecognizedClientException", Outcome::Denied),
             ("invalid request", Outcome::Error),
             ("failed to validate certificate chain", Outcome::Error),

@@ -3,13 +3,14 @@
 //! Invariant: a refusal counts before a failure, and a failure before a success, whoever tells of it: the
 //! status, an attribute, or the exception that the span recorded.
 //!
-//! Source: OpenTelemetry, *Trace API* (status), *Semantic conventions* (`error.type`, exceptions); Claude
-//! Code and Codex, their spans (`success`, `error`); Application Insights, *dependency telemetry*.
+//! Source: OpenTelemetry, *Trace API* (status), *Semantic conventions* (`error.type`, exceptions, finish
+//! reasons); Claude Code and Codex, their spans (`success`, `error`); Application Insights, *dependency
+//! telemetry*; Amazon Bedrock, Gemini API and Anthropic, why a model stops.
 
 use schemas::Outcome;
 
 use super::super::draft::Word;
-use super::super::json::Json;
+use super::super::json::{Json, is_same_name};
 use super::super::verdict;
 use super::spans::Span;
 
@@ -22,6 +23,17 @@ const TOLD_MESSAGES: &[&str] =
     &["otel.status_description", "langfuse.observation.status_message", "error.message"];
 const STATUSES: &[&str] =
     &["http.response.status_code", "http.status_code", "http.status", "status_code"];
+/// Where it is told why a model stopped.
+const FINISHES: &[&str] = &[
+    "gen_ai.response.finish_reasons",
+    "gen_ai.response.finish_reason",
+    "ai.response.finishReason",
+    "llm.response.finish_reason",
+    "llm.response.stop_reason",
+    "gen_ai.completion.0.finish_reason",
+];
+/// Why a model stopped whose answer a filter withheld, beside `content_filter`: Gemini's words and Anthropic's.
+const FILTERS: &[&str] = &["safety", "prohibited_content", "blocklist", "spii", "refusal"];
 /// Where exporters and tables have what happened in a span.
 const EVENTS: &[&str] = &["events", "logs", "Events.Attributes"];
 
@@ -38,8 +50,7 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     }
     let ends = ["gen_ai.tool.status", "gen_ai.thread.run.status", "langfuse.observation.level"];
     let end = ends.iter().find_map(|path| attributes.text(path));
-    let end =
-        end.filter(|word| verdict::of_one_word(word).is_some_and(|end| end != Outcome::Success));
+    let end = end.filter(|word| has_failed_by(word)).or_else(|| stopped(attributes));
     let code = span.json.first(CODES).or_else(|| attributes.text("otel.status_code"));
     let code = code.unwrap_or_default().to_ascii_uppercase();
     let is_ok = matches!(code.as_str(), "1" | "OK" | "STATUS_CODE_OK");
@@ -62,10 +73,28 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
         (true, _) => {
             let by_kind = kind.and_then(verdict::of_http);
             let words = words.into_iter().flatten().map(verdict::of_error);
-            let is_denied = words.chain(by_kind).any(|outcome| outcome == Outcome::Denied);
+            let is_denied = words.chain(by_kind).any(|outcome| outcome == Outcome::Denied)
+                || end.is_some_and(is_filtered);
             (if is_denied { Outcome::Denied } else { Outcome::Error }, reason)
         }
     }
+}
+
+/// Whether a word tells of a refusal or a failure.
+fn has_failed_by(word: &str) -> bool {
+    verdict::of_one_word(word).is_some_and(|end| end != Outcome::Success)
+}
+
+/// Why a model stopped that was kept from an answer or failed to give one, in a list or in its JSON.
+fn stopped<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
+    let told = FINISHES.iter().flat_map(|path| attributes.list(path)).filter_map(Json::as_text);
+    let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let mut words = told.flat_map(|text| text.split(move |c| !is_of_word(c)));
+    words.find(|word| is_filtered(word) || has_failed_by(word))
+}
+
+fn is_filtered(word: &str) -> bool {
+    FILTERS.iter().any(|filter| is_same_name(word, filter))
 }
 
 /// The last exception that a span recorded.
