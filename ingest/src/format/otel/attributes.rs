@@ -28,6 +28,7 @@ const OF_SPANS: &[&[&str]] = &[
     &["SpanAttributes"],
     &["attributes"],
     &["attributes_string", "attributes_number", "attributes_bool"],
+    &["stringTagMap", "numberTagMap", "boolTagMap"],
     &["tags"],
     &["Properties"],
     &["customDimensions"],
@@ -38,6 +39,7 @@ const OF_RESOURCES: &[&[&str]] = &[
     &["resource"],
     &["resources"],
     &["resources_string"],
+    &["resourceTagsMap"],
     &["process.tags"],
     &["ResourceAttributes"],
 ];

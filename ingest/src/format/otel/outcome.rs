@@ -23,6 +23,13 @@ const TOLD_MESSAGES: &[&str] =
     &["otel.status_description", "langfuse.observation.status_message", "error.message"];
 const STATUSES: &[&str] =
     &["http.response.status_code", "http.status_code", "http.status", "status_code"];
+/// Where a word says how something ended; the last is that of a hook of GitHub Copilot's.
+const ENDS: &[&str] = &[
+    "gen_ai.tool.status",
+    "gen_ai.thread.run.status",
+    "langfuse.observation.level",
+    "github.copilot.hook.decision",
+];
 /// Where it is told why a model stopped.
 const FINISHES: &[&str] = &[
     "gen_ai.response.finish_reasons",
@@ -48,8 +55,7 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     if attributes.is_true("gen_ai.guardrail.triggered") {
         return (Outcome::Denied, attributes.text("gen_ai.guardrail.name").map(Into::into));
     }
-    let ends = ["gen_ai.tool.status", "gen_ai.thread.run.status", "langfuse.observation.level"];
-    let end = ends.iter().find_map(|path| attributes.text(path));
+    let end = ENDS.iter().find_map(|path| attributes.text(path));
     let end = end.filter(|word| has_failed_by(word)).or_else(|| stopped(attributes));
     let code = span.json.first(CODES).or_else(|| attributes.text("otel.status_code"));
     let code = code.unwrap_or_default().to_ascii_uppercase();
@@ -74,7 +80,7 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
             let by_kind = kind.and_then(verdict::of_http);
             let words = words.into_iter().flatten().map(verdict::of_error);
             let is_denied = words.chain(by_kind).any(|outcome| outcome == Outcome::Denied)
-                || end.is_some_and(is_filtered);
+                || end.is_some_and(is_refused);
             (if is_denied { Outcome::Denied } else { Outcome::Error }, reason)
         }
     }
@@ -91,6 +97,10 @@ fn stopped<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
     let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let mut words = told.flat_map(|text| text.split(move |c| !is_of_word(c)));
     words.find(|word| is_filtered(word) || has_failed_by(word))
+}
+
+fn is_refused(word: &str) -> bool {
+    is_filtered(word) || verdict::of_one_word(word) == Some(Outcome::Denied)
 }
 
 fn is_filtered(word: &str) -> bool {
