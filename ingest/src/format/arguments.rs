@@ -130,6 +130,30 @@ pub(super) fn host(url: &str) -> Option<&str> {
     Some(host).filter(|host| !host.is_empty())
 }
 
+/// A path or URL without its query, up to where the token of a link that was mailed stands in it.
+pub(super) fn without_token(uri: &str) -> &str {
+    const BEFORE_TOKENS: [&str; 9] = [
+        "reset_password",
+        "reset-password",
+        "recovery",
+        "verify",
+        "verify-email",
+        "welcome",
+        "activate",
+        "unlock",
+        "account-unlock",
+    ];
+    let path = uri.split('?').next().unwrap_or_default();
+    let mut end = 0;
+    for part in path.split_inclusive('/') {
+        end += part.len();
+        if BEFORE_TOKENS.contains(&part.trim_end_matches('/')) {
+            return &path[..end];
+        }
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

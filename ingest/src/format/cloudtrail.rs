@@ -6,7 +6,7 @@
 //! Source: AWS, *CloudTrail record contents*, *CloudTrail userIdentity element*, *Understanding sign-in
 //! events for IAM Identity Center*.
 
-mod identity;
+pub(super) mod identity;
 mod mend;
 mod outsider;
 mod parts;

@@ -1,4 +1,5 @@
-//! OCSF 1.x: API Activity (6003) and the classes of identity and access management (3001 to 3008).
+//! OCSF 1.x: API Activity (6003), Datastore Activity (6005) and the classes of identity and access
+//! management (3001 to 3008).
 //!
 //! Invariant: a record of another class is a reject; an agent of the profile `ai_operation` comes
 //! before the user it acts for, and the user then stands in the delegation. Whom something was done to is
@@ -8,11 +9,13 @@
 //! Activity was class 3005.
 
 mod classes;
+mod credential;
 
-use schemas::{CredentialKind, Outcome};
+use schemas::Outcome;
 
 use self::classes::{Class, class};
-use super::arguments::host;
+use self::credential::credential;
+use super::arguments::{host, without_token};
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
@@ -53,17 +56,11 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     actor(record, class, &mut draft);
     let sessions = ["actor.session.uid", "session.uid"];
     draft.session = known(record, &sessions, NO_SESSIONS).map(Into::into);
-    let agent = draft.agent.clone();
-    draft.credential = credential(record).or_else(|| {
-        let agent = agent.as_deref()?;
-        by_protocol(record, class, agent)
-            .or_else(|| by_console(record, class, agent))
-            .or_else(|| by_actor(record, agent))
-    });
+    draft.credential = credential(record, class, draft.agent.as_deref());
     draft.action = action(record, class);
     target(record, class, &mut draft);
     (draft.outcome, draft.outcome_reason) = outcome(record, class);
-    keep(record, &mut draft);
+    keep(record, class, &mut draft);
     Ok(draft)
 }
 
@@ -107,6 +104,28 @@ fn subject<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
     if is_other { Some(name.into()) } else { user(record, "user") }
 }
 
+/// What sort of a user acted, by the name of it or by its number.
+fn user_class<'a>(record: &Json<'_>, class: &Class) -> Option<Word<'a>> {
+    let kind = acting(class).into_iter().find_map(|place| {
+        let user = record.at(place)?;
+        let by_number = match user.text("type_id") {
+            Some("1") => Some("user"),
+            Some("2") => Some("admin"),
+            Some("3") => Some("system"),
+            Some("4") => Some("service"),
+            _ => None,
+        };
+        user.text("type").map(kebab).or(by_number.map(str::to_owned))
+    })?;
+    Some(format!("ocsf:{kind}").into())
+}
+
+/// Where the user who acts may stand: whoever signs in is the user, who elsewhere may be whom something was
+/// done to.
+fn acting(class: &Class) -> [&'static str; 2] {
+    if class.name == "authentication" { ["user", "actor.user"] } else { ["actor.user", "user"] }
+}
+
 fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     let agent = record.first(AI_AGENTS);
     let actor =
@@ -132,11 +151,7 @@ fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     // The session of a role was issued by the role.
     let issuer = record.first(&["actor.session.issuer", "session.issuer"]);
     let role = issuer.filter(|issuer| issuer.contains(":role/"));
-    draft.class = match (named.or(role), record.first(&["actor.user.type", "user.type"])) {
-        (Some(class), _) => Some(class.into()),
-        (None, Some(kind)) => Some(format!("ocsf:{}", kebab(kind)).into()),
-        (None, None) => None,
-    };
+    draft.class = named.or(role).map(Into::into).or_else(|| user_class(record, class));
     draft.instance = ai.first(&["instance_uid", "version"]).map(Into::into);
     let model = ["ai_agent.ai_model", "actor.ai_agent.ai_model", "ai_model"];
     let model = model.iter().find_map(|path| record.at(path)).unwrap_or(&Json::Null);
@@ -153,98 +168,6 @@ fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     }
     draft.delegation.extend(role.map(Into::into));
     draft.grant = record.text("delegation.uid").map(Into::into);
-}
-
-/// By the token's type: 7 is an API key. An AWS key says itself what it is.
-fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
-    let is_key = |id: &str| id.starts_with("AKIA");
-    if let Some(id) = record.first(&["api.token.uid", "authentication_token.uid", "token.uid"]) {
-        let kind = match record.first(&["api.token.type_id", "authentication_token.type_id"]) {
-            Some("7") => CredentialKind::StaticKey,
-            _ if is_key(id) => CredentialKind::StaticKey,
-            _ => CredentialKind::AccessToken,
-        };
-        return Some((kind, id.into()));
-    }
-    let uids = [
-        "actor.user.credential_uid",
-        "actor.session.credential_uid",
-        "session.credential_uid",
-        "user.credential_uid",
-    ];
-    if let Some(id) = record.first(&uids) {
-        let kind = match id {
-            _ if is_key(id) => CredentialKind::StaticKey,
-            _ if id.starts_with("ASIA") => CredentialKind::TemporaryKey,
-            _ if record.text("actor.user.type") == Some("IdentityCenterUser") => {
-                CredentialKind::AccessToken
-            }
-            _ if record.at("session").or_else(|| record.at("actor.session")).is_some() => {
-                CredentialKind::TemporaryKey
-            }
-            _ => CredentialKind::Unknown,
-        };
-        return Some((kind, id.into()));
-    }
-    let serial = record.first(&["certificate.serial_number", "certificate.uid"])?;
-    Some((CredentialKind::Certificate, serial.into()))
-}
-
-/// Where no credential is told, what sort it must be by who acts.
-fn by_actor<'a>(record: &'a Json<'_>, agent: &str) -> Option<(CredentialKind, Word<'a>)> {
-    if agent.starts_with("system:serviceaccount:") {
-        return Some((CredentialKind::ServiceAccountToken, format!("token:{agent}").into()));
-    }
-    if record.text("actor.invoked_by") == Some(agent) {
-        return Some((CredentialKind::Platform, format!("service:{agent}").into()));
-    }
-    None
-}
-
-/// What a sign-in showed, by the protocol it came with.
-fn by_protocol<'a>(
-    record: &'a Json<'_>,
-    class: &Class,
-    agent: &str,
-) -> Option<(CredentialKind, Word<'a>)> {
-    if class.name != "authentication" {
-        return None;
-    }
-    let number = record.text("auth_protocol_id").filter(|id| !matches!(*id, "0" | "99"));
-    let name = record.text("auth_protocol").map(|name| {
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-    });
-    let factor = record.first(&["auth_factors.factor_type", "auth_factors.factor_type_id"]);
-    let (kind, prefix) = match (number, name.as_deref(), factor) {
-        // NTLM, Digest, PAP, CHAP, Basic Authentication, LDAP.
-        (Some("1" | "3" | "7" | "8" | "11" | "12"), ..)
-        | (
-            None,
-            Some("ntlm" | "digest" | "pap" | "chap" | "basicauthentication" | "ldap" | "password"),
-            _,
-        )
-        | (None, None, Some("Password" | "9")) => (CredentialKind::Password, "password"),
-        // Kerberos, OpenID, SAML, OAuth 2.0.
-        (Some("2" | "4" | "5" | "6"), ..)
-        | (None, Some("kerberos" | "openid" | "saml" | "oauth20" | "oauth2"), _) => {
-            (CredentialKind::AccessToken, "token")
-        }
-        _ => return None,
-    };
-    Some((kind, format!("{prefix}:{agent}").into()))
-}
-
-/// What a sign-in to the console of AWS showed, as CloudTrail has it: users and root have a password there.
-fn by_console<'a>(
-    record: &'a Json<'_>,
-    class: &Class,
-    agent: &str,
-) -> Option<(CredentialKind, Word<'a>)> {
-    let is_console =
-        class.name == "authentication" && record.text("api.operation") == Some("ConsoleLogin");
-    let kind = record.first(&["actor.user.type", "user.type"]);
-    let has_password = is_console && matches!(kind, Some("IAMUser" | "Root"));
-    has_password.then(|| (CredentialKind::Password, format!("password:{agent}").into()))
 }
 
 /// `service:Operation` of an API, `service:tool` of a call to a tool, `noun.verb` of the other classes.
@@ -283,7 +206,17 @@ fn tool<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 }
 
 fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
-    let places = ["resources", "resource", "entity", "managed_entity", "group", "service"];
+    let places = [
+        "resources",
+        "resource",
+        "entity",
+        "managed_entity",
+        "group",
+        "databucket",
+        "database",
+        "table",
+        "service",
+    ];
     // Whoever gets rights is one thing, and what they are rights to is another.
     let is_given = class.name == "user_access";
     let rights = places[..2].iter().filter(|_| is_given).copied();
@@ -292,6 +225,12 @@ fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
         if place == "user" {
             // The type of a user is what sort of user it is.
             return Some((subject(record, class)?, "user".to_owned()));
+        }
+        // The same name may be in each namespace.
+        let space = resource.text("namespace").filter(|_| resource.text("uid").is_none());
+        if let (Some(space), Some(name)) = (space, known(resource, &["name"], NOBODY)) {
+            let kind = resource.text("type").unwrap_or(place).to_owned();
+            return Some((format!("{space}/{name}").into(), kind));
         }
         let name = |json| known(json, &["uid", "name"], NOBODY);
         let (name, kind) = name(resource).map(|name| (name, place)).or_else(|| {
@@ -303,7 +242,8 @@ fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     let named = named.or_else(|| Some((tool(record)?.into(), "mcp_tool".to_owned())));
     // The path of a request, where an exporter wants the name of a service.
     let path = record.text("dst_endpoint.svc_name").filter(|name| name.starts_with('/'));
-    let named = named.or_else(|| Some((path?.split('?').next()?.into(), "path".to_owned())));
+    let path = path.or_else(|| record.text("http_request.url.path"));
+    let named = named.or_else(|| Some((without_token(path?).into(), "path".to_owned())));
     if let Some((name, kind)) = named {
         draft.resource = Some(name);
         draft.resource_kind = Some(kind.into());
@@ -349,7 +289,7 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
         "api.response.message",
         "status_code",
     ];
-    let reason = record.first(&reasons);
+    let reason = record.first(&reasons).or(record.text("actor.authorizations.policy.desc"));
     let mut flags = record.list("api.response.flags").iter().filter_map(Json::as_text);
     // What a policy decided, unless it is said that the act went on.
     let decisions = record.list("actor.authorizations").iter().filter_map(|it| it.text("decision"));
@@ -382,12 +322,13 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
     (outcome, reason.map(Into::into))
 }
 
-fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+fn keep<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     draft.keep_each(
         record,
         &[
             ("activity", "activity_name"),
             ("auth_protocol", "auth_protocol"),
+            ("authorization_policy", "actor.authorizations.policy.desc"),
             ("class_uid", "class_uid"),
             ("cloud_account", "cloud.account.uid"),
             ("cloud_region", "cloud.region"),
@@ -397,6 +338,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("delegation_audience", "delegation.audience"),
             ("delegation_expires", "delegation.expiration_time"),
             ("delegation_scopes", "delegation.scopes"),
+            ("http_method", "http_request.http_method"),
             ("iam_roles", "iam_roles"),
             ("is_mfa", "is_mfa"),
             ("policies", "policies"),
@@ -406,14 +348,57 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("session_issuer", "actor.session.issuer"),
             ("severity", "severity"),
             ("subgroup", "subgroup"),
-            ("user_email", "actor.user.email_addr"),
-            ("user_name", "actor.user.name"),
         ],
     );
-    for (name, value) in record.at("unmapped").map(Json::fields).unwrap_or_default() {
-        let is_plain = matches!(value, Json::Literal(_) | Json::Text(_));
-        if is_plain && !KUBERNETES.iter().any(|object| name.starts_with(object)) {
-            draft.keep(format!("unmapped.{name}"), value.told());
+    let url = record.first(&["http_request.url.url_string", "http_request.url.path"]);
+    draft.keep("url", url.map(without_token));
+    let data = record.at("resources.data").filter(|data| !is_kubernetes(data));
+    draft.keep("resource_data", data.and_then(Json::told));
+    keep_user(record, class, draft);
+    keep_unmapped(record.at("unmapped").unwrap_or(&Json::Null), "unmapped", draft);
+}
+
+/// Name and address of the user who acted, and of who stands behind one that signs in, if that is another.
+fn keep_user<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
+    let actor = record.at("actor.user").unwrap_or(&Json::Null);
+    let [place, _] = acting(class);
+    let user = record.at(place).unwrap_or(&Json::Null);
+    let is_one = |path: &str| match (user.text(path), actor.text(path)) {
+        (Some(user), Some(actor)) => user == actor,
+        (None, _) | (_, None) => true,
+    };
+    let is_one = is_one("uid") && is_one("name");
+    for (name, path) in [("user_email", "email_addr"), ("user_name", "name")] {
+        draft.keep(name, user.text(path).or_else(|| actor.text(path).filter(|_| is_one)));
+    }
+    if !is_one {
+        draft.keep("actor_name", known(actor, &["name"], NOBODY));
+        draft.keep("actor_uid", known(actor, &["uid"], NOBODY));
+    }
+}
+
+/// Whether `name` is that of a path or a URL.
+fn is_address(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.ends_with("uri") || lower.ends_with("url")
+}
+
+/// The numbers and texts of what found no place in the schema, under their names with dots.
+fn keep_unmapped<'a>(unmapped: &'a Json<'_>, path: &str, draft: &mut Draft<'a>) {
+    for (name, value) in unmapped.fields() {
+        if KUBERNETES.iter().any(|object| name.starts_with(object)) {
+            continue;
+        }
+        let path = format!("{path}.{name}");
+        match value {
+            Json::Text(text) if is_address(name) && !text.is_empty() => {
+                draft.keep(path, Some(without_token(text)));
+            }
+            Json::Literal(_) | Json::Text(_) => draft.keep(path, value.told()),
+            Json::Object(_) if !(value.has("kind") && value.has("apiVersion")) => {
+                keep_unmapped(value, &path, draft);
+            }
+            Json::Null | Json::List(_) | Json::Object(_) => {}
         }
     }
 }

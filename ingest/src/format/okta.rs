@@ -7,6 +7,7 @@
 
 use schemas::{CredentialKind, Outcome};
 
+use super::arguments::without_token;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
@@ -164,30 +165,6 @@ fn outcome(record: &Json<'_>, action: &str) -> Outcome {
         // An outcome is optional: what does not say that it failed did not fail.
         _ => Outcome::Success,
     }
-}
-
-/// A path up to where the token of a link that was mailed stands in it.
-fn without_token(uri: &str) -> &str {
-    const BEFORE_TOKENS: [&str; 9] = [
-        "reset_password",
-        "reset-password",
-        "recovery",
-        "verify",
-        "verify-email",
-        "welcome",
-        "activate",
-        "unlock",
-        "account-unlock",
-    ];
-    let path = uri.split('?').next().unwrap_or_default();
-    let mut end = 0;
-    for part in path.split_inclusive('/') {
-        end += part.len();
-        if BEFORE_TOKENS.contains(&part.trim_end_matches('/')) {
-            return &path[..end];
-        }
-    }
-    path
 }
 
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {

@@ -51,6 +51,7 @@ const REFUSALS: &[&str] = &[
     "unabletologin",
     "authenticationfail",
     "authenticationerror",
+    "authorizationfail",
     "unrecognizedclient",
     "failedtobind",
     "userislocked",

@@ -368,12 +368,7 @@ fn shown_at_sign_in(
     agent: &AgentId,
 ) -> Option<(String, CredentialKind)> {
     let (name, kind) = match additional.credential_type.get() {
-        Some("PASSWORD" | "TOTP" | "RESYNC_TOTP" | "EMAIL_OTP") => {
-            ("password", CredentialKind::Password)
-        }
-        Some("SMARTCARD") => ("certificate", CredentialKind::Certificate),
-        Some("EXTERNAL_IDP") => ("token", CredentialKind::AccessToken),
-        Some(_) => return None,
+        Some(asked) => shown_for(asked)?,
         None => {
             additional.saml_provider_arn.get().map(|_| ("token", CredentialKind::AccessToken))?
         }
@@ -381,6 +376,18 @@ fn shown_at_sign_in(
     // What it is called is the portal's session; a password and a card are the same at the next one.
     let told = identity.credential_id.owned().filter(|_| kind == CredentialKind::AccessToken);
     Some((told.unwrap_or_else(|| format!("{name}:{agent}")), kind))
+}
+
+/// What is shown where the identity centre asks for this, with the word for it in an id that tells no more.
+pub(in crate::format) fn shown_for(asked: &str) -> Option<(&'static str, CredentialKind)> {
+    match asked {
+        "PASSWORD" | "TOTP" | "RESYNC_TOTP" | "EMAIL_OTP" => {
+            Some(("password", CredentialKind::Password))
+        }
+        "SMARTCARD" => Some(("certificate", CredentialKind::Certificate)),
+        "EXTERNAL_IDP" => Some(("token", CredentialKind::AccessToken)),
+        _ => None,
+    }
 }
 
 /// Id and kind of the credential; where no key is told, an id made of what is.

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a number has one class, but for 3005, which was another one before 1.0.0.
 //!
-//! Source: OCSF schema 1.9, category Identity & Access Management and class API Activity; 1.0.0-rc.2.
+//! Source: OCSF schema 1.9, category Identity & Access Management and classes API Activity and
+//! Datastore Activity; 1.0.0-rc.2.
 
 use crate::format::Fault;
 use crate::format::json::Json;
@@ -25,6 +26,12 @@ const API_ACTIVITY: Class = Class {
 
 const CLASSES: &[Class] = &[
     API_ACTIVITY,
+    Class {
+        uid: "6005",
+        name: "datastore_activity",
+        target: None,
+        activities: &["read", "update", "connect", "query", "write", "create", "delete", "list"],
+    },
     Class {
         uid: "3001",
         name: "account_change",
@@ -161,7 +168,7 @@ pub(super) fn class(record: &Json<'_>) -> Result<&'static Class, Fault> {
     CLASSES.iter().find(|class| class.uid == uid).ok_or_else(|| {
         let is_number = (1..=6).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit());
         let found = if is_number { uid } else { "none" };
-        let detail = format!("`class_uid`: wanted 6003 or 3001 to 3008, found {found}");
+        let detail = format!("`class_uid`: wanted 6003, 6005 or 3001 to 3008, found {found}");
         Fault::bad_field(detail)
     })
 }
