@@ -486,3 +486,23 @@ fn a_key_that_a_service_account_makes_is_joined_with_its_uses() {
         "it was made by somebody else"
     );
 }
+
+#[test]
+fn data_of_confluent_without_their_envelope_take_the_time_of_kafka() {
+    let json = r#"{"serviceName":"crn://mds.example.com/kafka=lkc-1","methodName":"kafka.CreateTopics",
+        "resourceName":"crn://mds.example.com/kafka=lkc-1/topic=orders",
+        "authenticationInfo":{"principal":"User:jo","metadata":{"mechanism":"SASL_SSL/PLAIN","identifier":"jo"}},
+        "authorizationInfo":{"granted":false},"requestMetadata":{"client_address":"broker/203.0.113.9"}}"#;
+    let topic = Topic::new("confluent-audit-log-events");
+    let time = Timestamp::parse("2026-03-02T10:00:00Z").ok();
+    let record = RawRecord { record_time: time, ..record(&topic, Some(json.as_bytes())) };
+
+    let event = normaliser(Format::CloudEvents).normalise_one(&record, Timestamp::EPOCH).unwrap();
+
+    assert_eq!(event.agent_id.as_str(), "jo");
+    assert_eq!(event.credential_id.as_str(), "password:jo");
+    assert_eq!(event.outcome, Outcome::Denied);
+    assert_eq!(event.resource_kind.as_deref(), Some("topic"));
+    assert_eq!(event.source_ip.map(|ip| ip.to_string()).as_deref(), Some("203.0.113.9"));
+    assert_eq!(event.attributes.get("time_from"), Some("kafka"));
+}
