@@ -16,11 +16,12 @@ mod programs;
 use schemas::{CredentialEvent, CredentialKind, RejectReason};
 
 use self::names::{
-    ACTORS, ARGUMENTS, CALLERS, DEEDS, END_USERS, METHODS, OTHER_METHODS, PEOPLE, PROGRAMS,
+    ACTORS, ARGUMENTS, CALLERS, DEEDS, END_USERS, METHODS, OTHER_METHODS, PATHS, PEOPLE, PROGRAMS,
     PROMPTS, RESOURCES, SERVERS, SESSIONS, SOURCES, STATUSES, TIMES, TOOLS, USED, USER_AGENTS,
 };
-use self::outcome::{of_deed, outcome};
+use self::outcome::{is_decision, of_deed, outcome};
 use super::Fault;
+use super::arguments::{host, without_token};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word, address_of};
 use super::json::{Json, is_same_name};
@@ -34,6 +35,8 @@ pub(super) const NEEDS: Needs = Needs {
 const UNAUTHENTICATED: &str = "mcp:unauthenticated";
 /// What gateways call whoever showed nothing.
 const NOBODY: &str = "anonymous";
+/// What they call whom they do not know.
+const UNKNOWN: &str = "unknown";
 /// What Pomerium calls a process that is all of its servers.
 const EVERY_SERVER: &str = "all";
 
@@ -84,8 +87,9 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.event_id = own.or_else(|| record.first(&ids)).map(Into::into);
     draft.source = record.first(SOURCES).map(Into::into);
     draft.user_agent = record.first(USER_AGENTS).map(Into::into);
-    let models = ["gen_ai.request.model", "gen_ai.response.model", "model_id", "model"];
-    // LiteLLM writes the tool in the place of a model.
+    let models =
+        ["gen_ai.request.model", "gen_ai.response.model", "model", "model_group", "model_id"];
+    // LiteLLM writes the tool in the place of a model, and the id of a deployment as that of one.
     let model = record.first(&models).filter(|model| !model.starts_with("MCP: "));
     draft.model = model.map(Into::into);
     let tasks = ["a2a.context.id", "details.trace.toolUseID", "prompt.id"];
@@ -104,7 +108,7 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.class = Some(UNAUTHENTICATED.into());
     }
     // The actor, who asked it to act, and so on, to the subject: the draft leaves out the agent itself.
-    let actors = ACTORS.iter().filter_map(|path| record.text(path));
+    let actors = ACTORS.iter().filter_map(|path| named(record, &[path]));
     draft.delegation.extend(actors.map(Into::into));
     let at_program = program.and_then(|_| programs::person(record));
     let person = at_program.or_else(|| named(record, PEOPLE));
@@ -135,7 +139,7 @@ pub(super) fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 
 /// The first of these names that is somebody's.
 fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
-    names.iter().filter_map(|path| record.text(path)).find(|name| *name != NOBODY)
+    names.iter().filter_map(|path| record.text(path)).find(|name| ![NOBODY, UNKNOWN].contains(name))
 }
 
 /// Whether the gateway says that whoever called showed nothing that it knows.
@@ -257,6 +261,9 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let mut servers = SERVERS.iter().filter_map(|path| record.text(path));
     let server = servers.find(|server| *server != EVERY_SERVER);
     let server = server.or(spaced.map(|(server, _)| server)).or_else(|| own_server(record));
+    // Of a plain request it is an address, or the policy that refused it.
+    let upstream = record.text("upstream").filter(|_| named.or(method).is_some());
+    let server = server.or(upstream);
     // Archestra has the server in front of its tools too.
     let bare =
         tool.zip(server).and_then(|(tool, server)| tool.strip_prefix(server)?.strip_prefix("__"));
@@ -264,7 +271,8 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     // What some call the action is what others decided of it, and a number tells nothing beside a tool.
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let mut deeds = DEEDS.iter().filter_map(|path| record.text(path));
-    let deed = deeds.find(|word| of_deed(word).is_none() && !(tool.is_some() && is_number(word)));
+    let is_no_deed = |word: &str| is_number(word) || is_decision(word);
+    let deed = deeds.find(|word| of_deed(word).is_none() && !(tool.is_some() && is_no_deed(word)));
     let method = method.or_else(|| programs::deed(record)).or(deed);
     let calls = ["call", "execute", "invoke", "invocation"];
     let is_call = tool.is_some()
@@ -284,9 +292,33 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if let (None, Some(name), Some(kind)) = (read.or(tool).or(asked), used, used_kind) {
         (draft.resource, draft.resource_kind) = (Some(name.into()), Some(kind.into()));
     }
-    draft.counterparty = server.map(|server| ("mcp_server".into(), server.into()));
-    let Some(arguments) = ARGUMENTS.iter().find_map(|path| record.at(path)) else { return };
-    draft.stake(arguments);
+    let provider = record.text("custom_llm_provider").filter(|_| tool.is_none());
+    let provider = provider.map(|provider| ("model_provider", provider));
+    let other = server.map(|server| ("mcp_server", server)).or(provider);
+    draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
+    if done.is_some_and(is_http_verb) {
+        request(record, draft);
+    }
+    // What a policy was asked has the act and its resource, and no arguments.
+    let is_question = |asked: &Json<'_>| asked.has("action") && asked.has("resource");
+    let mut places = ARGUMENTS.iter().filter_map(|path| record.at(path));
+    if let Some(arguments) = places.find(|asked| !is_question(asked)) {
+        draft.stake(arguments);
+    }
+}
+
+/// A request beside the protocol: its path, and the host that it was let through to.
+fn request<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let path = record.first(PATHS).map(without_token);
+    if draft.resource.is_some() {
+        draft.keep("path", path);
+    } else {
+        draft.reach([(path, "path")]);
+    }
+    let upstream = record.text("upstream").filter(|upstream| upstream.contains("://"));
+    if let (None, Some(host)) = (&draft.counterparty, upstream.and_then(host)) {
+        draft.counterparty = Some(("host".into(), host.into()));
+    }
 }
 
 /// Kind and name of what was used, where a gateway has one name for things of every kind.
@@ -339,14 +371,18 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("policy_id", "policy_id"),
             ("policy_name", "policy_name"),
             ("portal_id", "PortalID"),
+            ("response_cost", "response_cost"),
             ("rule", "rule"),
             ("rule_id", "rule_id"),
             ("rule_name", "rule_name"),
             ("server_url", "ServerURL"),
             ("span_id", "span.id"),
             ("target_kind", "target.type"),
-            ("trace_id", "trace.id"),
-            ("user_email", "email"),
+            ("team", "metadata.user_api_key_team_alias"),
+            ("team_id", "metadata.user_api_key_team_id"),
+            ("tenant", "tenant"),
         ],
     );
+    draft.keep("trace_id", record.first(&["trace.id", "trace_id"]));
+    draft.keep("user_email", record.first(&["email", "metadata.user_api_key_user_email"]));
 }

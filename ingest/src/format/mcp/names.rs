@@ -1,6 +1,7 @@
 //! The names under which gateways write each field, the most telling first.
 //!
-//! Invariant: a name stands here only if a gateway's documentation or its code gives it this meaning.
+//! Invariant: a name stands here only if a gateway's documentation or its code gives it this meaning, or if
+//! it can have no other (`caller_id`).
 //!
 //! Source: the documentation of agentgateway, Obot, Cloudflare, Kong, Azure API Management, `LiteLLM`,
 //! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge`, Yandex Cloud, Pomerium, Peta, Tyk, Bifrost and
@@ -46,24 +47,38 @@ pub(super) const PROGRAMS: &[&str] = &[
     "jwt.azp",
     "client_id",
     "clientId",
+    "actor_client_id",
     "principal",
     "principal.id",
     "principal_id",
     "caller",
+    "caller_id",
+    "source_agent",
+    "source_agent_id",
     "service_account_id",
     "service_account",
     "consumer.username",
     "consumer.id",
     "consumer",
+    "consumer_id",
     "ai.mcp.audit.consumer.name",
     // LiteLLM's name of the key that a program was given.
     "metadata.user_api_key_alias",
     // Bifrost's.
     "virtual_key_name",
     "virtual_key_id",
+    "virtual_key",
+    "api_key_name",
+    "api_key_alias",
+    // Those of home-grown gateways, which may be a program's or a person's, and stand beside a person's.
+    "actor_id",
+    "actor",
+    "actor_name",
+    "actor.name",
 ];
 
-/// The actors of a token, the current one first (RFC 8693, section 4.1), and who started an agent.
+/// The actors of a token, the current one first (RFC 8693, section 4.1), who started an agent, and whom a
+/// gateway calls the actor where it names a program besides.
 pub(super) const ACTORS: &[&str] = &[
     "jwt.act.sub",
     "jwt.act.act.sub",
@@ -71,17 +86,23 @@ pub(super) const ACTORS: &[&str] = &[
     "jwt.act.act.act.act.sub",
     "jwt.act.act.act.act.act.sub",
     "parent_agent_id",
+    "actor_id",
+    "actor",
 ];
 
 /// Names of the person behind it.
 pub(super) const PEOPLE: &[&str] = &[
     "jwt.sub",
     "agentgateway.user",
+    "sub",
     "UserEmail",
     "UserID",
     "user_email",
     "user_id",
     "user_key",
+    "actor_user_id",
+    "actor_email",
+    "actor.email",
     "user.id",
     "user.sub",
     "subjects.user_id",
@@ -110,8 +131,13 @@ pub(super) const CALLERS: &[&str] = &[
     "subjects.client_name",
     "mcp.client.name",
     "metadata.client.name",
+    "clientInfo.name",
     "subject.id",
     "subject.email",
+    "identity",
+    "requester",
+    "initiator",
+    "api_key_id",
 ];
 
 /// Names of a customer's customer, for whom a call is made.
@@ -208,6 +234,7 @@ pub(super) const USED: &[(&str, &str)] = &[
     ("target.type", "target.name"),
     ("target_type", "target"),
     ("resource.type", "resource.id"),
+    ("input.resource.type", "input.resource.key"),
 ];
 
 pub(super) const SERVERS: &[&str] = &[
@@ -235,7 +262,6 @@ pub(super) const SERVERS: &[&str] = &[
     "metadata.serverName",
     "metadata.extra.backend_name",
     "service.name",
-    "upstream",
     "resource.server",
 ];
 
@@ -267,6 +293,10 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "data.request.params.arguments",
 ];
 
+/// Names of the path of a request that is none of the protocol.
+pub(super) const PATHS: &[&str] =
+    &["http.path", "url.path", "path", "request.path", "request.uri", "http.target"];
+
 /// Names of an HTTP status; the worst counts.
 pub(super) const STATUSES: &[&str] = &[
     "http.status",
@@ -279,6 +309,7 @@ pub(super) const STATUSES: &[&str] = &[
     "status.code",
     "metadata.httpStatus",
     "metadata.error_information.error_code",
+    "error_information.error_code",
     "error.code",
 ];
 
@@ -314,6 +345,8 @@ pub(super) const ERRORS: &[&str] = &[
     "mcp_response.error_message",
     "mcp_response.error_code",
     "metadata.error_information.error_message",
+    "error_information.error_message",
+    "error_str",
     "metadata.extra.jsonrpc_error_message",
     "failure_reason",
     "toolResult.error",

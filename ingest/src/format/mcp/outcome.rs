@@ -114,14 +114,15 @@ fn is_none(error: &str) -> bool {
 fn worst_in(object: &Json<'_>) -> Option<Outcome> {
     let ends = object.fields().iter().filter_map(|(name, value)| match value {
         Json::Literal(_) | Json::Text(_) => told(name, value.as_text()?),
-        Json::Object(_) => {
-            let is_place =
-                kebab(name).rsplit(['-', '.']).next().is_some_and(|it| PLACES.contains(&it));
-            is_place.then(|| worst_in(value))?
-        }
+        Json::Object(_) => is_decision(name).then(|| worst_in(value))?,
         Json::Null | Json::List(_) => None,
     });
     ends.reduce(verdict::worse)
+}
+
+/// Whether `name` is that of a decision about a call, and of no call.
+pub(super) fn is_decision(name: &str) -> bool {
+    kebab(name).rsplit(['-', '.']).next().is_some_and(|last| PLACES.contains(&last))
 }
 
 /// What the field `name` tells, if it is one that says how a call ended.

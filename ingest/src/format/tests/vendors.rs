@@ -506,3 +506,28 @@ fn data_of_confluent_without_their_envelope_take_the_time_of_kafka() {
     assert_eq!(event.source_ip.map(|ip| ip.to_string()).as_deref(), Some("203.0.113.9"));
     assert_eq!(event.attributes.get("time_from"), Some("kafka"));
 }
+
+#[test]
+fn home_grown_gateways_name_who_calls_by_flat_names() {
+    for (named, agent, delegation) in [
+        (r#""actor_client_id":"bot","actor_user_id":"jo""#, "bot", Some("jo")),
+        (r#""actor":"jo","client_id":"cursor""#, "cursor", Some("jo")),
+        (r#""actor":{"name":"bot"},"user":{"id":"jo"}"#, "bot", Some("jo")),
+        (r#""actor_id":"bot","user_id":"jo""#, "bot", Some("jo")),
+        (r#""actor_email":"jo@example.com""#, "jo@example.com", None),
+        (r#""sub":"jo","source_agent":"bot""#, "bot", Some("jo")),
+        (r#""caller_id":"bot""#, "bot", None),
+        (r#""requester":"jo","actor_user_id":"unknown""#, "jo", None),
+        (r#""api_key_name":"bot","api_key_id":"k-1""#, "bot", None),
+        (r#""api_key_id":"k-1""#, "k-1", None),
+        (r#""client_info":{"name":"bot"}"#, "bot", None),
+    ] {
+        let json = format!(r#"{{"time":"2026-03-02T10:00:00Z","tool_name":"pay",{named}}}"#);
+        let event = read(Format::Mcp, Some(json.as_bytes())).unwrap();
+        assert_eq!(event.agent_id.as_str(), agent, "{json}");
+        assert_eq!(event.delegation.first().map(AgentId::as_str), delegation, "{json}");
+    }
+    let unknown = r#"{"time":"2026-03-02T10:00:00Z","tool_name":"pay","user_id":"unknown"}"#;
+    let reject = read(Format::Mcp, Some(unknown.as_bytes())).unwrap_err();
+    assert_eq!(reject.reason, RejectReason::NoAgent);
+}
