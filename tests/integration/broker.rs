@@ -294,8 +294,8 @@ fn answers(port: u16) -> bool {
 /// The copy of `pom.xml` in the folder is written last: where it is equal, the jars are complete.
 /// `make kafka-jars` keeps to the same rule and the same lock.
 fn jars() -> Result<PathBuf, NoBroker> {
-    let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/pom.xml");
-    let wanted = fs::read(&pom).map_err(|cause| harness(&pom, cause))?;
+    let pom = Path::new("tests/kafka/pom.xml");
+    let wanted = fs::read(pom).map_err(|cause| harness(pom, cause))?;
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is target/tmp");
     let folder = target.join("kafka-jars");
     let stamp = folder.join("pom.xml");
@@ -315,11 +315,11 @@ fn jars() -> Result<PathBuf, NoBroker> {
     }
     let output = Command::new("mvn")
         .args(["--quiet", "--batch-mode", "--file"])
-        .arg(&pom)
+        .arg(pom)
         .arg("dependency:copy-dependencies")
         .arg(format!("-DoutputDirectory={}", folder.display()))
         .output()
-        .map_err(|cause| harness(&pom, cause))?;
+        .map_err(|cause| harness(pom, cause))?;
     if !output.status.success() {
         return Err(NoBroker::Unfetched { output: text_of(&output) });
     }

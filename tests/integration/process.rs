@@ -97,9 +97,9 @@ pub(crate) fn measured(what: &str) {
     writeln!(std::io::stderr(), "MEASURED: {what}").expect("stderr takes a line");
 }
 
-/// The project's folder.
+/// The project's folder, in which cargo runs its tests.
 pub(crate) fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    std::env::current_dir().expect("tests run in it")
 }
 
 /// A process that is killed when the test ends, however it ends.

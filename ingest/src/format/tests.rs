@@ -236,7 +236,7 @@ fn told(event: &CredentialEvent) -> serde_json::Value {
 
 /// The golden records of each format but the native one.
 fn golden(format: Format) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format/golden");
+    let path = Path::new("src/format/golden");
     std::fs::read_to_string(path.join(format!("{format}.jsonl"))).unwrap()
 }
 
@@ -247,7 +247,7 @@ fn formats_of_others() -> impl Iterator<Item = Format> {
 #[test]
 fn the_golden_records_of_each_format_give_the_golden_events() {
     for format in formats_of_others() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format/golden");
+        let path = Path::new("src/format/golden");
         let path = path.join(format!("{format}.events.jsonl"));
         let mut found = String::new();
         for line in golden(format).lines() {
@@ -290,7 +290,7 @@ fn a_parameter_that_stands_twice_is_refused() {
 /// A sample of real records beside the workspace; `None` where this checkout has none.
 #[expect(clippy::print_stderr, reason = "a test that could not run says so")]
 fn sample(path: &str, test: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(path);
+    let path = Path::new("../../shared/data").join(path);
     if path.exists() {
         return Some(path);
     }

@@ -38,7 +38,7 @@ const BEFORE: [&str; 2] = ["before-copies", "before-parts"];
 
 async fn earlier(name: &str) -> Arc<Storage> {
     let mut files = BTreeMap::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lakes").join(name);
+    let folder = Path::new("tests/lakes").join(name);
     read(&folder, "lake", &mut files);
     Arc::new(Storage::of(&files).await)
 }

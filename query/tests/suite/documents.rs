@@ -1,12 +1,9 @@
 //! `docs/sql.md` runs: a page whose statements fail is wrong.
 
-use std::path::Path;
-
 use crate::fixture;
 
 fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sql.md");
-    std::fs::read_to_string(path).unwrap()
+    std::fs::read_to_string("../docs/sql.md").unwrap()
 }
 
 #[tokio::test]

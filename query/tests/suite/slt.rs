@@ -39,7 +39,7 @@ impl AsyncDB for Fixture {
 }
 
 async fn run_all(make: impl AsyncFn() -> Engine) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let folder = Path::new("tests/slt");
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
