@@ -51,6 +51,8 @@ pub(super) struct Inside {
 const KNOWN: &[(&str, &[&str], usize)] = &[
     // The diagnostic logs of a managed Kubernetes on Azure.
     ("properties.log", &["category"], 16),
+    // The same as a row of Log Analytics.
+    ("log_s", &["Category"], 64),
     // CloudTrail's own answers to a search.
     ("CloudTrailEvent", &[], 16),
     // EventBridge.
@@ -58,6 +60,8 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
     // An element of a CloudWatch Logs subscription.
     ("message", &["id", "timestamp"], 4),
     ("awslogs.data", &[], 16),
+    // An event of CloudWatch Logs as its queries show it.
+    ("@message", &[], 64),
     ("kinesis.data", &[], 16),
     ("Sns.Message", &[], 16),
     ("Message", &["TopicArn"], 16),

@@ -231,6 +231,15 @@ fn known_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             json!({"category": "kube-audit", "properties": {"log": text, "stream": "stdout"}}),
         ),
         (
+            "Azure diagnostics in Log Analytics",
+            json!({"TimeGenerated": "2026-03-02T10:00:00Z", "Category": "kube-audit", "log_s": text}),
+        ),
+        (
+            "a query of CloudWatch Logs",
+            json!({"@timestamp": "2026-03-02 10:00:00.000", "@message": text}),
+        ),
+        ("a query of CloudWatch Logs, parsed", json!({"@message": record})),
+        (
             "Azure diagnostics over Event Hubs",
             json!({"records": [{"category": "kube-audit", "properties": {"log": record}}]}),
         ),
