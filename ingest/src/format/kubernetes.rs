@@ -8,11 +8,13 @@
 //! credentials: KEP-4193 (bound service account token improvements); sign-ins: Red Hat, *Viewing audit
 //! logs*; Microsoft, *AKS: monitoring data reference*.
 
+mod body;
+
 use schemas::{CredentialKind, Outcome};
 
-use super::arguments::host;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
+use super::words::assumed_role;
 use super::{Fault, single, verdict};
 use crate::redact::without_percents;
 
@@ -35,8 +37,9 @@ const NOBODY: [&str; 2] = [ANONYMOUS, "system:unauthenticated"];
 const ANONYMOUS: &str = "system:anonymous";
 /// The administrator that k3s and `OpenShift` set up, whose name is no component's.
 const ADMIN: &str = "system:admin";
-/// Those who may do all. No token of Kubernetes' own makes anybody one of them, a certificate does.
-const MASTERS: &str = "system:masters";
+/// Those who may do all, of whom kubeadm makes the second. No token of Kubernetes' own makes anybody one of
+/// them, a certificate does.
+const MASTERS: [&str; 2] = ["system:masters", "kubeadm:cluster-admins"];
 const NODES: &str = "system:nodes";
 const BOOTSTRAP: &str = "system:bootstrap:";
 
@@ -74,7 +77,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.delegation.extend(record.text("impersonatedUser.username").map(Into::into));
     draft.action = action(record).map(Into::into);
     target(record, &mut draft);
-    draft.counterparty = counterparty(record);
+    draft.counterparty = body::counterparty(record);
     draft.outcome = outcome(record);
     draft.outcome_reason = match draft.outcome {
         Outcome::Success => None,
@@ -89,11 +92,11 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 
 /// The token whose object this is: `OpenShift` calls it by the token, in newer releases by its hash.
 pub(super) fn token_in_name<'j>(record: &'j Json<'_>) -> Option<&'j str> {
-    let target = single(record, "items").ok()?.at("objectRef")?;
-    let is_token = ["oauthaccesstokens", "oauthauthorizetokens"]
-        .iter()
-        .any(|kind| target.text("resource").is_some_and(|resource| resource.ends_with(kind)));
-    target.text("name").filter(|name| is_token && !name.starts_with("sha256~"))
+    let record = single(record, "items").ok()?;
+    let resource = record.text("objectRef.resource")?;
+    let is_token =
+        ["oauthaccesstokens", "oauthauthorizetokens"].iter().any(|kind| resource.ends_with(kind));
+    body::object_name(record).filter(|name| is_token && !name.starts_with("sha256~"))
 }
 
 /// An annotation of the event.
@@ -149,6 +152,9 @@ fn class(record: &Json<'_>, user: &str) -> String {
     }
     if let Some(role) = extra(record, "canonicalArn").or_else(|| extra(record, "arn")) {
         return role.to_owned();
+    }
+    if let Some(role) = assumed_role(user) {
+        return role;
     }
     let class = match user {
         _ if NOBODY.contains(&user) => UNAUTHENTICATED,
@@ -228,14 +234,8 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         let kind = if is_static { CredentialKind::StaticKey } else { CredentialKind::TemporaryKey };
         return (kind, key.into());
     }
-    if let Some(secret) = LEGACY_SECRETS.iter().find_map(|name| note(record, name)) {
-        // A token in a Secret lives as long as that; the user tells its namespace.
-        let namespace = user.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split(':').next());
-        let id = format!("secret:{}/{secret}", namespace.unwrap_or_default());
-        return (CredentialKind::StaticKey, id.into());
-    }
-    if note(record, "authentication.k8s.io/legacy-token").is_some() {
-        return (CredentialKind::StaticKey, format!("token:{user}").into());
+    if let Some(token) = record.at("annotations").and_then(|notes| legacy_token(notes, user)) {
+        return (CredentialKind::StaticKey, token.into());
     }
     if is_service_account {
         // A token bound to a pod dies with it, so the pod's id tells tokens apart.
@@ -260,12 +260,22 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         _ if has_token => (CredentialKind::AccessToken, "token"),
         _ if is_node(record, user) => (CredentialKind::Certificate, "certificate"),
         _ if is_component(user) => (CredentialKind::Platform, "service"),
-        _ if user == ADMIN || is_in(record, MASTERS) => {
+        _ if user == ADMIN || MASTERS.iter().any(|group| is_in(record, group)) => {
             (CredentialKind::Certificate, "certificate")
         }
         _ => (CredentialKind::Unknown, "unknown"),
     };
     (kind, format!("{prefix}:{user}").into())
+}
+
+/// The token without an end of a service account, by what the cluster notes of it.
+pub(super) fn legacy_token(notes: &Json<'_>, user: &str) -> Option<String> {
+    if let Some(secret) = LEGACY_SECRETS.iter().find_map(|name| labelled(notes, name)) {
+        // It lives as long as the Secret; the user tells its namespace.
+        let namespace = user.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split(':').next());
+        return Some(format!("secret:{}/{secret}", namespace.unwrap_or_default()));
+    }
+    labelled(notes, "authentication.k8s.io/legacy-token").map(|_| format!("token:{user}"))
 }
 
 fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
@@ -294,21 +304,12 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let parts = [
         record.text("objectRef.namespace"),
         Some(resource),
-        record.text("objectRef.name"),
+        body::object_name(record),
         record.text("objectRef.subresource"),
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     draft.resource = Some(parts.join("/").into());
     draft.resource_kind = Some(resource.into());
-}
-
-/// Whom a role was given to, or the host that a webhook lets see and change requests.
-fn counterparty<'a>(record: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
-    if let Some(subject) = record.text("requestObject.subjects.name") {
-        return Some(("subject".into(), subject.into()));
-    }
-    let url = record.text("requestObject.webhooks.clientConfig.url")?;
-    Some(("host".into(), host(url)?.into()))
 }
 
 fn outcome(record: &Json<'_>) -> Outcome {
@@ -352,25 +353,6 @@ fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.keep("program", command.split_whitespace().next().map(str::to_owned));
 }
 
-/// Where what a workload runs is described: of one that makes pods, in their template.
-const PODS: [&str; 4] = [
-    "requestObject.spec.jobTemplate.spec.template.spec",
-    "requestObject.spec.template.spec",
-    "requestObject.template.spec",
-    "requestObject.spec",
-];
-
-/// What the pods of this description run, and as whom.
-fn runs<'a>(spec: &'a Json<'_>, draft: &mut Draft<'a>) {
-    draft.keep("service_account", spec.text("serviceAccountName"));
-    let kinds = ["containers", "initContainers", "ephemeralContainers"];
-    let containers: Vec<_> = kinds.iter().flat_map(|kind| spec.list(kind)).collect();
-    let images: Vec<&str> = containers.iter().filter_map(|one| one.text("image")).collect();
-    draft.keep("images", (!images.is_empty()).then(|| images.join(",")));
-    let is_privileged = containers.iter().any(|one| one.is_true("securityContext.privileged"));
-    draft.keep("is_privileged", is_privileged.then_some("true"));
-}
-
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
     const VALIDATION_FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
@@ -400,12 +382,8 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft
         .keep("invalidated_secret", note(record, "authentication.k8s.io/legacy-token-invalidated"));
     draft.keep("validation_failure", note(record, VALIDATION_FAILURE));
-    if let Some(spec) = PODS.iter().find_map(|path| record.at(path)) {
-        runs(spec, draft);
-    }
-    let subjects = record.list("requestObject.subjects");
-    let subjects: Vec<&str> = subjects.iter().filter_map(|one| one.text("name")).collect();
-    draft.keep("subjects", (!subjects.is_empty()).then(|| subjects.join(",")));
+    body::runs(record, draft);
+    body::keep_subjects(record, draft);
 }
 
 #[cfg(test)]
@@ -418,6 +396,7 @@ mod tests {
         for (user, kind) in [
             (r#"{"username":"jo","groups":["system:masters"]}"#, Certificate),
             (r#"{"username":"system:admin"}"#, Certificate),
+            (r#"{"username":"kubernetes-admin","groups":["kubeadm:cluster-admins"]}"#, Certificate),
             (r#"{"username":"jo","groups":["ops"]}"#, Unknown),
             (r#"{"username":"system:apiserver","groups":["system:masters"]}"#, Platform),
             (

@@ -1,5 +1,5 @@
 //! What vendors' words are here: their names of kinds in one spelling, of how someone showed who they are,
-//! and programs that are browsers.
+//! roles in the names of sessions, and programs that are browsers.
 //!
 //! Invariant: two spellings of one name are one word.
 
@@ -32,6 +32,14 @@ pub(super) fn kebab(name: &str) -> String {
         before = letter;
     }
     text
+}
+
+/// The role of a session of AWS, by the session's ARN (`arn:aws:sts::…:assumed-role/role/session`).
+pub(super) fn assumed_role(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", partition, _, _, account, session] = parts[..] else { return None };
+    let role = session.strip_prefix("assumed-role/")?.split('/').next()?;
+    Some(format!("arn:{partition}:iam::{account}:role/{role}"))
 }
 
 /// Whether a program that calls itself so has a person before it, who is signed in.
