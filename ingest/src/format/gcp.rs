@@ -9,6 +9,7 @@ use schemas::{CredentialKind, Outcome};
 
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
+use super::kubernetes::legacy_token;
 use super::{Fault, is_browser, verdict};
 
 pub(super) const NEEDS: Needs = Needs {
@@ -16,8 +17,15 @@ pub(super) const NEEDS: Needs = Needs {
     action: "protoPayload.methodName",
     time: "timestamp",
 };
-const TIMES: &[&str] =
-    &["timestamp", "timestamp.seconds", "protoPayload.timestamp", "receiveTimestamp"];
+const TIMES: &[&str] = &[
+    "timestamp",
+    "timestamp.seconds",
+    "protoPayload.timestamp",
+    "receiveTimestamp",
+    "protoPayload.requestMetadata.requestAttributes.time",
+    // Where the payload alone was exported.
+    "requestMetadata.requestAttributes.time",
+];
 /// Where the payload is: in the entry, in Log Analytics, in a table of `BigQuery`, in an entry that was
 /// logged again or is of Access Transparency.
 const PAYLOADS: [&str; 4] =
@@ -43,6 +51,14 @@ const SYSTEM: &str = "system@google.com";
 const AGENT: &str = "principal://agents.";
 /// The account that Google warns of, or closes.
 const AFFECTED: &str = "affected_email_address";
+/// What a warning of Google's is called that may name the account as if it had acted.
+const WARNINGS: [&str; 2] = ["attack_warning", "account_warning"];
+/// The log of what policies refused.
+///
+/// Source: Google Cloud, *Policy Denied audit logs*.
+const REFUSALS_LOG: &str = "policy";
+/// The log of what Google's own systems did, which names nobody.
+const SYSTEM_LOG: &str = "system_event";
 /// Where roles are given and taken.
 const DELTAS: [&str; 4] = [
     "serviceData.policyDelta.bindingDeltas",
@@ -57,7 +73,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     // Where the payload alone was exported, the record is the payload.
     let mut payloads = PAYLOADS.iter().filter_map(|path| record.at(path));
-    let marks = ["methodName", "authenticationInfo", "accesses"];
+    let marks = ["methodName", "authenticationInfo", "accesses", "serviceName"];
     let payload = payloads.find(|payload| marks.iter().any(|mark| payload.has(mark)));
     let payload = payload.unwrap_or(record);
     let statement = statement(payload);
@@ -71,16 +87,27 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     // Google names nobody where it refused who asked.
     let nobody = Some(UNAUTHENTICATED).filter(|_| draft.outcome == Outcome::Denied);
     let user = statement.and_then(|statement| statement.text("user"));
-    if let Some(agent) = agent(payload).or(user).or(nobody) {
+    let is_of_system = record.text("logName").is_some_and(|log| is_log(log, SYSTEM_LOG));
+    let system = payload.text("serviceName").filter(|_| is_of_system);
+    if let Some(agent) = agent(payload).or(user).or(system).or(nobody) {
+        let class = class(record, payload, agent);
         draft.agent = Some(agent.into());
-        draft.class = Some(class(payload, agent).into());
-        draft.credential = Some(credential(payload, agent));
+        draft.class = Some(class.into());
+        draft.credential = Some(credential(record, payload, agent, class));
     }
     draft.delegation = delegation(payload);
-    draft.action = payload.first(&["methodName", "accesses.methodName"]).map(|method| {
+    let method = payload.first(&["methodName", "accesses.methodName"]);
+    draft.action = method.or(system.and(Some(SYSTEM_LOG))).map(|method| {
         payload.text("serviceName").map_or(method.into(), |name| format!("{name}:{method}").into())
     });
-    let places = ["resourceName", "authorizationInfo.resource", "accesses.resourceName"];
+    let places = [
+        "resourceName",
+        "authorizationInfo.resource",
+        "accesses.resourceName",
+        "request.resource",
+        // Of an exchange of tokens: the provider in whose name it was asked for.
+        "request.audience",
+    ];
     draft.resource = payload.first(&places).map(Into::into);
     let kind = record.first(&["resource.type", "protoPayload.resource.type"]);
     draft.resource_kind =
@@ -108,11 +135,26 @@ fn caller<'a>(payload: &'a Json<'_>, name: &str) -> Option<&'a str> {
 
 /// Who acted. Where Google itself warns of an account, that account did nothing.
 fn agent<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
-    let told = payload.first(AGENTS).map(without_kind);
-    match parameter(payload, AFFECTED).and_then(Json::as_text) {
+    let told = principal(payload);
+    match warned(payload) {
         Some(account) if told.is_none_or(|told| told == account) => payload.text("serviceName"),
         Some(_) | None => told,
     }
+}
+
+/// Who is named as the one who acted.
+fn principal<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
+    payload.first(AGENTS).map(without_kind)
+}
+
+/// The account that Google warns of, or closes.
+///
+/// Source: Google Workspace, *Login Audit Activity Events*.
+fn warned<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
+    let affected = parameter(payload, AFFECTED).and_then(Json::as_text);
+    let kind = payload.text("metadata.event.eventType");
+    let is_warning = kind.is_some_and(|kind| WARNINGS.contains(&kind));
+    affected.or_else(|| principal(payload).filter(|_| is_warning))
 }
 
 /// A principal as it is named elsewhere.
@@ -141,13 +183,13 @@ fn parameter<'j, 'a>(payload: &'j Json<'a>, name: &str) -> Option<&'j Json<'a>> 
     ["value", "multiStrValue", "multiValue"].iter().find_map(|path| found.at(path))
 }
 
-fn class(payload: &Json<'_>, agent: &str) -> &'static str {
+fn class(record: &Json<'_>, payload: &Json<'_>, agent: &str) -> &'static str {
     let subject = payload.text("authenticationInfo.principalSubject").unwrap_or_default();
     if matches!(agent, ANONYMOUS | UNAUTHENTICATED) {
         UNAUTHENTICATED
     } else if agent.starts_with(AGENT) {
         "gcp:agent"
-    } else if is_service_agent(agent) {
+    } else if is_service_agent(agent, record.text("resource.labels.project_id")) {
         "gcp:service-agent"
     } else if agent.starts_with("system:serviceaccount:") || agent.contains(WORKLOAD_POOL) {
         "gcp:kubernetes-service-account"
@@ -169,22 +211,33 @@ fn is_google(payload: &Json<'_>, agent: &str) -> bool {
     ["serviceName", EMPLOYER].iter().any(|path| payload.text(path) == Some(agent))
 }
 
-/// Whether a service account is Google's own, which its services use and nobody else can.
+/// Whether a service account is Google's own, which its services use and nobody else can. What stands before
+/// the number of whom it works for is a name that anybody may give to an account of a project of their own.
 ///
 /// Source: Google Cloud, *Service agents*.
-fn is_service_agent(agent: &str) -> bool {
+fn is_service_agent(agent: &str, own_project: Option<&str>) -> bool {
     let Some((name, domain)) = agent.split_once('@') else { return false };
-    match domain.strip_suffix("gserviceaccount.com") {
-        Some("system." | "cloudservices.") => true,
-        Some(project) => {
-            project.ends_with("iam.")
-                && (name.starts_with("service-") || project.starts_with("gcp-sa-"))
-        }
-        None => false,
-    }
+    let project = match domain.strip_suffix("gserviceaccount.com") {
+        Some("system." | "cloudservices.") => return true,
+        Some(project) => project.strip_suffix(".iam."),
+        None => None,
+    };
+    let Some(project) = project.filter(|project| Some(*project) != own_project) else {
+        return false;
+    };
+    let number = name.strip_prefix("service-").unwrap_or_default();
+    let number =
+        ["org-", "folder-"].iter().find_map(|of| number.strip_prefix(of)).unwrap_or(number);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || project.starts_with("gcp-sa-") || project == "bigquery-encryption"
 }
 
-fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Word<'a>) {
+fn credential<'a>(
+    record: &Json<'_>,
+    payload: &'a Json<'_>,
+    agent: &'a str,
+    class: &str,
+) -> (CredentialKind, Word<'a>) {
     if let Some(key) = payload.text("authenticationInfo.serviceAccountKeyName") {
         return (CredentialKind::StaticKey, key.trim_start_matches('/').into());
     }
@@ -192,7 +245,11 @@ fn credential<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Wor
         // One application has many users: the two together are the grant.
         return (CredentialKind::AccessToken, format!("oauth:{client}:{agent}").into());
     }
-    match class(payload, agent) {
+    // What a cluster notes of a token is in the labels of its entry.
+    if let Some(token) = record.at("labels").and_then(|notes| legacy_token(notes, agent)) {
+        return (CredentialKind::StaticKey, token.into());
+    }
+    match class {
         UNAUTHENTICATED => {
             let from = caller(payload, "callerIp").unwrap_or("unknown");
             (CredentialKind::Anonymous, format!("anonymous:{from}").into())
@@ -280,9 +337,10 @@ fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     if let Some(member) = given.find_map(|delta| delta.text("member")) {
         return Some(("principal".into(), member.into()));
     }
-    let mut parties =
-        [(AFFECTED, "principal"), ("user_email", "principal"), ("client_id", "oauth_client")]
-            .into_iter();
+    if let Some(account) = warned(payload) {
+        return Some(("principal".into(), account.into()));
+    }
+    let mut parties = [("user_email", "principal"), ("client_id", "oauth_client")].into_iter();
     let party = |(name, kind)| Some((kind, parameter(payload, name)?.as_text()?));
     if let Some((kind, id)) = parties.find_map(party) {
         return Some((kind.into(), id.into()));
@@ -305,7 +363,8 @@ fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<
             outcome = verdict::of_error(message.unwrap_or_default());
         }
         // Whatever the code: in this log stands what a policy refused.
-        if outcome == Outcome::Error && record.text("logName").is_some_and(is_of_refusals) {
+        let log = record.text("logName").unwrap_or_default();
+        if outcome == Outcome::Error && is_log(log, REFUSALS_LOG) {
             outcome = Outcome::Denied;
         }
         let reason = message.or(code).filter(|_| outcome != Outcome::Success);
@@ -354,11 +413,10 @@ fn is_dry_run(payload: &Json<'_>) -> bool {
         && live.is_none_or(|live| verdict::of_word(live) == Outcome::Success)
 }
 
-/// Whether it is the log of what policies refused.
-///
-/// Source: Google Cloud, *Policy Denied audit logs*.
-fn is_of_refusals(log: &str) -> bool {
-    log.ends_with("cloudaudit.googleapis.com%2Fpolicy")
+/// Whether an audit log is this one, as an entry names it.
+fn is_log(log: &str, name: &str) -> bool {
+    let own = log.rsplit_once("cloudaudit.googleapis.com").map_or("", |(_, own)| own);
+    ["%2F", "/"].iter().any(|slash| own.strip_prefix(slash) == Some(name))
 }
 
 /// How a statement failed, told by the number of `MySQL`'s error; `None` of one that did not.
@@ -411,6 +469,7 @@ fn keep<'a>(record: &'a Json<'_>, payload: &'a Json<'_>, draft: &mut Draft<'a>) 
             ("dry_run_result", "metadata.dryRunResult"),
             ("oauth_client_id", "authenticationInfo.oauthInfo.oauthClientId"),
             ("permission", "authorizationInfo.permission"),
+            ("policy_bindings", "request.policy.bindings"),
             ("principal_subject", "authenticationInfo.principalSubject"),
             ("request_reason", "requestMetadata.requestAttributes.reason"),
             ("response_reason", "response.reason"),
