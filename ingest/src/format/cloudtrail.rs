@@ -8,6 +8,7 @@
 
 pub(super) mod identity;
 mod mend;
+mod named;
 mod outsider;
 mod parts;
 mod target;
@@ -245,6 +246,11 @@ impl Record<'_> {
         }
     }
 
+    /// The service that was asked: `ec2` of `ec2.amazonaws.com`.
+    fn service(&self) -> Option<&str> {
+        self.event_source.get()?.split('.').next()
+    }
+
     /// Whether somebody signs in to the console. Old records do not tell their type.
     fn is_console_sign_in(&self) -> bool {
         self.event_name.get() == Some("ConsoleLogin") || self.event_type.is("AwsConsoleSignIn")
@@ -271,7 +277,11 @@ impl Record<'_> {
             None if parts.is_refused() => Outcome::Denied,
             None => return parts.answered(),
         };
-        (outcome, self.error_code.owned())
+        let message = || {
+            let text = self.error_message.get()?;
+            Some(text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)].to_owned())
+        };
+        (outcome, self.error_code.owned().or_else(message))
     }
 
     fn attributes(

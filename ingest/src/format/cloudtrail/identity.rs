@@ -9,6 +9,7 @@ use schemas::{AgentClass, AgentId, CredentialId, CredentialKind, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::words::assumed_role;
 use super::outsider::Outsider;
 use super::parts::{Additional, Parts, part};
 use super::text::Text;
@@ -129,6 +130,11 @@ impl Identity<'_> {
     /// The role whose session it is.
     fn role(&self) -> Option<&str> {
         self.session_context.as_ref()?.session_issuer.as_ref()?.arn.get()
+    }
+
+    /// Whether it is the session of a role, whatever its ARN.
+    fn is_of_role(&self) -> bool {
+        self.kind.is("AssumedRole") && self.role().is_some_and(|role| role.contains(":role/"))
     }
 
     fn session_attributes(&self) -> Option<&SessionAttributes<'_>> {
@@ -280,14 +286,10 @@ impl Actor {
 
 /// The class of an agent with an ARN: its role, else the kind of its identity.
 fn class_of_arn(arn: &str, identity: &Identity<'_>) -> Option<String> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [_, partition, _, _, account, resource] = parts[..] else { return role_or_kind(identity) };
+    let Some(resource) = arn.splitn(6, ':').nth(5) else { return role_or_kind(identity) };
     match resource.split('/').collect::<Vec<_>>()[..] {
-        ["assumed-role", role, ..] => Some(match identity.role() {
-            Some(issuer) => issuer.to_owned(),
-            None => format!("arn:{partition}:iam::{account}:role/{role}"),
-        }),
-        ["user", ..] => Some(IAM_USER.to_owned()),
+        ["assumed-role", ..] => identity.role().map(str::to_owned).or_else(|| assumed_role(arn)),
+        ["user", ..] if !identity.is_of_role() => Some(IAM_USER.to_owned()),
         ["federated-user", ..] => Some(FEDERATED_USER.to_owned()),
         ["root"] => Some("aws:root".to_owned()),
         ["role", ..] => Some(arn.to_owned()),
@@ -309,6 +311,7 @@ fn role_or_kind(identity: &Identity<'_>) -> Option<String> {
         "Directory" => Some("aws:directory".to_owned()),
         "AWSAccount" => Some("aws:external-account".to_owned()),
         "AWSService" => Some(SERVICE.to_owned()),
+        "Root" => Some("aws:root".to_owned()),
         _ => None,
     }
 }
@@ -351,6 +354,8 @@ fn agent_without_arn(
             Some("AWSAccount") => Some((format!("aws:account/{}", account?), class.clone())),
             // A sign-in of which the account alone is told, as with a smart card.
             Some("Unknown") if identity.principal_id.get().is_some() => unauthenticated(),
+            // Of the console of billing, which tells whose key it was no nearer.
+            None => Some((format!("aws:account/{}", identity.key().and(account)?), None)),
             _ => None,
         })
 }

@@ -36,7 +36,7 @@ const ASKED: &[&str] = &[
     "bedrock-agentcore.amazonaws.com",
 ];
 /// The calls of tools, by whatever name their server goes.
-const MCP_EVENT: &str = "AwsMcpEvent";
+pub(super) const MCP_EVENT: &str = "AwsMcpEvent";
 
 /// The parts of one record.
 #[derive(Debug, Default)]

@@ -9,13 +9,13 @@ use std::fmt;
 
 use schemas::CounterpartyId;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::identity::Identity;
-use super::parts::Parts;
+use super::parts::{MCP_EVENT, Parts};
 use super::text::Text;
-use super::{Fault, Record};
+use super::{Fault, Record, named};
 use crate::Redactor;
 
 /// Longest resource that is kept, as long as an ARN may be.
@@ -23,52 +23,74 @@ const RESOURCE_BYTES_MAX: usize = 2_048;
 /// An AWS account id has so many digits.
 const ACCOUNT_DIGITS: usize = 12;
 
-/// Parameters that name a resource, the most telling first, with the kind of the resource.
-const PARAMETERS: &[(&str, &str)] = &[
-    ("bucketName", "s3_bucket"),
-    ("roleArn", "iam_role"),
-    ("secretId", "secret"),
-    ("functionName", "lambda_function"),
-    ("userName", "iam_user"),
-    ("roleName", "iam_role"),
-    ("groupName", "iam_group"),
-    ("instanceProfileName", "instance_profile"),
-    ("instanceId", "ec2_instance"),
-    ("snapshotId", "ebs_snapshot"),
-    ("volumeId", "ebs_volume"),
-    ("imageId", "machine_image"),
-    ("dBSnapshotIdentifier", "db_snapshot"),
-    ("dBInstanceIdentifier", "db_instance"),
-    ("dBClusterIdentifier", "db_cluster"),
-    ("keyId", "kms_key"),
-    ("tableName", "table"),
-    ("tableArn", "table"),
-    ("repositoryName", "repository"),
-    ("queueUrl", "queue"),
-    ("topicArn", "topic"),
-    ("streamName", "stream"),
-    ("logGroupName", "log_group"),
-    ("trailName", "trail"),
-    ("clusterName", "cluster"),
-    ("stackName", "stack"),
-    ("certificateArn", "certificate"),
-    ("documentName", "document"),
-    ("modelId", "model"),
-    ("agentRuntimeArn", "agent_runtime"),
-    ("workloadName", "workload_identity"),
-    ("resourceCredentialProviderName", "credential_provider"),
-    ("resourceArn", "resource"),
-    ("policyArn", "iam_policy"),
-    ("groupId", "security_group"),
-    ("networkAclId", "network_acl"),
-    ("routeTableId", "route_table"),
-    ("internetGatewayId", "internet_gateway"),
-    ("subnetId", "subnet"),
-    ("vpcId", "vpc"),
-    ("resourceId", "resource"),
-    ("resource", "resource"),
-    ("name", "named"),
+/// Parameters that name a resource, the most telling first: in the requests of which service, with the kind of
+/// the resource.
+const PARAMETERS: &[(&str, &str, &str)] = &[
+    (ANY, "bucketName", "s3_bucket"),
+    ("sts", "roleArn", "iam_role"),
+    ("rolesanywhere", "roleArn", "iam_role"),
+    (ANY, "secretId", "secret"),
+    (ANY, "functionName", "lambda_function"),
+    ("iam", "userName", "iam_user"),
+    ("iam", "roleName", "iam_role"),
+    ("iam", "groupName", "iam_group"),
+    ("ec2", "groupName", "security_group"),
+    (ANY, "instanceProfileName", "instance_profile"),
+    (ANY, "instanceId", "ec2_instance"),
+    (ANY, "snapshotId", "ebs_snapshot"),
+    (ANY, "volumeId", "ebs_volume"),
+    (ANY, "imageId", "machine_image"),
+    (ANY, "dBSnapshotIdentifier", "db_snapshot"),
+    (ANY, "dBInstanceIdentifier", "db_instance"),
+    (ANY, "dBClusterIdentifier", "db_cluster"),
+    (ANY, "keyId", "kms_key"),
+    (ANY, "tableName", "table"),
+    (ANY, "tableArn", "table"),
+    (ANY, "repositoryName", "repository"),
+    (ANY, "queueUrl", "queue"),
+    (ANY, "topicArn", "topic"),
+    (ANY, "streamName", "stream"),
+    (ANY, "logGroupName", "log_group"),
+    (ANY, "trailName", "trail"),
+    (ANY, "clusterName", "cluster"),
+    (ANY, "stackName", "stack"),
+    (ANY, "certificateArn", "certificate"),
+    (ANY, "documentName", "document"),
+    (ANY, "modelId", "model"),
+    (ANY, "agentRuntimeArn", "agent_runtime"),
+    (ANY, "workloadName", "workload_identity"),
+    (ANY, "resourceCredentialProviderName", "credential_provider"),
+    (ANY, "resourceArn", "resource"),
+    (ANY, "policyArn", "iam_policy"),
+    ("ec2", "groupId", "security_group"),
+    ("ec2", "networkAclId", "network_acl"),
+    ("ec2", "routeTableId", "route_table"),
+    ("ec2", "internetGatewayId", "internet_gateway"),
+    ("ec2", "subnetId", "subnet"),
+    ("ec2", "vpcId", "vpc"),
+    ("ecs", "task", "ecs_task"),
+    ("ecs", "serviceName", "ecs_service"),
+    ("ecs", "service", "ecs_service"),
+    ("ecs", "taskDefinition", "task_definition"),
+    ("ecs", "family", "task_definition"),
+    ("ecs", "cluster", "cluster"),
+    ("ssm", "target", "session_target"),
+    ("athena", "workGroup", "work_group"),
+    ("events", "rule", "rule"),
+    ("ec2", "keyName", "key_pair"),
+    ("iam", "aWSServiceName", "aws_service"),
+    ("sso", "permissionSetArn", "permission_set"),
+    (ANY, "resourceId", "resource"),
+    (ANY, "resource", "resource"),
+    ("eks", "name", "cluster"),
+    (ANY, "name", "named"),
 ];
+/// One bit for each and one more.
+const _: () = assert!(PARAMETERS.len() < u64::BITS as usize, "each parameter has a bit");
+/// Whatever the service.
+const ANY: &str = "";
+/// The event whose parameters name where it happens, and not what is made.
+const RUN: &str = "RunInstances";
 
 /// What was acted on, and with whom.
 #[derive(Debug, Default)]
@@ -88,7 +110,9 @@ impl Target {
     ) -> Result<Self, Fault> {
         let parameters = match record.request_parameters.map(RawValue::get) {
             Some(json) if json.starts_with('{') => {
-                serde_json::from_str(json).map_err(|error| Fault::of_json(&error))?
+                let names = Names { service: record.service() };
+                let read = names.deserialize(&mut serde_json::Deserializer::from_str(json));
+                read.map_err(|error| Fault::of_json(&error))?
             }
             Some(_) | None => Parameters::default(),
         };
@@ -119,7 +143,15 @@ impl Target {
 
 /// The names of these parameters, and of the key of an S3 object.
 pub(super) fn parameters() -> impl Iterator<Item = &'static str> {
-    PARAMETERS.iter().map(|(name, _)| *name).chain(["key"])
+    PARAMETERS.iter().map(|(_, name, _)| *name).chain(["key"])
+}
+
+/// How telling the parameter `name` is in the requests of `service`, and the kind of what it names; `None` of
+/// one that is not usual.
+pub(super) fn usual(service: Option<&str>, name: &str) -> Option<(usize, &'static str)> {
+    let is_of = |of: &str| of == ANY || service.is_none_or(|service| service == of);
+    let at = PARAMETERS.iter().position(|(of, known, _)| *known == name && is_of(of))?;
+    Some((at, PARAMETERS[at].2))
 }
 
 /// The parameters of a request that name something.
@@ -140,15 +172,20 @@ impl Parameters<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Names)
+/// Reads the parameters of a request to a service.
+struct Names<'s> {
+    service: Option<&'s str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Names<'_> {
+    type Value = Parameters<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct Names;
-
-impl<'de> Visitor<'de> for Names {
+impl<'de> Visitor<'de> for Names<'_> {
     type Value = Parameters<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +198,7 @@ impl<'de> Visitor<'de> for Names {
         let mut seen = 0_u64;
         while let Some(name) = map.next_key::<Text<'de>>()? {
             let name = name.get().unwrap_or_default();
-            let known = PARAMETERS.iter().position(|(known, _)| *known == name);
+            let known = usual(self.service, name).map(|(at, _)| at);
             let Some(at) = known.or((name == "key").then_some(PARAMETERS.len())) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -212,13 +249,15 @@ fn resource<'a>(
     if let Some(tool) = parts.tool() {
         return Some((tool.into(), "mcp_tool".into()));
     }
-    if let Some((at, value)) = &parameters.best {
-        return Some((value.get()?.into(), PARAMETERS[*at].1.into()));
+    let best = parameters.best.as_ref().filter(|_| record.event_name.get() != Some(RUN));
+    if let Some((at, value)) = best {
+        return Some((value.get()?.into(), PARAMETERS[*at].2.into()));
     }
-    // Start, stop and terminate name their instances one level deeper.
-    let json = record.request_parameters?.get();
-    let (_, rest) = json.split_once("\"instancesSet\"")?.1.split_once("\"instanceId\"")?;
-    Some((rest.split('"').nth(1)?.to_owned().into(), "ec2_instance".into()))
+    // The request and answer of a tool are not AWS's own.
+    if record.event_type.get() == Some(MCP_EVENT) {
+        return None;
+    }
+    named::resource(record).map(|(resource, kind)| (resource.into(), kind.into()))
 }
 
 /// The first account in the record that is not the agent's.
@@ -234,7 +273,7 @@ fn other_account<'a>(record: &'a Record<'_>, identity: &'a Identity<'_>) -> Opti
     places.into_iter().flatten().find_map(|json| other_account_in(json.get(), own))
 }
 
-fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     text.len() == ACCOUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

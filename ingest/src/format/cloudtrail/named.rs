@@ -1,0 +1,403 @@
+//! [`resource`]: what a record names where none of the usual parameters does: what the event's own name is
+//! about, as `agentRuntimeId` is of `CreateAgentRuntime`, else the first id, name or ARN of the request.
+//!
+//! Invariant: who asks, for whom, with which token and out of which page is no resource, unless the event's
+//! name is about nothing else; and a role or a key that is passed is one only where nothing else is named.
+//!
+//! Sources: AWS, *CloudTrail record contents*; *Troubleshoot access denied error messages* (IAM); *Amazon
+//! Resource Names (ARNs)*.
+
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+use super::super::json::Json;
+use super::super::words::kebab;
+use super::Record;
+use super::target::{is_account, usual};
+
+/// How the name of a parameter ends that names something, what is most telling first.
+const ENDS: [&str; 8] = ["arn", "arns", "identifier", "id", "identifiers", "ids", "name", "names"];
+/// How those begin what they end with under which stands who asks or for whom, or how one call is told from
+/// another.
+const NO_RESOURCES: &[&str] = &[
+    "account",
+    "actor",
+    "attribute",
+    "caller",
+    "catalog",
+    "client",
+    "column",
+    "correlation",
+    "display",
+    "event",
+    "external",
+    "field",
+    "first",
+    "full",
+    "grant",
+    "holder",
+    "host",
+    "idempotency",
+    "identity",
+    "last",
+    "locale",
+    "member",
+    "message",
+    "metric",
+    "owner",
+    "parent",
+    "principal",
+    "region",
+    "registry",
+    "request",
+    "requester",
+    "sender",
+    "service",
+    "session",
+    "tag",
+    "token",
+    "trace",
+    "transaction",
+    "user",
+    "version",
+];
+/// The same of what is given to what is made or called.
+const PASSED: [&str; 2] = ["key", "role"];
+/// Objects of EC2 and of gateways that have the parameters in them.
+const AROUND: [&str; 4] = ["set", "request", "input", "response"];
+/// What stands before a verb, and what behind these is no more what the event is about.
+const BEFORE_VERB: [&str; 2] = ["admin", "batch"];
+const BEHIND: [&str; 8] = ["as", "by", "for", "from", "in", "on", "to", "with"];
+/// What stands in a denial before the resource.
+const DENIED_ON: &str = "on resource: ";
+/// Most words of an event's name that are looked at.
+const WORDS_MAX: usize = 8;
+/// Objects in objects that are looked into.
+const LEVELS_MAX: usize = 3;
+
+/// A resource and its kind.
+type Resource = (String, String);
+
+/// The resource that the denial tells, else what the event is about, else the first that the request names.
+pub(super) fn resource(record: &Record<'_>) -> Option<Resource> {
+    let about = About::of(record.event_name.get()?);
+    let service = record.service();
+    let request = tree(record.request_parameters);
+    let asked = AllNamed::of(&request, &about);
+    let others = [record.service_event_details, record.response_elements];
+    denied_on(record)
+        .or_else(|| asked.of_event(&about, service))
+        .or_else(|| {
+            let mut others = others.into_iter().flatten().map(|json| tree(Some(json)));
+            others.find_map(|tree| AllNamed::of(&tree, &about).of_event(&about, service))
+        })
+        .or_else(|| asked.first(service))
+}
+
+fn tree(json: Option<&RawValue>) -> Json<'_> {
+    json.and_then(|json| Json::parse(json.get()).ok()).unwrap_or(Json::Null)
+}
+
+/// The ARN in a denial of IAM: `… is not authorized to perform: X on resource: arn:…`.
+fn denied_on(record: &Record<'_>) -> Option<Resource> {
+    let (_, behind) = record.error_message.get()?.split_once(DENIED_ON)?;
+    let arn = behind.split_whitespace().next()?.trim_matches(['"', '\'', ',', '.']);
+    Some((arn.to_owned(), kind_of_arn(arn)?))
+}
+
+/// What the resource of an ARN is: `lambda_function`, `iam_role`.
+fn kind_of_arn(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, service, _, _, resource] = parts[..] else { return None };
+    Some(match (service, resource.split_once(['/', ':'])) {
+        ("s3", None) => "s3_bucket".to_owned(),
+        ("s3", Some(_)) => "s3_object".to_owned(),
+        (_, Some((kind, _))) => format!("{service}_{}", snake(kind)),
+        (_, None) => "resource".to_owned(),
+    })
+}
+
+fn snake(name: &str) -> String {
+    kebab(name).replace('-', "_")
+}
+
+/// One of several.
+fn singular(word: &str) -> String {
+    match (word.strip_suffix("ies"), word.strip_suffix('s')) {
+        (Some(stem), _) => format!("{stem}y"),
+        (None, Some(stem)) if !stem.ends_with('s') => stem.to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
+/// What an event is about: `agent-runtime` of `CreateAgentRuntime`.
+#[derive(Debug)]
+struct About {
+    words: Vec<String>,
+    /// The letters of some of the words that stand together, where they are, and how far they are from all:
+    /// 0 where they are all, then the last ones, the first, others.
+    spans: Vec<(String, Range<usize>, usize)>,
+}
+
+impl About {
+    fn of(event: &str) -> Self {
+        let words = kebab(event);
+        let words = words.split('-').skip_while(|word| BEFORE_VERB.contains(word)).skip(1);
+        let words = words.take_while(|word| !BEHIND.contains(word)).take(WORDS_MAX);
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        let count = words.len();
+        let spans = (0..count).flat_map(|start| (start + 1..=count).map(move |end| start..end));
+        let spans = spans.map(|at| {
+            let far = usize::from(at.end != count) * 2 + usize::from(at.start != 0);
+            (singular(&words[at.clone()].concat()), at, far)
+        });
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_by_key(|(.., far)| *far);
+        Self { words, spans }
+    }
+
+    /// The words that `letters` are, and how far they are from all.
+    fn nearest(&self, letters: &str) -> Option<(usize, Range<usize>)> {
+        let letters = singular(letters);
+        let (_, at, far) = self.spans.iter().find(|(span, ..)| *span == letters)?;
+        Some((*far, at.clone()))
+    }
+
+    fn kind(&self, at: Range<usize>) -> String {
+        self.words[at].iter().map(|word| singular(word)).collect::<Vec<_>>().join("_")
+    }
+}
+
+/// A field that names something.
+#[derive(Debug)]
+struct Named<'j> {
+    name: &'j str,
+    /// The letters of the name without its end: whose name it is. Empty where the thing itself is meant.
+    stem: String,
+    /// Its end, as a place in [`ENDS`].
+    end: usize,
+    /// Whether the end is a word of its own.
+    is_word: bool,
+    value: &'j str,
+}
+
+#[derive(Debug, Default)]
+struct AllNamed<'j>(Vec<Named<'j>>);
+
+impl<'j> AllNamed<'j> {
+    /// The fields of `tree` that name something, with those in the objects around them.
+    fn of(tree: &'j Json<'_>, about: &About) -> Self {
+        let mut all = Self::default();
+        all.gather(tree, about, true, LEVELS_MAX);
+        all
+    }
+
+    /// Whether a name without a stem is that of what the event is about.
+    fn gather(&mut self, tree: &'j Json<'_>, about: &About, is_own: bool, levels: usize) {
+        for (name, value) in tree.fields() {
+            let words = kebab(name);
+            let letters = words.replace('-', "");
+            let whole = value.at("content").unwrap_or(value);
+            if let Some(value) = whole.as_text() {
+                let end = ENDS.iter().position(|end| letters.ends_with(end));
+                let Some((end, stem)) =
+                    end.and_then(|end| Some((end, letters.strip_suffix(ENDS[end])?)))
+                else {
+                    continue;
+                };
+                let is_word = words.rsplit('-').next() == Some(ENDS[end]);
+                if is_told(value) && (is_own || !stem.is_empty()) {
+                    let stem = stem.to_owned();
+                    self.0.push(Named { name, stem, end, is_word, value });
+                }
+            } else if levels != 0 {
+                let is_around = AROUND.iter().any(|end| letters.ends_with(end));
+                let is_about = about.nearest(&letters).is_some();
+                if is_around || is_about {
+                    let items = value.at("items").unwrap_or(value);
+                    let one = if let Json::List(all) = items { all.first() } else { Some(items) };
+                    let is_own = is_about || (is_own && !letters.ends_with("set"));
+                    if let Some(one) = one {
+                        self.gather(one, about, is_own, levels - 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the event is about.
+    fn of_event(&self, about: &About, service: Option<&str>) -> Option<Resource> {
+        let all = self.0.iter().filter_map(|one| {
+            let is_bare = one.stem.is_empty();
+            let (far, at) = if is_bare { (0, 0..0) } else { about.nearest(&one.stem)? };
+            let is_one = far == 0 || !one.is_of(NO_RESOURCES) && !one.is_of(&PASSED);
+            is_one.then_some(((far, is_bare, one.end), at, one))
+        });
+        let ((far, ..), at, one) = all.min_by_key(|(place, ..)| *place)?;
+        // What stands before the last words says more of the same.
+        let at = if far < 2 { 0..about.words.len() } else { at };
+        let usual = one.usual(service).filter(|_| !one.stem.is_empty());
+        let kind = usual.map(|(_, kind)| kind.to_owned());
+        Some((one.value.to_owned(), kind.unwrap_or_else(|| about.kind(at))))
+    }
+
+    /// The first that a request names, one of a usual name before the others and what is passed last.
+    fn first(&self, service: Option<&str>) -> Option<Resource> {
+        let all = self.0.iter().filter(|one| {
+            one.is_word
+                && !one.is_of(NO_RESOURCES)
+                && !one.stem.is_empty()
+                && !one.value.contains(char::is_whitespace)
+                && !is_account(one.value)
+        });
+        let place = |one: &Named<'_>| one.usual(service).map_or(usize::MAX, |(place, _)| place);
+        let one = all.min_by_key(|one| (one.is_of(&PASSED), place(one)))?;
+        let kind = match (one.usual(service), kind_of_arn(one.value)) {
+            (Some((_, kind)), _) => kind.to_owned(),
+            (None, Some(kind)) if one.is_of(&PASSED) => kind,
+            (None, _) => one.kind(),
+        };
+        Some((one.value.to_owned(), kind))
+    }
+}
+
+impl Named<'_> {
+    fn is_of(&self, ends: &[&str]) -> bool {
+        ends.iter().any(|end| self.stem.ends_with(end))
+    }
+
+    /// How telling it is among the usual parameters, and its kind. A part of EC2's writes their first letter
+    /// large.
+    fn usual(&self, service: Option<&str>) -> Option<(usize, &'static str)> {
+        usual(service, &with_first(self.name, |first| first.to_ascii_lowercase()))
+    }
+
+    /// `state_machine` of `stateMachineArn`, `db_cluster` of `dBClusterArn`.
+    fn kind(&self) -> String {
+        let words = snake(&with_first(self.name, |first| first.to_ascii_uppercase()));
+        words.strip_suffix(ENDS[self.end]).unwrap_or(&words).trim_end_matches('_').to_owned()
+    }
+}
+
+/// A name with its first letter changed.
+fn with_first(name: &str, change: fn(char) -> char) -> String {
+    let mut letters = name.chars();
+    letters.next().map(change).into_iter().chain(letters).collect()
+}
+
+/// Whether a value is one, and not what stands for one that AWS hides.
+fn is_told(value: &str) -> bool {
+    !value.starts_with("HIDDEN_DUE_TO") && !value.bytes().all(|byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(record: &serde_json::Value) -> Option<(String, String)> {
+        let json = record.to_string();
+        resource(&serde_json::from_str::<Record<'_>>(&json).unwrap())
+    }
+
+    #[test]
+    fn a_resource_is_what_the_name_of_the_event_is_about_else_the_first_that_is_named() {
+        for (name, request, wanted) in [
+            ("DeleteAgentRuntime", r#"{"agentRuntimeId":"a"}"#, Some(("a", "agent_runtime"))),
+            ("UpdateAgent", r#"{"agentName":"n","agentId":"a"}"#, Some(("a", "agent"))),
+            ("InvokeAgent", r#"{"agentAliasId":"b","agentId":"a"}"#, Some(("a", "agent"))),
+            ("AdminCreateUser", r#"{"userPoolId":"p","username":"u"}"#, Some(("u", "user"))),
+            ("AdminInitiateAuth", r#"{"clientId":"c","userPoolId":"p"}"#, Some(("p", "user_pool"))),
+            ("StopSession", r#"{"sessionId":"s","browserIdentifier":"b"}"#, Some(("s", "session"))),
+            ("ChatSync", r#"{"userId":"u","applicationId":"a"}"#, Some(("a", "application"))),
+            ("DescribeVpcs", r#"{"vpcSet":{"items":[{"vpcId":"v"}]}}"#, Some(("v", "vpc"))),
+            ("CreateRestApi", r#"{"createRestApiInput":{"name":"x"}}"#, Some(("x", "rest_api"))),
+            (
+                "DeleteFlowLogs",
+                r#"{"R":1,"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"f"}}}"#,
+                Some(("f", "flow_log")),
+            ),
+            ("PutRecorder", r#"{"recorder":{"name":"d","roleARN":"r"}}"#, Some(("d", "recorder"))),
+            ("GetParameters", r#"{"names":["/a","/b"]}"#, Some(("/a", "parameter"))),
+            ("StartExecution", r#"{"stateMachineArn":"m"}"#, Some(("m", "state_machine"))),
+            (
+                "AuthorizeDBSecurityGroupIngress",
+                r#"{"dBSecurityGroupName":"g"}"#,
+                Some(("g", "db_security_group")),
+            ),
+            (
+                "CreateThing",
+                r#"{"roleArn":"arn:aws:iam::1:role/r","kmsKeyId":"k","poolId":"p"}"#,
+                Some(("p", "pool")),
+            ),
+            (
+                "CreateThing",
+                r#"{"roleArn":"arn:aws:iam::1:role/r"}"#,
+                Some(("arn:aws:iam::1:role/r", "iam_role")),
+            ),
+            ("ListThings", r#"{"nextToken":"t","maxResults":5,"marker":"m"}"#, None),
+            (
+                "ListThings",
+                r#"{"filterSet":{"items":[{"name":"user-id","valueSet":{"items":[{"value":"u"}]}}]}}"#,
+                None,
+            ),
+            (
+                "ListThings",
+                r#"{"ownerId":"o","accountId":"111122223333","userId":"u","principalArn":"arn:aws:iam::1:user/u"}"#,
+                None,
+            ),
+            (
+                "CreateThing",
+                r#"{"clientRequestToken":"t","clientToken":"t","requestId":"r","registryId":"i"}"#,
+                None,
+            ),
+            ("SetContactAddress", r#"{"fullName":"A B","companyName":"C D"}"#, None),
+            ("ExecuteCommand", r#"{"command":"sh -c x","input":"y"}"#, None),
+            ("CreateUser", r#"{"userName":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#, None),
+            ("Things", "{}", None),
+        ] {
+            let request: serde_json::Value = serde_json::from_str(request).unwrap();
+            let found = found(&serde_json::json!({
+                "eventName": name, "eventSource": "x.amazonaws.com", "requestParameters": request,
+            }));
+            let found = found.as_ref().map(|(resource, kind)| (resource.as_str(), kind.as_str()));
+            assert_eq!(found, wanted, "{name} {request}");
+        }
+    }
+
+    #[test]
+    fn a_denial_and_an_answer_tell_a_resource_where_the_request_does_not() {
+        let denied = "User: arn:aws:iam::1:user/a is not authorized to perform: lambda:GetFunction on \
+            resource: arn:aws:lambda:us-west-2:1:function:f because no policy allows it";
+        for (record, wanted) in [
+            (
+                serde_json::json!({"eventName": "GetFunction", "errorMessage": denied}),
+                Some(("arn:aws:lambda:us-west-2:1:function:f", "lambda_function")),
+            ),
+            (
+                serde_json::json!({"eventName": "ListKeys", "errorMessage": "x on resource: *"}),
+                None,
+            ),
+            (
+                serde_json::json!({"eventName": "CreateDetector", "requestParameters": {"enable": true},
+                    "responseElements": {"detectorId": "d", "requestId": "r"}}),
+                Some(("d", "detector")),
+            ),
+            (
+                serde_json::json!({"eventName": "RunInstances", "requestParameters": {"subnetId": "s",
+                    "instancesSet": {"items": [{"imageId": "ami-1"}]}},
+                    "responseElements": {"instancesSet": {"items": [{"instanceId": "i-1"}]}}}),
+                Some(("i-1", "ec2_instance")),
+            ),
+            (
+                serde_json::json!({"eventName": "RunInstances", "requestParameters": {"subnetId": "s",
+                    "instancesSet": {"items": [{"imageId": "ami-1"}]}}}),
+                Some(("ami-1", "machine_image")),
+            ),
+        ] {
+            let found = found(&record);
+            let found = found.as_ref().map(|(resource, kind)| (resource.as_str(), kind.as_str()));
+            assert_eq!(found, wanted, "{record}");
+        }
+    }
+}
