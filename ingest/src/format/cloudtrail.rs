@@ -263,6 +263,15 @@ impl Record<'_> {
             .is_some_and(|source| source == "signin.amazonaws.com" || source.starts_with("sso"))
     }
 
+    /// Whether it is a call of the identity centre's portal, each of which takes the token of a sign-in.
+    ///
+    /// Source: AWS, *IAM Identity Center Portal API Reference*.
+    fn is_of_portal(&self) -> bool {
+        let calls = ["GetRoleCredentials", "ListAccountRoles", "ListAccounts", "Logout"];
+        self.service() == Some("sso")
+            && self.event_name.get().is_some_and(|name| calls.contains(&name))
+    }
+
     /// Whence it came; of a service's own event its details may tell.
     fn source_ip(&self, parts: &Parts<'_>) -> Option<IpAddr> {
         let told = self.source_ip_address.get().and_then(|text| text.parse().ok());

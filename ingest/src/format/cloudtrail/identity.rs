@@ -258,12 +258,12 @@ impl Actor {
             Some(arn) => (arn.to_owned(), class_of_arn(arn, identity)),
             None => agent_without_arn(identity, record).ok_or_else(no_agent)?,
         };
-        let is_sign_in = additional.credential_type.get().is_some();
+        let is_sign_in = additional.credential_type.get().is_some() || record.is_of_portal();
         let class = class.or_else(|| is_sign_in.then(|| IDENTITY_CENTER_USER.to_owned()));
         let agent: AgentId = id("userIdentity", &agent)?;
         let (credential, credential_kind) = shown_at_sign_in(identity, additional, &agent)
             .unwrap_or_else(|| credential(identity, record, &agent, class.as_deref()));
-        let is_bearer = additional.call_with_bearer_token.is("true");
+        let is_bearer = additional.call_with_bearer_token.is("true") || record.is_of_portal();
         let (credential, credential_kind) =
             if is_bearer && credential_kind == CredentialKind::Unknown {
                 (format!("token:{agent}"), CredentialKind::AccessToken)

@@ -66,6 +66,9 @@ const NO_RESOURCES: &[&str] = &[
 const PASSED: [&str; 2] = ["key", "role"];
 /// Objects of EC2 and of gateways that have the parameters in them.
 const AROUND: [&str; 4] = ["set", "request", "input", "response"];
+/// Verbs of events that make something.
+const MAKING: [&str; 8] =
+    ["allocate", "clone", "copy", "create", "import", "register", "restore", "run"];
 /// What stands before a verb, and what behind these is no more what the event is about.
 const BEFORE_VERB: [&str; 2] = ["admin", "batch"];
 const BEHIND: [&str; 8] = ["as", "by", "for", "from", "in", "on", "to", "with"];
@@ -73,6 +76,8 @@ const BEHIND: [&str; 8] = ["as", "by", "for", "from", "in", "on", "to", "with"];
 const DENIED_ON: &str = "on resource: ";
 /// Most words of an event's name that are looked at.
 const WORDS_MAX: usize = 8;
+/// An object without fields.
+const NOTHING: &str = "{}";
 /// Objects in objects that are looked into.
 const LEVELS_MAX: usize = 3;
 
@@ -81,22 +86,30 @@ type Resource = (String, String);
 
 /// The resource that the denial tells, else what the event is about, else the first that the request names.
 pub(super) fn resource(record: &Record<'_>) -> Option<Resource> {
-    let about = About::of(record.event_name.get()?);
-    let service = record.service();
-    let request = tree(record.request_parameters);
-    let asked = AllNamed::of(&request, &about);
-    let others = [record.service_event_details, record.response_elements];
-    denied_on(record)
-        .or_else(|| asked.of_event(&about, service))
-        .or_else(|| {
-            let mut others = others.into_iter().flatten().map(|json| tree(Some(json)));
-            others.find_map(|tree| AllNamed::of(&tree, &about).of_event(&about, service))
-        })
-        .or_else(|| asked.first(service))
+    if let Some(denied) = denied_on(record) {
+        return Some(denied);
+    }
+    let told = |json: &&RawValue| NOTHING.len() < json.get().len();
+    let parts = [record.request_parameters, record.service_event_details, record.response_elements];
+    let parts = parts.map(|part| part.filter(told));
+    if parts.iter().all(Option::is_none) {
+        return None;
+    }
+    let (about, service) = (About::of(record.event_name.get()?), record.service());
+    let trees = parts.map(|part| part.map_or(Json::Null, tree));
+    let [asked, details, answer] = trees.each_ref().map(|tree| AllNamed::of(tree, &about));
+    let of_event = |all: &AllNamed<'_>| all.of_event(&about, service);
+    let made = if about.is_made { of_event(&answer) } else { None };
+    let nearest = [of_event(&asked), of_event(&details), made].into_iter().flatten();
+    nearest
+        .min_by_key(|(far, _)| *far)
+        .or_else(|| Some((usize::MAX, asked.first(service)?)))
+        .or_else(|| of_event(&answer))
+        .map(|(_, found)| found)
 }
 
-fn tree(json: Option<&RawValue>) -> Json<'_> {
-    json.and_then(|json| Json::parse(json.get()).ok()).unwrap_or(Json::Null)
+fn tree(json: &RawValue) -> Json<'_> {
+    Json::parse(json.get()).unwrap_or(Json::Null)
 }
 
 /// The ARN in a denial of IAM: `… is not authorized to perform: X on resource: arn:…`.
@@ -126,7 +139,10 @@ fn snake(name: &str) -> String {
 fn singular(word: &str) -> String {
     match (word.strip_suffix("ies"), word.strip_suffix('s')) {
         (Some(stem), _) => format!("{stem}y"),
-        (None, Some(stem)) if !stem.ends_with('s') => stem.to_owned(),
+        // As `address`, `status`, `analysis` and `alias`.
+        (None, Some(stem)) if !stem.ends_with(['i', 's', 'u']) && word != "alias" => {
+            stem.to_owned()
+        }
         _ => word.to_owned(),
     }
 }
@@ -138,12 +154,15 @@ struct About {
     /// The letters of some of the words that stand together, where they are, and how far they are from all:
     /// 0 where they are all, then the last ones, the first, others.
     spans: Vec<(String, Range<usize>, usize)>,
+    /// Whether something is made, of which the answer tells.
+    is_made: bool,
 }
 
 impl About {
     fn of(event: &str) -> Self {
         let words = kebab(event);
-        let words = words.split('-').skip_while(|word| BEFORE_VERB.contains(word)).skip(1);
+        let mut words = words.split('-').skip_while(|word| BEFORE_VERB.contains(word));
+        let is_made = words.next().is_some_and(|verb| MAKING.contains(&verb));
         let words = words.take_while(|word| !BEHIND.contains(word)).take(WORDS_MAX);
         let words: Vec<String> = words.map(str::to_owned).collect();
         let count = words.len();
@@ -154,7 +173,7 @@ impl About {
         });
         let mut spans: Vec<_> = spans.collect();
         spans.sort_by_key(|(.., far)| *far);
-        Self { words, spans }
+        Self { words, spans, is_made }
     }
 
     /// The words that `letters` are, and how far they are from all.
@@ -226,8 +245,8 @@ impl<'j> AllNamed<'j> {
         }
     }
 
-    /// What the event is about.
-    fn of_event(&self, about: &About, service: Option<&str>) -> Option<Resource> {
+    /// What the event is about, and how far its name is from all of that.
+    fn of_event(&self, about: &About, service: Option<&str>) -> Option<(usize, Resource)> {
         let all = self.0.iter().filter_map(|one| {
             let is_bare = one.stem.is_empty();
             let (far, at) = if is_bare { (0, 0..0) } else { about.nearest(&one.stem)? };
@@ -239,7 +258,7 @@ impl<'j> AllNamed<'j> {
         let at = if far < 2 { 0..about.words.len() } else { at };
         let usual = one.usual(service).filter(|_| !one.stem.is_empty());
         let kind = usual.map(|(_, kind)| kind.to_owned());
-        Some((one.value.to_owned(), kind.unwrap_or_else(|| about.kind(at))))
+        Some((far, (one.value.to_owned(), kind.unwrap_or_else(|| about.kind(at)))))
     }
 
     /// The first that a request names, one of a usual name before the others and what is passed last.
@@ -354,6 +373,7 @@ mod tests {
             ("SetContactAddress", r#"{"fullName":"A B","companyName":"C D"}"#, None),
             ("ExecuteCommand", r#"{"command":"sh -c x","input":"y"}"#, None),
             ("CreateUser", r#"{"userName":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#, None),
+            ("CreateAlias", r#"{"targetKeyId":"k","aliasName":"a"}"#, Some(("a", "alias"))),
             ("Things", "{}", None),
         ] {
             let request: serde_json::Value = serde_json::from_str(request).unwrap();
@@ -388,6 +408,16 @@ mod tests {
                     "instancesSet": {"items": [{"imageId": "ami-1"}]}},
                     "responseElements": {"instancesSet": {"items": [{"instanceId": "i-1"}]}}}),
                 Some(("i-1", "ec2_instance")),
+            ),
+            (
+                serde_json::json!({"eventName": "CreateVpcEndpoint", "requestParameters": {"VpcId": "v"},
+                    "responseElements": {"vpcEndpoint": {"vpcEndpointId": "e"}}}),
+                Some(("e", "vpc_endpoint")),
+            ),
+            (
+                serde_json::json!({"eventName": "StartExecution", "requestParameters":
+                    {"stateMachineArn": "m"}, "responseElements": {"executionArn": "e"}}),
+                Some(("m", "state_machine")),
             ),
             (
                 serde_json::json!({"eventName": "RunInstances", "requestParameters": {"subnetId": "s",

@@ -61,7 +61,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     (ANY, "workloadName", "workload_identity"),
     (ANY, "resourceCredentialProviderName", "credential_provider"),
     (ANY, "resourceArn", "resource"),
-    (ANY, "policyArn", "iam_policy"),
+    ("iam", "policyArn", "iam_policy"),
     ("ec2", "groupId", "security_group"),
     ("ec2", "networkAclId", "network_acl"),
     ("ec2", "routeTableId", "route_table"),
