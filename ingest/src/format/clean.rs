@@ -315,12 +315,24 @@ mod tests {
                     "responseStatus":{{"code":404,"message":"oauthaccesstokens \"{name}\" not found"}}}}"#
             )
         };
+        // Where the reference names no object, its path or the object itself does.
+        let unnamed = |name: &str| kubernetes(name).replace(&format!(r#","name":"{name}""#), "");
+        let made = |name: &str| {
+            format!(
+                r#"{{"verb":"create","user":{{"username":"jo"}},"stageTimestamp":"2026-03-02T10:00:00Z",
+                    "objectRef":{{"resource":"oauthaccesstokens"}},
+                    "requestURI":"/apis/oauth.openshift.io/v1/oauthaccesstokens",
+                    "responseObject":{{"metadata":{{"name":"{name}"}}}}}}"#
+            )
+        };
         let (uuid, name) = ("0150e834-20cf-4eab-4196-b6f1f4d70ce8", "BbGsBd0kPn7mvUf9h2cLCqJZ4t1s");
         for (format, json, token) in [
             (Format::Vault, vault(&format!("auth/token/lookup/{uuid}")), uuid),
             (Format::Vault, vault(&format!("team/auth/token/revoke-orphan/{uuid}/")), uuid),
             (Format::Vault, vault("auth/token/renew/root"), "root"),
             (Format::Kubernetes, kubernetes(name), name),
+            (Format::Kubernetes, unnamed(name), name),
+            (Format::Kubernetes, made(name), name),
         ] {
             let event = read(format, &json, &new);
 
