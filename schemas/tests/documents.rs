@@ -16,7 +16,7 @@ fn is_checked_in(path: &str, wanted: &str) {
         fs::write(path, wanted).expect("the checkout can be written");
     }
     let found = fs::read_to_string(path).unwrap_or_default();
-    assert!(found == wanted, "{} is out of date: run `make docs`", path);
+    assert!(found == wanted, "{path} is out of date: run `make docs`");
 }
 
 #[test]
