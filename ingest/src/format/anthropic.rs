@@ -210,7 +210,19 @@ fn outcome(record: &Json<'_>, action: &str) -> Outcome {
     }
 }
 
-/// The URL that was asked for, or the first id that is not the place; whom something was given to or taken
+/// The id of what an activity's type names last, else the first id; none of a place. The order of fields
+/// means nothing: `claude_file_id` beside `claude_project_id` is of `claude_project_file_deleted`.
+fn about<'a>(record: &'a Json<'_>) -> Option<(&'a str, &'a str)> {
+    let words: Vec<&str> = record.text("type").unwrap_or_default().split('_').collect();
+    let place = |kind: &str| {
+        let last = kind.rsplit('_').next()?;
+        words.iter().rposition(|word| *word == last)
+    };
+    // Of several that are as near the first.
+    record.ids(PLACES).min_by_key(|(kind, _)| std::cmp::Reverse(place(kind)))
+}
+
+/// The URL that was asked for, or the id of what it is about; whom something was given to or taken
 /// from is the other side.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let mut typed = TYPED.iter().filter_map(|(id, kind)| {
@@ -219,7 +231,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     // What a call of the API asked for: the key beside it is the caller's.
     let url = record.text("url").filter(|_| record.has("request_method"));
     let url = url.and_then(|url| Some(("url", url.split('?').next()?)));
-    if let Some((kind, id)) = url.or_else(|| typed.next()).or_else(|| record.first_id(PLACES)) {
+    if let Some((kind, id)) = url.or_else(|| typed.next()).or_else(|| about(record)) {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(kind.into());
     } else {

@@ -6,6 +6,7 @@
 //! Source: AWS, *CloudTrail record contents*, *CloudTrail userIdentity element*, *Understanding sign-in
 //! events for IAM Identity Center*.
 
+mod everyone;
 pub(super) mod identity;
 mod mend;
 mod named;
@@ -321,6 +322,7 @@ impl Record<'_> {
                     .as_deref()
                     .map(|text| &text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)]),
             ),
+            ("document", asked.document_name.get()),
             ("ec2_role_delivery", identity.ec2_role_delivery()),
             ("event_category", category),
             ("event_type", self.event_type.get()),
@@ -328,6 +330,7 @@ impl Record<'_> {
             ("federated_provider", provider.as_deref()),
             ("federated_role", step.role_name.get()),
             ("grant_type", additional.grant_type.get()),
+            ("group", asked.group_name.get()),
             ("assumed_root", identity.assumed_root()),
             ("identity_provider", identity.provider.get()),
             ("identity_store", identity.identity_store()),
@@ -340,6 +343,7 @@ impl Record<'_> {
             ("mfa", identity.mfa()),
             ("mfa_used", additional.mfa_used.get()),
             ("on_behalf_of", identity.on_behalf_of()),
+            ("policy", asked.policy_arn.get().or(asked.policy_name.get())),
             ("read_only", self.read_only.get()),
             ("recipient_account_id", recipient.filter(|id| Some(*id) != identity.account_id.get())),
             ("saml_provider", additional.saml_provider_arn.get()),

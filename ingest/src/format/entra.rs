@@ -62,7 +62,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         let detail = "wanted an act of a principal, found a risk that was detected";
         return Err(Fault::new(RejectReason::NoAgent, detail));
     }
-    let called = properties.text("requestMethod");
+    let called = properties.first(&["requestMethod", "httpMethod"]);
     let id = properties.text("id");
     let id = id.or_else(|| properties.text("requestId").filter(|_| called.is_some()));
     draft.event_id = id.map(Into::into);
@@ -121,6 +121,7 @@ fn origin<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<
         "initiatedBy.user.ipAddress",
         "clientIP",
         "clientIPAddress",
+        "callerIpAddress",
         "actorIpAddress",
     ]);
     let detail = |name| detail(properties, name);
@@ -227,6 +228,7 @@ fn provisioned<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         &[
             ("initiated_by", "initiatedBy.displayName"),
             ("provisioning_action", "provisioningAction"),
+            ("provisioning_status", "provisioningStatusInfo.status"),
             ("source_identity", "sourceIdentity.id"),
         ],
     );
@@ -335,7 +337,7 @@ fn outcome<'a>(
             }
         };
     }
-    if let Some(status) = properties.text("responseStatusCode") {
+    if let Some(status) = properties.first(&["responseStatusCode", "httpStatusCode"]) {
         let outcome = verdict::of_http(status).unwrap_or(Outcome::Error);
         return (outcome, Some(status.into()).filter(|_| outcome != Outcome::Success));
     }

@@ -345,7 +345,14 @@ fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     if let Some((kind, id)) = parties.find_map(party) {
         return Some((kind.into(), id.into()));
     }
-    let places = ["metadata.destination", "request.sink.destination", "request.destination"];
+    let places = [
+        "metadata.destination",
+        "request.sink.destination",
+        "request.destination",
+        // Of a database that is written out.
+        "request.body.exportContext.uri",
+        "request.exportContext.uri",
+    ];
     Some(("destination".into(), payload.first(&places)?.into()))
 }
 

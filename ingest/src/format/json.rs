@@ -137,7 +137,12 @@ impl<'a> Json<'a> {
 
     /// The first field that is an id and none of `places`: what it is the id of, and the id.
     pub(super) fn first_id(&self, places: &[&str]) -> Option<(&str, &str)> {
-        self.fields().iter().find_map(|(name, value)| {
+        self.ids(places).next()
+    }
+
+    /// All fields that are ids and none of `places`.
+    pub(super) fn ids(&self, places: &[&str]) -> impl Iterator<Item = (&str, &str)> {
+        self.fields().iter().filter_map(move |(name, value)| {
             let kind = ["_id", "_ID", "Id"].iter().find_map(|end| name.strip_suffix(end))?;
             let is_place = places.iter().any(|place| is_same_name(name, place));
             Some((kind, value.as_text()?)).filter(|_| !is_place)

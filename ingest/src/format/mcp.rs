@@ -81,12 +81,17 @@ fn renamed<'j>(record: &Json<'j>) -> Option<Json<'j>> {
 
 fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
-    // Beside a request of JSON-RPC its id may be repeated, which is that of no event.
-    let own = record.text("id").filter(|id| record.text("request.id") != Some(id));
+    // Beside a request of JSON-RPC, or as one, its id may be repeated, which is that of no event.
+    let is_request = record.has("jsonrpc");
+    let own = record.text("id").filter(|id| !is_request && record.text("request.id") != Some(id));
     let ids = ["audit_id", "eventId", "details.trace.idempotencyKey", "span.id"];
     draft.event_id = own.or_else(|| record.first(&ids)).map(Into::into);
-    draft.source = record.first(SOURCES).map(Into::into);
-    draft.user_agent = record.first(USER_AGENTS).map(Into::into);
+    // The client is a name, or the address of one.
+    let is_address = |name: &&str| address_of(name).is_some();
+    let client = record.text("client").filter(is_address);
+    draft.source = record.first(SOURCES).or(client).map(Into::into);
+    let program = record.first(USER_AGENTS).filter(|name| !is_address(name));
+    draft.user_agent = program.map(Into::into);
     let models =
         ["gen_ai.request.model", "gen_ai.response.model", "model", "model_group", "model_id"];
     // LiteLLM writes the tool in the place of a model, and the id of a deployment as that of one.
@@ -137,9 +142,10 @@ pub(super) fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     named.or_else(|| record.text("subject").filter(|_| !record.has("data")))
 }
 
-/// The first of these names that is somebody's.
+/// The first of these names that is somebody's, and no address.
 fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
-    names.iter().filter_map(|path| record.text(path)).find(|name| ![NOBODY, UNKNOWN].contains(name))
+    let is_name = |name: &&str| ![NOBODY, UNKNOWN].contains(name) && address_of(name).is_none();
+    names.iter().filter_map(|path| record.text(path)).find(is_name)
 }
 
 /// Whether the gateway says that whoever called showed nothing that it knows.

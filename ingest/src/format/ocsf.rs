@@ -19,6 +19,7 @@ use super::arguments::{host, without_token};
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::{Fault, kebab, verdict};
+use crate::redact::is_secret_name;
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "ai_agent.uid or actor.user.uid", action: "api.operation", time: "time" };
@@ -257,6 +258,7 @@ fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
         ("service.uid", "service"),
         ("service.name", "service"),
         ("resources.owner.account.uid", "account"),
+        ("http_request.url.hostname", "host"),
     ];
     let other = others.iter().find_map(|(path, kind)| {
         let name = known(record, &[*path], NOBODY).filter(|name| !name.starts_with('/'))?;
@@ -308,11 +310,11 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
     // Whoever signs in with what is wrong is refused; a sign-off that failed refuses nobody.
     let is_logoff = matches!(number(record), Some("2" | "02"))
         || record.text("activity_name").is_some_and(|name| name.eq_ignore_ascii_case("logoff"));
-    let is_sign_in = class.name == "authentication" && !is_logoff;
+    let is_gate = class.name == "authentication" && !is_logoff || class.name == "access_activity";
     let outcome = match has_failed {
         _ if is_refused => Outcome::Denied,
         false => return (Outcome::Success, None),
-        true if is_sign_in || by_code == Some(Outcome::Denied) => Outcome::Denied,
+        true if is_gate || by_code == Some(Outcome::Denied) => Outcome::Denied,
         true => {
             let told = reasons.iter().chain(&["status"]).filter_map(|path| record.text(path));
             let is_denied = told.map(verdict::of_error).any(|told| told == Outcome::Denied);
@@ -383,7 +385,8 @@ fn is_address(name: &str) -> bool {
     lower.ends_with("uri") || lower.ends_with("url")
 }
 
-/// The numbers and texts of what found no place in the schema, under their names with dots.
+/// The numbers and texts of what found no place in the schema, under their names with dots; what stands
+/// under the name of a secret as one text, which is then replaced.
 fn keep_unmapped<'a>(unmapped: &'a Json<'_>, path: &str, draft: &mut Draft<'a>) {
     for (name, value) in unmapped.fields() {
         if KUBERNETES.iter().any(|object| name.starts_with(object)) {
@@ -395,6 +398,7 @@ fn keep_unmapped<'a>(unmapped: &'a Json<'_>, path: &str, draft: &mut Draft<'a>) 
                 draft.keep(path, Some(without_token(text)));
             }
             Json::Literal(_) | Json::Text(_) => draft.keep(path, value.told()),
+            Json::Object(_) if is_secret_name(name) => draft.keep(path, value.told()),
             Json::Object(_) if !(value.has("kind") && value.has("apiVersion")) => {
                 keep_unmapped(value, &path, draft);
             }

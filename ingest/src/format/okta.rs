@@ -69,7 +69,8 @@ fn is_grant(action: &str) -> bool {
 
 /// A text that is not `unknown`.
 fn known<'a>(json: &'a Json<'_>, path: &str) -> Option<&'a str> {
-    json.text(path).filter(|text| !text.eq_ignore_ascii_case("unknown"))
+    let told = json.text(path).map(str::trim).filter(|text| !text.is_empty());
+    told.filter(|text| !text.eq_ignore_ascii_case("unknown"))
 }
 
 fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
@@ -199,7 +200,10 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     // What was issued: an agent's credential, a token of any kind, a certificate for a host.
     let issued = targets.clone().find(|one| is_credential(one));
     let print = record.text("debugContext.debugData.x509KeyFingerprint");
-    draft.keep("target_credential_id", issued.and_then(|one| known(one, "id")).or(print));
+    // Of a client's secret some tell the client's id.
+    let client = record.text("debugContext.debugData.clientId");
+    let id = issued.and_then(|one| known(one, "id")).filter(|id| client != Some(id));
+    draft.keep("target_credential_id", id.or(print));
     if let Some(issued) = issued {
         let names = [
             ("target_credential_hash", "detailEntry.hash"),

@@ -88,6 +88,8 @@ const SYSTEM: &str = "teleport:system";
 const UNAUTHENTICATED: &str = "teleport:unauthenticated";
 /// What Teleport writes for the name of a bot, and for a method, that it could not tell.
 const UNKNOWN: &str = "unknown";
+/// That somebody looks at what was recorded of a session.
+const RECORDING: &str = "session.recording.access";
 /// How the name of a bot's user begins.
 const BOT: &str = "bot-";
 /// The code of a sign-in that waits for its approval.
@@ -101,10 +103,12 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let desktop = record.text("desktop_addr");
     draft.source = remote.filter(|address| desktop != Some(*address)).map(Into::into);
     draft.user_agent = record.first(&["user_agent", "request.user_agent"]).map(Into::into);
-    draft.session = record.first(&["sid", "session_id", "app_session_id"]).map(Into::into);
     draft.instance = record.first(&["bot_instance_id", "identity.bot_instance_id"]).map(Into::into);
     let event = record.text("event");
     let event_name = event.unwrap_or_default();
+    // Of a recording that is opened it is the session that was recorded.
+    let sessions = ["sid", "session_id", "app_session_id"];
+    draft.session = record.first(&sessions).filter(|_| event_name != RECORDING).map(Into::into);
     // Which model told what was done in a session.
     draft.model =
         record.text("model_name").filter(|_| event_name == "session.summarized").map(Into::into);
@@ -249,7 +253,9 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     let is_of_group = record.text("resource_type").is_some_and(|kind| kind.starts_with("group"));
     let (provisioned_list, provisioned_user) =
         if is_of_group { ("teleport_id", "") } else { ("", "teleport_id") };
+    let recorded = if event == RECORDING { "sid" } else { "" };
     let places = [
+        (recorded, "session_recording"),
         (copied, "file"),
         ("message.params.name", "mcp_tool"),
         ("app_name", "app"),

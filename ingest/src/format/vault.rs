@@ -180,8 +180,14 @@ fn is_of_kmip(entry: &str) -> bool {
 
 fn class<'a>(record: &'a Json<'_>, auth: &'a Json<'_>) -> Word<'a> {
     let kind = auth.text("token_type").or_else(|| record.text("request.client_token_type"));
+    // The same name may be in each namespace of Kubernetes.
+    let space = auth.text("metadata.service_account_namespace");
+    let is_account = auth.first(&["metadata.role_name", "metadata.role"]).is_none();
     match (auth.first(CLASSES), auth.text("display_name"), kind) {
-        (Some(class), ..) => class.into(),
+        (Some(class), ..) => match space.filter(|_| is_account) {
+            Some(space) => format!("{space}/{class}").into(),
+            None => class.into(),
+        },
         (None, Some("root"), _) => "vault:root".into(),
         (None, ..) if auth.text(JWT_ID).is_some() => "vault:oauth-jwt".into(),
         (None, _, Some(kind)) => format!("vault:{kind}-token").into(),

@@ -468,8 +468,9 @@ fn session(identity: &Identity<'_>, record: &Record<'_>, parts: &Parts<'_>) -> O
 fn delegation(identity: &Identity<'_>, parts: &Parts<'_>, agent: &AgentId) -> Vec<AgentId> {
     let Parts { asked, additional, .. } = parts;
     let mut chain: Vec<AgentId> = Vec::new();
+    let of_session = identity.arn.get().and_then(assumed_role);
     for name in [
-        identity.role(),
+        identity.role().or(of_session.as_deref()),
         identity.source_identity(),
         identity.on_behalf_of(),
         asked.source_identity.get(),

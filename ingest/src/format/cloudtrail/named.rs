@@ -26,6 +26,7 @@ const NO_RESOURCES: &[&str] = &[
     "attribute",
     "caller",
     "catalog",
+    "challenge",
     "client",
     "column",
     "correlation",
@@ -219,12 +220,15 @@ impl<'j> AllNamed<'j> {
             let letters = words.replace('-', "");
             let whole = value.at("content").unwrap_or(value);
             if let Some(value) = whole.as_text() {
+                // `secretIdList`, of which the first is told.
+                let letters = letters.strip_suffix("list").unwrap_or(&letters);
                 let end = ENDS.iter().position(|end| letters.ends_with(end));
                 let Some((end, stem)) =
                     end.and_then(|end| Some((end, letters.strip_suffix(ENDS[end])?)))
                 else {
                     continue;
                 };
+                let words = words.strip_suffix("-list").unwrap_or(&words);
                 let is_word = words.rsplit('-').next() == Some(ENDS[end]);
                 if is_told(value) && (is_own || !stem.is_empty()) {
                     let stem = stem.to_owned();
@@ -232,7 +236,8 @@ impl<'j> AllNamed<'j> {
                 }
             } else if levels != 0 {
                 let is_around = AROUND.iter().any(|end| letters.ends_with(end));
-                let is_about = about.nearest(&letters).is_some();
+                // The last of its words: what stands before them may be what is passed.
+                let is_about = about.nearest(&letters).is_some_and(|(far, _)| far < 2);
                 if is_around || is_about {
                     let items = value.at("items").unwrap_or(value);
                     let one = if let Json::List(all) = items { all.first() } else { Some(items) };
@@ -289,13 +294,20 @@ impl Named<'_> {
     /// How telling it is among the usual parameters, and its kind. A part of EC2's writes their first letter
     /// large.
     fn usual(&self, service: Option<&str>) -> Option<(usize, &'static str)> {
-        usual(service, &with_first(self.name, |first| first.to_ascii_lowercase()))
+        let is_large = service == Some("ec2");
+        let name = if is_large {
+            with_first(self.name, |first| first.to_ascii_lowercase())
+        } else {
+            self.name.to_owned()
+        };
+        usual(service, &name)
     }
 
     /// `state_machine` of `stateMachineArn`, `db_cluster` of `dBClusterArn`.
     fn kind(&self) -> String {
         let words = snake(&with_first(self.name, |first| first.to_ascii_uppercase()));
-        words.strip_suffix(ENDS[self.end]).unwrap_or(&words).trim_end_matches('_').to_owned()
+        let words = words.strip_suffix("_list").unwrap_or(&words);
+        words.strip_suffix(ENDS[self.end]).unwrap_or(words).trim_end_matches('_').to_owned()
     }
 }
 
@@ -338,6 +350,13 @@ mod tests {
             ),
             ("PutRecorder", r#"{"recorder":{"name":"d","roleARN":"r"}}"#, Some(("d", "recorder"))),
             ("GetParameters", r#"{"names":["/a","/b"]}"#, Some(("/a", "parameter"))),
+            ("BatchGetValue", r#"{"secretIdList":["s","t"]}"#, Some(("s", "secret"))),
+            ("RespondToAuthChallenge", r#"{"challengeName":"SMS_MFA"}"#, None),
+            (
+                "ReplaceProfileAssociation",
+                r#"{"Request":{"AssociationId":"i","Profile":{"Name":"p"}}}"#,
+                Some(("i", "profile_association")),
+            ),
             ("StartExecution", r#"{"stateMachineArn":"m"}"#, Some(("m", "state_machine"))),
             (
                 "AuthorizeDBSecurityGroupIngress",

@@ -27,6 +27,8 @@ const ANSWERING: &[&str] = &[
 ];
 /// Services whose requests tell for whom, or through what.
 const ASKED: &[&str] = &[
+    "iam.amazonaws.com",
+    "ssm.amazonaws.com",
     "sts.amazonaws.com",
     "signin.amazonaws.com",
     "cognito-idp.amazonaws.com",
@@ -74,6 +76,16 @@ pub(super) struct Asked<'a> {
     /// Of an agent that is called, or of a browser or an interpreter that one uses.
     #[serde(borrow, default, alias = "runtimeSessionId")]
     pub(super) session_id: Text<'a>,
+    /// Of IAM: what somebody is given, and where they are put.
+    #[serde(borrow, default)]
+    pub(super) policy_arn: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) policy_name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) group_name: Text<'a>,
+    /// Of Systems Manager: what is run on the machines.
+    #[serde(borrow, default)]
+    pub(super) document_name: Text<'a>,
     /// Of Lake Formation.
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) audit_context: AuditContext<'a>,

@@ -1,8 +1,8 @@
 //! [`Target`]: what was acted on, and who is on the other side.
 //!
 //! Invariant: best effort and never a reason to reject, but for a parameter that stands twice. The
-//! counterparty is the server of a tool or the client that a user lets in, else an account other than the
-//! agent's own, else the S3 bucket, else nothing.
+//! counterparty is the server of a tool or the client that a user lets in, else everyone who is let in, else
+//! an account other than the agent's own, else the S3 bucket, else nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::everyone::is_given_to_everyone;
 use super::identity::Identity;
 use super::parts::{MCP_EVENT, Parts};
 use super::text::Text;
@@ -34,6 +35,9 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     ("iam", "userName", "iam_user"),
     ("iam", "roleName", "iam_role"),
     ("iam", "groupName", "iam_group"),
+    ("cognito-idp", "groupName", "group"),
+    ("sso-directory", "groupId", "group"),
+    ("identitystore", "groupId", "group"),
     ("ec2", "groupName", "security_group"),
     (ANY, "instanceProfileName", "instance_profile"),
     (ANY, "instanceId", "ec2_instance"),
@@ -55,6 +59,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     (ANY, "clusterName", "cluster"),
     (ANY, "stackName", "stack"),
     (ANY, "certificateArn", "certificate"),
+    ("ssm", "instanceIds", "ec2_instance"),
     (ANY, "documentName", "document"),
     (ANY, "modelId", "model"),
     (ANY, "agentRuntimeArn", "agent_runtime"),
@@ -86,7 +91,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     (ANY, "name", "named"),
 ];
 /// One bit for each and one more.
-const _: () = assert!(PARAMETERS.len() < u64::BITS as usize, "each parameter has a bit");
+const _: () = assert!(PARAMETERS.len() < u128::BITS as usize, "each parameter has a bit");
 /// Whatever the service.
 const ANY: &str = "";
 /// The event whose parameters name where it happens, and not what is made.
@@ -125,8 +130,10 @@ impl Target {
         }
         let server = parts.mcp.mcp_server_name.get().map(|name| (name, "mcp_server"));
         let client = || Some((parts.asked.client.get()?, "oauth_client"));
+        let request = record.request_parameters.map_or("", RawValue::get);
+        let everyone = || is_given_to_everyone(request).then_some(("*", "everyone"));
         let account = || Some((other_account(record, identity)?, "aws_account"));
-        if let Some((id, kind)) = server.or_else(client).or_else(account) {
+        if let Some((id, kind)) = server.or_else(client).or_else(everyone).or_else(account) {
             target.counterparty_id = CounterpartyId::try_from(id).ok();
             target.counterparty_kind = Some(kind.to_owned());
         } else if let Some(bucket) = parameters.bucket() {
@@ -195,7 +202,7 @@ impl<'de> Visitor<'de> for Names<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters<'de>, A::Error> {
         let mut found = Parameters::default();
         // One bit for each parameter that was seen, and one for the key.
-        let mut seen = 0_u64;
+        let mut seen = 0_u128;
         while let Some(name) = map.next_key::<Text<'de>>()? {
             let name = name.get().unwrap_or_default();
             let known = usual(self.service, name).map(|(at, _)| at);

@@ -26,6 +26,7 @@ pub(super) const TIMES: &[&str] = &[
     "event.timestamp",
     "occurred_at",
     "hrTime",
+    "at",
 ];
 
 /// Names of the program that calls.

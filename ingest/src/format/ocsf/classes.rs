@@ -1,6 +1,6 @@
 //! The classes of OCSF that are read: their numbers, and the names of their activities.
 //!
-//! Invariant: a number has one class, but for 3005, which was another one before 1.0.0.
+//! Invariant: a number has one class, but for 3005 and 3006, which were others before 1.0.0.
 //!
 //! Source: OCSF schema 1.9, category Identity & Access Management and classes API Activity and
 //! Datastore Activity; 1.0.0-rc.2.
@@ -22,6 +22,14 @@ const API_ACTIVITY: Class = Class {
     name: "api_activity",
     target: None,
     activities: &["create", "read", "update", "delete"],
+};
+
+/// As 3006 was called, of which Verified Access of AWS tells.
+const ACCESS_ACTIVITY: Class = Class {
+    uid: "3006",
+    name: "access_activity",
+    target: None,
+    activities: &["access-grant", "access-deny"],
 };
 
 const CLASSES: &[Class] = &[
@@ -164,6 +172,9 @@ pub(super) fn class(record: &Json<'_>) -> Result<&'static Class, Fault> {
         || record.text("category_name") == Some("Audit Activity");
     if uid == "3005" && is_early {
         return Ok(&API_ACTIVITY);
+    }
+    if uid == "3006" && record.text("class_name") == Some("Access Activity") {
+        return Ok(&ACCESS_ACTIVITY);
     }
     CLASSES.iter().find(|class| class.uid == uid).ok_or_else(|| {
         let is_number = (1..=6).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit());

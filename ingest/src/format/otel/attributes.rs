@@ -18,6 +18,7 @@ use schemas::RejectReason;
 use super::super::Fault;
 use super::super::json::{Json, is_same_name};
 use super::{ARGUMENTS, INPUTS, TRACES};
+use crate::redact::is_secret_name;
 
 /// Longest name below which what is nested gets names of its own.
 const NAME_BYTES_MAX: usize = 256;
@@ -125,7 +126,10 @@ fn flattened(mut open: Pairs<'_>) -> Result<Json<'_>, Fault> {
         |name: &str| ARGUMENTS.iter().chain(INPUTS).any(|whole| is_same_name(name, whole));
     while let Some((name, value)) = open.pop() {
         match value {
-            Json::Object(inner) if name.len() <= NAME_BYTES_MAX && !is_whole(&name) => {
+            // Under the name of a secret each part is one.
+            Json::Object(inner)
+                if name.len() <= NAME_BYTES_MAX && !is_whole(&name) && !is_secret_name(&name) =>
+            {
                 let inner = inner.into_iter().rev();
                 open.extend(inner.map(|(part, value)| (format!("{name}.{part}").into(), value)));
             }

@@ -50,8 +50,12 @@ const WORDS: &[&str] = &[
     "values",
 ];
 
-/// Words after which all that follows is said: `gen_ai.input.messages.0.parts.0.id`.
+/// Words after which all that follows is said: `gen_ai.input.messages.0.parts.0.id`, and what a tool
+/// answered as an object, `gen_ai.tool.call.result.conditions`.
 const TREES: &[&str] = &[
+    "answer",
+    "args",
+    "arguments",
     "choices",
     "completions",
     "content",
@@ -63,6 +67,7 @@ const TREES: &[&str] = &[
     "outputs",
     "prompts",
     "records",
+    "result",
     "results",
     "thoughts",
     "variables",
@@ -80,6 +85,16 @@ const STARTS: &[&str] = &[
     "ai.toolCall.result",
     "crewai.task.description",
     "embedding.embeddings",
+    "gen_ai.task.output",
+    "gen_ai.tool.message",
+    "gen_ai.tool.output",
+    "gen_ai.tool.response",
+    "input.value",
+    "output.value",
+    "tool.response",
+    "tool_response",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
     "gcp.vertex.agent.data",
     "gcp.vertex.agent.llm_",
     "gcp.vertex.agent.tool_",
@@ -112,7 +127,9 @@ const OTHERS: &[&str] = &["cost", "error", "exception", "status", "token", "toke
 /// Whether the attribute `name` is one, by its name or because messages stand in it.
 pub(super) fn is_said(name: &str, value: &Json<'_>) -> bool {
     match value {
-        Json::Literal(_) | Json::Null => STARTS.iter().any(|start| name.starts_with(start)),
+        Json::Literal(_) | Json::Null => {
+            STARTS.iter().any(|start| name.starts_with(start)) || is_within(name)
+        }
         Json::Text(text) => is_named(name) || has_message(text),
         Json::List(_) => is_named(name) || has_message(&value.to_string()),
         // Arguments, or what is nested deeper than names are made of.
@@ -131,11 +148,25 @@ fn is_named(name: &str) -> bool {
     if words.any(|word| OTHERS.contains(&word)) {
         return false;
     }
+    let last = last_words(&name).next_back().unwrap_or_default();
+    WORDS.contains(&last) || TREES.contains(&last) || is_in_tree(&name)
+}
+
+/// Whether a number or a truth stands in what was said.
+fn is_within(name: &str) -> bool {
+    let name = kebab(name);
+    !name.split(['.', '-']).any(|word| OTHERS.contains(&word)) && is_in_tree(&name)
+}
+
+fn is_in_tree(name: &str) -> bool {
+    last_words(name).rev().skip(1).any(|word| TREES.contains(&word))
+}
+
+/// The last word of each part of a name, but for the places in lists.
+fn last_words(name: &str) -> impl DoubleEndedIterator<Item = &str> {
     let is_place = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = name.split('.').filter(|part| !is_place(part));
-    let mut last_words = parts.filter_map(|part| part.rsplit('-').next());
-    let last = last_words.next_back().unwrap_or_default();
-    WORDS.contains(&last) || TREES.contains(&last) || last_words.any(|word| TREES.contains(&word))
+    let parts = name.split('.').filter(move |part| !is_place(part));
+    parts.filter_map(|part| part.rsplit('-').next())
 }
 
 /// Whether a message to or from a model stands in the JSON of a text.
