@@ -194,7 +194,8 @@ fn the_bench_counts_every_event_and_prints_what_it_measured() {
     assert!(figures["stages"].as_object().is_some_and(|stages| 4 < stages.len()), "{figures}");
     let alone = figures["alone_ns_per_event"].as_object().unwrap();
     let worked = alone.values().filter(|ns| ns.as_f64().is_some_and(|ns| 0.0 < ns)).count();
-    // Consuming is counted in ticks of 10 ms, of which so few events may take none.
-    assert!(9 == alone.len() && 8 <= worked, "{figures}");
+    // The processor's time is counted in ticks of some milliseconds, of which consuming so few events, giving
+    // them back and other short stages may take none.
+    assert!(9 == alone.len() && 5 <= worked, "{figures}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
 }
