@@ -160,7 +160,7 @@ fn read_as_aws_writes(
     let Some(identity) = &record.user_identity else { return Err(record.no_identity()) };
     let actor = Actor::of(identity, &record, &parts)?;
     let target = Target::of(&record, identity, &parts, redactor)?;
-    let (outcome, outcome_reason) = record.outcome(&parts);
+    let (outcome, outcome_reason) = record.outcome(&parts, redactor);
     let event_id = match record.event_id.get().or_else(|| record.uid.get()) {
         Some(text) => id::<EventId>("eventID", text)?,
         None => raw.position().event_id(),
@@ -208,6 +208,12 @@ fn no_agent() -> Fault {
 /// `text` as an id of the field `name`.
 fn id<'a, T: TryFrom<&'a str, Error = InvalidId>>(name: &str, text: &'a str) -> Result<T, Fault> {
     T::try_from(text).map_err(|error| Fault::bad_field(format!("`{name}`: {error}")))
+}
+
+/// What went wrong, in words that may hold a secret: none is cut in two.
+fn in_short(message: &str, redactor: &Redactor) -> String {
+    let text = redactor.before_cut(message, ERROR_MESSAGE_BYTES_MAX);
+    text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)].to_owned()
 }
 
 impl Record<'_> {
@@ -279,19 +285,19 @@ impl Record<'_> {
         told.or_else(|| parts.step.source_ip_address.get()?.parse().ok())
     }
 
-    fn outcome(&self, parts: &Parts<'_>) -> (Outcome, Option<String>) {
+    fn outcome(&self, parts: &Parts<'_>, redactor: &Redactor) -> (Outcome, Option<String>) {
         let outcome = match self.error_code.get() {
             Some(code) if is_refusal(code) => Outcome::Denied,
             Some(code) if code.ends_with(DRY_RUN) => Outcome::Success,
             Some(_) => Outcome::Error,
             None if parts.is_refused() => Outcome::Denied,
-            None => return parts.answered(),
+            None => return parts.answered(redactor),
         };
-        let message = || {
-            let text = self.error_message.get()?;
-            Some(text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)].to_owned())
-        };
-        (outcome, self.error_code.owned().or_else(message))
+        (outcome, self.error_code.owned().or_else(|| self.message(redactor)))
+    }
+
+    fn message(&self, redactor: &Redactor) -> Option<String> {
+        self.error_message.get().map(|text| in_short(text, redactor))
     }
 
     fn attributes(
@@ -307,8 +313,7 @@ impl Record<'_> {
         let (provider, delegate) = (identity.federated_provider(), identity.delegate());
         let category = self.event_category.get().filter(|text| !USUAL_CATEGORIES.contains(text));
         let method = additional.authentication_method.get();
-        let message = self.error_message.get();
-        let message = message.map(|text| redactor.before_cut(text, ERROR_MESSAGE_BYTES_MAX));
+        let message = self.message(redactor);
         let mut attributes = Attributes::default();
         for (name, value) in [
             // Of a signed URL, which others may use too.
@@ -316,12 +321,7 @@ impl Record<'_> {
             ("audit_context", asked.audit_context.additional.get()),
             ("aws_region", self.aws_region.get()),
             ("credential_type", additional.credential_type.get()),
-            (
-                "error_message",
-                message
-                    .as_deref()
-                    .map(|text| &text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)]),
-            ),
+            ("error_message", message.as_deref()),
             ("document", asked.document_name.get()),
             ("ec2_role_delivery", identity.ec2_role_delivery()),
             ("event_category", category),

@@ -17,6 +17,7 @@ use schemas::{CredentialKind, Outcome, RejectReason, Timestamp};
 use self::sign_in::{error_code, of_code};
 use super::draft::{Draft, Needs, Word, time_of};
 use super::json::Json;
+use super::words::snake;
 use super::{Fault, kebab, single, verdict};
 
 pub(super) const NEEDS: Needs = Needs {
@@ -358,8 +359,7 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
         let is_known =
             |key: &&str| ["User-Agent", "UserAgent", "ipaddr", "SessionId"].contains(key);
         if let Some(key) = detail.first(&["key", "name"]).filter(|key| !is_known(key)) {
-            let name = kebab(key).replace('-', "_");
-            draft.keep(format!("additional_{name}"), detail.text("value"));
+            draft.keep(format!("additional_{}", snake(key)), detail.text("value"));
         }
     }
     draft.keep_each(

@@ -10,6 +10,7 @@ use schemas::{CredentialKind, Outcome};
 use super::arguments::without_token;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
+use super::words::snake;
 use super::{Fault, kebab, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
@@ -216,7 +217,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         let counterparty = draft.counterparty.iter().map(|(_, id)| id);
         let mut places = draft.resource.iter().chain(counterparty).chain(&draft.delegation);
         if !places.any(|place| **place == *name) {
-            draft.keep(format!("target_{}", kebab(kind).replace('-', "_")), Some(name));
+            draft.keep(format!("target_{}", snake(kind)), Some(name));
         }
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Invariant: two spellings of one name are one word.
 
+use std::borrow::Cow;
+
 use schemas::CredentialKind;
 
 /// Words in the names of protocols and mechanisms by which a password is shown, a token, a certificate.
@@ -14,7 +16,11 @@ const CERTIFICATES: &[&str] = &["certificate", "mtls", "ssl", "x509"];
 /// `PublicClientApp`, `AIAgent` or `public_client app` as `public-client-app` and `ai-agent`.
 pub(super) fn kebab(name: &str) -> String {
     // One word, whatever its capitals say.
-    let name = name.replace("OAuth2", "oauth2_");
+    let name = if name.contains("OAuth2") {
+        Cow::Owned(name.replace("OAuth2", "oauth2_"))
+    } else {
+        Cow::Borrowed(name)
+    };
     let mut text = String::with_capacity(name.len() + 4);
     let (mut before, mut letters) = ('-', name.chars().peekable());
     while let Some(letter) = letters.next() {
@@ -32,6 +38,11 @@ pub(super) fn kebab(name: &str) -> String {
         before = letter;
     }
     text
+}
+
+/// The same as `public_client_app`.
+pub(super) fn snake(name: &str) -> String {
+    kebab(name).replace('-', "_")
 }
 
 /// The role of a session of AWS, by the session's ARN (`arn:aws:sts::…:assumed-role/role/session`).

@@ -5,6 +5,8 @@
 //!
 //! Source: AWS, *CloudTrail userIdentity element*; prefixes of key ids: AWS, *IAM identifiers*.
 
+use std::borrow::Cow;
+
 use schemas::{AgentClass, AgentId, CredentialId, CredentialKind, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -130,6 +132,12 @@ impl Identity<'_> {
     /// The role whose session it is.
     fn role(&self) -> Option<&str> {
         self.session_context.as_ref()?.session_issuer.as_ref()?.arn.get()
+    }
+
+    /// The same, else the role that the ARN of its session names.
+    fn role_of_session(&self) -> Option<Cow<'_, str>> {
+        let of_arn = || self.arn.get().and_then(assumed_role).map(Cow::Owned);
+        self.role().map(Cow::Borrowed).or_else(of_arn)
     }
 
     /// Whether it is the session of a role, whatever its ARN.
@@ -288,7 +296,7 @@ impl Actor {
 fn class_of_arn(arn: &str, identity: &Identity<'_>) -> Option<String> {
     let Some(resource) = arn.splitn(6, ':').nth(5) else { return role_or_kind(identity) };
     match resource.split('/').collect::<Vec<_>>()[..] {
-        ["assumed-role", ..] => identity.role().map(str::to_owned).or_else(|| assumed_role(arn)),
+        ["assumed-role", ..] => identity.role_of_session().map(Cow::into_owned),
         ["user", ..] if !identity.is_of_role() => Some(IAM_USER.to_owned()),
         ["federated-user", ..] => Some(FEDERATED_USER.to_owned()),
         ["root"] => Some("aws:root".to_owned()),
@@ -468,9 +476,9 @@ fn session(identity: &Identity<'_>, record: &Record<'_>, parts: &Parts<'_>) -> O
 fn delegation(identity: &Identity<'_>, parts: &Parts<'_>, agent: &AgentId) -> Vec<AgentId> {
     let Parts { asked, additional, .. } = parts;
     let mut chain: Vec<AgentId> = Vec::new();
-    let of_session = identity.arn.get().and_then(assumed_role);
+    let role = identity.role_of_session();
     for name in [
-        identity.role().or(of_session.as_deref()),
+        role.as_deref(),
         identity.source_identity(),
         identity.on_behalf_of(),
         asked.source_identity.get(),

@@ -12,7 +12,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::super::json::Json;
-use super::super::words::kebab;
+use super::super::words::{kebab, snake};
 use super::Record;
 use super::target::{is_account, usual};
 
@@ -130,10 +130,6 @@ fn kind_of_arn(arn: &str) -> Option<String> {
         (_, Some((kind, _))) => format!("{service}_{}", snake(kind)),
         (_, None) => "resource".to_owned(),
     })
-}
-
-fn snake(name: &str) -> String {
-    kebab(name).replace('-', "_")
 }
 
 /// One of several.

@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use super::super::verdict;
 use super::text::Text;
-use super::{ERROR_MESSAGE_BYTES_MAX, Record};
+use super::{Record, in_short};
+use crate::Redactor;
 
 /// Services whose answers tell of a new credential, of a sign-in or of an error.
 const ANSWERING: &[&str] = &[
@@ -297,7 +298,7 @@ impl<'a> Parts<'a> {
 
     /// How a call without an error code ended: by the status of its answer, by the error in it, or by the word
     /// of the service.
-    pub(super) fn answered(&self) -> (Outcome, Option<String>) {
+    pub(super) fn answered(&self, redactor: &Redactor) -> (Outcome, Option<String>) {
         let page: Answered<'_> = part(self.additional.response_parameters);
         let status = self.answer.status_code.get().or_else(|| page.status.get());
         // Some are written as `200.0`.
@@ -311,8 +312,7 @@ impl<'a> Parts<'a> {
             let error: Answered<'_> = part(Some(error));
             let message = error.message.get();
             let outcome = verdict::of_error(message.unwrap_or_default());
-            let end = |text: &str| text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX);
-            return (outcome, message.map(|text| text[..end(text)].to_owned()));
+            return (outcome, message.map(|text| in_short(text, redactor)));
         }
         let has_failed = self.answer.is_error.is("true") || self.additional.success.is("false");
         (if has_failed { Outcome::Error } else { Outcome::Success }, None)

@@ -10,7 +10,7 @@
 use super::super::arguments::host;
 use super::super::draft::{Draft, Word};
 use super::super::json::Json;
-use super::super::words::kebab;
+use super::super::words::snake;
 use super::SERVICE_ACCOUNT;
 
 /// Where what a workload runs is described: of one that makes pods, in their template.
@@ -88,8 +88,7 @@ fn subjects<'a>(record: &'a Json<'_>) -> Vec<(Word<'a>, Word<'a>)> {
 
 fn subject<'a>(subject: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     let name = subject.text("name")?;
-    let kind =
-        subject.text("kind").map_or("subject".to_owned(), |kind| kebab(kind).replace('-', "_"));
+    let kind = subject.text("kind").map_or("subject".to_owned(), snake);
     let namespace = subject.text("namespace").filter(|_| kind == "service_account");
     let id = namespace
         .map_or(name.into(), |namespace| format!("{SERVICE_ACCOUNT}{namespace}:{name}").into());

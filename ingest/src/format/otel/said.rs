@@ -85,21 +85,16 @@ const STARTS: &[&str] = &[
     "ai.toolCall.result",
     "crewai.task.description",
     "embedding.embeddings",
-    "gen_ai.task.output",
-    "gen_ai.tool.message",
-    "gen_ai.tool.output",
-    "gen_ai.tool.response",
-    "input.value",
-    "output.value",
-    "tool.response",
-    "tool_response",
-    "traceloop.entity.input",
-    "traceloop.entity.output",
     "gcp.vertex.agent.data",
     "gcp.vertex.agent.llm_",
     "gcp.vertex.agent.tool_",
     "gen_ai.completion.",
     "gen_ai.prompt.",
+    "gen_ai.task.output",
+    "gen_ai.tool.message",
+    "gen_ai.tool.output",
+    "gen_ai.tool.response",
+    "input.value",
     "langfuse.observation.input",
     "langfuse.observation.output",
     "langfuse.trace.input",
@@ -114,7 +109,12 @@ const STARTS: &[&str] = &[
     "mcp.tool.result.",
     "mlflow.spanInputs",
     "mlflow.spanOutputs",
+    "output.value",
     "retrieval.documents",
+    "tool.response",
+    "tool_response",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
 ];
 
 /// Whole names without such a word.
@@ -144,18 +144,20 @@ fn is_named(name: &str) -> bool {
         return true;
     }
     let name = kebab(name);
-    let mut words = name.split(['.', '-']);
-    if words.any(|word| OTHERS.contains(&word)) {
-        return false;
-    }
     let last = last_words(&name).next_back().unwrap_or_default();
-    WORDS.contains(&last) || TREES.contains(&last) || is_in_tree(&name)
+    let is_said = WORDS.contains(&last) || TREES.contains(&last) || is_in_tree(&name);
+    is_said && !is_measure(&name)
 }
 
 /// Whether a number or a truth stands in what was said.
 fn is_within(name: &str) -> bool {
     let name = kebab(name);
-    !name.split(['.', '-']).any(|word| OTHERS.contains(&word)) && is_in_tree(&name)
+    is_in_tree(&name) && !is_measure(&name)
+}
+
+/// Whether a name tells how much, or what went wrong.
+fn is_measure(name: &str) -> bool {
+    name.split(['.', '-']).any(|word| OTHERS.contains(&word))
 }
 
 fn is_in_tree(name: &str) -> bool {
