@@ -150,13 +150,24 @@ fn address(address: Option<IpAddr>, out: &mut Vec<u8>) {
 }
 
 fn list<'a>(texts: impl Iterator<Item = &'a str> + Clone, out: &mut Vec<u8>) {
-    out.extend((texts.clone().count() as u64).to_le_bytes());
+    count(texts.clone().count(), out);
     texts.for_each(|one| text(one, out));
 }
 
 fn text(text: &str, out: &mut Vec<u8>) {
-    out.extend((text.len() as u64).to_le_bytes());
+    count(text.len(), out);
     out.extend_from_slice(text.as_bytes());
+}
+
+/// A byte, for nearly all there are: what is not written is not hashed.
+fn count(count: usize, out: &mut Vec<u8>) {
+    match u8::try_from(count) {
+        Ok(few) if few < u8::MAX => out.push(few),
+        Ok(_) | Err(_) => {
+            out.push(u8::MAX);
+            out.extend((count as u64).to_le_bytes());
+        }
+    }
 }
 
 /// The windows of all partitions.

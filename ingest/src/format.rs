@@ -46,7 +46,7 @@ use schemas::{CredentialEvent, Format, Part, Reject, RejectReason, Timestamp};
 pub use self::avro::{AvroSchemaError, AvroSchemas};
 use self::clean::Look;
 pub(crate) use self::fault::Fault;
-use self::json::Json;
+use self::json::{Json, shallow};
 pub use self::mapped::{
     Expression, ExpressionError, InvalidMapping, MappedField, Mapping, MappingCase,
 };
@@ -196,6 +196,12 @@ impl Normaliser {
                 fault.into_reject(record, self.format, &self.redactor, now)
             }
         })
+    }
+
+    /// The bytes of a record as they may be shown to a person: without secrets, and with marks for what is no
+    /// UTF-8.
+    pub fn shown(&self, payload: &[u8]) -> String {
+        self.redactor.shown(&clean::kept(payload, &self.redactor))
     }
 
     /// Reads a record that is a text.
@@ -459,41 +465,6 @@ fn too_large(bytes: usize, bytes_max: usize) -> Fault {
 
 fn more_than_one(count: usize) -> Fault {
     Fault::new(RejectReason::SeveralRecords, format!("wanted one record, found {count}"))
-}
-
-/// Refuses a text that nests too deep for a parser that recurses.
-fn shallow(json: &str) -> Result<(), Fault> {
-    if is_too_deep(json.as_bytes()) {
-        let detail = format!("wanted at most {DEPTH_MAX} levels of arrays and objects, found more");
-        return Err(Fault::new(RejectReason::TooDeep, detail));
-    }
-    Ok(())
-}
-
-/// Whether arrays and objects are nested deeper than [`DEPTH_MAX`].
-///
-/// Finding brackets is SIMD and nearly free; only a record with many of them is looked at closely.
-fn is_too_deep(json: &[u8]) -> bool {
-    if memchr::memchr2_iter(b'[', b'{', json).nth(DEPTH_MAX).is_none() {
-        return false;
-    }
-    let (mut depth, mut is_in_text, mut is_escaped) = (0_usize, false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_in_text => is_escaped = true,
-            b'"' => is_in_text = !is_in_text,
-            b'[' | b'{' if !is_in_text => {
-                depth += 1;
-                if DEPTH_MAX < depth {
-                    return true;
-                }
-            }
-            b']' | b'}' if !is_in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]

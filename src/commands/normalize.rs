@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingest::{Normaliser, NotOne, Poll, RawRecord, Redactor, Replay as ReplaySource, Source as _};
+use ingest::{Normaliser, NotOne, Poll, RawRecord, Replay as ReplaySource, Source as _};
 use schemas::{CredentialEvent, Offsets, Reject, Topic};
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ pub(super) async fn run(args: Normalize, config: &Config) -> Result<Exit, Failur
         let mut shown = String::new();
         for record in batch.iter() {
             let record = RawRecord { record_time: args.kafka_time, ..record };
-            show(&args, &normaliser, &redactor, &record, (&mut counts, &mut shown));
+            show(&args, &normaliser, &record, (&mut counts, &mut shown));
         }
         terminal::answer(&shown)?;
     }
@@ -68,7 +68,6 @@ pub(super) async fn run(args: Normalize, config: &Config) -> Result<Exit, Failur
 fn show(
     args: &Normalize,
     normaliser: &Normaliser,
-    redactor: &Redactor,
     record: &RawRecord<'_>,
     (counts, shown): (&mut Counts, &mut String),
 ) {
@@ -82,7 +81,7 @@ fn show(
     if args.rejects_only && rejects == 0 {
         return;
     }
-    let input = redactor.shown(record.payload.unwrap_or_default());
+    let input = normaliser.shown(record.payload.unwrap_or_default());
     match args.output {
         ReportFormat::Json => {
             let mut line = json!({"record": record.offset.0, "input": input_of(&input)});

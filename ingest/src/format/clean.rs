@@ -4,14 +4,15 @@
 //! name and value are fields of their own, and no token that it knows by its place. So it may cut, join and
 //! respell what it takes, which would hide the looks of a secret and not the secret. A
 //! [`Draft`](super::draft::Draft) is finished with a [`Clean`] alone, and one is given only to who reads such
-//! a record.
+//! a record. [`kept`] is the same for the bytes of a reject.
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use schemas::{CredentialEvent, Format};
 
 use super::json::Json;
-use super::{Fault, kubernetes, object, vault};
+use super::{Fault, RECORD_BYTES_MAX, kubernetes, object, vault};
 use crate::redact::{SECRET_BYTES_MIN, ends_with, is_secret_name};
 use crate::{RawRecord, Redactor};
 
@@ -95,18 +96,8 @@ impl Look<'_> {
         } else {
             None
         };
-        let Some(known) = known.map(str::to_owned) else { return false };
-        let Some(fingerprint) = redactor.of_named(&known) else { return false };
-        tree.each_text(&mut |text| {
-            let path = text.trim_end_matches('/');
-            let before = path.strip_suffix(&known).filter(|before| before.ends_with('/'));
-            if let Some(before) = before {
-                *text = Cow::Owned(format!("{before}{fingerprint}"));
-            } else if SECRET_BYTES_MIN <= known.len() && text.contains(&known) {
-                *text = Cow::Owned(text.replace(&known, &fingerprint));
-            }
-        });
-        true
+        let known = known.map(str::to_owned);
+        known.is_some_and(|known| replace_token(tree, &known, redactor))
     }
 
     /// The event that `read` makes under the key, and under the key before if there was a secret, so that the
@@ -127,6 +118,55 @@ impl Look<'_> {
         }
         Ok(event)
     }
+}
+
+/// What a reject may keep of a record of any format: nothing that its place alone tells to be a secret. Of what
+/// is no JSON no place is known, so it ends where one may be.
+pub(super) fn kept<'p>(payload: &'p [u8], redactor: &Redactor) -> Cow<'p, [u8]> {
+    let text = std::str::from_utf8(payload).ok().filter(|text| text.len() <= RECORD_BYTES_MAX);
+    let Some(mut tree) = text.and_then(|text| Json::parse(text).ok()) else {
+        let places = TOKEN_PLACES.iter().filter_map(|place| {
+            let at = memmem::find(payload, place.as_bytes())?;
+            Some(at + place.len())
+        });
+        return Cow::Borrowed(&payload[..places.min().unwrap_or(payload.len())]);
+    };
+    let mut is_replaced = replace_named(&mut tree, redactor);
+    let mut tokens = Vec::new();
+    tokens_within(&tree, &mut tokens);
+    for token in tokens {
+        is_replaced |= replace_token(&mut tree, &token, redactor);
+    }
+    if is_replaced { Cow::Owned(tree.to_string().into_bytes()) } else { Cow::Borrowed(payload) }
+}
+
+/// What stands before a token that its place alone tells to be one, in Vault's paths and `OpenShift`'s.
+const TOKEN_PLACES: [&str; 3] = ["auth/token/", "oauthaccesstokens", "oauthauthorizetokens"];
+
+/// The tokens that the records in `tree` tell by their places.
+fn tokens_within(tree: &Json<'_>, tokens: &mut Vec<String>) {
+    match tree {
+        Json::Null | Json::Literal(_) | Json::Text(_) => return,
+        Json::List(elements) => elements.iter().for_each(|one| tokens_within(one, tokens)),
+        Json::Object(fields) => fields.iter().for_each(|(_, one)| tokens_within(one, tokens)),
+    }
+    let known = [vault::token_in_path(tree), kubernetes::token_in_name(tree)];
+    tokens.extend(known.into_iter().flatten().map(str::to_owned));
+}
+
+/// Replaces a token that was known by its place wherever it stands; returns whether it tells anything.
+fn replace_token(tree: &mut Json<'_>, token: &str, redactor: &Redactor) -> bool {
+    let Some(fingerprint) = redactor.of_named(token) else { return false };
+    tree.each_text(&mut |text| {
+        let path = text.trim_end_matches('/');
+        let before = path.strip_suffix(token).filter(|before| before.ends_with('/'));
+        if let Some(before) = before {
+            *text = Cow::Owned(format!("{before}{fingerprint}"));
+        } else if SECRET_BYTES_MIN <= token.len() && text.contains(token) {
+            *text = Cow::Owned(text.replace(token, &fingerprint));
+        }
+    });
+    true
 }
 
 /// Replaces the secrets in the texts and names of `tree`; returns whether there were any.
@@ -355,6 +395,41 @@ mod tests {
         ] {
             assert_eq!(read(format, &json, &new).resource.as_deref(), Some(kept));
         }
+    }
+
+    #[test]
+    fn a_token_that_is_known_by_its_place_alone_is_in_no_reject() {
+        let topic = Topic::new("uses");
+        let uuid = "0150e834-20cf-4eab-4196-b6f1f4d70ce8";
+        let vault = format!(r#"{{"request":{{"path":"auth/token/lookup/{uuid}"}}}}"#);
+        let kubernetes = format!(
+            r#"{{"objectRef":{{"resource":"oauthaccesstokens","name":"{uuid}"}},"verb":"delete",
+                "requestURI":"/apis/oauth.openshift.io/v1/oauthaccesstokens/{uuid}"}}"#
+        );
+        let named = format!(r#"{{"properties":[{{"name":"Password","newValue":"{uuid}"}}]}}"#);
+        let fingerprint = REDACTOR.fingerprint(uuid.as_bytes());
+        for (format, json, told) in [
+            (Format::Vault, vault.clone(), Some(&fingerprint)),
+            (Format::CloudEvents, format!(r#"{{"data":[1,{vault}]}}"#), Some(&fingerprint)),
+            (Format::Kubernetes, kubernetes.clone(), Some(&fingerprint)),
+            (Format::Entra, named, Some(&fingerprint)),
+            // Cut off, or with a name that stands twice.
+            (Format::Vault, vault[..vault.len() - 3].to_owned(), None),
+            (Format::Kubernetes, kubernetes.replace('{', r#"{"a":1,"a":2,"#), None),
+        ] {
+            let normaliser = Normaliser::new(format, REDACTOR.clone());
+            let record = record(&topic, Some(json.as_bytes()));
+
+            let reject = normaliser.normalise_one(&record, Timestamp::EPOCH).unwrap_err();
+
+            let raw = String::from_utf8(reject.raw).unwrap();
+            assert!(!raw.contains(uuid), "{format}: {raw}");
+            assert!(!raw.is_empty() && raw.len() < json.len() + 64, "{format}: {raw}");
+            assert!(told.is_none_or(|told| raw.contains(told)), "{format}: {raw}");
+            assert_eq!(reject.raw_bytes, json.len() as u64);
+        }
+        let harmless = br#"{"objectRef":{"resource":"pods"}, "verb":"get"}"#;
+        assert!(matches!(kept(harmless, &REDACTOR), Cow::Borrowed(same) if same == harmless));
     }
 
     #[test]

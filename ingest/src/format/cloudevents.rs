@@ -17,8 +17,8 @@ use schemas::{Attributes, CredentialEvent, Format, RejectReason};
 use super::clean::Look;
 use super::draft::{Draft, Needs, time_of};
 use super::envelope::{self, LAYERS_MAX, decoded};
-use super::json::Json;
-use super::{Fault, Left, Normaliser, Unread, batch, more_than_one, object, read, shallow};
+use super::json::{Json, shallow};
+use super::{Fault, Left, Normaliser, Unread, batch, more_than_one, object, read};
 use crate::{RawRecord, Redactor};
 
 pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };

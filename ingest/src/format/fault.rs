@@ -5,6 +5,7 @@
 
 use schemas::{Format, Reject, RejectReason, Timestamp};
 
+use super::clean;
 use crate::{RawRecord, Redactor};
 
 /// Why a record is not what it should be.
@@ -86,7 +87,7 @@ impl Fault {
             format,
             reason: self.reason,
             detail: redactor.text(&self.detail).into_owned(),
-            raw: redactor.raw(payload),
+            raw: redactor.raw(&clean::kept(payload, redactor)),
             raw_bytes: payload.len() as u64,
         }
     }

@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemas::RejectReason;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::Fault;
+use super::{DEPTH_MAX, Fault};
 
 /// Some JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ pub(super) enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads a whole text, which may itself stand in a record and nest deeper than that.
     pub(super) fn parse(text: &'a str) -> Result<Self, Fault> {
-        super::shallow(text)?;
+        shallow(text)?;
         serde_json::from_str(text).map_err(|error| Fault::of_json(&error))
     }
 
@@ -170,6 +171,41 @@ impl<'a> Json<'a> {
             Self::List(_) | Self::Object(_) => Some(Cow::Owned(self.to_string())),
         }
     }
+}
+
+/// Refuses a text that nests too deep for a parser that recurses.
+pub(super) fn shallow(json: &str) -> Result<(), Fault> {
+    if is_too_deep(json.as_bytes()) {
+        let detail = format!("wanted at most {DEPTH_MAX} levels of arrays and objects, found more");
+        return Err(Fault::new(RejectReason::TooDeep, detail));
+    }
+    Ok(())
+}
+
+/// Whether arrays and objects are nested deeper than [`DEPTH_MAX`].
+///
+/// Finding brackets is SIMD and nearly free; only a record with many of them is looked at closely.
+fn is_too_deep(json: &[u8]) -> bool {
+    if memchr::memchr2_iter(b'[', b'{', json).nth(DEPTH_MAX).is_none() {
+        return false;
+    }
+    let (mut depth, mut is_in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_in_text => is_escaped = true,
+            b'"' => is_in_text = !is_in_text,
+            b'[' | b'{' if !is_in_text => {
+                depth += 1;
+                if DEPTH_MAX < depth {
+                    return true;
+                }
+            }
+            b']' | b'}' if !is_in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The value of the field `name`.
@@ -340,7 +376,7 @@ mod tests {
     fn a_name_that_stands_twice_is_refused_at_any_depth() {
         for json in [r#"{"a":1,"a":2}"#, r#"{"x":[{"y":{"a":1,"b":2,"\u0061":3}}]}"#] {
             let fault = Json::parse(json).unwrap_err();
-            assert_eq!(fault.reason, schemas::RejectReason::DuplicateField, "{fault:?}");
+            assert_eq!(fault.reason, RejectReason::DuplicateField, "{fault:?}");
         }
         let fault = Json::parse(r#"{"pass 1":1,"pass 1":2}"#).unwrap_err();
         assert!(!fault.detail.contains("pass"), "{fault:?}");
