@@ -208,8 +208,9 @@ impl<'a> Stages<'a> {
             for one in &stamped {
                 rows.push(one);
                 if ROWS_PER_BATCH <= rows.len() {
-                    columns.push(rows.finish());
-                    *rows = EventRows::with_capacity(ROWS_PER_BATCH);
+                    let finished = rows.finish();
+                    *rows = EventRows::like(&finished);
+                    columns.push(finished);
                 }
             }
         });

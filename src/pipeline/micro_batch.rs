@@ -272,7 +272,8 @@ impl<S: Source> Pipeline<S> {
         }
         if ROWS_PER_BATCH <= self.buffer.events.len() {
             self.buffer.close_batch();
-            self.buffer.events = EventRows::with_capacity(ROWS_PER_BATCH);
+            let like = self.buffer.done.last().expect("it was just made");
+            self.buffer.events = EventRows::like(like);
         }
         self.buffer.cover(batch, &self.parts.readers);
         let counts = Counts {

@@ -4,6 +4,7 @@
 //! error that names its column and row.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -31,6 +32,68 @@ pub(super) fn texts(rows: usize) -> StringBuilder {
     StringBuilder::with_capacity(rows, rows * TEXT_BYTES)
 }
 
+/// The room that builders of a table begin with. One that grows copies what it has, into memory that nobody has
+/// touched.
+#[derive(Clone, Copy)]
+pub(super) enum Room<'a> {
+    /// For so many rows, whatever their texts are.
+    Rows(usize),
+    /// That of these rows, and an eighth more.
+    Like(&'a RecordBatch),
+}
+
+impl Room<'_> {
+    pub(super) fn rows(self) -> usize {
+        match self {
+            Self::Rows(rows) => rows,
+            Self::Like(batch) => with_an_eighth(batch.num_rows()),
+        }
+    }
+
+    fn column(&self, name: &str) -> Option<&ArrayRef> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Like(batch) => batch.column_by_name(name),
+        }
+    }
+
+    pub(super) fn texts(self, name: &str) -> StringBuilder {
+        let like = self.column(name).and_then(|column| column.as_string_opt());
+        like.map_or_else(|| texts(self.rows()), roomy)
+    }
+
+    pub(super) fn text_lists(self, name: &str) -> ListBuilder<StringBuilder> {
+        let like = self.column(name).and_then(|column| column.as_list_opt::<i32>());
+        let like = like.and_then(|lists| lists.values().as_string_opt());
+        text_lists_of(self.rows(), like.map(roomy).unwrap_or_default())
+    }
+
+    pub(super) fn text_maps(self, name: &str) -> MapBuilder<StringBuilder, StringBuilder> {
+        let like = self.column(name).and_then(|column| column.as_map_opt());
+        let room = |texts: &ArrayRef| texts.as_string_opt().map(roomy).unwrap_or_default();
+        let [keys, values] = match like {
+            Some(maps) => [maps.keys(), maps.values()].map(room),
+            None => [StringBuilder::new(), StringBuilder::new()],
+        };
+        let names = MapFieldNames {
+            entry: "key_value".to_owned(),
+            key: "key".to_owned(),
+            value: "value".to_owned(),
+        };
+        MapBuilder::with_capacity(Some(names), keys, values, self.rows())
+            .with_values_field(Field::new("value", DataType::Utf8, false))
+    }
+}
+
+fn roomy(texts: &StringArray) -> StringBuilder {
+    let bytes = with_an_eighth(texts.value_data().len());
+    StringBuilder::with_capacity(with_an_eighth(texts.len()), bytes)
+}
+
+fn with_an_eighth(count: usize) -> usize {
+    count + count / 8
+}
+
 /// Bytes of the texts in these columns.
 pub(super) fn text_bytes<const COLUMNS: usize>(columns: [&StringBuilder; COLUMNS]) -> usize {
     columns.iter().map(|column| column.values_slice().len()).sum()
@@ -45,18 +108,12 @@ pub(super) fn money(rows: usize) -> Decimal128Builder {
 }
 
 pub(super) fn text_lists(rows: usize) -> ListBuilder<StringBuilder> {
-    let element = Field::new("element", DataType::Utf8, false);
-    ListBuilder::with_capacity(StringBuilder::new(), rows).with_field(element)
+    text_lists_of(rows, StringBuilder::new())
 }
 
-pub(super) fn text_maps(rows: usize) -> MapBuilder<StringBuilder, StringBuilder> {
-    let names = MapFieldNames {
-        entry: "key_value".to_owned(),
-        key: "key".to_owned(),
-        value: "value".to_owned(),
-    };
-    MapBuilder::with_capacity(Some(names), StringBuilder::new(), StringBuilder::new(), rows)
-        .with_values_field(Field::new("value", DataType::Utf8, false))
+fn text_lists_of(rows: usize, texts: StringBuilder) -> ListBuilder<StringBuilder> {
+    let element = Field::new("element", DataType::Utf8, false);
+    ListBuilder::with_capacity(texts, rows).with_field(element)
 }
 
 /// Appends a text that is only there as something to print, without a copy in between.
@@ -64,6 +121,23 @@ pub(super) fn append_printed(column: &mut StringBuilder, value: impl Display) {
     use std::fmt::Write as _;
     write!(column, "{value}").expect("writing to a builder");
     column.append_value("");
+}
+
+/// Appends an address. One of four bytes is written without the machinery of printing, which takes 60 ns for it.
+pub(super) fn append_address(column: &mut StringBuilder, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        append_printed(column, address);
+        return;
+    };
+    let (mut text, mut len) = ([b'.'; 15], 0);
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        len += usize::from(0 < at);
+        for digit in [100, 10, 1].into_iter().filter(|unit| *unit == 1 || *unit <= octet) {
+            text[len] = b'0' + octet / digit % 10;
+            len += 1;
+        }
+    }
+    column.append_value(str::from_utf8(&text[..len]).expect("digits and dots"));
 }
 
 pub(super) fn append_list<'a>(

@@ -16,9 +16,9 @@ use schemas::{
 };
 
 use super::columns::{
-    Columns, MonthText, Numbers, PositionColumns, Positions, RowError, TextLists, Texts,
-    append_list, append_printed, bad, batch, finished, mistyped, money, text_bytes, text_lists,
-    text_maps, texts, times,
+    Columns, MonthText, Numbers, PositionColumns, Positions, Room, RowError, TextLists, Texts,
+    append_address, append_list, append_printed, bad, batch, finished, mistyped, money, text_bytes,
+    times,
 };
 
 /// Rows of `events` while they are collected.
@@ -77,41 +77,51 @@ impl Default for EventRows {
 
 impl EventRows {
     pub fn with_capacity(rows: usize) -> Self {
+        Self::with_room(Room::Rows(rows))
+    }
+
+    /// With room for rows as those that were finished.
+    pub fn like(finished: &RecordBatch) -> Self {
+        Self::with_room(Room::Like(finished))
+    }
+
+    fn with_room(room: Room<'_>) -> Self {
+        let rows = room.rows();
         Self {
-            event_id: texts(rows),
+            event_id: room.texts("event_id"),
             time: times(rows),
             ingested_at: times(rows),
-            agent_id: texts(rows),
-            agent_class: texts(rows),
-            agent_instance: texts(rows),
-            model: texts(rows),
-            session_id: texts(rows),
-            task_id: texts(rows),
-            grant_id: texts(rows),
-            credential_id: texts(rows),
-            credential_kind: texts(rows),
-            action: texts(rows),
-            resource: texts(rows),
-            resource_kind: texts(rows),
-            counterparty_id: texts(rows),
-            counterparty_kind: texts(rows),
+            agent_id: room.texts("agent_id"),
+            agent_class: room.texts("agent_class"),
+            agent_instance: room.texts("agent_instance"),
+            model: room.texts("model"),
+            session_id: room.texts("session_id"),
+            task_id: room.texts("task_id"),
+            grant_id: room.texts("grant_id"),
+            credential_id: room.texts("credential_id"),
+            credential_kind: room.texts("credential_kind"),
+            action: room.texts("action"),
+            resource: room.texts("resource"),
+            resource_kind: room.texts("resource_kind"),
+            counterparty_id: room.texts("counterparty_id"),
+            counterparty_kind: room.texts("counterparty_kind"),
             amount: money(rows),
-            currency: texts(rows),
-            outcome: texts(rows),
-            outcome_reason: texts(rows),
-            source_ip: texts(rows),
-            user_agent: texts(rows),
-            delegation: text_lists(rows),
-            sponsor_id: texts(rows),
-            trace_status: texts(rows),
+            currency: room.texts("currency"),
+            outcome: room.texts("outcome"),
+            outcome_reason: room.texts("outcome_reason"),
+            source_ip: room.texts("source_ip"),
+            user_agent: room.texts("user_agent"),
+            delegation: room.text_lists("delegation"),
+            sponsor_id: room.texts("sponsor_id"),
+            trace_status: room.texts("trace_status"),
             trace_confidence: Float32Builder::with_capacity(rows),
-            labels: text_lists(rows),
-            attributes: text_maps(rows),
-            format: texts(rows),
+            labels: room.text_lists("labels"),
+            attributes: room.text_maps("attributes"),
+            format: room.texts("format"),
             position: PositionColumns::with_capacity(rows),
-            month: texts(rows),
+            month: room.texts("month"),
             // Few are copies.
-            dup_of: texts(0),
+            dup_of: Room::Rows(0).texts("dup_of"),
             month_text: MonthText::default(),
             attribute_bytes: 0,
             rows: 0,
@@ -164,7 +174,7 @@ impl EventRows {
         self.outcome.append_value(event.outcome.as_str());
         self.outcome_reason.append_option(event.outcome_reason.as_ref());
         match event.source_ip {
-            Some(address) => append_printed(&mut self.source_ip, address),
+            Some(address) => append_address(&mut self.source_ip, address),
             None => self.source_ip.append_null(),
         }
         self.user_agent.append_option(event.user_agent.as_ref());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use arrow::array::AsArray as _;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -116,6 +117,38 @@ proptest! {
         prop_assert_eq!(decode_events(&batch).unwrap(), events);
         prop_assert!(rows.is_empty());
     }
+}
+
+#[test]
+fn builders_with_the_room_of_other_rows_hold_none_of_them() {
+    let (mut few, mut others) = (EventRows::with_capacity(1), EventRows::with_capacity(0));
+    others.push(&event(P0, 7));
+    let mut roomy = EventRows::like(&others.finish());
+    for rows in [&mut few, &mut roomy] {
+        rows.push(&event(P0, 1));
+        rows.push(&event(P0, 2));
+    }
+
+    assert_eq!(roomy.finish(), few.finish());
+}
+
+#[test]
+fn an_address_stands_in_its_row_as_it_is_printed() {
+    let octets = 0..=u8::MAX;
+    let addresses = octets.map(|one| IpAddr::from([one, one / 3, 255 - one, one % 7]));
+    let addresses: Vec<IpAddr> =
+        addresses.chain(["2001:db8::1", "::"].map(|text| text.parse().unwrap())).collect();
+    let mut rows = EventRows::with_capacity(0);
+    for address in &addresses {
+        let mut one = event(P0, 1);
+        one.event.source_ip = Some(*address);
+        rows.push(&one);
+    }
+    let batch = rows.finish();
+
+    let column = batch["source_ip"].as_string::<i32>();
+
+    assert!(addresses.iter().map(ToString::to_string).eq(column.iter().flatten()), "{column:?}");
 }
 
 #[test]
