@@ -72,6 +72,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("secrecy", &["detect", "surety"]),
     ("serde", EVERYONE),
     ("serde_json", EVERYONE),
+    ("serde_path_to_error", &["ingest"]),
     ("sha2", &["detect", "ingest", "query"]),
     ("sqllogictest", &["query"]),
     // The verifier that is not ours.

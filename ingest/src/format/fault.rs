@@ -39,6 +39,11 @@ impl Fault {
         }
     }
 
+    /// The same, with the field that it is about.
+    pub(super) fn in_field(self, field: &str) -> Self {
+        Self { detail: format!("`{field}`: {}", self.detail), ..self }
+    }
+
     fn of_message(message: &str, place: &str) -> Self {
         let message = message.rfind(" at line ").map_or(message, |end| &message[..end]);
         if let Some(field) = quoted_after(message, "missing field `") {
@@ -63,6 +68,11 @@ impl Fault {
             let wanted = found.rfind(", expected ").map_or("another type", |at| &found[at + 11..]);
             let kind = found.split([' ', ',']).next().unwrap_or_default();
             return Self::bad_field(format!("wanted {wanted}, found {kind} at {place}"));
+        }
+        if message.starts_with("invalid IP address") {
+            return Self::bad_field(format!(
+                "wanted an IP address alone, found another text at {place}"
+            ));
         }
         // Messages of our own types begin so and hold no value.
         if message.starts_with("wanted ") {

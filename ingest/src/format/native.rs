@@ -12,6 +12,7 @@ use schemas::{Attributes, CredentialEvent, NativeEvent, RejectReason};
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use super::Fault;
 use crate::{RawRecord, Redactor};
@@ -57,7 +58,7 @@ pub(super) fn read(
         Err(error) if error.is_data() && error.to_string().starts_with("unknown field `") => {
             read_with_more(json, redactor)?
         }
-        Err(error) => return Err(Fault::of_json(&error)),
+        Err(error) => return Err(fault_of(json, &error)),
     };
     native.into_event(&record.position()).map_err(|error| Fault::bad_field(error.to_string()))
 }
@@ -80,11 +81,29 @@ fn read_with_more(json: &str, redactor: &Redactor) -> Result<NativeEvent, Fault>
     }
     known.push_str(if known.is_empty() { "{}" } else { "}" });
     let mut native: NativeEvent =
-        serde_json::from_str(&known).map_err(|error| Fault::of_json(&error))?;
+        serde_json::from_str(&known).map_err(|error| fault_of(&known, &error))?;
     for (name, value) in more {
         keep(&mut native.attributes, name, value, redactor);
     }
     Ok(native)
+}
+
+/// What `error` says of the event `json`, with the field that it is about: for that the event is read again,
+/// which one that is right need not be.
+#[cold]
+fn fault_of(json: &str, error: &serde_json::Error) -> Fault {
+    let fault = Fault::of_json(error);
+    let mut again = serde_json::Deserializer::from_str(json);
+    let path = serde_path_to_error::deserialize::<_, NativeEvent>(&mut again);
+    let path = path.err().map(|error| error.path().clone());
+    let field = path.as_ref().and_then(|path| match path.iter().next() {
+        Some(Segment::Map { key }) => FIELDS.iter().find(|field| *field == key),
+        Some(Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown) | None => None,
+    });
+    match field {
+        Some(field) if error.is_data() => fault.in_field(field),
+        Some(_) | None => fault,
+    }
 }
 
 /// Keeps a field as an attribute: a text as it is, everything else as its JSON.

@@ -137,7 +137,31 @@ fn each_fault_has_its_reason_and_says_where() {
             RejectReason::BadField,
             "a currency beside the amount",
         ),
-        (&replaced("10.20.3.4", "hunter2"), RejectReason::BadField, "wanted a valid field"),
+        (
+            &replaced("10.20.3.4", "hunter2"),
+            RejectReason::BadField,
+            "`source_ip`: wanted an IP address alone, found another text at",
+        ),
+        (
+            &replaced("[\"planning-agent-1\"]", "null"),
+            RejectReason::BadField,
+            "`delegation`: wanted a sequence, found null at",
+        ),
+        (
+            &replaced("[\"planning-agent-1\"]", "\"hunter2\""),
+            RejectReason::BadField,
+            "`delegation`: wanted a sequence, found string at",
+        ),
+        (
+            &replaced("\"4400\"", "4400"),
+            RejectReason::BadField,
+            "`attributes`: wanted a string, found integer at",
+        ),
+        (
+            &native_with("\"zone\":1").replace("\"success\"", "\"hunter2\""),
+            RejectReason::BadField,
+            "`outcome`: wanted one of `success`, `denied`, `error`, found another text at",
+        ),
     ] {
         let reject = native(json).unwrap_err();
 

@@ -91,7 +91,7 @@ fn what_is_wrong_with_one_is_wrong_with_no_other() {
 fn what_is_no_batch_stays_one() {
     let lines = event(0).replace("\"success\"", "\"x\"").replace(", ", ",\n");
     for (text, detail) in [
-        (lines.as_str(), "wanted one of `success`"),
+        (lines.as_str(), "`outcome`: wanted one of `success`"),
         ("[]", "wanted one record in `the list`, found none"),
         (r#"{"Records":[]}"#, "wanted one record in `Records`, found none"),
         (r#"{"note":"x","items":[{"a":1},{"b":2}]}"#, "wanted field `schema`"),
