@@ -13,11 +13,12 @@ mod names;
 mod outcome;
 mod programs;
 
-use schemas::{CredentialEvent, CredentialKind, RejectReason};
+use schemas::{CredentialEvent, CredentialKind, Outcome, RejectReason};
 
 use self::names::{
-    ACTORS, ARGUMENTS, CALLERS, DEEDS, END_USERS, METHODS, OTHER_METHODS, PATHS, PEOPLE, PROGRAMS,
-    PROMPTS, RESOURCES, SERVERS, SESSIONS, SOURCES, STATUSES, TIMES, TOOLS, USED, USER_AGENTS,
+    ACTORS, ARGUMENTS, ASKED, CALLERS, DEEDS, END_USERS, METHODS, OTHER_METHODS, PATHS, PEOPLE,
+    PROGRAMS, PROMPTS, RESOURCES, SERVERS, SESSIONS, SOURCES, STATUSES, TIMES, TOOLS, USED,
+    USER_AGENTS,
 };
 use self::outcome::{is_decision, of_deed, outcome};
 use super::Fault;
@@ -35,10 +36,12 @@ pub(super) const NEEDS: Needs = Needs {
 const UNAUTHENTICATED: &str = "mcp:unauthenticated";
 /// What gateways call whoever showed nothing.
 const NOBODY: &str = "anonymous";
-/// What they call whom they do not know.
-const UNKNOWN: &str = "unknown";
+/// What they call whom they do not know, and ways to call that stand in the place of a caller.
+const UNKNOWN: [&str; 4] = ["unknown", "http", "sse", "stdio"];
 /// What Pomerium calls a process that is all of its servers.
 const EVERY_SERVER: &str = "all";
+/// What stands for a session where there is none yet.
+const NO_SESSION: &str = "0";
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     if calls::are_several(record) {
@@ -99,7 +102,8 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.model = model.map(Into::into);
     let tasks = ["a2a.context.id", "details.trace.toolUseID", "prompt.id"];
     draft.task = record.first(&tasks).map(Into::into);
-    let session = record.first(SESSIONS);
+    let mut sessions = SESSIONS.iter().filter_map(|path| record.text(path));
+    let session = sessions.find(|id| *id != NO_SESSION);
     draft.session = session.map(Into::into);
     let program = programs::program(record);
     let agent = program.map_or_else(|| agent(record), |it| named(record, PROGRAMS).or(Some(it)));
@@ -108,7 +112,8 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         (agent, _) => (agent.map(Into::into), program.map(Into::into)),
     };
     draft.class = class(record).or(draft.class);
-    if draft.agent.is_none() && is_of_nobody(record) {
+    (draft.outcome, draft.outcome_reason) = outcome(record);
+    if draft.agent.is_none() && is_of_nobody(record, draft.outcome) {
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
     }
@@ -130,7 +135,6 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         agent => by_method(record, agent),
     });
     target(record, &mut draft);
-    (draft.outcome, draft.outcome_reason) = outcome(record);
     keep(record, &mut draft);
     Ok(draft)
 }
@@ -144,15 +148,27 @@ pub(super) fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 
 /// The first of these names that is somebody's, and no address.
 fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
-    let is_name = |name: &&str| ![NOBODY, UNKNOWN].contains(name) && address_of(name).is_none();
+    let is_name =
+        |name: &&str| *name != NOBODY && !UNKNOWN.contains(name) && address_of(name).is_none();
     names.iter().filter_map(|path| record.text(path)).find(is_name)
 }
 
 /// Whether the gateway says that whoever called showed nothing that it knows.
-fn is_of_nobody(record: &Json<'_>) -> bool {
+fn is_of_nobody(record: &Json<'_>, outcome: Outcome) -> bool {
     let has = |names: &[&str], text| names.iter().any(|path| record.text(path) == Some(text));
+    let is_sign_in =
+        || METHODS.iter().chain(DEEDS).filter_map(|path| record.text(path)).any(is_sign_in);
     let is_refused = has(STATUSES, "401") || has(STATUSES, "403");
+    let is_refused = is_refused || (outcome != Outcome::Success && is_sign_in());
     is_refused || has(PEOPLE, NOBODY) || has(CALLERS, NOBODY)
+}
+
+/// Whether a method or a deed of this name is to find out who somebody is.
+fn is_sign_in(name: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["auth", "authenticate", "authentication", "authn", "login", "oauth", "signin"];
+    let name = super::kebab(name);
+    name.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
 fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
@@ -234,9 +250,16 @@ fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(CredentialKind, Word
         "identity.credential_type",
         "identity.auth_method",
         "authentication.method",
+        "method",
     ];
-    let method = record.first(&methods)?.to_ascii_lowercase().replace(['_', '-', ' '], "");
-    let kind = match method.as_str() {
+    let (kind, word) = shown_by(record.first(&methods)?)?;
+    Some((kind, format!("{word}:{agent}").into()))
+}
+
+/// What is shown by a way of saying who one is, and the name of that way in one spelling.
+fn shown_by(method: &str) -> Option<(CredentialKind, String)> {
+    let word = method.to_ascii_lowercase().replace(['_', '-', ' '], "");
+    let kind = match word.as_str() {
         "oauth" | "oauth2" | "oidc" | "jwt" | "jwtbearer" | "bearer" | "bearertoken" => {
             CredentialKind::AccessToken
         }
@@ -246,16 +269,15 @@ fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(CredentialKind, Word
         "session" | "sessioncookie" => CredentialKind::Session,
         _ => return None,
     };
-    Some((kind, format!("{method}:{agent}").into()))
+    Some((kind, word))
 }
 
 /// `server:tool` of a call, `server:method` of anything else.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let (used_kind, used) = used(record).unzip();
-    let mut methods = METHODS.iter().filter_map(|path| record.text(path));
-    let method = methods.find(|method| !is_http_verb(method));
+    let method = method(record);
     // A tool with its server in front, as LiteLLM and the programs write it.
-    let named = record.first(TOOLS);
+    let named = record.first(TOOLS).or_else(|| asked_for(record, method?));
     let prefixed = named.and_then(|name| name.strip_prefix("mcp__")?.split_once("__"));
     let spaced = prefixed.or_else(|| record.text("mcp_namespaced_tool_name")?.split_once('/'));
     let named = prefixed.map(|(_, tool)| tool).or(named).or(spaced.map(|(_, tool)| tool));
@@ -264,28 +286,26 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let (read, asked) = (of("resources/"), of("prompts/"));
     let tool = named.filter(|_| read.or(asked).is_none());
     let tool = tool.or(used.filter(|_| used_kind == Some("tool")));
+    let deed = deed(record, tool.is_some());
+    let ended = ended(record).filter(|_| tool.or(method).or(deed).is_none());
     let mut servers = SERVERS.iter().filter_map(|path| record.text(path));
     let server = servers.find(|server| *server != EVERY_SERVER);
     let server = server.or(spaced.map(|(server, _)| server)).or_else(|| own_server(record));
     // Of a plain request it is an address, or the policy that refused it.
-    let upstream = record.text("upstream").filter(|_| named.or(method).is_some());
-    let server = server.or(upstream);
+    let is_plain = named.or(method).or(deed).or(ended).is_none();
+    let server = server.or_else(|| record.text("upstream").filter(|_| !is_plain));
     // Archestra has the server in front of its tools too.
     let bare =
         tool.zip(server).and_then(|(tool, server)| tool.strip_prefix(server)?.strip_prefix("__"));
     let tool = bare.or(tool);
-    // What some call the action is what others decided of it, and a number tells nothing beside a tool.
-    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let mut deeds = DEEDS.iter().filter_map(|path| record.text(path));
-    let is_no_deed = |word: &str| is_number(word) || is_decision(word);
-    let deed = deeds.find(|word| of_deed(word).is_none() && !(tool.is_some() && is_no_deed(word)));
     let method = method.or_else(|| programs::deed(record)).or(deed);
     let calls = ["call", "execute", "invoke", "invocation"];
     let is_call = tool.is_some()
         && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
     let done = if is_call { tool } else { method.or(tool) };
     // What a gateway lets through beside the protocol, or refuses before it.
-    let done = done.or_else(|| record.first(OTHER_METHODS));
+    let mut others = OTHER_METHODS.iter().filter_map(|path| record.text(path));
+    let done = done.or_else(|| others.find(|method| shown_by(method).is_none())).or(ended);
     draft.action = match (server, done) {
         (Some(server), Some(done)) => Some(format!("{server}:{done}").into()),
         (None, Some(done)) => Some(done.into()),
@@ -305,12 +325,61 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if done.is_some_and(is_http_verb) {
         request(record, draft);
     }
-    // What a policy was asked has the act and its resource, and no arguments.
-    let is_question = |asked: &Json<'_>| asked.has("action") && asked.has("resource");
-    let mut places = ARGUMENTS.iter().filter_map(|path| record.at(path));
-    if let Some(arguments) = places.find(|asked| !is_question(asked)) {
+    if let Some(arguments) = arguments(record, method) {
         draft.stake(arguments);
     }
+}
+
+/// The method: the protocol's, whatever a gateway calls it, else the gateway's own. One of HTTP is none, nor
+/// is a way of saying who one is.
+fn method<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let names = METHODS.iter().chain(DEEDS).chain(&["operation"]);
+    let of_protocol = names.filter_map(|path| record.text(path)).find(|name| is_of_protocol(name));
+    let is_own = |name: &&str| !is_http_verb(name) && shown_by(name).is_none();
+    of_protocol.or_else(|| METHODS.iter().filter_map(|path| record.text(path)).find(is_own))
+}
+
+fn is_of_protocol(method: &str) -> bool {
+    let starts = ["tools/", "resources/", "prompts/", "notifications/", "completion/", "sampling/"];
+    starts.iter().any(|start| method.starts_with(start))
+}
+
+/// What a method of the protocol that is about one thing was asked for, where it stands beside the method. No
+/// tool is called by an address: that is the resource of a token.
+fn asked_for<'a>(record: &'a Json<'_>, method: &str) -> Option<&'a str> {
+    let name = record.first(ASKED)?;
+    match method {
+        "tools/call" => Some(name).filter(|name| !name.contains("://")),
+        "resources/read" | "prompts/get" => Some(name),
+        _ => None,
+    }
+}
+
+/// The deed. What some call the action is what others decided of it, and beside a tool a number tells
+/// nothing, nor does the word that it is one.
+fn deed<'a>(record: &'a Json<'_>, is_of_tool: bool) -> Option<&'a str> {
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_no_deed = |word: &str| word == "tool" || is_number(word) || is_decision(word);
+    let mut deeds = DEEDS.iter().filter_map(|path| record.text(path));
+    deeds.find(|word| of_deed(word).is_none() && !(is_of_tool && is_no_deed(word)))
+}
+
+/// A deed that is told with its end, as `login_failed`.
+fn ended<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let mut deeds = DEEDS.iter().filter_map(|path| record.text(path));
+    deeds.find(|word| super::kebab(word).contains(['-', '.', '/']))
+}
+
+/// The arguments of a tool. What a policy was asked has the act and its resource, and no arguments; what
+/// stands beside a call as its parameters are these, unless they are those of JSON-RPC.
+fn arguments<'j, 'a>(record: &'j Json<'a>, method: Option<&str>) -> Option<&'j Json<'a>> {
+    let is_question = |asked: &&Json<'_>| asked.has("action") && asked.has("resource");
+    let mut places = ARGUMENTS.iter().filter_map(|path| record.at(path));
+    places.find(|asked| !is_question(asked)).or_else(|| {
+        let of_rpc = ["name", "arguments", "_meta"];
+        let beside = record.at("params").filter(|_| method == Some("tools/call"));
+        beside.filter(|params| !of_rpc.iter().any(|name| params.has(name)))
+    })
 }
 
 /// A request beside the protocol: its path, and the host that it was let through to.

@@ -4,8 +4,8 @@
 //! it can have no other (`caller_id`).
 //!
 //! Source: the documentation of agentgateway, Obot, Cloudflare, Kong, Azure API Management, `LiteLLM`,
-//! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge`, Yandex Cloud, Pomerium, Peta, Tyk, Bifrost and
-//! Archestra; their code where it is open.
+//! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge`, Yandex Cloud, Pomerium, Peta, Tyk, Bifrost,
+//! Archestra and MXCP; their code where it is open.
 
 pub(super) const TIMES: &[&str] = &[
     "timestamp.occurredAt",
@@ -52,6 +52,7 @@ pub(super) const PROGRAMS: &[&str] = &[
     "principal",
     "principal.id",
     "principal_id",
+    "requesting_identity",
     "caller",
     "caller_id",
     "source_agent",
@@ -108,6 +109,8 @@ pub(super) const PEOPLE: &[&str] = &[
     "user.sub",
     "subjects.user_id",
     "subjects.user",
+    "subject.subject_id",
+    "subject_id",
     "metadata.user_api_key_user_id",
 ];
 
@@ -160,6 +163,8 @@ pub(super) const SESSIONS: &[&str] = &[
     "metadata.sessionId",
     "agent.session_id",
     "conversation.id",
+    // Cursor's.
+    "conversation_id",
 ];
 
 pub(super) const METHODS: &[&str] = &[
@@ -179,6 +184,10 @@ pub(super) const METHODS: &[&str] = &[
 
 /// Names of what was done, or of what others decided of it.
 pub(super) const DEEDS: &[&str] = &["action", "event_type", "event", "operation_type", "log_type"];
+
+/// Names of what a method of the protocol was asked for, where they stand beside it: elsewhere they say
+/// other things.
+pub(super) const ASKED: &[&str] = &["operation_name", "resource"];
 
 /// Names of the method of another protocol.
 pub(super) const OTHER_METHODS: &[&str] = &[
@@ -218,6 +227,7 @@ pub(super) const TOOLS: &[&str] = &[
     "toolCall.name",
     "requestParams.name",
     "function_name",
+    "tool_action",
 ];
 
 /// Names of a resource that is read and of a prompt that is asked for.
@@ -236,6 +246,8 @@ pub(super) const USED: &[(&str, &str)] = &[
     ("target_type", "target"),
     ("resource.type", "resource.id"),
     ("input.resource.type", "input.resource.key"),
+    // MXCP's.
+    ("operation_type", "operation_name"),
 ];
 
 pub(super) const SERVERS: &[&str] = &[
@@ -256,6 +268,7 @@ pub(super) const SERVERS: &[&str] = &[
     "mcpServerName",
     "tool_parameters.mcp_server_name",
     "server_label",
+    "backend_id",
     "mcpID",
     "api_name",
     "mcp_tool_call_metadata.mcp_server_name",
@@ -278,6 +291,7 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "action.arguments",
     "arguments",
     "input",
+    "input_data",
     "tool_input",
     "tool_args",
     "args",
@@ -364,12 +378,14 @@ pub(super) const REASONS: &[&str] = &[
     "decision.reason",
     "authorization.reason",
     "outcome.reason",
+    "policy_reason",
     "allow_why_false",
     "deny_why_true",
     "http.status",
     "http.response.status_code",
     "response.status",
     "error_code",
+    "metadata.error",
 ];
 
 pub(super) const SOURCES: &[&str] = &[
