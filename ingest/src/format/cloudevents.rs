@@ -7,7 +7,9 @@
 //!
 //! Source: CNCF, *CloudEvents 1.0* and its JSON format; Google Cloud, *Eventarc* (messages of Pub/Sub).
 
+mod actiontrail;
 mod confluent;
+mod harbor;
 mod mesh;
 mod message;
 mod nebius;
@@ -16,6 +18,7 @@ use schemas::{Attributes, CredentialEvent, Format, RejectReason};
 
 use super::clean::Look;
 use super::draft::{Draft, Needs, time_of};
+use super::entra::activity;
 use super::envelope::{self, LAYERS_MAX, decoded};
 use super::json::{Json, shallow};
 use super::{Fault, Left, Normaliser, Unread, batch, more_than_one, object, read};
@@ -26,11 +29,14 @@ pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "
 /// How an event is read that has no other format inside.
 type Own = for<'a, 'j> fn(&'a Json<'j>) -> Result<Draft<'a>, Fault>;
 
-/// How the types begin of the events that vendors have, and who reads these.
+/// How the types begin of the events that vendors have, or after a colon what they hold, and who reads these.
 const OWN_TYPES: &[(&str, Own)] = &[
     (mesh::TYPES, mesh::draft),
     (confluent::TYPES, confluent::draft),
     (nebius::TYPES, nebius::draft),
+    (activity::TYPES, activity::event),
+    (harbor::TYPES, harbor::draft),
+    (actiontrail::TYPES, actiontrail::draft),
 ];
 
 /// Words of a type, source or schema in lower case that say what is inside, the surest first.
@@ -87,7 +93,9 @@ pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEve
         })?;
     }
     let kind = envelope.text("type").unwrap_or_default();
-    let reader = OWN_TYPES.iter().find(|(start, _)| kind.starts_with(start));
+    let is_own =
+        |part: &str| kind.starts_with(part) || (part.starts_with(':') && kind.contains(part));
+    let reader = OWN_TYPES.iter().find(|(part, _)| is_own(part));
     let data =
         match (envelope.at("data"), envelope.text("data_base64")) {
             (Some(Json::Text(text)), _) => Some(text.clone().into_owned()),

@@ -1,6 +1,6 @@
 //! Microsoft Entra sign-ins (of users, service principals, managed identities and agents), audit events,
 //! provisioning and calls to Microsoft Graph, as Azure's diagnostic settings stream them or as Microsoft
-//! Graph returns them; and Microsoft 365's unified audit log.
+//! Graph returns them; Microsoft 365's unified audit log; and Azure's Activity Log.
 //!
 //! Invariant: a sign-in of an agent for a user names both: the agent acts, the user is whom it claims
 //! to act for, unless the user is the agent's own. What Microsoft found out about a principal is no act of
@@ -9,6 +9,7 @@
 //! Source: Microsoft, *Azure AD sign-in logs schema*, *Graph signIn, agentSignIn, directoryAudit,
 //! provisioningObjectSummary and riskyServicePrincipal resource types*, *Error codes* (`AADSTS`).
 
+pub(super) mod activity;
 mod sign_in;
 mod unified;
 
@@ -50,6 +51,9 @@ const NONE: &str = "<null>";
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "records")?;
+    if activity::is_activity(record) {
+        return activity::draft(record);
+    }
     let mut draft = Draft::timed(NEEDS, record, TIMES, |text| {
         time_of(text).or_else(|error| time_of_month_first(text).ok_or(error))
     })?;
