@@ -131,6 +131,18 @@ const OTHERS: &[&str] = &[
 /// Apps that are let in.
 const APPS: &[&str] = &["integration", "oauth_application_name", "installation.app_slug"];
 
+/// The parts of an action that is about a key, and not done with it.
+const KEYS: &[&str] = &[
+    "public_key",
+    "ssh_key",
+    "deploy_key",
+    "gpg_key",
+    "git_signing_ssh_public_key",
+    "org_credential_authorization",
+];
+/// Those of them that sign and open nothing.
+const SIGNING_KEYS: &[&str] = &["gpg_key", "git_signing_ssh_public_key"];
+
 /// Where a webhook says how what it is about ended.
 const CONCLUSIONS: &[&str] = &[
     "conclusion",
@@ -150,8 +162,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
     let used = copilot_use(record);
     let actor = actor(record, used.is_some());
-    let action = record.text("action").or_else(|| of_git(record, "program"));
-    let is_about_token = is_about_token(action.unwrap_or_default());
+    let action = action(record);
+    let is_about_token = is_about_token(action);
     if let Some(actor) = actor {
         draft.agent = Some(actor.into());
         draft.class = Some(class(record, actor, is_agent).into());
@@ -166,11 +178,11 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.class = Some(class.into());
         draft.credential = Some(credential);
     }
-    if is_about_token {
-        let is_made = is_making(action.unwrap_or_default());
-        let name = if is_made { "issued_credential_id" } else { "target_credential_id" };
-        draft.keep(name, token(record));
-    }
+    let about =
+        if is_about_token { token(record).map(Into::into) } else { key_about(record, action) };
+    let is_made = is_making(action);
+    let name = if is_made { "issued_credential_id" } else { "target_credential_id" };
+    draft.keep(name, about);
     let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
     let user = record.first(USERS);
     let user = user.or_else(|| record.first(OTHERS).filter(|_| is_webhook));
@@ -182,7 +194,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.action = match used {
         Some(used) => Some(format!("copilot.{used}").into()),
         None if is_webhook => webhook_action(record),
-        None => action.map(Into::into),
+        None => Some(action).filter(|action| !action.is_empty()).map(Into::into),
     };
     let places = [
         ("endpoint", "api_route"),
@@ -199,7 +211,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ("data.organization", "organization"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
-    (draft.outcome, draft.outcome_reason) = outcome(record, action.unwrap_or_default());
+    (draft.outcome, draft.outcome_reason) = outcome(record, action);
     draft.keep_each(
         record,
         &[
@@ -241,6 +253,11 @@ fn actor<'a>(record: &'a Json<'_>, is_use: bool) -> Option<&'a str> {
     })
 }
 
+/// What was done; of a line of a server's own log of Git its program. Nothing is an empty text.
+fn action<'a>(record: &'a Json<'_>) -> &'a str {
+    record.text("action").or_else(|| of_git(record, "program")).unwrap_or_default()
+}
+
 /// What stands in a line of a server's own log of Git, which has its own names for who did what.
 fn of_git<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
     record.text(name).filter(|_| record.has("real_ip"))
@@ -267,7 +284,17 @@ fn is_about_token(action: &str) -> bool {
 }
 
 fn is_making(action: &str) -> bool {
-    [".create", ".regenerate", ".credential_regenerated"].iter().any(|end| action.ends_with(end))
+    [".create", ".add", ".regenerate", ".credential_regenerated"]
+        .iter()
+        .any(|end| action.ends_with(end))
+}
+
+/// The key that an action is about, by the name under which its uses have it.
+fn key_about<'a>(record: &'a Json<'_>, action: &str) -> Option<Word<'a>> {
+    let part = KEYS.iter().find(|part| action.split('.').any(|word| word == **part))?;
+    let print = record.text("deploy_key_fingerprint").filter(|_| *part == "deploy_key");
+    let print = print.or_else(|| fingerprint(record))?;
+    Some(if SIGNING_KEYS.contains(part) { print.into() } else { format!("ssh:{print}").into() })
 }
 
 /// `pull_request.opened`; a push has no action.
@@ -333,14 +360,20 @@ fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKin
     if let Some(id) = token(record) {
         return Some((kind, id.into()));
     }
+    if let Some(key) = key(record) {
+        let is_signed = kind == CredentialKind::Certificate;
+        let kind = if is_signed { kind } else { CredentialKind::StaticKey };
+        return Some((kind, format!("ssh:{key}").into()));
+    }
     if !access.is_empty() {
         return Some((kind, format!("{words}:{actor}").into()));
     }
-    match (record.first(&["transport_protocol_name", "protocol_name"]), key(record)) {
-        (_, Some(key)) => Some((CredentialKind::StaticKey, format!("ssh:{key}").into())),
-        (Some("ssh"), None) => Some((CredentialKind::StaticKey, format!("ssh:{actor}").into())),
-        (_, None) => session(record, actor),
+    let protocol = record.first(&["transport_protocol_name", "protocol_name"]);
+    let is_ssh = protocol.is_some_and(|name| name.eq_ignore_ascii_case("ssh"));
+    if is_ssh && key_about(record, action(record)).is_none() {
+        return Some((CredentialKind::StaticKey, format!("ssh:{actor}").into()));
     }
+    session(record, actor)
 }
 
 /// Who acts and is no account of GitHub: who has the key of a repository, a workflow, or who shows nothing.
@@ -382,8 +415,16 @@ impl<'a> Nameless<'a> {
     }
 }
 
-/// The fingerprint or number of an SSH key.
+/// The fingerprint or number of the SSH key by which somebody uses Git: of another action a fingerprint is
+/// what it is about.
 fn key<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let is_git = record.has("real_ip") || action(record).starts_with("git.");
+    let protocol = record.first(&["transport_protocol_name", "protocol_name"]);
+    let is_ssh = protocol.is_none_or(|name| name.eq_ignore_ascii_case("ssh"));
+    fingerprint(record).filter(|_| is_git && is_ssh)
+}
+
+fn fingerprint<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     record.first(&["public_key_fingerprint", "fingerprint", "key_id"])
 }
 
