@@ -88,6 +88,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.agent = Some(format!("certificate:{serial}").into());
         draft.class = Some("vault:kmip-client".into());
         draft.credential = Some((CredentialKind::Certificate, serial.into()));
+    } else if credential(record).is_none() && has_policies(auth) {
+        // There was a token, of which nothing is told but what its holder is.
+        draft.agent = auth.first(CLASSES).map(Into::into);
+        draft.class = Some(class(record, auth));
     } else if record.at("request").is_some() && credential(record).is_none() {
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
@@ -154,6 +158,11 @@ fn auth<'a>(record: &'a Json<'_>, is_login: bool) -> &'a Json<'a> {
     let answered = record.at("response.auth").filter(|auth| is_login && names_one(auth));
     let own = record.at("auth");
     own.filter(names_one).or(answered).or(own).unwrap_or(&Json::Null)
+}
+
+/// Whether somebody had a token, whatever the record tells of it.
+fn has_policies(auth: &Json<'_>) -> bool {
+    ["policies", "token_policies", "identity_policies"].iter().any(|name| auth.text(name).is_some())
 }
 
 /// What somebody without a token shows: at a login what its method takes, named as far as the request
