@@ -69,6 +69,20 @@ const REMOTES: &[&str] = &[
     "identity.client_ip",
 ];
 
+/// What the platform of a job that joins says of it: GitHub, then GitLab.
+const JOB: &[(&str, &str)] = &[
+    ("join_actor", "attributes.actor"),
+    ("join_environment", "attributes.environment"),
+    ("join_ref", "attributes.ref"),
+    ("join_repository", "attributes.repository"),
+    ("join_run_id", "attributes.run_id"),
+    ("join_sha", "attributes.sha"),
+    ("join_workflow", "attributes.workflow"),
+    ("join_pipeline_id", "attributes.pipeline_id"),
+    ("join_project", "attributes.project_path"),
+    ("join_user", "attributes.user_login"),
+];
+
 /// Events of Teleport's own services, which act for nobody.
 const OWN: &[&str] = &[
     "ssm.run",
@@ -131,6 +145,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.keep("command", program);
     // Whose token a bot joined with, or who the identity provider says signed in.
     draft.keep("token_subject", record.text("attributes.sub"));
+    if matches!(event_name, "bot.join" | "instance.join") {
+        draft.keep_each(record, JOB);
+    }
     if event_name == "spiffe.svid.issued" {
         draft.keep("issued_credential_id", record.text("serial_number"));
     }
@@ -138,6 +155,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         record,
         &[
             ("delegation_session_id", "identity.delegation_session_id"),
+            ("identity_expires", "identity.expires"),
             ("identity_roles", "identity.roles"),
             ("kubernetes_cluster", "identity.kubernetes_cluster"),
             ("logins", "identity.logins"),
@@ -278,6 +296,7 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
         ("mfa_device_name", "mfa_device"),
         ("identity.route_to_database.service_name", "database"),
         ("identity.route_to_app.name", "app"),
+        ("identity.kubernetes_cluster", "kubernetes_cluster"),
         ("request.path", "scim_path"),
         (asked, "access_request"),
     ];
