@@ -23,6 +23,13 @@ const KEY_AGENTS: &[&str] = &[
     "actor.api_key.user.id",
     "actor.api_key.id",
 ];
+/// Details that some exporters write beside the details.
+const BESIDE: &[(&str, &str)] = &[
+    ("principal_id", "principal_id"),
+    ("principal_type", "principal_type"),
+    ("resource_id", "resource_id"),
+    ("resource_type", "resource_type"),
+];
 const SESSION_AGENTS: &[&str] =
     &["actor.session.user.email", "actor.session.user.id", "actor.user.email", "actor.user.id"];
 
@@ -80,6 +87,9 @@ fn audit<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         false => Outcome::Success,
     };
     draft.outcome_reason = details.first(&["error_code", "error_message"]).map(Into::into);
+    let is_reason = details.text("error_code").is_none();
+    draft.keep("error_message", details.text("error_message").filter(|_| !is_reason));
+    draft.keep_each(record, BESIDE);
     draft.keep_each(
         record,
         &[
@@ -100,12 +110,16 @@ fn audit<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 /// What was made, changed or removed, not what it is for; whom it was given to is the other side.
 fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draft: &mut Draft<'a>) {
     let noun = action.rsplit_once('.').map_or(action, |(noun, _)| noun);
+    // Some write what stands in the details beside them.
+    let of = |name| details.text(name).or_else(|| record.text(name));
     if let Some(id) = details.text("id") {
         draft.resource = Some(id.into());
         draft.resource_kind = Some(noun.into());
-    } else if let Some(id) = details.first(&["resource_id", "configs.id", "certificates.id"]) {
+    } else if let Some(id) =
+        of("resource_id").or_else(|| details.first(&["configs.id", "certificates.id"]))
+    {
         draft.resource = Some(id.into());
-        draft.resource_kind = Some(details.text("resource_type").unwrap_or(noun).into());
+        draft.resource_kind = Some(of("resource_type").unwrap_or(noun).into());
     } else if let Some(project) = record.text("project.id") {
         draft.resource = Some(project.into());
         draft.resource_kind = Some("project".into());
@@ -116,9 +130,9 @@ fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draf
     // Of a user that was added, changed or removed nothing but the id is told.
     let user = details.text("id").filter(|_| noun == "user");
     let user = details.first(&["data.email", "email"]).or(user);
-    draft.counterparty = match (details.text("principal_id"), user) {
+    draft.counterparty = match (of("principal_id"), user) {
         (Some(principal), _) => {
-            let kind = details.text("principal_type").unwrap_or("principal");
+            let kind = of("principal_type").unwrap_or("principal");
             Some((kind.into(), principal.into()))
         }
         (None, Some(user)) => Some(("user".into(), user.into())),
