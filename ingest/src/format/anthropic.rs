@@ -73,6 +73,7 @@ const MADE: &[&str] = &[
     "api_key_id",
     "admin_api_key_id",
     "scoped_api_key_id",
+    "service_key_id",
     "new_credential_id",
     "credential_id",
     "tunnel_token_id",

@@ -2,12 +2,22 @@
 //! without nested columns make it, with these parts as they were.
 //!
 //! Invariant: only fields that the vendor documents as objects or lists are unfolded, and only texts that
-//! are the JSON of one; nothing else of the record changes but a name that told so (`metadataJson`). A
-//! record without such a text is not touched.
+//! are the JSON of one; nothing else of the record changes but a name that told so (`metadataJson`), and the
+//! names of a row that says that it is one of a custom table. A record without either is not touched.
 
+use memchr::memmem;
 use schemas::Format;
 
 use super::json::{Json, is_same_name};
+
+/// The column in which a row of Log Analytics names its table, and how the names of custom tables end.
+const TABLE: &str = "Type";
+const CUSTOM: &str = "_CL";
+/// What stands behind the names of their columns: of one that is the table's own, and the type of one that
+/// came through the Data Collector API.
+///
+/// Source: Microsoft, *Azure Monitor*, custom tables and columns; *HTTP Data Collector API*.
+const SUFFIXES: &[&str] = &["_CF", "_s", "_d", "_b", "_g", "_t"];
 
 /// The deepest field that is unfolded, below the record.
 const LEVELS_MAX: usize = 4;
@@ -20,19 +30,47 @@ pub(super) fn has_json_in_text(json: &str) -> bool {
     json.as_bytes().contains(&b'\\') && STARTS.iter().any(|start| json.contains(start))
 }
 
-/// The record with its parts as objects and lists; `None` if none of them is a text.
+/// The record with its parts as objects and lists, and of a row of a custom table with the vendor's names;
+/// `None` if neither changes anything.
 pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
     let (_, parts) = PARTS.iter().find(|(known, _)| *known == format)?;
-    if !has_json_in_text(json) {
+    let may_be_row = memmem::find(json.as_bytes(), b"_CL\"").is_some();
+    if !may_be_row && !has_json_in_text(json) {
         return None;
     }
     let mut tree = Json::parse(json).ok()?;
+    let is_row = may_be_row && without_suffixes(&mut tree);
     // The details of an event of OpenAI's stand under the name of its type, also without dots.
     let kind = tree.text("type").filter(|_| format == Format::OpenAi).unwrap_or_default();
     let (kind, undotted) = (kind.to_owned(), kind.replace('.', "_"));
     let own = [kind.as_str(), &undotted].into_iter().filter(|name| !name.is_empty());
     let parts: Vec<&str> = parts.iter().copied().chain(own).collect();
-    unfold(&mut tree, &parts, LEVELS_MAX).then(|| tree.to_string())
+    let has_changed = unfold(&mut tree, &parts, LEVELS_MAX);
+    (is_row || has_changed).then(|| tree.to_string())
+}
+
+/// Takes off a row of a custom table of Log Analytics what stands behind the names of its columns, and the
+/// column that names the table; returns whether it is such a row.
+fn without_suffixes(row: &mut Json<'_>) -> bool {
+    let Json::Object(columns) = row else { return false };
+    let is_table = |name: &str, value: &Json<'_>| {
+        name == TABLE && value.as_text().is_some_and(|table| table.ends_with(CUSTOM))
+    };
+    let Some(at) = columns.iter().position(|(name, value)| is_table(name, value)) else {
+        return false;
+    };
+    columns.remove(at);
+    for at in 0..columns.len() {
+        let name = &columns[at].0;
+        let plain = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+        let Some(plain) = plain.filter(|plain| !plain.is_empty()).map(str::to_owned) else {
+            continue;
+        };
+        if !columns.iter().any(|(other, _)| is_same_name(other, &plain)) {
+            columns[at].0 = plain.into();
+        }
+    }
+    true
 }
 
 /// Unfolds what is below `tree`; returns whether anything was.
@@ -181,6 +219,7 @@ const PARTS: &[(Format, &[&str])] = &[
     (
         Format::Okta,
         &[
+            "okta",
             "actor",
             "authenticationContext",
             "client",
@@ -290,15 +329,23 @@ const PARTS: &[(Format, &[&str])] = &[
             "ai_agent",
             "api",
             "auth_factors",
+            "app",
             "certificate",
+            "data",
             "delegation",
+            "device",
             "dst_endpoint",
             "entity",
+            "file",
             "group",
             "http_request",
             "iam_role",
             "managed_entity",
             "metadata",
+            "operation",
+            "owner",
+            "params",
+            "request",
             "resource",
             "resources",
             "service",
@@ -306,6 +353,7 @@ const PARTS: &[(Format, &[&str])] = &[
             "src_endpoint",
             "unmapped",
             "user",
+            "web_resources",
         ],
     ),
 ];
