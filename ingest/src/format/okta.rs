@@ -3,7 +3,7 @@
 //! Invariant: Okta's `unknown` is no identity, no session and no target. The token of a link that was
 //! mailed is not kept. A user is on whose behalf a program acts only where it was given a token for them.
 //!
-//! Source: Okta, *System Log API* and *Event Types*.
+//! Source: Okta, *System Log API* and *Event Types*; Elastic, *Okta integration*, exported fields.
 
 use schemas::{CredentialKind, Outcome};
 
@@ -15,10 +15,18 @@ use super::{Fault, kebab, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
 
+/// When it happened: in a document of Elastic's the time stands beside the event.
+const TIMES: &[&str] = &["published", "okta.published", "@timestamp"];
+/// Where Okta has what it knows of a request, and where Elastic keeps what it has no field for.
+const DEBUG: [&str; 2] = ["debugContext.debugData", "debugContext.debugData.flattened"];
+
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
-    let mut draft = Draft::new(NEEDS, record, &["published"])?;
+    let mut draft = Draft::new(NEEDS, record, TIMES)?;
+    let beside = record.text("source.ip");
+    let record = record.at("okta").filter(|inner| inner.has("eventType")).unwrap_or(record);
     draft.event_id = record.text("uuid").map(Into::into);
-    draft.source = record.first(&["client.ipAddress", "request.ipChain.ip"]).map(Into::into);
+    let source = record.first(&["client.ipAddress", "client.ip", "request.ipChain.ip"]);
+    draft.source = source.or(beside).map(Into::into);
     draft.user_agent = record.text("client.userAgent.rawUserAgent").map(Into::into);
     let sessions =
         ["authenticationContext.externalSessionId", "authenticationContext.rootSessionId"];
@@ -68,6 +76,11 @@ fn is_grant(action: &str) -> bool {
         && [".token.grant", ".authorize"].iter().any(|part| action.contains(part))
 }
 
+/// What Okta knows of a request, by its name for it.
+fn debug<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
+    DEBUG.iter().filter_map(|path| record.at(path)).find_map(|data| known(data, name))
+}
+
 /// A text that is not `unknown`.
 fn known<'a>(json: &'a Json<'_>, path: &str) -> Option<&'a str> {
     let told = json.text(path).map(str::trim).filter(|text| !text.is_empty());
@@ -88,8 +101,8 @@ fn credential<'a>(
     if let Some(id) = known(record, "transaction.detail.requestApiTokenId") {
         return Some((CredentialKind::StaticKey, id.into()));
     }
-    let secret = known(record, "debugContext.debugData.clientSecretId");
-    if let Some(id) = secret.or_else(|| known(record, "debugContext.debugData.clientKeyId")) {
+    let secret = debug(record, "clientSecretId");
+    if let Some(id) = secret.or_else(|| debug(record, "clientKeyId")) {
         return Some((CredentialKind::StaticKey, id.into()));
     }
     if is_program(record, kind) {
@@ -103,8 +116,8 @@ fn credential<'a>(
     let is_sign_in = record.text("eventType").is_some_and(|action| {
         action.starts_with("user.session.start") || action.starts_with("user.authentication")
     });
-    let shown = ["authenticationContext.credentialType", "debugContext.debugData.factor"];
-    let shown = shown.iter().find_map(|path| known(record, path)).filter(|_| is_sign_in)?;
+    let shown = known(record, "authenticationContext.credentialType");
+    let shown = shown.or_else(|| debug(record, "factor")).filter(|_| is_sign_in)?;
     let shown = shown.strip_suffix("_AS_FACTOR").unwrap_or(shown);
     let kind = match shown {
         "PASSWORD" | "OTP" | "SMS" | "EMAIL" => CredentialKind::Password,
@@ -139,7 +152,7 @@ fn target<'a>(record: &'a Json<'_>, action: &str, draft: &mut Draft<'a>) {
     }
     let app = targets.iter().find(|one| is_of("AppInstance", one));
     let member = targets.iter().find(|one| group.is_some() && is_of("User", one)).and_then(name);
-    let hosts = record.text("debugContext.debugData.serverHostnames");
+    let hosts = debug(record, "serverHostnames");
     let host = hosts.and_then(|hosts| hosts.split(',').next());
     let places =
         [(app.and_then(name), "app"), (host.map(str::trim), "host"), (member, "okta_user")];
@@ -176,33 +189,39 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("actor_id", "actor.id"),
             ("actor_name", "actor.displayName"),
             ("as_org", "securityContext.asOrg"),
+            ("as_org", "securityContext.as.organization.name"),
             ("country", "client.geographicalContext.country"),
             ("device", "client.device"),
             ("device_id", "device.id"),
             ("device_name", "device.name"),
             ("display_message", "displayMessage"),
-            ("granted_scopes", "debugContext.debugData.grantedScopes"),
-            ("grant_type", "debugContext.debugData.grantType"),
             ("is_proxy", "securityContext.isProxy"),
-            ("original_principal", "debugContext.debugData.originalPrincipal.alternateId"),
             ("outcome", "outcome.result"),
-            ("privilege_granted", "debugContext.debugData.privilegeGranted"),
-            ("risk", "debugContext.debugData.risk"),
             ("severity", "severity"),
-            ("threat_suspected", "debugContext.debugData.threatSuspected"),
             ("transaction_id", "transaction.id"),
         ],
     );
-    draft.keep("request_uri", record.text("debugContext.debugData.requestUri").map(without_token));
+    let known_of_request = [
+        ("granted_scopes", "grantedScopes"),
+        ("grant_type", "grantType"),
+        ("original_principal", "originalPrincipal.alternateId"),
+        ("privilege_granted", "privilegeGranted"),
+        ("risk", "risk"),
+        ("threat_suspected", "threatSuspected"),
+    ];
+    for data in DEBUG.iter().rev().filter_map(|path| record.at(path)) {
+        draft.keep_each(data, &known_of_request);
+    }
+    draft.keep("request_uri", debug(record, "requestUri").map(without_token));
     for (name, path) in [("browser", "client.userAgent.browser"), ("os", "client.userAgent.os")] {
         draft.keep(name, known(record, path));
     }
     let targets = record.list("target").iter();
     // What was issued: an agent's credential, a token of any kind, a certificate for a host.
     let issued = targets.clone().find(|one| is_credential(one));
-    let print = record.text("debugContext.debugData.x509KeyFingerprint");
+    let print = debug(record, "x509KeyFingerprint");
     // Of a client's secret some tell the client's id.
-    let client = record.text("debugContext.debugData.clientId");
+    let client = debug(record, "clientId");
     let id = issued.and_then(|one| known(one, "id")).filter(|id| client != Some(id));
     draft.keep("target_credential_id", id.or(print));
     if let Some(issued) = issued {
