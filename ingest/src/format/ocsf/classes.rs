@@ -2,8 +2,8 @@
 //!
 //! Invariant: a number has one class, but for 3005 and 3006, which were others before 1.0.0.
 //!
-//! Source: OCSF schema 1.9, category Identity & Access Management and classes API Activity and
-//! Datastore Activity; 1.0.0-rc.2.
+//! Source: OCSF schema 1.9, categories Identity & Access Management and Application Activity, class Device
+//! Config State Change; 1.0.0-rc.2.
 
 use crate::format::Fault;
 use crate::format::json::Json;
@@ -15,6 +15,23 @@ pub(super) struct Class {
     pub(super) name: &'static str,
     pub(super) target: Option<&'static str>,
     pub(super) activities: &'static [&'static str],
+}
+
+/// The class in which the state tells what happened, and the activity only how that became known.
+pub(super) const STATE_CHANGE: &str = "device_config_state_change";
+/// The class that names nobody but the owner of the endpoint that asked.
+pub(super) const WEB_RESOURCES: &str = "web_resources_activity";
+
+impl Class {
+    /// Whether the user of a record is who acts, by signing in or off.
+    pub(super) fn is_sign_in(&self) -> bool {
+        self.name == "authentication"
+    }
+
+    /// Whether the user of a record is whom something was done to.
+    pub(super) fn is_about_users(&self) -> bool {
+        self.name == "authorize_session" || self.target.is_some()
+    }
 }
 
 const API_ACTIVITY: Class = Class {
@@ -34,6 +51,50 @@ const ACCESS_ACTIVITY: Class = Class {
 
 const CLASSES: &[Class] = &[
     API_ACTIVITY,
+    Class {
+        uid: "6001",
+        name: WEB_RESOURCES,
+        target: Some("web_resources"),
+        activities: &["create", "read", "update", "delete", "search", "import", "export", "share"],
+    },
+    Class {
+        uid: "6002",
+        name: "application_lifecycle",
+        target: Some("app"),
+        activities: &[
+            "install", "remove", "start", "stop", "restart", "enable", "disable", "update",
+        ],
+    },
+    Class {
+        uid: "6006",
+        name: "file_hosting",
+        target: Some("file"),
+        activities: &[
+            "upload",
+            "download",
+            "update",
+            "delete",
+            "rename",
+            "copy",
+            "move",
+            "restore",
+            "preview",
+            "lock",
+            "unlock",
+            "share",
+            "unshare",
+            "open",
+            "sync",
+            "unsync",
+            "access-check",
+        ],
+    },
+    Class {
+        uid: "5019",
+        name: STATE_CHANGE,
+        target: Some("device"),
+        activities: &["disabled", "enabled"],
+    },
     Class {
         uid: "6005",
         name: "datastore_activity",
@@ -77,7 +138,7 @@ const CLASSES: &[Class] = &[
         uid: "3003",
         name: "authorize_session",
         target: None,
-        activities: &["assign-privileges", "assign-groups"],
+        activities: &["assign-privileges", "assign-groups", "assign-roles"],
     },
     Class {
         uid: "3004",
@@ -179,7 +240,9 @@ pub(super) fn class(record: &Json<'_>) -> Result<&'static Class, Fault> {
     CLASSES.iter().find(|class| class.uid == uid).ok_or_else(|| {
         let is_number = (1..=6).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit());
         let found = if is_number { uid } else { "none" };
-        let detail = format!("`class_uid`: wanted 6003, 6005 or 3001 to 3008, found {found}");
+        let detail = format!(
+            "`class_uid`: wanted 3001 to 3008, 5019, 6001 to 6003, 6005 or 6006, found {found}"
+        );
         Fault::bad_field(detail)
     })
 }

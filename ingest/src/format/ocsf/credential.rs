@@ -34,14 +34,28 @@ fn at_portal<'a>(record: &Json<'_>, agent: Option<&str>) -> Option<(CredentialKi
     Some((kind, format!("{prefix}:{}", agent?).into()))
 }
 
+/// Whether an id is that of a key of AWS, which says so itself.
+pub(super) fn is_aws_key(id: &str) -> bool {
+    aws_key(id).is_some()
+}
+
+fn aws_key(id: &str) -> Option<CredentialKind> {
+    let is_word = id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    match id.get(..4).filter(|_| is_word)? {
+        "AKIA" => Some(CredentialKind::StaticKey),
+        "ASIA" => Some(CredentialKind::TemporaryKey),
+        _ => None,
+    }
+}
+
 /// By the token's type: 7 is an API key. An AWS key says itself what it is.
 fn by_id<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
-    let is_key = |id: &str| id.starts_with("AKIA");
     if let Some(id) = record.first(&["api.token.uid", "authentication_token.uid", "token.uid"]) {
         let kind = match record.first(&["api.token.type_id", "authentication_token.type_id"]) {
             Some("7") => CredentialKind::StaticKey,
-            _ if is_key(id) => CredentialKind::StaticKey,
-            _ => CredentialKind::AccessToken,
+            _ => aws_key(id)
+                .filter(|kind| *kind == CredentialKind::StaticKey)
+                .unwrap_or(CredentialKind::AccessToken),
         };
         return Some((kind, id.into()));
     }
@@ -52,18 +66,22 @@ fn by_id<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
         "user.credential_uid",
     ];
     if let Some(id) = record.first(&uids) {
-        let kind = match id {
-            _ if is_key(id) => CredentialKind::StaticKey,
-            _ if id.starts_with("ASIA") => CredentialKind::TemporaryKey,
-            _ if record.text("actor.user.type") == Some("IdentityCenterUser") => {
+        let kind = match aws_key(id) {
+            Some(kind) => kind,
+            None if record.text("actor.user.type") == Some("IdentityCenterUser") => {
                 CredentialKind::AccessToken
             }
-            _ if record.at("session").or_else(|| record.at("actor.session")).is_some() => {
+            None if record.at("session").or_else(|| record.at("actor.session")).is_some() => {
                 CredentialKind::TemporaryKey
             }
-            _ => CredentialKind::Unknown,
+            None => CredentialKind::Unknown,
         };
         return Some((kind, id.into()));
+    }
+    let sessions = ["actor.session.uid", "session.uid"];
+    let mut sessions = sessions.iter().filter_map(|path| record.text(path));
+    if let Some(key) = sessions.find_map(|id| Some((aws_key(id)?, id.into()))) {
+        return Some(key);
     }
     let serial = record.first(&["certificate.serial_number", "certificate.uid"])?;
     Some((CredentialKind::Certificate, serial.into()))
@@ -86,7 +104,7 @@ fn by_protocol<'a>(
     class: &Class,
     agent: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
-    if class.name != "authentication" {
+    if !class.is_sign_in() {
         return None;
     }
     let number = record.text("auth_protocol_id").filter(|id| !matches!(*id, "0" | "99"));
@@ -111,8 +129,7 @@ fn by_console<'a>(
     class: &Class,
     agent: &str,
 ) -> Option<(CredentialKind, Word<'a>)> {
-    let is_console =
-        class.name == "authentication" && record.text("api.operation") == Some("ConsoleLogin");
+    let is_console = class.is_sign_in() && record.text("api.operation") == Some("ConsoleLogin");
     let kind = record.first(&["actor.user.type", "user.type"]);
     let has_password = is_console && matches!(kind, Some("IAMUser" | "Root"));
     has_password.then(|| (CredentialKind::Password, format!("password:{agent}").into()))
