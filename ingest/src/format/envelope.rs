@@ -6,7 +6,8 @@
 //!
 //! Sources: the documentation of AWS (event buses, subscriptions of logs, what Lambda gets from queues),
 //! of Google (Pub/Sub push), Okta (event hooks), Splunk (HTTP Event Collector), Kafka Connect (JSON
-//! converter) and Elastic (Common Schema, `event.original`).
+//! converter), Elastic (Common Schema, `event.original`) and Microsoft (Advanced Security Information
+//! Model).
 
 use std::io::Read as _;
 
@@ -77,6 +78,24 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
     ("FieldsMap", &["EventType"], 16),
     ("event.original", &[], 64),
     ("_raw", &[], 64),
+    // A line of a log whose attributes hold an event of OCSF.
+    (OCSF_RAW, &[], 64),
+];
+
+const OCSF_RAW: &str = "ocsf.raw";
+/// How the attributes of a line begin that are the fields of an event of OCSF, one each.
+pub(super) const OCSF_FIELD: &str = "ocsf.";
+/// Deepest path of such an attribute.
+const OCSF_LEVELS_MAX: usize = 16;
+/// The column in which Microsoft's normalised tables (ASIM) have what their schema has no place for, and
+/// most columns of a row.
+const ASIM_REST: &str = "AdditionalFields";
+const ASIM_COLUMNS_MAX: usize = 256;
+/// What is told in a column of its own instead, and where OCSF has it.
+const ASIM_LENT: &[(&str, &str)] = &[
+    ("SrcIpAddr", "src_endpoint.ip"),
+    ("EventResult", "status"),
+    ("EventResultDetails", "status_detail"),
 ];
 
 /// Where others have a text or an object that may be a record.
@@ -145,6 +164,9 @@ pub(super) fn insides(json: &Json<'_>) -> Result<Vec<Inside>, Fault> {
     if let Some((_, found)) = OTHERS.iter().find(|(path, _)| json.at(path).is_some()) {
         return Err(Fault::bad_field(format!("wanted a record, found {found}")));
     }
+    if let Some(json) = ocsf_of_asim(json).or_else(|| ocsf_of_flat(json)) {
+        return Ok(vec![Inside { json, is_certain: true }]);
+    }
     let fields = json.fields().len();
     let known = KNOWN.iter().filter(|(_, beside, fields_max)| {
         fields <= *fields_max && beside.iter().all(|path| json.text(path).is_some())
@@ -187,6 +209,33 @@ fn with_time_of(entry: &Json<'_>, inside: String) -> String {
         }
         _ => inside,
     }
+}
+
+/// The event of OCSF in a row of ASIM, with what the row tells beside it.
+fn ocsf_of_asim(row: &Json<'_>) -> Option<String> {
+    row.text("EventSchema").filter(|_| row.fields().len() <= ASIM_COLUMNS_MAX)?;
+    let rest = Json::parse(&opened(row.field(ASIM_REST)?)?).ok()?.owned();
+    let mut event = Json::parse(&opened(rest.field("ocsf")?)?).ok()?.owned();
+    for (column, path) in ASIM_LENT {
+        if let (Some(value), None) = (row.text(column), event.at(path)) {
+            event.put(path, Json::Text(value.to_owned().into()));
+        }
+    }
+    Some(event.to_string())
+}
+
+/// The event of OCSF whose fields are attributes of a line, each under its path.
+fn ocsf_of_flat(line: &Json<'_>) -> Option<String> {
+    line.field("ocsf.class_uid").or_else(|| line.field("ocsf.type_uid"))?;
+    let mut event = Json::Object(Vec::new());
+    for (name, value) in line.fields() {
+        let path = name.strip_prefix(OCSF_FIELD).filter(|_| name != OCSF_RAW);
+        let is_shallow = |path: &&str| path.split('.').count() <= OCSF_LEVELS_MAX;
+        if let Some(path) = path.filter(is_shallow) {
+            event.put(path, value.clone().owned());
+        }
+    }
+    Some(event.to_string())
 }
 
 /// The JSON of an object, or of one in a text.

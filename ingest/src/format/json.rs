@@ -64,6 +64,26 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Puts `value` where `path` leads, in objects that are made on the way. What stands there, or in the
+    /// way, stays.
+    pub(super) fn put(&mut self, path: &str, value: Self) {
+        let Self::Object(fields) = self else { return };
+        let (name, rest) = match path.split_once('.') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (path, None),
+        };
+        match (place(fields, name), rest) {
+            (Some(at), Some(rest)) => fields[at].1.put(rest, value),
+            (Some(_), None) => {}
+            (None, Some(rest)) => {
+                let mut inner = Self::Object(Vec::new());
+                inner.put(rest, value);
+                fields.push((name.to_owned().into(), inner));
+            }
+            (None, None) => fields.push((name.to_owned().into(), value)),
+        }
+    }
+
     /// The same tree with its own texts.
     pub(super) fn owned(self) -> Json<'static> {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
@@ -370,6 +390,15 @@ mod tests {
         assert_eq!(json.list("ips").len(), 2);
         assert_eq!(json.list("actor").len(), 1);
         assert!(json.list("none").is_empty());
+    }
+
+    #[test]
+    fn what_is_put_at_a_path_takes_the_place_of_nothing() {
+        let mut json = Json::parse(r#"{"a":{"b":1},"text":"x"}"#).unwrap();
+        for path in ["a.b", "a.c", "d.e.f", "text", "text.g", "h"] {
+            json.put(path, Json::Literal("2".into()));
+        }
+        assert_eq!(json.to_string(), r#"{"a":{"b":1,"c":2},"text":"x","d":{"e":{"f":2}},"h":2}"#);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use super::batch::field;
-use super::envelope::decoded;
+use super::envelope::{OCSF_FIELD, decoded};
 use super::json::Json;
 use super::native::Fields;
 
@@ -75,7 +75,10 @@ fn record(log: &Json<'_>, service: Option<&str>) -> String {
     let attributes = log.list("attributes");
     match &body {
         Json::Object(_) => return body.to_string(),
-        Json::Text(text) if attributes.is_empty() || text.contains(['{', '=']) => {
+        // Of an event of OCSF the body is a sentence about it.
+        Json::Text(text)
+            if attributes.is_empty() || text.contains(['{', '=']) && !are_ocsf(attributes) =>
+        {
             return text.clone().into_owned();
         }
         Json::Null | Json::Literal(_) | Json::Text(_) | Json::List(_) => {}
@@ -93,6 +96,12 @@ fn record(log: &Json<'_>, service: Option<&str>) -> String {
         }
     }
     Json::Object(fields).to_string()
+}
+
+/// Whether attributes are, or hold, an event of OCSF.
+fn are_ocsf(attributes: &[Json<'_>]) -> bool {
+    let is_field = |name: &str| name.starts_with(OCSF_FIELD);
+    attributes.iter().any(|pair| pair.text("key").is_some_and(is_field))
 }
 
 fn pair<'j>(pair: &'j Json<'_>) -> Option<(Cow<'j, str>, Json<'j>)> {

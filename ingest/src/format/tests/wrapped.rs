@@ -538,3 +538,76 @@ fn a_record_in_an_entry_of_googles_logs_has_the_time_that_was_taken_out_of_it() 
     inside["time"] = json!("2026-03-02T09:00:00Z");
     assert_eq!(time(&entry(&inside)), "2026-03-02T09:00:00.000000Z", "its own");
 }
+
+/// An event of OCSF, and the same as attributes of a line, one for each of its fields.
+fn of_ocsf() -> (Value, Value) {
+    let event = json!({
+        "class_uid": 3004, "activity_id": 1, "type_uid": 300_401, "status_id": 1,
+        "time": 1_772_445_600_000_i64,
+        "entity": {"type": "workspace", "name": "audit"},
+        "actor": {"user": {"name": "client", "uid": "client"}},
+        "metadata": {"version": "1.7.0", "uid": "oc-1"},
+    });
+    let fields = json!({
+        "ocsf.class_uid": "3004", "ocsf.activity_id": "1", "ocsf.type_uid": "300401",
+        "ocsf.status_id": "1", "ocsf.time": "1772445600000",
+        "ocsf.entity.type": "workspace", "ocsf.entity.name": "audit",
+        "ocsf.actor.user.name": "client", "ocsf.actor.user.uid": "client",
+        "ocsf.metadata.version": "1.7.0", "ocsf.metadata.uid": "oc-1",
+    });
+    (event, fields)
+}
+
+#[test]
+fn an_event_of_ocsf_is_found_in_the_attributes_of_a_line() {
+    let (event, mut fields) = of_ocsf();
+    let plain = told(&read(Format::Ocsf, Some(event.to_string().as_bytes())).unwrap());
+    assert_eq!(plain["resource"], "audit");
+    let raw = json!({"ocsf.raw": event.to_string(), "ocsf.severity_id": "1", "log.source": "x"});
+    fields["log.source"] = "x".into();
+
+    for attributes in [&raw, &fields] {
+        let found = read(Format::Ocsf, Some(attributes.to_string().as_bytes())).unwrap();
+        assert_eq!(told(&found), plain);
+        for body in ["ENTITY:CREATE workspace by client", "ENTITY:CREATE name=audit {}"] {
+            let records = json!([{
+                "timeUnixNano": "1787201025635000000",
+                "body": {"stringValue": body},
+                "attributes": pairs_of(attributes),
+            }]);
+            let found = read(Format::Ocsf, Some(logs(&records).to_string().as_bytes())).unwrap();
+            assert_eq!(told(&found), plain, "{body}");
+        }
+    }
+    let deep = json!({"ocsf.class_uid": 3004, format!("ocsf{}", ".x".repeat(20_000)): 1});
+    read(Format::Ocsf, Some(deep.to_string().as_bytes())).unwrap_err();
+}
+
+#[test]
+fn an_event_of_ocsf_in_a_row_of_asim_has_what_the_row_tells_beside_it() {
+    let ocsf = json!({
+        "class_uid": 3002, "type_uid": 300_201, "time": 1_770_064_179_611_i64,
+        "actor": {"user": {"credential_uid": "credential-789", "email_addr": "user@example.com"}},
+        "src_endpoint": {"name": "laptop"},
+    });
+    let row = |rest: Value| {
+        json!({
+            "EventSchema": "Authentication", "EventResult": "Failure",
+            "EventResultDetails": "Incorrect password", "SrcIpAddr": "192.0.2.15",
+            "EventVendor": "Example", "ActorUsername": "user", "AdditionalFields": rest,
+            "TimeGenerated": "2026-02-02T20:29:39.611Z",
+        })
+    };
+
+    for rest in [json!({"OCSF": ocsf}), json!({"OCSF": ocsf}).to_string().into()] {
+        let event = read(Format::Ocsf, Some(row(rest).to_string().as_bytes())).unwrap();
+
+        assert_eq!(event.agent_id.as_str(), "user@example.com");
+        assert_eq!(event.source_ip.unwrap().to_string(), "192.0.2.15");
+        assert_eq!(event.outcome, Outcome::Denied);
+        assert_eq!(event.outcome_reason.as_deref(), Some("Incorrect password"));
+    }
+    let other = row(json!({"OCSF": {"class_uid": 6004, "time": 1_770_064_179_611_i64}}));
+    let reject = read(Format::Ocsf, Some(other.to_string().as_bytes())).unwrap_err();
+    assert!(reject.detail.ends_with("found 6004"), "{}", reject.detail);
+}
