@@ -375,7 +375,7 @@ fn read(
         Format::Kubernetes => kubernetes::draft,
         Format::Gcp => gcp::draft,
         Format::Okta => okta::draft,
-        Format::Entra => entra::draft,
+        Format::Entra => return look.event(json, entra::read),
         Format::GitHub => github::draft,
         Format::Teleport => teleport::draft,
         Format::Anthropic => anthropic::draft,

@@ -12,6 +12,8 @@ mod mend;
 mod named;
 mod outsider;
 mod parts;
+mod quick;
+mod status;
 mod target;
 mod text;
 
@@ -73,6 +75,8 @@ const REFUSALS_ALONE: &[&str] = &["InvalidToken", "InvalidGrant"];
 /// What EC2 says where a request would have been granted, had it not asked to do nothing.
 const DRY_RUN: &str = "DryRunOperation";
 
+/// With which the identity centre lets a person into an account, as a role.
+const FEDERATION: &str = "Federate";
 /// Events of which the category tells nothing that the action does not.
 const USUAL_CATEGORIES: [&str; 2] = ["Management", "Data"];
 
@@ -306,7 +310,8 @@ impl Record<'_> {
         parts: &Parts<'_>,
         redactor: &Redactor,
     ) -> Attributes {
-        let Parts { asked, answer, additional, step, .. } = parts;
+        let Parts { asked, answer, additional, step, invoked, .. } = parts;
+        let step = Some(step).filter(|_| self.event_name.get() == Some(FEDERATION));
         let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
         let source = self.source_ip_address.get();
         let recipient = self.recipient_account_id.get();
@@ -324,11 +329,12 @@ impl Record<'_> {
             ("error_message", message.as_deref()),
             ("document", asked.document_name.get()),
             ("ec2_role_delivery", identity.ec2_role_delivery()),
+            ("end_user", invoked.as_ref().and_then(|one| one.asked.end_user_arn.get())),
             ("event_category", category),
             ("event_type", self.event_type.get()),
-            ("federated_account", step.account_id.get()),
+            ("federated_account", step.and_then(|step| step.account_id.get())),
             ("federated_provider", provider.as_deref()),
-            ("federated_role", step.role_name.get()),
+            ("federated_role", step.and_then(|step| step.role_name.get())),
             ("grant_type", additional.grant_type.get()),
             ("group", asked.group_name.get()),
             ("assumed_root", identity.assumed_root()),

@@ -10,13 +10,17 @@
 //! provisioningObjectSummary and riskyServicePrincipal resource types*, *Error codes* (`AADSTS`).
 
 pub(super) mod activity;
+mod copilot;
+mod exchange;
+mod exported;
 mod sign_in;
 mod unified;
 
-use schemas::{CredentialKind, Outcome, RejectReason, Timestamp};
+use schemas::{CredentialEvent, CredentialKind, Outcome, RejectReason, Timestamp};
 
 use self::sign_in::{error_code, of_code};
-use super::draft::{Draft, Needs, Word, time_of};
+use super::clean::Clean;
+use super::draft::{Draft, Needs, Word, address_of, time_of};
 use super::json::Json;
 use super::words::snake;
 use super::{Fault, kebab, single, verdict};
@@ -49,11 +53,18 @@ const RISKS: [&str; 2] = ["riskLastUpdatedDateTime", "riskEventType"];
 /// Of what is no address.
 const NONE: &str = "<null>";
 
-pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
+pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     let record = single(record, "records")?;
     if activity::is_activity(record) {
-        return activity::draft(record);
+        return activity::draft(record)?.finish(clean);
     }
+    match exported::whole(record) {
+        Some(whole) => draft(&whole)?.finish(clean),
+        None => draft(record)?.finish(clean),
+    }
+}
+
+fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::timed(NEEDS, record, TIMES, |text| {
         time_of(text).or_else(|error| time_of_month_first(text).ok_or(error))
     })?;
@@ -121,16 +132,21 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 
 /// Whence it came, in which session, and with which program.
 fn origin<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let own = properties.first(&[
+    const OWN: [&str; 6] = [
         "ipAddress",
         "initiatedBy.user.ipAddress",
         "clientIP",
         "clientIPAddress",
         "callerIpAddress",
         "actorIpAddress",
-    ]);
+    ];
     let detail = |name| detail(properties, name);
-    let source = own.or_else(|| detail("ipaddr")).or_else(|| record.text("callerIpAddress"));
+    let sources = || {
+        let own = OWN.iter().filter_map(|path| properties.text(path));
+        own.chain(detail("ipaddr")).chain(record.text("callerIpAddress"))
+    };
+    // Some services write what is no address in the first place that they have for one.
+    let source = sources().find(|text| address_of(text).is_some()).or_else(|| sources().next());
     draft.source = source.filter(|address| *address != NONE).map(Into::into);
     let session = properties.first(&["sessionId", "C_Sid", "appAccessContext.aadSessionId"]);
     draft.session = session.or_else(|| detail("SessionId")).map(Into::into);
@@ -358,6 +374,10 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
     draft.keep("tenant_id", tenant(record));
     draft.keep("resource_id", properties.first(&["resourceIdentity", "resourceId"]));
     draft.keep("agent_type", agent_type(properties));
+    // Nobody is given a token that is not let in.
+    if draft.outcome == Outcome::Success {
+        draft.keep_each(properties, &[("issued_token_id", "uniqueTokenIdentifier")]);
+    }
     for detail in properties.list("additionalDetails") {
         // These have places of their own.
         let is_known =
@@ -385,7 +405,6 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
             ("incoming_token_type", "incomingTokenType"),
             ("initiated_by_app", "initiatedBy.app.displayName"),
             ("is_interactive", "isInteractive"),
-            ("issued_token_id", "uniqueTokenIdentifier"),
             ("logged_by", "loggedByService"),
             ("modified_properties", "targetResources.modifiedProperties"),
             ("operation_type", "operationType"),

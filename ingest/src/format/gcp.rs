@@ -5,8 +5,12 @@
 //!
 //! Source: Google Cloud, `AuditLog` and `LogEntry` references; codes: `google.rpc.Code`.
 
+mod counterparty;
+mod delegation;
+
 use schemas::{CredentialKind, Outcome};
 
+use self::counterparty::DELTAS;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::kubernetes::legacy_token;
@@ -45,6 +49,7 @@ const EMPLOYER: &str = "location.principalEmployingEntity";
 const KINDS: [&str; 2] = ["serviceAccount:", "user:"];
 const ANONYMOUS: &str = "system:anonymous";
 const UNAUTHENTICATED: &str = "gcp:unauthenticated";
+const CONSOLE_USER: &str = "gcp:serial-console-user";
 /// Who moves machines and closes what is not paid for.
 const SYSTEM: &str = "system@google.com";
 /// Of the identity that an agent has on Google's platforms for them.
@@ -59,13 +64,8 @@ const WARNINGS: [&str; 2] = ["attack_warning", "account_warning"];
 const REFUSALS_LOG: &str = "policy";
 /// The log of what Google's own systems did, which names nobody.
 const SYSTEM_LOG: &str = "system_event";
-/// Where roles are given and taken.
-const DELTAS: [&str; 4] = [
-    "serviceData.policyDelta.bindingDeltas",
-    "servicedata_v1_iam.policyDelta.bindingDeltas",
-    "metadata.policyDelta.bindingDeltas",
-    "metadata.datasetChange.bindingDeltas",
-];
+/// How the services end that open serial consoles, one for each region.
+const SERIAL_CONSOLE: &str = "ssh-serialport.googleapis.com";
 /// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
 const WORKLOAD_POOL: &str = ".svc.id.goog[";
 
@@ -89,15 +89,19 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let user = statement.and_then(|statement| statement.text("user"));
     let is_of_system = record.text("logName").is_some_and(|log| is_log(log, SYSTEM_LOG));
     let system = payload.text("serviceName").filter(|_| is_of_system);
+    let user = user.or_else(|| console_user(payload));
     if let Some(agent) = agent(payload).or(user).or(system).or(nobody) {
         let class = class(record, payload, agent);
         draft.agent = Some(agent.into());
         draft.class = Some(class.into());
         draft.credential = Some(credential(record, payload, agent, class));
     }
-    draft.delegation = delegation(payload);
+    draft.delegation = delegation::of(payload);
     let method = payload.first(&["methodName", "accesses.methodName"]);
-    draft.action = method.or(system.and(Some(SYSTEM_LOG))).map(|method| {
+    let method = method.or(system.and(Some(SYSTEM_LOG)));
+    // Some exporters lose the method; what it needed a right for is told yet.
+    let method = method.or_else(|| payload.text("authorizationInfo.permission"));
+    draft.action = method.map(|method| {
         payload.text("serviceName").map_or(method.into(), |name| format!("{name}:{method}").into())
     });
     let places = [
@@ -117,7 +121,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.reach([(database, "database")]);
         draft.source = draft.source.or(statement.text("ip").map(Into::into));
     }
-    draft.counterparty = counterparty(payload).or_else(|| lent_by(record, payload));
+    draft.counterparty = counterparty::of(record, payload);
     keep(record, payload, &mut draft);
     draft.keep("issued_credential_id", minted(payload));
     if draft.outcome == Outcome::Success {
@@ -173,6 +177,14 @@ fn statement<'j, 'a>(payload: &'j Json<'a>) -> Option<&'j Json<'a>> {
     payload.at("request").filter(is_told)
 }
 
+/// Who opened the serial console of a machine, by the name that they have on it.
+///
+/// Source: Google Cloud, *Troubleshooting using the serial console* (audit logging).
+fn console_user<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
+    let is_console = payload.text("serviceName").is_some_and(|name| name.ends_with(SERIAL_CONSOLE));
+    payload.text("request.username").filter(|_| is_console)
+}
+
 /// What an event of Google Workspace says under this name.
 fn parameter<'j, 'a>(payload: &'j Json<'a>, name: &str) -> Option<&'j Json<'a>> {
     let events = payload.list("metadata.event").iter();
@@ -201,6 +213,8 @@ fn class(record: &Json<'_>, payload: &Json<'_>, agent: &str) -> &'static str {
         "gcp:system"
     } else if statement(payload).is_some_and(|statement| statement.text("user") == Some(agent)) {
         "gcp:database-user"
+    } else if console_user(payload) == Some(agent) {
+        CONSOLE_USER
     } else {
         "gcp:user"
     }
@@ -260,6 +274,8 @@ fn credential<'a>(
         "gcp:service-account" | "gcp:kubernetes-service-account" => {
             (CredentialKind::ServiceAccountToken, format!("token:{agent}").into())
         }
+        // The console lets nobody in by anything else.
+        CONSOLE_USER => (CredentialKind::StaticKey, format!("ssh:{agent}").into()),
         "gcp:agent" | "gcp:federated" => {
             (CredentialKind::AccessToken, format!("token:{agent}").into())
         }
@@ -282,17 +298,6 @@ fn of_person<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Word
     }
 }
 
-/// The service account whose token or signature was asked for.
-fn lent_by<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
-    let method = payload.text("methodName")?.rsplit('.').next()?;
-    if !matches!(method, "GenerateAccessToken" | "GenerateIdToken" | "SignJwt" | "SignBlob") {
-        return None;
-    }
-    let name = payload.text("request.name").and_then(|name| name.rsplit('/').next());
-    let account = record.text("resource.labels.email_id").or(name)?;
-    Some(("service_account".into(), account.into()))
-}
-
 /// The key that the call made, by the name under which its uses have it.
 fn minted<'a>(payload: &'a Json<'_>) -> Option<Word<'a>> {
     const MINTING: [(&str, &str); 3] = [
@@ -304,56 +309,6 @@ fn minted<'a>(payload: &'a Json<'_>) -> Option<Word<'a>> {
     let (_, service) = MINTING.iter().find(|(end, _)| method.ends_with(end))?;
     let name = payload.text("response.name").filter(|name| name.contains("/keys/"))?;
     Some(format!("{service}/{name}").into())
-}
-
-/// Nearest first: Google writes the first to delegate first.
-fn delegation<'a>(payload: &'a Json<'_>) -> Vec<Word<'a>> {
-    let told = payload.list("authenticationInfo.serviceAccountDelegationInfo").iter().rev();
-    let told = told.filter_map(|one| {
-        one.first(&[
-            "firstPartyPrincipal.principalEmail",
-            "principalSubject",
-            "thirdPartyPrincipal.thirdPartyClaims.sub",
-            "thirdPartyPrincipal.thirdPartyClaims.email",
-        ])
-    });
-    let listed = payload.list("metadata.identityDelegationChain").iter().rev();
-    let listed = listed.filter_map(Json::as_text);
-    let listed =
-        listed.map(|name| name.rsplit_once("/serviceAccounts/").map_or(name, |(_, own)| own));
-    // Whose token a service showed beside its own.
-    let behind = payload.first(&[
-        "authenticationInfo.thirdPartyPrincipal.payload.sub",
-        "authenticationInfo.thirdPartyPrincipal.payload.email",
-        "authenticationInfo.thirdPartyPrincipal.thirdPartyClaims.sub",
-    ]);
-    told.chain(listed).chain(behind).map(without_kind).map(Into::into).collect()
-}
-
-/// Who was given a role or let in, whom Google warned of, or where data were sent.
-fn counterparty<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
-    let deltas = DELTAS.iter().flat_map(|path| payload.list(path));
-    let mut given = deltas.filter(|delta| delta.text("action") == Some("ADD"));
-    if let Some(member) = given.find_map(|delta| delta.text("member")) {
-        return Some(("principal".into(), member.into()));
-    }
-    if let Some(account) = warned(payload) {
-        return Some(("principal".into(), account.into()));
-    }
-    let mut parties = [("user_email", "principal"), ("client_id", "oauth_client")].into_iter();
-    let party = |(name, kind)| Some((kind, parameter(payload, name)?.as_text()?));
-    if let Some((kind, id)) = parties.find_map(party) {
-        return Some((kind.into(), id.into()));
-    }
-    let places = [
-        "metadata.destination",
-        "request.sink.destination",
-        "request.destination",
-        // Of a database that is written out.
-        "request.body.exportContext.uri",
-        "request.exportContext.uri",
-    ];
-    Some(("destination".into(), payload.first(&places)?.into()))
 }
 
 fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
@@ -486,9 +441,15 @@ fn keep<'a>(record: &'a Json<'_>, payload: &'a Json<'_>, draft: &mut Draft<'a>) 
         ],
     );
     draft.keep("policy_delta", DELTAS.iter().find_map(|path| payload.at(path)?.told()));
-    for name in
-        ["app_name", "group_email", "login_failure_type", "login_type", "role_name", "scope"]
-    {
+    for name in [
+        "app_name",
+        "group_email",
+        "inbound_sso_profile_name",
+        "login_failure_type",
+        "login_type",
+        "role_name",
+        "scope",
+    ] {
         draft.keep(name, parameter(payload, name).and_then(Json::told));
     }
 }

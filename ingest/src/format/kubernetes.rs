@@ -9,9 +9,11 @@
 //! logs*; Microsoft, *AKS: monitoring data reference*.
 
 mod body;
+mod object;
 
 use schemas::{CredentialKind, Outcome};
 
+use self::object::Object;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
 use super::words::assumed_role;
@@ -43,12 +45,20 @@ const MASTERS: [&str; 2] = ["system:masters", "kubeadm:cluster-admins"];
 const NODES: &str = "system:nodes";
 const BOOTSTRAP: &str = "system:bootstrap:";
 
+/// The first stage of a request, before it is known whether it is allowed and how it ends. What becomes of it is
+/// told again.
+const RECEIVED: &str = "RequestReceived";
+
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "items")?;
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     let stage = record.text("stage");
+    if stage == Some(RECEIVED) && record.at("responseStatus").is_none() {
+        let detail = "wanted a request that was answered, found one that was only received";
+        return Err(Fault::bad_field(detail));
+    }
     draft.event_id = match (record.text("auditID"), stage) {
         // Each stage of a request is an event of its own under the same id.
         (Some(id), Some(stage)) => Some(format!("{id}:{stage}").into()),
@@ -93,10 +103,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 /// The token whose object this is: `OpenShift` calls it by the token, in newer releases by its hash.
 pub(super) fn token_in_name<'j>(record: &'j Json<'_>) -> Option<&'j str> {
     let record = single(record, "items").ok()?;
-    let resource = record.text("objectRef.resource")?;
+    let Object { resource, name, .. } = Object::of(record)?;
     let is_token =
         ["oauthaccesstokens", "oauthauthorizetokens"].iter().any(|kind| resource.ends_with(kind));
-    body::object_name(record).filter(|name| is_token && !name.starts_with("sha256~"))
+    name.filter(|name| is_token && !name.starts_with("sha256~"))
 }
 
 /// An annotation of the event.
@@ -285,29 +295,23 @@ fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
 
 /// `pods/exec.create`; of what is no resource, `url.get`.
 fn action(record: &Json<'_>) -> Option<String> {
-    let verb = record.text("verb")?;
-    Some(match (record.text("objectRef.resource"), record.text("objectRef.subresource")) {
-        (Some(resource), Some(part)) => format!("{resource}/{part}.{verb}"),
-        (Some(resource), None) => format!("{resource}.{verb}"),
-        (None, _) => format!("url.{verb}"),
+    let verb = record.text("verb")?.to_ascii_lowercase();
+    Some(match Object::of(record) {
+        Some(Object { resource, part: Some(part), .. }) => format!("{resource}/{part}.{verb}"),
+        Some(Object { resource, .. }) => format!("{resource}.{verb}"),
+        None => format!("url.{verb}"),
     })
 }
 
 /// `namespace/pods/name`, or the path of what is no resource.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let Some(resource) = record.text("objectRef.resource") else {
+    let Some(Object { namespace, resource, name, part }) = Object::of(record) else {
         let path = record.text("requestURI").and_then(|uri| uri.split('?').next());
         draft.resource = path.map(Into::into);
         draft.resource_kind = path.map(|_| "url".into());
         return;
     };
-    let parts = [
-        record.text("objectRef.namespace"),
-        Some(resource),
-        body::object_name(record),
-        record.text("objectRef.subresource"),
-    ];
-    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    let parts: Vec<&str> = [namespace, Some(resource), name, part].into_iter().flatten().collect();
     draft.resource = Some(parts.join("/").into());
     draft.resource_kind = Some(resource.into());
 }
@@ -340,10 +344,9 @@ fn outcome(record: &Json<'_>) -> Outcome {
 fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let Some(uri) = record.text("requestURI") else { return };
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-    let is_passed_on = matches!(
-        record.text("objectRef.subresource"),
-        Some("exec" | "attach" | "proxy" | "portforward")
-    ) || path.contains("/proxy");
+    let part = Object::of(record).and_then(|object| object.part);
+    let is_passed_on = matches!(part, Some("exec" | "attach" | "proxy" | "portforward"))
+        || path.contains("/proxy");
     draft.keep("request_uri", Some(if is_passed_on { path } else { uri }));
     let mut commands = query.split('&').filter_map(|pair| pair.strip_prefix("command="));
     // A plus sign is a blank, and a plus sign's own code is none.
@@ -381,7 +384,14 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.keep("stale_token_warning", note(record, "authentication.k8s.io/stale-token"));
     draft
         .keep("invalidated_secret", note(record, "authentication.k8s.io/legacy-token-invalidated"));
-    draft.keep("validation_failure", note(record, VALIDATION_FAILURE));
+    for (name, path) in [
+        ("validation_failure", VALIDATION_FAILURE),
+        ("pod_security_policy", "pod-security.kubernetes.io/enforce-policy"),
+        ("pod_security_exempt", "pod-security.kubernetes.io/exempt"),
+        ("pod_security_violations", "pod-security.kubernetes.io/audit-violations"),
+    ] {
+        draft.keep(name, note(record, path));
+    }
     body::runs(record, draft);
     body::keep_subjects(record, draft);
 }
@@ -436,6 +446,19 @@ mod tests {
             let told = format!("{draft:?}");
             let found = program.is_none_or(|program| told.contains(&format!("\"{program}\"")));
             assert!(found && told.contains("\"program\"") == program.is_some(), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_only_received_is_no_event() {
+        for (record, is_event) in [
+            (r#"{"stage":"RequestReceived","verb":"get"}"#, false),
+            (r#"{"stage":"RequestReceived","responseStatus":null}"#, false),
+            (r#"{"stage":"RequestReceived","responseStatus":{"code":200}}"#, true),
+            (r#"{"stage":"Panic","responseStatus":{"code":500}}"#, true),
+            (r#"{"stage":"ResponseComplete"}"#, true),
+        ] {
+            assert_eq!(draft(&Json::parse(record).unwrap()).is_ok(), is_event, "{record}");
         }
     }
 

@@ -70,6 +70,8 @@ const AROUND: [&str; 4] = ["set", "request", "input", "response"];
 /// Verbs of events that make something.
 const MAKING: [&str; 8] =
     ["allocate", "clone", "copy", "create", "import", "register", "restore", "run"];
+/// Those of events that start or call something that is there.
+const CALLING: [&str; 3] = ["Invoke", "Run", "Start"];
 /// What stands before a verb, and what behind these is no more what the event is about.
 const BEFORE_VERB: [&str; 2] = ["admin", "batch"];
 const BEHIND: [&str; 8] = ["as", "by", "for", "from", "in", "on", "to", "with"];
@@ -107,6 +109,20 @@ pub(super) fn resource(record: &Record<'_>) -> Option<Resource> {
         .or_else(|| Some((usize::MAX, asked.first(service)?)))
         .or_else(|| of_event(&answer))
         .map(|(_, found)| found)
+}
+
+/// The ARN of what is made, which the answer tells, or of what is started or called; where a request names it
+/// by no more than a `name`.
+pub(super) fn by_arn(record: &Record<'_>) -> Option<Resource> {
+    let event = record.event_name.get()?;
+    if CALLING.iter().any(|verb| event.starts_with(verb)) {
+        let tree = record.request_parameters.map(tree)?;
+        return AllNamed::of(&tree, &About::of(event)).arn();
+    }
+    let tree = record.response_elements.map(tree)?;
+    let about = About::of(event);
+    let (far, made) = AllNamed::of(&tree, &about).of_event(&about, record.service())?;
+    (about.is_made && far == 0 && kind_of_arn(&made.0).is_some()).then_some(made)
 }
 
 fn tree(json: &RawValue) -> Json<'_> {
@@ -262,6 +278,15 @@ impl<'j> AllNamed<'j> {
         Some((far, (one.value.to_owned(), kind.unwrap_or_else(|| about.kind(at)))))
     }
 
+    /// The first ARN of what a request is for.
+    fn arn(&self) -> Option<Resource> {
+        let mut arns = self.0.iter().filter(|one| one.is_word && ENDS[one.end] == "arn");
+        let is_told = |one: &&Named<'_>| {
+            !one.stem.is_empty() && !one.is_of(NO_RESOURCES) && !one.is_of(&PASSED)
+        };
+        arns.find(is_told).map(|one| (one.value.to_owned(), one.kind()))
+    }
+
     /// The first that a request names, one of a usual name before the others and what is passed last.
     fn first(&self, service: Option<&str>) -> Option<Resource> {
         let all = self.0.iter().filter(|one| {
@@ -395,6 +420,39 @@ mod tests {
             let found = found(&serde_json::json!({
                 "eventName": name, "eventSource": "x.amazonaws.com", "requestParameters": request,
             }));
+            let found = found.as_ref().map(|(resource, kind)| (resource.as_str(), kind.as_str()));
+            assert_eq!(found, wanted, "{name} {request}");
+        }
+    }
+
+    #[test]
+    fn an_arn_tells_more_than_a_name() {
+        for (name, request, answer, wanted) in [
+            (
+                "StartExecution",
+                r#"{"name":"n","roleArn":"r","stateMachineArn":"m"}"#,
+                r#"{"executionArn":"e"}"#,
+                Some(("m", "state_machine")),
+            ),
+            ("StartCrawler", r#"{"name":"n","roleArn":"r","kmsKeyArn":"k"}"#, "{}", None),
+            (
+                "CreateStateMachine",
+                r#"{"name":"n","roleArn":"r"}"#,
+                r#"{"stateMachineArn":"arn:aws:states:eu-west-1:1:stateMachine:n"}"#,
+                Some(("arn:aws:states:eu-west-1:1:stateMachine:n", "state_machine")),
+            ),
+            ("CreateNamedQuery", r#"{"name":"n"}"#, r#"{"namedQueryId":"q"}"#, None),
+            (
+                "DescribeThing",
+                r#"{"name":"n"}"#,
+                r#"{"thingArn":"arn:aws:x:eu-west-1:1:thing/n"}"#,
+                None,
+            ),
+        ] {
+            let json = format!(
+                r#"{{"eventName":"{name}","requestParameters":{request},"responseElements":{answer}}}"#
+            );
+            let found = by_arn(&serde_json::from_str::<Record<'_>>(&json).unwrap());
             let found = found.as_ref().map(|(resource, kind)| (resource.as_str(), kind.as_str()));
             assert_eq!(found, wanted, "{name} {request}");
         }

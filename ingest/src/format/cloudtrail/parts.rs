@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::super::verdict;
+use super::quick::Invoked;
+use super::status::Status;
 use super::text::Text;
 use super::{Record, in_short};
 use crate::Redactor;
@@ -50,6 +52,8 @@ pub(super) struct Parts<'a> {
     pub(super) additional: Additional<'a>,
     pub(super) step: Step<'a>,
     pub(super) mcp: Mcp<'a>,
+    pub(super) status: Option<Status>,
+    pub(super) invoked: Option<Invoked<'a>>,
 }
 
 /// The parameters of a request that tell who asks, for whom and through what.
@@ -248,7 +252,7 @@ pub(super) fn part<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>)
 }
 
 /// The same of a part of a part.
-fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -279,6 +283,8 @@ impl<'a> Parts<'a> {
             additional: part(record.additional_event_data),
             step: part(record.service_event_details),
             mcp: part(record.mcp_event_details),
+            status: Status::of(record),
+            invoked: Invoked::of(record),
         }
     }
 
@@ -299,6 +305,12 @@ impl<'a> Parts<'a> {
     /// How a call without an error code ended: by the status of its answer, by the error in it, or by the word
     /// of the service.
     pub(super) fn answered(&self, redactor: &Redactor) -> (Outcome, Option<String>) {
+        if let Some(Status { has_failed: true, reason, .. }) = &self.status {
+            return (Outcome::Error, reason.as_deref().map(|text| in_short(text, redactor)));
+        }
+        if let Some(failed) = self.invoked.as_ref().and_then(Invoked::failed) {
+            return failed;
+        }
         let page: Answered<'_> = part(self.additional.response_parameters);
         let status = self.answer.status_code.get().or_else(|| page.status.get());
         // Some are written as `200.0`.

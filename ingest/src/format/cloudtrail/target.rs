@@ -88,8 +88,10 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     (ANY, "resourceId", "resource"),
     (ANY, "resource", "resource"),
     ("eks", "name", "cluster"),
-    (ANY, "name", "named"),
+    (ANY, "name", NAMED),
 ];
+/// What a bare `name` names: an ARN tells more.
+const NAMED: &str = "named";
 /// One bit for each and one more.
 const _: () = assert!(PARAMETERS.len() < u128::BITS as usize, "each parameter has a bit");
 /// Whatever the service.
@@ -129,11 +131,17 @@ impl Target {
             target.resource_kind = Some(kind.into_owned());
         }
         let server = parts.mcp.mcp_server_name.get().map(|name| (name, "mcp_server"));
+        let connector = || {
+            let asked = &parts.invoked.as_ref()?.asked;
+            Some((asked.action_connector_id.get()?, "action_connector"))
+        };
         let client = || Some((parts.asked.client.get()?, "oauth_client"));
         let request = record.request_parameters.map_or("", RawValue::get);
         let everyone = || is_given_to_everyone(request).then_some(("*", "everyone"));
         let account = || Some((other_account(record, identity)?, "aws_account"));
-        if let Some((id, kind)) = server.or_else(client).or_else(everyone).or_else(account) {
+        if let Some((id, kind)) =
+            server.or_else(connector).or_else(client).or_else(everyone).or_else(account)
+        {
             target.counterparty_id = CounterpartyId::try_from(id).ok();
             target.counterparty_kind = Some(kind.to_owned());
         } else if let Some(bucket) = parameters.bucket() {
@@ -247,6 +255,12 @@ fn resource<'a>(
             None => (format!("arn:aws:s3:::{bucket}").into(), "s3_bucket".into()),
         });
     }
+    if let Some(action) = parts.invoked.as_ref().and_then(|one| one.asked.action_id.get()) {
+        return Some((action.into(), "action".into()));
+    }
+    if let Some(account) = parts.status.as_ref().and_then(|status| status.account.as_deref()) {
+        return Some((account.into(), "aws_account".into()));
+    }
     let resources = record.resources.map_or("[]", RawValue::get);
     let resources: Vec<Resource<'_>> = serde_json::from_str(resources).unwrap_or_default();
     if let Some(first) = resources.iter().find(|resource| resource.arn.get().is_some()) {
@@ -258,6 +272,11 @@ fn resource<'a>(
     }
     let best = parameters.best.as_ref().filter(|_| record.event_name.get() != Some(RUN));
     if let Some((at, value)) = best {
+        if PARAMETERS[*at].2 == NAMED
+            && let Some((arn, kind)) = named::by_arn(record)
+        {
+            return Some((arn.into(), kind.into()));
+        }
         return Some((value.get()?.into(), PARAMETERS[*at].2.into()));
     }
     // The request and answer of a tool are not AWS's own.

@@ -51,8 +51,16 @@ pub(super) fn read<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &m
             Some((CredentialKind::Platform, format!("managed-identity:{id}").into()))
         }
         Some(_) | None => credential(properties, is_program, code)
-            .or_else(|| unnamed(properties, category, code, principal.or(user).or(app)?)),
+            .or_else(|| unnamed(properties, category, code, draft.agent.as_deref()?)),
     };
+    for (name, path) in [
+        ("sign_in_identifier", "signInIdentifier"),
+        ("alternate_sign_in_name", "alternateSignInName"),
+    ] {
+        // Of a person mostly the name that they are known by.
+        draft
+            .keep(name, properties.text(path).filter(|told| draft.agent.as_deref() != Some(*told)));
+    }
     let resource = properties.first(&["resourceDisplayName", "resourceId"]);
     draft.resource = resource.map(Into::into);
     draft.resource_kind = resource.map(|_| "app".into());
@@ -109,9 +117,10 @@ fn credential<'a>(
     if let (Some(kind), Some(user)) = (shown_by_person(properties, code), user) {
         return Some((kind, format!("{kind}:{user}").into()));
     }
-    let is_secret_refused = SECRET_ERRORS.contains(&code);
+    // A program that was not let in got none, and there is nothing else that it was asked for.
+    let is_without = is_program && of_code(code) != Outcome::Success;
     let token = properties.first(&["uniqueTokenIdentifier", "signInActivityId"]);
-    Some((CredentialKind::AccessToken, token.filter(|_| !is_secret_refused)?.into()))
+    Some((CredentialKind::AccessToken, token.filter(|_| !is_without)?.into()))
 }
 
 /// What a person was asked for first, where it is a password, a code or a certificate; of a key that

@@ -13,6 +13,7 @@ use super::super::draft::{Draft, Word};
 use super::super::json::Json;
 use super::super::{kebab, verdict};
 use super::sign_in::{PASSWORD_ERRORS, of_code};
+use super::{copilot, exchange};
 
 /// What stands in the place of a user and names none.
 const NOBODY: &[&str] = &["Not Available", "Unknown", ANY_APP];
@@ -20,6 +21,9 @@ const NOBODY: &[&str] = &["Not Available", "Unknown", ANY_APP];
 const ANY_APP: &str = "app@sharepoint";
 /// In front of the id of a service principal that stands in the place of a user.
 const PRINCIPAL: &str = "ServicePrincipal_";
+
+/// Under whose name the services of a datacenter act.
+const AUTHORITY: &str = r"NT AUTHORITY\";
 
 /// Whether these are the properties of such a record.
 pub(super) fn is_unified(properties: &Json<'_>) -> bool {
@@ -36,7 +40,10 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     let class = match kind.as_str() {
         _ if principal.is_some() || told == Some(ANY_APP) => "entra:service-principal",
         "5" | "6" | "application" | "serviceprincipal" => "entra:service-principal",
-        "4" | "7" | "8" | "system" | "custompolicy" | "systempolicy" => "entra:system",
+        _ if user.is_some_and(|user| user.starts_with(AUTHORITY)) => "entra:system",
+        "3" | "4" | "7" | "8" | "dcadmin" | "system" | "custompolicy" | "systempolicy" => {
+            "entra:system"
+        }
         _ => "entra:user",
     };
     let is_program = class == "entra:service-principal";
@@ -71,6 +78,10 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         (None, _) => None,
     };
     (draft.outcome, draft.outcome_reason) = outcome(properties);
+    if copilot::is_copilot(properties) {
+        copilot::read(properties, draft);
+    }
+    exchange::read(properties, draft);
     draft.keep("app_id", app);
     draft.keep_each(
         properties,

@@ -95,53 +95,9 @@ fn subject<'a>(subject: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     Some((kind.into(), id))
 }
 
-/// The name of the object that a request is about: its own, else that in its path, else the one that it got.
-pub(super) fn object_name<'j>(record: &'j Json<'_>) -> Option<&'j str> {
-    record
-        .text("objectRef.name")
-        .or_else(|| name_in_path(record))
-        .or_else(|| record.first(&["responseObject.metadata.name", "requestObject.metadata.name"]))
-}
-
-/// The name in `/apis/apps/v1/namespaces/shop/deployments/web/scale`.
-fn name_in_path<'j>(record: &'j Json<'_>) -> Option<&'j str> {
-    let resource = record.text("objectRef.resource")?;
-    let path = record.text("requestURI")?.split('?').next()?;
-    let mut parts = path.trim_start_matches('/').split('/').peekable();
-    let group_and_version = if parts.next()? == "apis" { 2 } else { 1 };
-    let mut parts = parts.skip(group_and_version).peekable();
-    if resource != "namespaces" && parts.next_if_eq(&"namespaces").is_some() {
-        parts.next()?;
-    }
-    parts.next_if_eq(&resource)?;
-    parts.next().filter(|name| !name.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_that_of_the_object_or_stands_in_its_path() {
-        for (uri, resource, name) in [
-            ("/apis/apps/v1/namespaces/shop/deployments/web/scale", "deployments", Some("web")),
-            ("/api/v1/namespaces/pods/pods/web?x=/pods/y", "pods", Some("web")),
-            ("/api/v1/namespaces/shop", "namespaces", Some("shop")),
-            ("/api/v1/nodes/a", "nodes", Some("a")),
-            ("/api/v1/namespaces/shop/pods", "pods", None),
-            ("/api/v1/namespaces/shop/pods/", "pods", None),
-            ("/version", "pods", None),
-            ("/", "pods", None),
-        ] {
-            let text = format!(
-                "{{\"requestURI\":\"{uri}\",\"objectRef\":{{\"resource\":\"{resource}\"}}}}"
-            );
-            assert_eq!(object_name(&Json::parse(&text).unwrap()), name, "{uri}");
-        }
-        let made = r#"{"requestURI":"/api/v1/namespaces/a/pods","objectRef":{"resource":"pods"},
-            "requestObject":{"metadata":{"generateName":"w-"}},"responseObject":{"metadata":{"name":"w-1"}}}"#;
-        assert_eq!(object_name(&Json::parse(made).unwrap()), Some("w-1"));
-    }
 
     #[test]
     fn subjects_are_called_as_they_are_where_they_act() {
