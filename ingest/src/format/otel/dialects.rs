@@ -4,7 +4,7 @@
 //! Invariant: an attribute is translated only where another one beside it shows whose it is, and never to a
 //! name that is there already.
 //!
-//! Source: Genkit, *Telemetry overview*; Logfire, its instrumentation of OpenAI's Agents SDK; `VoltAgent`,
+//! Source: `AgentOps`, its decorators; Genkit, *Telemetry overview*; Logfire, its instrumentation of OpenAI's Agents SDK; `VoltAgent`,
 //! its spans; mcp-audit, its exporter.
 
 use super::attributes::Pairs;
@@ -18,6 +18,7 @@ const TOOL: &str = "gen_ai.tool.name";
 /// An attribute and its values, and what others are called beside one of them.
 type Dialect = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
+const AGENTOPS: &str = "agentops.span.kind";
 const SUBTYPE: &str = "genkit:metadata:subtype";
 const TEMPLATE: &str = "logfire.msg_template";
 const DIALECTS: &[Dialect] = &[
@@ -34,6 +35,8 @@ const DIALECTS: &[Dialect] = &[
         &["Handoff: {from_agent} → {to_agent}", "Handoff: {from_agent} -> {to_agent}"],
         &[("from_agent", HANDOFF_FROM), ("to_agent", HANDOFF_TO)],
     ),
+    (AGENTOPS, &["agent"], &[("operation.name", AGENT)]),
+    (AGENTOPS, &["tool"], &[("operation.name", TOOL)]),
     // Of an agent that another one called, the entity is that other one.
     (ENTITY_KIND, &["agent"], &[("subagent.name", AGENT), ("entity.name", AGENT)]),
     (PART_KIND, &["tool"], &[("input", ARGUMENTS)]),

@@ -2,8 +2,8 @@
 //!
 //! Invariant: a name stands here only if a vendor's documentation or its code gives it this meaning.
 //!
-//! Source: that of the [format](super); besides, the documentation and the code of Genkit, Laminar,
-//! `LangSmith`, `LiveKit`, Mastra, `OpenLIT`, Spring AI, `VoltAgent` and Weave.
+//! Source: that of the [format](super); besides, the documentation and the code of `AgentOps`, Genkit,
+//! Laminar, `LangSmith`, `LangWatch`, `LiveKit`, Mastra, `OpenLIT`, Spring AI, `VoltAgent` and Weave.
 
 use super::told::{TOLD_AGENT, TOLD_OPERATION};
 
@@ -86,6 +86,7 @@ pub(super) const SESSIONS: &[&str] = &[
     "ai.telemetry.metadata.threadId",
     "langsmith.metadata.thread_id",
     "mastra.metadata.threadId",
+    "langwatch.thread.id",
     "wandb.thread_id",
 ];
 pub(super) const PARENTS: &[&str] = &[
@@ -107,6 +108,7 @@ pub(super) const USERS: &[&str] = &[
     "traceloop.association.properties.user_id",
     "lmnr.association.properties.user_id",
     "langsmith.metadata.user_id",
+    "langwatch.user.id",
     "mastra.metadata.userId",
     "mlflow.trace.user",
     // What an application told the model's API of its user.
@@ -144,6 +146,9 @@ pub(super) const INPUTS: &[&str] = &[
     "langfuse.observation.input",
     "mlflow.spanInputs",
     "lmnr.span.input",
+    "agentops.entity.input",
+    "agentops.tool.input",
+    "langwatch.input",
 ];
 
 /// Kinds of spans as other instrumentation has them.
@@ -157,6 +162,8 @@ pub(super) const KINDS: &[&str] = &[
     "lmnr.span.type",
     "genkit:metadata:subtype",
     "spring.ai.kind",
+    "agentops.span.kind",
+    "langwatch.span.type",
 ];
 /// `VoltAgent`'s: what a span is of, and what it is itself, if that is another thing.
 pub(super) const ENTITY_KIND: &str = "entity.type";

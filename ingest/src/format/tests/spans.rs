@@ -37,6 +37,7 @@ fn users_and_sessions_are_read_by_the_names_of_each_instrumentation() {
         ("gen_ai.request.user", "spring.ai.chat.client.conversation.id"),
         ("ai.telemetry.metadata.userId", "ai.telemetry.metadata.threadId"),
         ("user.id", "wandb.thread_id"),
+        ("langwatch.user.id", "langwatch.thread.id"),
         ("user.id", "voltagent.conversation_id"),
         ("user.id", "genkit:sessionId"),
     ] {
@@ -77,6 +78,29 @@ fn a_call_is_named_by_its_span_where_nothing_else_tells_the_tool() {
     ] {
         assert_eq!(one(name, &[tool]).action, wanted, "{name}");
     }
+}
+
+#[test]
+fn decorators_tell_what_they_decorate_by_its_kind() {
+    let (agent, tool) = (("agentops.span.kind", "agent"), ("agentops.span.kind", "tool"));
+    let input = ("agentops.entity.input", r#"{"args":[],"kwargs":{"to":"jo@acme.example"}}"#);
+    let spans = [
+        span("a", "", "Buyer.agent", &[agent, ("operation.name", "Buyer")]),
+        span("b", "a", "mail.tool", &[tool, ("operation.name", "mail"), input]),
+        span("c", "a", "search", &[("langwatch.span.type", "tool"), ("langwatch.input", "{}")]),
+    ];
+
+    let found: Vec<String> = all(&spans)
+        .into_iter()
+        .map(|outcome| outcome.unwrap())
+        .map(|event| {
+            let other = event.counterparty_id.map(|id| id.to_string()).unwrap_or_default();
+            format!("{} {} {other}", event.agent_id, event.action)
+        })
+        .collect();
+
+    let mail = "Buyer execute_tool:mail jo@acme.example";
+    assert_eq!(found, ["Buyer invoke_agent:Buyer ", mail, "Buyer execute_tool:search "]);
 }
 
 #[test]
