@@ -10,14 +10,23 @@
 //! conventions (`gen_ai.span.kind`); AWS Distro for OpenTelemetry (`aws.auth.account.access_key`).
 
 mod attributes;
+mod dialects;
+mod names;
 mod outcome;
 mod said;
 pub(super) mod spans;
+mod told;
 
 use schemas::{CredentialEvent, CredentialKind};
 
+use self::names::{
+    AGENTS, ARGUMENTS, AWS_KEY, CALLED, CREDENTIALS, END_USER, ENTITY_KIND, FRAMEWORKS,
+    HANDOFF_FROM, HANDOFF_TO, INPUTS, KINDS, MODELS, NAMES, OTHER_SIDES, PART_KIND, PROVIDERS,
+    SESSIONS, TIMES, TOOL_KINDS, TOOLS, TOOLS_OF_KIND, TRACES, USERS,
+};
 use self::said::is_said;
-use self::spans::{Span, TOLD_AGENT, TOLD_OPERATION, name_of};
+use self::spans::{Span, name_of};
+use self::told::{TOLD_AGENT, TOLD_OPERATION};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
@@ -25,26 +34,6 @@ use super::{Fault, mcp};
 
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
-const TIMES: &[&str] = &[
-    "startTimeUnixNano",
-    "start_time_unix_nano",
-    "startTime",
-    "start_time",
-    "start_timestamp",
-    "timestamp",
-    "TimeGenerated",
-    "time",
-    "@timestamp",
-];
-/// `trace.id` and `trace.trace_id` are those of rows that have nothing but columns.
-const TRACES: &[&str] = &[
-    "traceId",
-    "trace_id",
-    "context.trace_id",
-    "spanContext.traceId",
-    "trace.id",
-    "trace.trace_id",
-];
 
 /// What is none of the spans that are read, by a field that it or its attributes have.
 const OTHERS: &[(&str, &str)] = &[
@@ -54,143 +43,13 @@ const OTHERS: &[(&str, &str)] = &[
     ("parentObservationId", "Langfuse's own format"),
 ];
 
-const AGENTS: &[&str] = &[
-    "gen_ai.agent.id",
-    "gen_ai.agent.name",
-    "agent_id",
-    "agent.id",
-    "agent.name",
-    "agent_name",
-    // CrewAI's id is another one in each process.
-    "crewai.agent.role",
-    "gen_ai.handoff.from_agent",
-    TOLD_AGENT,
-];
-const NAMES: &[&str] =
-    &["gen_ai.agent.name", "agent_name", "agent.name", "crewai.agent.role", TOLD_AGENT];
-const MODELS: &[&str] = &[
-    "gen_ai.response.model",
-    "gen_ai.request.model",
-    "llm.model_name",
-    "ai.model.id",
-    "langfuse.observation.model.name",
-    // OpenLLMetry before the conventions.
-    "llm.request.model",
-    "model",
-];
-const SESSIONS: &[&str] = &[
-    "gen_ai.conversation.id",
-    "session.id",
-    "mcp.session.id",
-    "langfuse.session.id",
-    "gcp.vertex.agent.session_id",
-    "ai.telemetry.metadata.sessionId",
-    "gen_ai.thread.id",
-    "gen_ai.session.id",
-    "microsoft.session.id",
-    "conversation.id",
-    "traceloop.association.properties.session_id",
-];
-const PARENTS: &[&str] =
-    &["parent_agent_id", "microsoft.a365.caller.agent.id", "gen_ai.caller.agent.id"];
-/// An address tells more than an id, which may be that of a device (Claude Code).
-const USERS: &[&str] = &[
-    "user.email",
-    "user.id",
-    END_USER,
-    "gen_ai.user.id",
-    "gen_ai.caller.upn",
-    "gen_ai.caller.id",
-    "langfuse.user.id",
-    "ai.telemetry.metadata.userId",
-    "traceloop.association.properties.user_id",
-    "jwt.sub",
-    "metadata.user_api_key_user_id",
-];
-/// Whom a server knows by the token that was shown to it.
-const END_USER: &str = "enduser.id";
-const CREDENTIALS: &[&str] = &["credential.id", "surety.credential_id"];
-/// The key with which a call to AWS was signed.
-const AWS_KEY: &str = "aws.auth.account.access_key";
-/// Attributes that a span has of the spans around it where it has none itself.
-const LENT: &[&[&str]] =
-    &[AGENTS, NAMES, MODELS, SESSIONS, PARENTS, USERS, CREDENTIALS, &[TOLD_OPERATION]];
-
-const ARGUMENTS: &[&str] = &[
-    "gen_ai.tool.call.arguments",
-    "gen_ai.tool.arguments",
-    "mcp.tool.arguments",
-    "tool_input",
-    "tool_arguments",
-    "tool_parameters",
-    "ai.toolCall.args",
-    "gcp.vertex.agent.tool_call_args",
-];
-/// Of a tool its arguments, of anything else what people and models said.
-const INPUTS: &[&str] = &[
-    "input.value",
-    "traceloop.entity.input",
-    "tool.parameters",
-    "langfuse.observation.input",
-    "mlflow.spanInputs",
-];
-
-/// Kinds of spans as other instrumentation has them.
-const KINDS: &[&str] = &[
-    "traceloop.span.kind",
-    "openinference.span.kind",
-    "langfuse.observation.type",
-    "mlflow.spanType",
-    "langsmith.span.kind",
-    "gen_ai.span.kind",
-];
-
-/// What a span tells of who called, if whoever was called wrote it: agentgateway, Docker's gateway of MCP
-/// servers, `LiteLLM`.
-const CALLED: &[&str] = &[
-    "src.addr",
-    "src.identity",
-    "mcp.target",
-    "mcp.client.name",
-    "metadata.user_api_key_hash",
-    "metadata.user_api_key_alias",
-];
-
-const PROVIDERS: &[&str] =
-    &["gen_ai.provider.name", "gen_ai.system", "llm.provider", "ai.model.provider", "llm.vendor"];
-/// Libraries that name themselves where a model's provider is wanted.
-const FRAMEWORKS: &[&str] = &[
-    "autogen",
-    "crewai",
-    "gcp.vertex.agent",
-    "langchain",
-    "langgraph",
-    "llamaindex",
-    "microsoft.agent_framework",
-    "openai_agents",
-    "pydantic-ai",
-    "semantic_kernel",
-    "strands-agents",
-];
-
-/// GitHub Copilot calls a tool of an MCP server by a name of its own, and tells the server's own
-/// beside it.
-const TOOLS: &[&str] = &[
-    "github.copilot.tool.parameters.mcp_tool_name",
-    "gen_ai.tool.name",
-    "mcp.tool.name",
-    "tool_name",
-    "ai.toolCall.name",
-];
-
 const EXECUTE_TOOL: &str = "execute_tool";
 const INVOKE_AGENT: &str = "invoke_agent";
 const CREATE_AGENT: &str = "create_agent";
 /// What an agent does that has another work for it.
 const CALLS: &[&str] = &[CREATE_AGENT, INVOKE_AGENT, "invoke_workflow", EXECUTE_TOOL];
-/// What an agent does that leaves the rest to another, and which of them are told.
+/// What an agent does that leaves the rest to another.
 const HANDOFF: &str = "handoff";
-const HANDOFFS: &[&str] = &["gen_ai.handoff.to_agent", "gen_ai.handoff.from_agent"];
 /// What a model is asked where nobody says what for.
 const LLM: &str = "llm";
 /// Operations with which the name of a span may begin, what they were done to behind them.
@@ -204,6 +63,12 @@ const OPERATIONS: &[&str] = &[
     "text_completion",
     EXECUTE_TOOL,
 ];
+/// What a library calls an operation in which it did nothing but call others: `LangSmith`, Spring AI.
+const NO_OPERATIONS: &[&str] = &["chain", "framework"];
+/// Kinds of spans in which nothing is used, whatever `LangSmith` calls the operation.
+const NO_USES: &[&str] = &["parser", "prompt"];
+/// A tool that is called in the protocol of MCP.
+const TOOLS_CALL: &str = "tools/call";
 
 /// Attributes that have a place of their own.
 const KNOWN: &[&str] = &[
@@ -326,11 +191,11 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
     let (operation, tool) = use_of(attributes, span.json);
     let named = match operation {
         Some(INVOKE_AGENT | CREATE_AGENT) => {
-            attributes.text("gen_ai.handoff.to_agent").or_else(|| span.own_agent())
+            attributes.text(HANDOFF_TO).or_else(|| span.own_agent())
         }
         _ => attributes.first(&[
             "gen_ai.request.model",
-            "gen_ai.handoff.to_agent",
+            HANDOFF_TO,
             "gen_ai.data_source.id",
             "llm.model_name",
             "ai.model.id",
@@ -369,14 +234,7 @@ fn counterparty<'s>(span: &'s Span<'_>, is_tool: bool) -> Option<(Word<'s>, Word
         let server = first(&[("mcp.target", "mcp_server"), ("mcp.server.name", "mcp_server")]);
         server.or_else(|| Some(("mcp_server", span.service()?)))
     } else {
-        first(&[
-            ("server.address", "host"),
-            ("mcp.server.name", "mcp_server"),
-            ("github.copilot.tool.parameters.mcp_server_name", "mcp_server"),
-            ("github.copilot.tool.parameters.mcp_server_name_hash", "mcp_server"),
-            ("peer.service", "service"),
-            ("gen_ai.handoff.to_agent", "agent"),
-        ])
+        first(OTHER_SIDES)
     };
     // A tool is called, and no model; a library is called by none.
     let provider = attributes.first(PROVIDERS).filter(|name| {
@@ -389,43 +247,63 @@ fn counterparty<'s>(span: &'s Span<'_>, is_tool: bool) -> Option<(Word<'s>, Word
 /// What was done, and the tool with which; as older instrumentation or the name of the span tells it
 /// where the attribute for it is not there.
 fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>, Option<&'s str>) {
-    let kind = kind_of(attributes);
-    let is_tool = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("tool"));
-    let tool = attributes
-        .first(TOOLS)
-        .or_else(|| attributes.first(&["tool.name", "traceloop.entity.name"]).filter(|_| is_tool));
-    let told = attributes.first(&["gen_ai.operation.name", "mcp.method.name"]);
+    let kind = kind_of(attributes).map(str::to_ascii_lowercase);
+    let is_tool = kind.as_deref().is_some_and(|kind| TOOL_KINDS.contains(&kind));
+    let tool =
+        attributes.first(TOOLS).or_else(|| attributes.first(TOOLS_OF_KIND).filter(|_| is_tool));
+    let told = ["gen_ai.operation.name", "mcp.method.name"];
+    let mut told = told.iter().filter_map(|path| attributes.text(path));
+    let is_use = kind.as_deref().is_none_or(|kind| !NO_USES.contains(&kind));
     let told = told
+        .find(|operation| is_use && !NO_OPERATIONS.contains(operation))
         .or(tool.map(|_| EXECUTE_TOOL))
-        .or_else(|| attributes.first(HANDOFFS).map(|_| HANDOFF))
+        .or_else(|| attributes.first(&[HANDOFF_TO, HANDOFF_FROM]).map(|_| HANDOFF))
         .or_else(|| attributes.first(&["llm.request.type", "ai.operationId"]));
     let name = name_of(span);
-    let words = name.and_then(|name| name.split_once(' '));
-    let named = words.filter(|(operation, _)| OPERATIONS.contains(operation));
-    if let Some(operation) = told.or(named.map(|(operation, _)| operation)) {
-        let named = named.filter(|both| both.0 == EXECUTE_TOOL && operation == EXECUTE_TOOL);
-        return (Some(operation), tool.or(named.map(|(_, tool)| tool)));
+    let named = name.and_then(|name| Some(name.split_once(' ')?.0));
+    let told = told.or(named.filter(|operation| OPERATIONS.contains(operation)));
+    match told.or(is_tool.then_some(EXECUTE_TOOL)) {
+        Some(EXECUTE_TOOL) => (Some(EXECUTE_TOOL), tool.or_else(|| tool_in(name?))),
+        Some(operation) => (Some(operation), tool),
+        None => (by_kind(kind.as_deref(), name, attributes), None),
     }
-    match kind.map(str::to_ascii_lowercase).as_deref() {
-        Some("tool") => (Some(EXECUTE_TOOL), name),
-        Some("agent") => (Some(INVOKE_AGENT), None),
-        Some(HANDOFF) => (Some(HANDOFF), None),
-        Some("llm" | "generation" | "chat_model") => (Some(LLM), None),
-        Some("embedding") => (Some("embeddings"), None),
-        Some("retriever") => (Some("retrieval"), None),
-        Some(_) => (None, None),
-        // As Pydantic AI and Google's ADK name it.
-        None if name.is_some_and(|it| it == "agent run" || it.starts_with("agent_run [")) => {
-            (Some(INVOKE_AGENT), None)
-        }
+}
+
+/// What was done, by the kind of the span.
+fn by_kind(kind: Option<&str>, name: Option<&str>, attributes: &Json<'_>) -> Option<&'static str> {
+    match kind {
+        Some("agent") => Some(INVOKE_AGENT),
+        Some(HANDOFF) => Some(HANDOFF),
+        Some("llm" | "generation" | "chat_model" | "model") => Some(LLM),
+        Some("embedding" | "embedder") => Some("embeddings"),
+        Some("retriever") => Some("retrieval"),
+        Some(_) => None,
+        // As Pydantic AI, Google's ADK and Logfire name it.
+        None if name.is_some_and(is_run) => Some(INVOKE_AGENT),
         None => {
             let model = attributes.text("gen_ai.request.model");
-            (model.and(attributes.first(PROVIDERS)).map(|_| LLM), None)
+            model.and(attributes.first(PROVIDERS)).map(|_| LLM)
         }
     }
 }
 
+fn is_run(name: &str) -> bool {
+    name == "agent run" || ["agent_run [", "Agent run: "].iter().any(|run| name.starts_with(run))
+}
+
+/// The tool that the name of a span tells, behind the operation or alone.
+fn tool_in(name: &str) -> Option<&str> {
+    let calls = [EXECUTE_TOOL, TOOLS_CALL];
+    let behind = name.split_once(' ').filter(|(operation, _)| calls.contains(operation));
+    let tool = behind.map_or(name, |(_, tool)| tool);
+    Some(tool).filter(|tool| !tool.is_empty() && !calls.contains(tool))
+}
+
 /// The kind of a span as other instrumentation has it.
 fn kind_of<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
-    attributes.first(KINDS)
+    let entity = || {
+        let entity = attributes.text(ENTITY_KIND)?;
+        Some(attributes.text(PART_KIND).unwrap_or(entity))
+    };
+    attributes.first(KINDS).or_else(entity)
 }

@@ -14,6 +14,7 @@ mod cloud;
 mod everywhere;
 mod moments;
 mod several;
+mod spans;
 mod spelled;
 mod vendors;
 mod wrapped;

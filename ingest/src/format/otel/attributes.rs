@@ -17,7 +17,8 @@ use schemas::RejectReason;
 
 use super::super::Fault;
 use super::super::json::{Json, is_same_name};
-use super::{ARGUMENTS, INPUTS, TRACES};
+use super::dialects;
+use super::names::{ARGUMENTS, HANDOFF_TO, INPUTS, TRACES};
 use crate::redact::is_secret_name;
 
 /// Longest name below which what is nested gets names of its own.
@@ -56,11 +57,13 @@ const LINE: &[(&str, &str)] = &[
     ("agentId", "gen_ai.agent.id"),
     ("conversationId", "gen_ai.conversation.id"),
     ("operationName", "gen_ai.operation.name"),
-    ("targetAgentId", "gen_ai.handoff.to_agent"),
+    ("targetAgentId", HANDOFF_TO),
     ("taskId", "task.id"),
 ];
 /// How an attribute begins that shows the values to be written as JSON.
 const MLFLOW: &str = "mlflow.";
+/// Objects that Logfire writes as JSON in a text.
+const IN_TEXT: &[&str] = &["mcp_data"];
 /// Where a pair has its value; those behind the first are Jaeger's.
 const VALUES: [&str; 5] = ["value", "vStr", "vInt64", "vFloat64", "vBool"];
 
@@ -79,7 +82,7 @@ pub(super) fn flat<'j>(attributes: &'j Json<'_>) -> Result<Json<'j>, Fault> {
     flattened(pairs(attributes))
 }
 
-type Pairs<'j> = Vec<(Cow<'j, str>, Json<'j>)>;
+pub(super) type Pairs<'j> = Vec<(Cow<'j, str>, Json<'j>)>;
 
 /// What the first of these places holds that holds anything.
 fn whole<'j>(record: &'j Json<'_>, places: &[&[&str]]) -> Option<Pairs<'j>> {
@@ -125,6 +128,7 @@ fn flattened(mut open: Pairs<'_>) -> Result<Json<'_>, Fault> {
     let is_whole =
         |name: &str| ARGUMENTS.iter().chain(INPUTS).any(|whole| is_same_name(name, whole));
     while let Some((name, value)) = open.pop() {
+        let value = unfolded(&name, value);
         match value {
             // Under the name of a secret each part is one.
             Json::Object(inner)
@@ -143,7 +147,17 @@ fn flattened(mut open: Pairs<'_>) -> Result<Json<'_>, Fault> {
             unquote(value);
         }
     }
+    dialects::translate(&mut fields);
     object(fields)
+}
+
+/// A value with the object in it that its text is, if it may be one.
+fn unfolded<'j>(name: &str, value: Json<'j>) -> Json<'j> {
+    let Json::Text(text) = &value else { return value };
+    if !IN_TEXT.contains(&name) {
+        return value;
+    }
+    Json::parse(text).map(Json::owned).unwrap_or(value)
 }
 
 /// Takes the quotes from around a text that `MLflow` wrote as JSON.

@@ -1,7 +1,7 @@
 //! [`of`]: how what a span tells of has ended.
 //!
 //! Invariant: a refusal counts before a failure, and a failure before a success, whoever tells of it: the
-//! status, an attribute, or the exception that the span recorded.
+//! status, an attribute, the exception that the span recorded, or a part of a tool's call.
 //!
 //! Source: OpenTelemetry, *Trace API* (status), *Semantic conventions* (`error.type`, exceptions, finish
 //! reasons); Claude Code and Codex, their spans (`success`, `error`); Application Insights, *dependency
@@ -26,10 +26,15 @@ const STATUSES: &[&str] =
 /// Where a word says how something ended; the last is that of a hook of GitHub Copilot's.
 const ENDS: &[&str] = &[
     "gen_ai.tool.status",
+    // Strands'.
+    "tool.status",
+    "genkit:state",
     "gen_ai.thread.run.status",
     "langfuse.observation.level",
     "github.copilot.hook.decision",
 ];
+/// Where it is told whether a tool failed.
+const FAILED: &[&str] = &["lk.function_tool.is_error"];
 /// Where it is told why a model stopped.
 const FINISHES: &[&str] = &[
     "gen_ai.response.finish_reasons",
@@ -45,6 +50,14 @@ const FILTERS: &[&str] = &["safety", "prohibited_content", "blocklist", "spii", 
 const EVENTS: &[&str] = &["events", "logs", "Events.Attributes"];
 
 pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
+    let (outcome, reason) = of_itself(span);
+    match span.parts_end() {
+        Some((end, why)) if verdict::worse(outcome, end) != outcome => (end, why.map(Word::from)),
+        _ => (outcome, reason),
+    }
+}
+
+fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     let attributes = &span.attributes;
     let decision = attributes.first(&["gen_ai.tool.call.decision.outcome", "decision"]);
     if let Some(word) = decision
@@ -68,6 +81,7 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     let thrown = Thrown::of(span.json);
     let has_failed = matches!(code.as_str(), "2" | "ERROR" | "STATUS_CODE_ERROR")
         || kind.or(end).or(error).is_some()
+        || FAILED.iter().any(|path| attributes.is_true(path))
         || [attributes, span.json].iter().any(|told| told.is_false("success"))
         || (thrown.has_left && !is_ok);
     let by_status = attributes.first(STATUSES).or_else(|| span.json.text("ResultCode"));

@@ -5,7 +5,8 @@
 //! count or the text of an error is kept.
 //!
 //! Source: OpenTelemetry, *Semantic conventions for generative AI* (attributes marked as sensitive);
-//! `OpenLLMetry`, `OpenInference`, Vercel's AI SDK, Langfuse, `MLflow`, `CrewAI` and Azure, their attributes.
+//! `OpenLLMetry`, `OpenInference`, Vercel's AI SDK, Langfuse, `MLflow`, `CrewAI`, Spring AI, Genkit, Braintrust
+//! and Azure, their attributes.
 
 use super::super::json::{Json, is_same_name};
 use super::super::kebab;
@@ -111,6 +112,9 @@ const STARTS: &[&str] = &[
     "mlflow.spanOutputs",
     "output.value",
     "retrieval.documents",
+    "spring.ai.chat.client.advisor.params",
+    "spring.ai.chat.client.system.params",
+    "spring.ai.chat.client.user.params",
     "tool.response",
     "tool_response",
     "traceloop.entity.input",
@@ -118,8 +122,16 @@ const STARTS: &[&str] = &[
 ];
 
 /// Whole names without such a word.
-const NAMES: &[&str] =
-    &["all_messages_events", "events", "metadata", "tool.parameters", "tool_parameters"];
+const NAMES: &[&str] = &[
+    "all_messages_events",
+    "crew_agents",
+    "crew_tasks",
+    "events",
+    "formatted_description",
+    "metadata",
+    "tool.parameters",
+    "tool_parameters",
+];
 
 /// Words of names that tell how much, or what went wrong, whatever they end with.
 const OTHERS: &[&str] = &["cost", "error", "exception", "status", "token", "tokens", "usage"];
@@ -164,16 +176,25 @@ fn is_in_tree(name: &str) -> bool {
     last_words(name).rev().skip(1).any(|word| TREES.contains(&word))
 }
 
-/// The last word of each part of a name, but for the places in lists.
+/// The last word of each part of a name that tells what it holds, but for the places in lists.
 fn last_words(name: &str) -> impl DoubleEndedIterator<Item = &str> {
     let is_place = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = name.split('.').filter(move |part| !is_place(part));
-    parts.filter_map(|part| part.rsplit('-').next())
+    let parts = name.split(['.', ':']).filter(move |part| !is_place(part));
+    // How it is written is no matter.
+    parts.filter_map(|part| part.rsplit('-').find(|word| *word != "json"))
 }
 
-/// Whether a message to or from a model stands in the JSON of a text.
+/// Whether a message to or from a model stands in a text, as JSON or as Python prints it.
 fn has_message(text: &str) -> bool {
-    text.contains("\"role\"") && (text.contains("\"content\"") || text.contains("\"parts\""))
+    has_name(text, "role") && ["content", "parts", "text"].iter().any(|name| has_name(text, name))
+}
+
+/// Whether the name of a field stands in a text, in quotes of either kind that JSON in JSON escapes.
+fn has_name(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let behind = text[at + name.len()..].trim_start_matches('\\');
+        ['"', '\''].iter().any(|quote| text[..at].ends_with(*quote) && behind.starts_with(*quote))
+    })
 }
 
 #[cfg(test)]
@@ -204,6 +225,10 @@ mod tests {
             "acme.lastUserMessage",
             "userPrompt",
             "new_context",
+            "crew_tasks",
+            "genkit:input",
+            "genkit:metadata:context",
+            "braintrust.output_json",
             "metadata",
             "final_result",
         ] {
@@ -224,14 +249,23 @@ mod tests {
             "exception.message",
             "metadata.user_api_key_alias",
             "prompt.id",
+            "genkit:name",
             "tool.name",
             "messaging.message.id",
             "http.response.status_code",
         ] {
             assert!(!is_said(name, &text), "{name}");
         }
-        let message = Json::Text(r#"[{"role":"user","content":"x"}]"#.into());
-        assert!(is_said("acme.turn", &message));
+        for message in [
+            r#"[{"role":"user","content":"x"}]"#,
+            "[{'text': \"I'm x\", 'role': 'system'}]",
+            r#"{"turn":"[{\"role\":\"user\",\"content\":\"x\"}]"}"#,
+        ] {
+            assert!(is_said("acme.turn", &Json::Text(message.into())), "{message}");
+        }
+        for other in [r#"{"role":"admin","team":"x"}"#, "'role' and \"text"] {
+            assert!(!is_said("acme.turn", &Json::Text(other.into())), "{other}");
+        }
         assert!(!is_said("gen_ai.evaluation.score.value", &Json::Literal("0.9".into())));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: no span has an attribute twice; a record is one span, alone or in an export request. Of a
 //! request with several each is a request of its own, with its resource and its scope as they were
-//! written and, beside them, what the spans around it lend it: so it can be read again without the others.
+//! written and, beside them, what the spans around it lend it and how those ended that are parts of it:
+//! so it can be read again without the others.
 //!
 //! Source: OpenTelemetry, *OTLP/JSON* (`ExportTraceServiceRequest`, `KeyValue`, `AnyValue`); the spans of
 //! Jaeger and Zipkin, as the collector writes them; Grafana, *Tempo HTTP API*; Jaeger, *API* (traces as its
@@ -11,16 +12,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemas::RejectReason;
+use schemas::{Outcome, RejectReason};
 use serde_json::value::RawValue;
 
 use super::super::Fault;
 use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
-use super::{
-    AGENTS, CALLS, CREATE_AGENT, INVOKE_AGENT, LENT, NAMES, PARENTS, attributes, kind_of, use_of,
-};
+use super::super::verdict;
+use super::names::{AGENTS, LENT, NAMES, OF_GENERATIVE, PARENTS};
+use super::told::{TOLD_OPERATION, attributes_of, is_known};
+use super::{CALLS, CREATE_AGENT, EXECUTE_TOOL, INVOKE_AGENT, attributes, outcome};
 
 /// Most spans that are looked at around one. An agent that calls a tool is a few spans away from it.
 const AROUND_MAX: usize = 16;
@@ -41,10 +43,8 @@ const SERVICES: [&str; 6] = [
 ];
 /// What the spans around the one of a request lend it, nearest first: ours, no field of OpenTelemetry.
 const AROUND: &str = "suretyAround";
-/// The agent that a span tells of without an attribute for it, as it is lent: ours too.
-pub(super) const TOLD_AGENT: &str = "suretyAgent";
-/// The operation of a span, whatever tells of it.
-pub(super) const TOLD_OPERATION: &str = "suretyOperation";
+/// How the spans have ended that are parts of the one of a request, the worst of them: ours too.
+const PARTS_END: &str = "suretyEnd";
 
 /// A span, its own attributes, those of the resource it ran in, and those that the spans around it lend it.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(super) struct Span<'j> {
     pub(super) attributes: Json<'j>,
     pub(super) resource: Json<'j>,
     around: Vec<Json<'j>>,
+    parts_end: Option<&'j Json<'j>>,
     /// Whether the agent that it tells of is one that was made, and none that acted.
     creates: bool,
 }
@@ -69,7 +70,7 @@ impl<'j> Span<'j> {
                 // Splunk's collector has the resource beside the span.
                 let event = record.at("event").filter(|event| event.has("span_id"));
                 let fields = record.at("fields").filter(|_| event.is_some());
-                return Self::new(event.unwrap_or(record), fields, Vec::new());
+                return Self::new(event.unwrap_or(record), fields);
             }
         };
         let mut spans = Vec::new();
@@ -81,7 +82,8 @@ impl<'j> Span<'j> {
             [(group, span)] => {
                 let around = record.list(AROUND).iter().take(AROUND_MAX);
                 let around = around.map(attributes::borrowed).collect();
-                Self::new(span, group.at("resource.attributes"), around)
+                let span = Self::new(span, group.at("resource.attributes"))?;
+                Ok(Self { around, parts_end: record.at(PARTS_END), ..span })
             }
             [] => Err(Fault::bad_field("wanted one span, found none")),
             several => {
@@ -91,21 +93,18 @@ impl<'j> Span<'j> {
         }
     }
 
-    fn new(
-        json: &'j Json<'j>,
-        resource: Option<&'j Json<'j>>,
-        around: Vec<Json<'j>>,
-    ) -> Result<Self, Fault> {
+    /// A span with nothing around it.
+    fn new(json: &'j Json<'j>, resource: Option<&'j Json<'j>>) -> Result<Self, Fault> {
         let resource = resource.map_or_else(|| attributes::of_resource(json), attributes::flat)?;
         let attributes = attributes_of(json)?;
         let creates = creates(&attributes);
-        Ok(Self { json, attributes, resource, around, creates })
+        Ok(Self { json, attributes, resource, around: Vec::new(), parts_end: None, creates })
     }
 
     /// The service that recorded it; what an SDK says that was told none is no name.
     pub(super) fn service(&self) -> Option<&str> {
         let service = self.resource.text("service.name").or_else(|| self.json.first(&SERVICES));
-        service.filter(|name| name.split(':').next() != Some("unknown_service"))
+        service.filter(|name| is_known(name) && name.split(':').next() != Some("unknown_service"))
     }
 
     /// The agent that the span itself tells of.
@@ -138,8 +137,17 @@ impl<'j> Span<'j> {
 
     /// The first of these that the resource tells of generative AI: of all that runs in it.
     pub(super) fn hosted(&self, names: &[&str]) -> Option<&str> {
-        let mut names = names.iter().filter(|name| name.starts_with("gen_ai."));
-        names.find_map(|name| self.resource.text(name))
+        let is_of_it = |name: &&&str| OF_GENERATIVE.iter().any(|start| name.starts_with(start));
+        let told = names.iter().filter(is_of_it).find_map(|name| self.resource.text(name));
+        told.filter(|name| is_known(name))
+    }
+
+    /// How the parts of a tool's call have ended, the worst of them, and why. What an agent tries may fail
+    /// without it.
+    pub(super) fn parts_end(&self) -> Option<(Outcome, Option<&str>)> {
+        let is_call = self.attributes.text(TOLD_OPERATION) == Some(EXECUTE_TOOL);
+        let end = self.parts_end.filter(|_| is_call)?;
+        Some((verdict::of_one_word(end.text("outcome")?)?, end.text("reason")))
     }
 
     /// Who stands behind the agent, nearest first: the agents of the spans around it, as far as they call
@@ -220,19 +228,6 @@ pub(super) fn name_of<'s>(span: &'s Json<'_>) -> Option<&'s str> {
     span.first(&["name", "operationName", "SpanName"])
 }
 
-/// The agent that a span tells of by its kind or its name.
-fn told_agent<'s>(span: &'s Json<'_>, attributes: &'s Json<'_>) -> Option<&'s str> {
-    let entity = || attributes.text("traceloop.entity.name");
-    if kind_of(attributes).is_some_and(|kind| kind.eq_ignore_ascii_case("agent"))
-        && let Some(entity) = entity()
-    {
-        return Some(entity);
-    }
-    let name = name_of(span)?;
-    let run = || name.strip_prefix("agent_run [")?.strip_suffix(']');
-    name.strip_prefix("invoke_agent ").or_else(run).filter(|agent| !agent.is_empty())
-}
-
 /// A span as it stands in an export request.
 struct Placed<'t> {
     resource: Option<&'t RawValue>,
@@ -265,11 +260,12 @@ pub(in crate::format) fn parts(request: &Fields<'_>) -> Result<Option<Vec<String
         let parent = trees[*number].as_ref().and_then(parent_of)?;
         numbers.get(parent).copied()
     };
+    let ends = ends(&trees, parent);
     let (mut texts, mut bytes) = (Vec::with_capacity(spans.len()), 0);
     for (number, span) in spans.iter().enumerate() {
         let chain = std::iter::successors(Some(number), parent).take(AROUND_MAX).skip(1);
         let around: Vec<&str> = chain.filter_map(|at| lent[at].as_deref()).collect();
-        let text = span.alone(&around);
+        let text = span.alone(&around, ends.get(&number).map(|(_, end)| end.as_str()));
         bytes += text.len();
         if TEXT_BYTES_MAX < bytes {
             return Err(batch::too_long());
@@ -279,9 +275,41 @@ pub(in crate::format) fn parts(request: &Fields<'_>) -> Result<Option<Vec<String
     Ok(Some(texts))
 }
 
+/// How the spans have ended, if not well, that are parts of another by their names, as `tool.execution` is
+/// of `tool`: for each such other one the worst end, as it is lent. Of several parts with one name the last
+/// counts, which is the last try.
+fn ends(
+    trees: &[Option<Json<'_>>],
+    parent: impl Fn(&usize) -> Option<usize>,
+) -> BTreeMap<usize, (Outcome, String)> {
+    let mut last = BTreeMap::new();
+    for (number, tree) in trees.iter().enumerate() {
+        let (Some(span), Some(whole)) = (tree, parent(&number)) else { continue };
+        let names = (name_of(span), trees[whole].as_ref().and_then(name_of));
+        let (Some(name), Some(of)) = names else { continue };
+        if name.strip_prefix(of).is_some_and(|part| part.starts_with('.'))
+            && let Ok(span) = Span::new(span, None)
+        {
+            let (outcome, reason) = outcome::of(&span);
+            let told = [("outcome", Some(outcome.to_string().into())), ("reason", reason)];
+            let told =
+                told.into_iter().filter_map(|(name, word)| Some((name.into(), Json::Text(word?))));
+            last.insert((whole, name), (outcome, Json::Object(told.collect()).to_string()));
+        }
+    }
+    let mut ends = BTreeMap::new();
+    for ((whole, _), end) in last.into_iter().filter(|(_, (end, _))| *end != Outcome::Success) {
+        let worst = ends.entry(whole).or_insert_with(|| end.clone());
+        if verdict::worse(worst.0, end.0) != worst.0 {
+            *worst = end;
+        }
+    }
+    ends
+}
+
 impl Placed<'_> {
     /// A request with this span alone.
-    fn alone(&self, around: &[&str]) -> String {
+    fn alone(&self, around: &[&str], end: Option<&str>) -> String {
         let mut text = r#"{"resourceSpans":[{"#.to_owned();
         if let Some(resource) = self.resource {
             text.extend([r#""resource":"#, resource.get(), ","]);
@@ -293,6 +321,9 @@ impl Placed<'_> {
         text.extend([r#""spans":["#, &*self.text, "]}]}]"]);
         if !around.is_empty() {
             text.extend([",\"", AROUND, "\":[", &around.join(","), "]"]);
+        }
+        if let Some(end) = end {
+            text.extend([",\"", PARTS_END, "\":", end]);
         }
         text.push('}');
         text
@@ -364,21 +395,4 @@ fn lent_by(span: &Json<'_>) -> Option<String> {
     fields.retain(|(name, _)| is_in(LENT, name) && !is_in(of_agents, name));
     let lends = fields.iter().any(|(name, _)| name != TOLD_OPERATION);
     lends.then(|| Json::Object(fields).to_string())
-}
-
-/// The attributes of a span, with its operation and the agent that it tells of otherwise.
-fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
-    let mut attributes = attributes::of_span(span)?;
-    let told = [
-        (TOLD_AGENT, told_agent(span, &attributes)),
-        (TOLD_OPERATION, use_of(&attributes, span).0),
-    ];
-    let told = told.map(|(name, told)| (name, told.map(str::to_owned)));
-    if let Json::Object(fields) = &mut attributes {
-        for (name, told) in told {
-            fields.retain(|(found, _)| found != name);
-            fields.extend(told.map(|told| (name.into(), Json::Text(told.into()))));
-        }
-    }
-    Ok(attributes)
 }
