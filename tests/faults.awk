@@ -5,6 +5,8 @@ FNR == NR {
     if ($0 !~ /^\| [EDOS][0-9][0-9] \|/) next
     split($0, cell, "|")
     id = cell[2]; gsub(/ /, "", id)
+    # What is said of it further down is no other one.
+    if (id in why) next
     ids[++count] = id
     why[id] = cell[6]
     text = cell[5]
