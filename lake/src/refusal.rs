@@ -6,6 +6,9 @@
 //! The answer to a question whether a file is there has no body, so a refusal of it has no words. Then a byte of
 //! the file is asked for, of which nothing is taken but the words of its refusal.
 //!
+//! A list whose answer breaks off is asked for again, which the library does for files and for answers that
+//! tell of a failure, and not for this.
+//!
 //! Source: Amazon S3, *Error responses*; Azure Storage, *Status and error codes*. Both answer with
 //! `<Error><Code>` and `<Message>`.
 
@@ -15,8 +18,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryFutureExt as _};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -31,10 +34,14 @@ const BARE_REDIRECT: &str = "incorrectly configured region";
 /// How the library tells of an answer that is not the one that was hoped for.
 const ANSWERED: &str = "status code: 4";
 
+/// How the library tells of a list that broke off, and how often one is asked for.
+const BROKEN_OFF: &str = "response body";
+const LIST_TRIES_MAX: u32 = 4;
+
 /// An object store of which only the telling part of a refusal is told.
 #[derive(Debug)]
 pub(crate) struct Refusable {
-    store: Box<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     telling: Telling,
 }
 
@@ -47,8 +54,39 @@ struct Telling {
 
 impl Refusable {
     pub(crate) fn new(store: Box<dyn ObjectStore>, region: Option<&str>) -> Self {
-        Self { store, telling: Telling { region: region.map(Into::into) } }
+        Self { store: store.into(), telling: Telling { region: region.map(Into::into) } }
     }
+
+    /// Everything that `list` lists of the store.
+    fn listed(
+        &self,
+        list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (store, telling) = (Arc::clone(&self.store), self.telling.clone());
+        let all = async move {
+            let all = whole(|| list(&*store).try_collect::<Vec<_>>()).await;
+            all.map_err(|error| telling.told(error))
+        };
+        all.map_ok(|all| stream::iter(all.into_iter().map(Ok))).try_flatten_stream().boxed()
+    }
+}
+
+/// What `list` gives, from its beginning again if its answer broke off.
+async fn whole<T, F: Future<Output = Result<T>>>(list: impl Fn() -> F) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match list().await {
+            Err(error) if tries < LIST_TRIES_MAX && has_broken_off(&error) => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+fn has_broken_off(error: &Error) -> bool {
+    cause_of(error).is_some_and(|cause| cause.to_string().contains(BROKEN_OFF))
 }
 
 impl Telling {
@@ -191,9 +229,8 @@ impl ObjectStore for Refusable {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let telling = self.telling.clone();
-        let listed = self.store.list(prefix);
-        listed.map(move |one| one.map_err(|error| telling.told(error))).boxed()
+        let prefix = prefix.cloned();
+        self.listed(move |store| store.list(prefix.as_ref()))
     }
 
     fn list_with_offset(
@@ -201,13 +238,13 @@ impl ObjectStore for Refusable {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        let telling = self.telling.clone();
-        let listed = self.store.list_with_offset(prefix, offset);
-        listed.map(move |one| one.map_err(|error| telling.told(error))).boxed()
+        let (prefix, offset) = (prefix.cloned(), offset.clone());
+        self.listed(move |store| store.list_with_offset(prefix.as_ref(), &offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.store.list_with_delimiter(prefix).await.map_err(|error| self.telling.told(error))
+        let listed = whole(|| self.store.list_with_delimiter(prefix)).await;
+        listed.map_err(|error| self.telling.told(error))
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -250,7 +287,33 @@ impl MultipartUpload for RefusableUpload {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_list_that_breaks_off_is_asked_for_again_and_a_refused_one_is_not() {
+        let broken = "Error getting list response body: end of file before message length reached";
+        for (text, broken_off, asked, wanted) in [
+            (broken, 0, 1, Some(7)),
+            (broken, 3, 4, Some(7)),
+            (broken, 9, LIST_TRIES_MAX, None),
+            ("AccessDenied", 1, 1, None),
+        ] {
+            let times = AtomicU32::new(0);
+            let list = || async {
+                if times.fetch_add(1, Ordering::Relaxed) < broken_off {
+                    let source = Box::new(Reason(text.to_owned()));
+                    return Err(Error::Generic { store: "S3", source });
+                }
+                Ok(7)
+            };
+
+            let found = whole(list).await;
+
+            assert_eq!((found.ok(), times.into_inner()), (wanted, asked), "{text}");
+        }
+    }
 
     fn told(region: Option<&str>, text: &str) -> String {
         let telling = Telling { region: region.map(Into::into) };
