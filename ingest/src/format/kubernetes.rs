@@ -16,7 +16,7 @@ use schemas::{CredentialKind, Outcome};
 use self::object::Object;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
-use super::words::assumed_role;
+use super::words::{assumed_role, aws_key};
 use super::{Fault, single, verdict};
 use crate::redact::without_percents;
 
@@ -240,9 +240,7 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         return (kind, id.into());
     }
     if let Some(key) = extra(record, "accessKeyId") {
-        let is_static = key.starts_with("AKIA");
-        let kind = if is_static { CredentialKind::StaticKey } else { CredentialKind::TemporaryKey };
-        return (kind, key.into());
+        return (aws_key(key).unwrap_or(CredentialKind::TemporaryKey), key.into());
     }
     if let Some(token) = record.at("annotations").and_then(|notes| legacy_token(notes, user)) {
         return (CredentialKind::StaticKey, token.into());

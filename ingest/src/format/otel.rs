@@ -30,6 +30,7 @@ use self::told::{TOLD_AGENT, TOLD_OPERATION};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
+use super::words::aws_key;
 use super::{Fault, mcp};
 
 pub(super) const NEEDS: Needs =
@@ -178,12 +179,7 @@ fn is_called(span: &Span<'_>) -> bool {
 
 /// OpenTelemetry has no attribute for it: `credential.id` is what Surety asks instrumentation to set.
 fn credential(id: &str) -> (CredentialKind, Word<'_>) {
-    let kind = match id.as_bytes() {
-        [b'A', b'K', b'I', b'A', ..] => CredentialKind::StaticKey,
-        [b'A', b'S', b'I', b'A', ..] => CredentialKind::TemporaryKey,
-        _ => CredentialKind::Unknown,
-    };
-    (kind, id.into())
+    (aws_key(id).unwrap_or(CredentialKind::Unknown), id.into())
 }
 
 /// `execute_tool:pay`, `chat:model`; the tool is what is used, its arguments tell with whom.

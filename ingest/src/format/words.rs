@@ -53,6 +53,17 @@ pub(super) fn assumed_role(arn: &str) -> Option<String> {
     Some(format!("arn:{partition}:iam::{account}:role/{role}"))
 }
 
+/// What sort of a key of AWS this is the id of, as its first letters tell.
+///
+/// Source: AWS, *IAM identifiers* (unique id prefixes).
+pub(super) fn aws_key(id: &str) -> Option<CredentialKind> {
+    match id.get(..4)? {
+        "AKIA" => Some(CredentialKind::StaticKey),
+        "ASIA" => Some(CredentialKind::TemporaryKey),
+        _ => None,
+    }
+}
+
 /// Whether a program that calls itself so has a person before it, who is signed in.
 pub(super) fn is_browser(program: &str) -> bool {
     program.starts_with("Mozilla/")

@@ -18,7 +18,7 @@ use schemas::{
 use super::columns::{
     Columns, MonthText, Numbers, PositionColumns, Positions, Room, RowError, TextLists, Texts,
     append_address, append_list, append_printed, bad, batch, finished, mistyped, money, text_bytes,
-    times,
+    texts, times,
 };
 
 /// Rows of `events` while they are collected.
@@ -121,7 +121,7 @@ impl EventRows {
             position: PositionColumns::with_capacity(rows),
             month: room.texts("month"),
             // Few are copies.
-            dup_of: Room::Rows(0).texts("dup_of"),
+            dup_of: texts(0),
             month_text: MonthText::default(),
             attribute_bytes: 0,
             rows: 0,

@@ -11,7 +11,7 @@ use schemas::{AgentClass, AgentId, CredentialId, CredentialKind, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::words::assumed_role;
+use super::super::words::{assumed_role, aws_key};
 use super::outsider::Outsider;
 use super::parts::{Additional, Parts, part};
 use super::text::Text;
@@ -370,7 +370,7 @@ fn agent_without_arn(
 
 /// Whether an id is that of an access key.
 fn is_key(id: &str) -> bool {
-    16 <= id.len() && ["AKIA", "ASIA"].iter().any(|start| id.starts_with(start))
+    16 <= id.len() && aws_key(id).is_some()
 }
 
 /// What the identity centre asked for and got, or what a provider said of who signed in to the console;
@@ -411,12 +411,10 @@ fn credential(
     class: Option<&str>,
 ) -> (String, CredentialKind) {
     if let Some(key) = identity.key() {
-        let kind = match key.as_bytes() {
-            [b'A', b'K', b'I', b'A', ..] => CredentialKind::StaticKey,
-            [b'A', b'S', b'I', b'A', ..] => CredentialKind::TemporaryKey,
-            _ if identity.session_context.is_some() => CredentialKind::TemporaryKey,
-            _ => CredentialKind::Unknown,
-        };
+        let kind = aws_key(key).unwrap_or(match identity.session_context {
+            Some(_) => CredentialKind::TemporaryKey,
+            None => CredentialKind::Unknown,
+        });
         return (key.to_owned(), kind);
     }
     if let Some(token) = identity.credential_id.get() {

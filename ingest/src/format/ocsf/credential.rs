@@ -8,7 +8,7 @@ use schemas::CredentialKind;
 use super::super::cloudtrail::identity::shown_for;
 use super::super::draft::Word;
 use super::super::json::Json;
-use super::super::words::shown_by;
+use super::super::words::{aws_key, shown_by};
 use super::classes::Class;
 
 /// What `agent` showed, as far as the record tells.
@@ -36,16 +36,13 @@ fn at_portal<'a>(record: &Json<'_>, agent: Option<&str>) -> Option<(CredentialKi
 
 /// Whether an id is that of a key of AWS, which says so itself.
 pub(super) fn is_aws_key(id: &str) -> bool {
-    aws_key(id).is_some()
+    whole_key(id).is_some()
 }
 
-fn aws_key(id: &str) -> Option<CredentialKind> {
+/// What sort of a key of AWS an id is that has nothing in it which none has.
+fn whole_key(id: &str) -> Option<CredentialKind> {
     let is_word = id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    match id.get(..4).filter(|_| is_word)? {
-        "AKIA" => Some(CredentialKind::StaticKey),
-        "ASIA" => Some(CredentialKind::TemporaryKey),
-        _ => None,
-    }
+    aws_key(id).filter(|_| is_word)
 }
 
 /// By the token's type: 7 is an API key. An AWS key says itself what it is.
@@ -53,9 +50,8 @@ fn by_id<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     if let Some(id) = record.first(&["api.token.uid", "authentication_token.uid", "token.uid"]) {
         let kind = match record.first(&["api.token.type_id", "authentication_token.type_id"]) {
             Some("7") => CredentialKind::StaticKey,
-            _ => aws_key(id)
-                .filter(|kind| *kind == CredentialKind::StaticKey)
-                .unwrap_or(CredentialKind::AccessToken),
+            _ if whole_key(id) == Some(CredentialKind::StaticKey) => CredentialKind::StaticKey,
+            _ => CredentialKind::AccessToken,
         };
         return Some((kind, id.into()));
     }
@@ -66,7 +62,7 @@ fn by_id<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
         "user.credential_uid",
     ];
     if let Some(id) = record.first(&uids) {
-        let kind = match aws_key(id) {
+        let kind = match whole_key(id) {
             Some(kind) => kind,
             None if record.text("actor.user.type") == Some("IdentityCenterUser") => {
                 CredentialKind::AccessToken
@@ -80,7 +76,7 @@ fn by_id<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
     }
     let sessions = ["actor.session.uid", "session.uid"];
     let mut sessions = sessions.iter().filter_map(|path| record.text(path));
-    if let Some(key) = sessions.find_map(|id| Some((aws_key(id)?, id.into()))) {
+    if let Some(key) = sessions.find_map(|id| Some((whole_key(id)?, id.into()))) {
         return Some(key);
     }
     let serial = record.first(&["certificate.serial_number", "certificate.uid"])?;
