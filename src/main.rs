@@ -3,6 +3,7 @@
 //! Invariant: only the binary reads the clock, the environment, files named by a person, and
 //! signals. `main` turns the answer into an exit code, and that is all.
 
+mod allocator;
 mod bench;
 mod cli;
 mod clock;
@@ -27,12 +28,8 @@ use clap::Parser as _;
 use cli::Cli;
 use exit::Exit;
 
-/// Arrow's and the parsers' many short allocations cost half as much here as in glibc; those of librdkafka and
-/// zstd are made here too (feature `override`), which glibc asks the system for anew each time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_free_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::of_usage(&error),

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::event::spelled;
-use crate::registry::AsOf;
+use crate::registry::{AboutAgent, AboutCredential, AsOf};
 use crate::{CredentialEvent, CredentialKind, Registry, StampedEvent, Timestamp, TraceStatus};
 
 /// A static key is to be rotated within this time.
@@ -90,28 +90,30 @@ impl Lapse {
         event.labels.retain(|label| !label.starts_with(Self::PREFIX));
         let as_of = AsOf { time: event.time, known_at };
         let mut labels = std::mem::take(&mut event.labels);
-        Self::of_credential(event, registry, as_of, &mut labels);
-        Self::of_agent(event, status, registry, as_of, &mut labels);
-        Self::of_grants(event, registry, as_of, &mut labels);
+        if let Some(about) = registry.about_credential(&event.credential_id) {
+            Self::of_credential(event, about, as_of, &mut labels);
+        }
+        let about = registry.about_agent(&event.agent_id);
+        Self::of_agent(event, status, (registry, about), as_of, &mut labels);
+        Self::of_grants(event, (registry, about), as_of, &mut labels);
         event.labels = labels;
     }
 
     fn of_credential(
         event: &CredentialEvent,
-        registry: &Registry,
+        about: &AboutCredential,
         as_of: AsOf,
         labels: &mut Vec<String>,
     ) {
-        let id = &event.credential_id;
         let is_over = |end: Option<Timestamp>| end.is_some_and(|end| end <= event.time);
         let is_static = event.credential_kind == CredentialKind::StaticKey;
-        if let Some(entry) = registry.credential_last(id, as_of) {
+        if let Some(entry) = about.facts.last(as_of) {
             if is_over(entry.valid_to) {
                 labels.push(Self::RevokedCredential.label());
             } else if is_over(entry.value.expires_at) {
                 labels.push(Self::ExpiredCredential.label());
             }
-            let entries = || registry.credential_entries(id, as_of);
+            let entries = || about.facts.newest_first(as_of);
             let is_old = || {
                 entries()
                     .last()
@@ -122,7 +124,7 @@ impl Lapse {
             }
         }
         let is_for_long = is_static || event.credential_kind == CredentialKind::Password;
-        if is_for_long && let Some(issue) = registry.issue(id, as_of) {
+        if is_for_long && let Some(issue) = about.issues.get(as_of) {
             labels.push(Self::MintedCredential.label_about(&issue.value.agent_id));
         }
     }
@@ -130,11 +132,11 @@ impl Lapse {
     fn of_agent(
         event: &CredentialEvent,
         status: TraceStatus,
-        registry: &Registry,
+        (registry, about): (&Registry, Option<&AboutAgent>),
         as_of: AsOf,
         labels: &mut Vec<String>,
     ) {
-        let entry = registry.agent_last(&event.agent_id, as_of);
+        let entry = about.and_then(|about| about.facts.last(as_of));
         if entry.and_then(|entry| entry.valid_to).is_some_and(|end| end <= event.time) {
             labels.push(Self::EndedPurpose.label());
         } else if let Some(entry) = entry {
@@ -159,7 +161,7 @@ impl Lapse {
 
     fn of_grants(
         event: &CredentialEvent,
-        registry: &Registry,
+        (registry, about): (&Registry, Option<&AboutAgent>),
         as_of: AsOf,
         labels: &mut Vec<String>,
     ) {
@@ -174,7 +176,9 @@ impl Lapse {
                 labels.push(Self::WiderThanParent.label());
             }
         }
-        if let Some(unused) = registry.long_unused_grant(&event.agent_id, as_of) {
+        let unused =
+            about.and_then(|about| registry.long_unused_grant((&event.agent_id, about), as_of));
+        if let Some(unused) = unused {
             labels.push(Self::UnusedGrant.label_about(unused));
         }
     }

@@ -55,7 +55,7 @@ type ById<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// All changes of one kind to one subject, in order of (`valid_from`, `told_first`, `change_id`).
 #[derive(Clone, Debug)]
-struct History<V>(Vec<Interval<V>>);
+pub(crate) struct History<V>(Vec<Interval<V>>);
 
 impl<V: Clone> History<V> {
     /// Takes in what was told once. Returns whether it is news: not what was told last of the same
@@ -98,7 +98,7 @@ impl<V: Clone> History<V> {
 }
 
 impl<V> History<V> {
-    fn get(&self, as_of: AsOf) -> Option<&Interval<V>> {
+    pub(crate) fn get(&self, as_of: AsOf) -> Option<&Interval<V>> {
         let last = self.last(as_of)?;
         match last.valid_to {
             Some(end) if end <= as_of.time => None,
@@ -107,7 +107,7 @@ impl<V> History<V> {
     }
 
     /// The same, also if it has ended.
-    fn last(&self, as_of: AsOf) -> Option<&Interval<V>> {
+    pub(crate) fn last(&self, as_of: AsOf) -> Option<&Interval<V>> {
         self.0
             .iter()
             .rev()
@@ -115,7 +115,7 @@ impl<V> History<V> {
     }
 
     /// What was believed at `as_of` of each time that an entry begins at, up to then.
-    fn newest_first(&self, as_of: AsOf) -> impl Iterator<Item = &Interval<V>> {
+    pub(crate) fn newest_first(&self, as_of: AsOf) -> impl Iterator<Item = &Interval<V>> {
         let mut seen = None;
         self.0
             .iter()
@@ -133,17 +133,17 @@ impl<V> Default for History<V> {
 
 /// What is known of an agent.
 #[derive(Clone, Debug, Default)]
-struct AboutAgent {
-    facts: History<AgentFact>,
-    parents: History<AgentId>,
+pub(crate) struct AboutAgent {
+    pub(crate) facts: History<AgentFact>,
+    pub(crate) parents: History<AgentId>,
     granted: Granted,
 }
 
 /// What is known of a credential.
 #[derive(Clone, Debug, Default)]
-struct AboutCredential {
-    facts: History<CredentialFact>,
-    issues: History<IssueFact>,
+pub(crate) struct AboutCredential {
+    pub(crate) facts: History<CredentialFact>,
+    pub(crate) issues: History<IssueFact>,
 }
 
 /// What the registry says of an agent.
@@ -321,28 +321,14 @@ impl Registry {
         self.credentials.get(id)?.facts.get(as_of)
     }
 
-    /// The same, also if it has ended.
-    pub(crate) fn credential_last(
-        &self,
-        id: &CredentialId,
-        as_of: AsOf,
-    ) -> Option<&Interval<CredentialFact>> {
-        self.credentials.get(id)?.facts.last(as_of)
+    /// All that is known of an agent, for who asks more than one thing.
+    pub(crate) fn about_agent(&self, id: &AgentId) -> Option<&AboutAgent> {
+        self.agents.get(id)
     }
 
-    /// The agent's entry, also if it has ended.
-    pub(crate) fn agent_last(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentFact>> {
-        self.agents.get(id)?.facts.last(as_of)
-    }
-
-    /// The credential's entries up to then, the newest first.
-    pub(crate) fn credential_entries(
-        &self,
-        id: &CredentialId,
-        as_of: AsOf,
-    ) -> impl Iterator<Item = &Interval<CredentialFact>> {
-        let about = self.credentials.get(id).into_iter();
-        about.flat_map(move |about| about.facts.newest_first(as_of))
+    /// The same of a credential.
+    pub(crate) fn about_credential(&self, id: &CredentialId) -> Option<&AboutCredential> {
+        self.credentials.get(id)
     }
 
     /// Whether a use of the grant would be its first that is known.
@@ -357,14 +343,6 @@ impl Registry {
 
     pub(crate) fn knows_agents(&self) -> bool {
         self.knows_agents
-    }
-
-    pub(crate) fn issue(&self, id: &CredentialId, as_of: AsOf) -> Option<&Interval<IssueFact>> {
-        self.credentials.get(id)?.issues.get(as_of)
-    }
-
-    pub(crate) fn parent(&self, id: &AgentId, as_of: AsOf) -> Option<&Interval<AgentId>> {
-        self.agents.get(id)?.parents.get(as_of)
     }
 
     pub(crate) fn sponsor(&self, id: &SponsorId, as_of: AsOf) -> Option<&Interval<SponsorFact>> {

@@ -269,14 +269,15 @@ impl<'a> Walker<'a> {
                 let reason = "the chain of parents is a circle";
                 return Err(Broken::at(TraceStatus::Broken, node, reason));
             }
-            let known = self.registry.agent(agent, self.as_of);
+            let about = self.registry.about_agent(agent);
+            let known = about.and_then(|about| about.facts.get(self.as_of));
             if let Some(entry) = known
                 && let Some(sponsor) = &entry.value.sponsor_id
             {
                 return self.reach(node, sponsor, HopMethod::Registry, Ground::of(entry));
             }
             // The registry's parent first: a claim never overrides it.
-            if let Some(parent) = self.registry.parent(agent, self.as_of) {
+            if let Some(parent) = about.and_then(|about| about.parents.get(self.as_of)) {
                 let ground = Ground::of(parent);
                 let parent = &parent.value;
                 self.step(node, Node::Agent(parent), HopMethod::Registry, ground);
@@ -330,7 +331,7 @@ impl<'a> Walker<'a> {
         presented: Option<&CredentialId>,
         agent: &AgentId,
     ) -> Option<&'a Interval<IssueFact>> {
-        let entry = self.registry.issue(presented?, self.as_of)?;
+        let entry = self.registry.about_credential(presented?)?.issues.get(self.as_of)?;
         (entry.value.agent_id != *agent).then_some(entry)
     }
 

@@ -4,7 +4,7 @@
 //! used yet, nothing that is asked of an event grows with the number of grants: an agent may get one
 //! for each task.
 
-use super::{AsOf, ById, History, Interval, Registry, of};
+use super::{AboutAgent, AsOf, ById, History, Interval, Registry, of};
 use crate::{AgentId, GrantId, Lapse, Timestamp};
 
 /// Most grants of an agent that are looked at for one that is unused, those told first.
@@ -120,7 +120,7 @@ impl Registry {
     /// Whether the grant's scope has a word that no grant of its agent's parent has. Nothing is said where the
     /// parent has none.
     pub(crate) fn is_wider_than_parent(&self, grant: &GrantFact, as_of: AsOf) -> bool {
-        let parent = self.parent(&grant.agent_id, as_of);
+        let parent = self.agents.get(&grant.agent_id).and_then(|about| about.parents.get(as_of));
         let Some(about) = parent.and_then(|entry| self.agents.get(&entry.value)) else {
             return false;
         };
@@ -131,8 +131,12 @@ impl Registry {
 
     /// The grant that the agent has had longest of those that it could use and never did. Only who has
     /// known a grant for as long can say so.
-    pub(crate) fn long_unused_grant(&self, agent: &AgentId, as_of: AsOf) -> Option<&GrantId> {
-        let unused = self.agents.get(agent)?.granted.unused.iter();
+    pub(crate) fn long_unused_grant<'a>(
+        &'a self,
+        (agent, about): (&AgentId, &'a AboutAgent),
+        as_of: AsOf,
+    ) -> Option<&'a GrantId> {
+        let unused = about.granted.unused.iter();
         let since = |id| {
             let about = self.grants.get(id)?;
             if about.used.is_some_and(|told| told <= as_of.known_at) {
