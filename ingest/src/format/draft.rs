@@ -84,13 +84,13 @@ impl<'a> Draft<'a> {
         times: &[&str],
         time_of: fn(&str) -> Result<Timestamp, InvalidTimestamp>,
     ) -> Result<Self, Fault> {
-        let mut found = times.iter().filter_map(|path| record.text(path)).map(time_of);
+        let mut found = times.iter().filter_map(|path| Some((path, time_of(record.text(path)?))));
         let first = found.next();
-        let time = match (first, found.find_map(Result::ok)) {
-            (Some(Err(error)), None) => {
-                return Err(Fault::bad_field(format!("`{}`: {error}", needs.time)));
+        let time = match (first, found.find_map(|(_, time)| time.ok())) {
+            (Some((path, Err(error))), None) => {
+                return Err(Fault::bad_field(format!("`{path}`: {error}")));
             }
-            (Some(Ok(time)), _) | (_, Some(time)) => Some(time),
+            (Some((_, Ok(time))), _) | (_, Some(time)) => Some(time),
             (None, None) => None,
         };
         Ok(Self {
@@ -316,8 +316,8 @@ fn cut(text: &str, bytes_max: usize) -> String {
     text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
-/// A time: RFC 3339, the same without `T` or offset (then UTC) or with `UTC` for it, or a number since 1970
-/// in seconds, milliseconds, microseconds or nanoseconds, which its size tells from 1973 on.
+/// A time: RFC 3339, the same without `T` or offset (then UTC), with `UTC` for it or a blank before it, or a
+/// number since 1970 in seconds, milliseconds, microseconds or nanoseconds, which its size tells from 1973 on.
 pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
     if let Some(number) = without_exponent(text) {
         return time_of(&number);
@@ -342,7 +342,12 @@ pub(super) fn time_of(text: &str) -> Result<Timestamp, InvalidTimestamp> {
     }
     let local = text.strip_suffix(" UTC").unwrap_or(text);
     match Timestamp::parse(local) {
-        Err(InvalidTimestamp::NotRfc3339) => Timestamp::parse(&format!("{local}Z")),
+        Err(InvalidTimestamp::NotRfc3339) => match local.rsplit_once(' ') {
+            Some((clock, offset)) if offset.starts_with(['+', '-']) => {
+                Timestamp::parse(&format!("{clock}{offset}"))
+            }
+            _ => Timestamp::parse(&format!("{local}Z")),
+        },
         parsed => parsed,
     }
 }
@@ -382,6 +387,8 @@ mod tests {
             "1.66968054438E9",
             "1.66968054438e+12",
             "2022-11-29T01:09:04.38+01:00",
+            "2022-11-29 01:09:04.38 +0100",
+            "2022-11-29 00:09:04.38 +0000 UTC",
             "1669680544.38",
             "1669680544380",
             "1669680544380.000999",

@@ -8,6 +8,8 @@
 //! Source: GitHub, *Audit log events for your enterprise*, *Identifying audit log events performed by
 //! an access token*, *Audit log events for agents*, *Token expiration and revocation*.
 
+mod webhook;
+
 use schemas::{CredentialKind, Outcome};
 
 use super::arguments::host;
@@ -17,6 +19,10 @@ use super::{Fault, is_browser, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "action", time: "@timestamp" };
 const TIMES: &[&str] = &["@timestamp", "at_sign_timestamp", "created_at"];
+// What the log of a server of one's own (Enterprise Server) has in `data`.
+const PROGRAMS: &[&str] = &["user_agent", "data.user_agent"];
+const ACCESS: &[&str] = &["programmatic_access_type", "data.programmatic_access_type"];
+const HASHES: &[&str] = &["hashed_token", "data.hashed_token"];
 /// What GitHub does of itself.
 const GITHUB: &str = "github";
 
@@ -34,6 +40,8 @@ const KNOWN: &[&str] = &[
     "hashed_token",
     "token_id",
     "repo",
+    // What is run on a server of one's own.
+    "command",
     // Of the use of Copilot: its body holds prompts and answers.
     "event_id",
     "endpoint",
@@ -44,75 +52,6 @@ const KNOWN: &[&str] = &[
     "organization",
     "enterprise",
     "installation",
-];
-
-/// The events of webhooks, whose name stands in a header only, by the fields that no event before them
-/// has.
-///
-/// Source: GitHub, *Webhook events and payloads*.
-const EVENTS: &[(&[&str], &str)] = &[
-    (&["comment", "pull_request"], "pull_request_review_comment"),
-    (&["comment", "issue"], "issue_comment"),
-    (&["comment", "discussion"], "discussion_comment"),
-    (&["comment"], "commit_comment"),
-    (&["review"], "pull_request_review"),
-    (&["thread", "pull_request"], "pull_request_review_thread"),
-    (&["deployment_status"], "deployment_status"),
-    (&["deployment_callback_url"], "deployment_protection_rule"),
-    (&["workflow_job_runs"], "deployment_review"),
-    (&["check_run"], "check_run"),
-    (&["check_suite"], "check_suite"),
-    (&["workflow_job"], "workflow_job"),
-    (&["workflow_run"], "workflow_run"),
-    (&["deployment"], "deployment"),
-    (&["pull_request"], "pull_request"),
-    (&["sub_issue"], "sub_issues"),
-    (&["issue"], "issue"),
-    (&["discussion"], "discussion"),
-    (&["release"], "release"),
-    (&["registry_package"], "registry_package"),
-    (&["package"], "package"),
-    (&["alert", "location"], "secret_scanning_alert_location"),
-    (&["alert.secret_type"], "secret_scanning_alert"),
-    (&["alert.rule"], "code_scanning_alert"),
-    (&["alert.dependency"], "dependabot_alert"),
-    (&["alert.affected_range"], "repository_vulnerability_alert"),
-    (&["alert"], "alert"),
-    (&["exemption_request"], "exemption_request"),
-    (&["personal_access_token_request"], "personal_access_token_request"),
-    (&["security_advisory"], "security_advisory"),
-    (&["repository_advisory"], "repository_advisory"),
-    (&["repository_ruleset"], "repository_ruleset"),
-    (&["rule"], "branch_protection_rule"),
-    (&["blocked_user"], "org_block"),
-    (&["member", "scope"], "membership"),
-    (&["membership"], "organization"),
-    (&["member"], "member"),
-    (&["zen"], "ping"),
-    (&["hook"], "meta"),
-    (&["key"], "deploy_key"),
-    (&["forkee"], "fork"),
-    (&["pages"], "gollum"),
-    (&["build"], "page_build"),
-    (&["label"], "label"),
-    (&["milestone"], "milestone"),
-    (&["project_card"], "project_card"),
-    (&["project_column"], "project_column"),
-    (&["projects_v2_item"], "projects_v2_item"),
-    (&["projects_v2"], "projects_v2"),
-    (&["project"], "project"),
-    (&["sponsorship"], "sponsorship"),
-    (&["marketplace_purchase"], "marketplace_purchase"),
-    (&["client_payload"], "repository_dispatch"),
-    (&["inputs", "workflow"], "workflow_dispatch"),
-    (&["sha", "state", "context"], "status"),
-    (&["pusher"], "push"),
-    (&["ref_type", "master_branch"], "create"),
-    (&["ref_type"], "delete"),
-    (&["repositories_added"], "installation_repositories"),
-    (&["account", "target_type"], "installation_target"),
-    (&["starred_at"], "star"),
-    (&["merge_group"], "merge_group"),
 ];
 
 /// Whom it was done to; of what is handed over whose it was.
@@ -155,9 +94,10 @@ const CONCLUSIONS: &[&str] = &[
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
-    draft.event_id = record.first(&["_document_id", "event_id"]).map(Into::into);
+    draft.event_id =
+        record.first(&["_document_id", "data._document_id", "event_id"]).map(Into::into);
     draft.source = record.first(&["actor_ip", "actor_location.ip", "real_ip"]).map(Into::into);
-    draft.user_agent = record.text("user_agent").map(Into::into);
+    draft.user_agent = record.first(PROGRAMS).map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
     let is_agent = record.is_true("actor_is_agent") || draft.session.is_some();
     let used = copilot_use(record);
@@ -183,7 +123,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let is_made = is_making(action);
     let name = if is_made { "issued_credential_id" } else { "target_credential_id" };
     draft.keep(name, about);
-    let is_webhook = record.at("sender.login").is_some() && record.at("actor").is_none();
+    let is_webhook = webhook::sender(record).is_some() && record.at("actor").is_none();
     let user = record.first(USERS);
     let user = user.or_else(|| record.first(OTHERS).filter(|_| is_webhook));
     let user = user.filter(|user| actor != Some(user));
@@ -193,7 +133,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     draft.action = match used {
         Some(used) => Some(format!("copilot.{used}").into()),
-        None if is_webhook => webhook_action(record),
+        None if is_webhook => webhook::action(record),
         None => Some(action).filter(|action| !action.is_empty()).map(Into::into),
     };
     let places = [
@@ -212,6 +152,11 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     (draft.outcome, draft.outcome_reason) = outcome(record, action);
+    keep(record, &mut draft);
+    Ok(draft)
+}
+
+fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.keep_each(
         record,
         &[
@@ -220,8 +165,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ],
     );
     draft.keep("token_hash", hash(record));
+    draft.keep("program", record.text("command").and_then(|text| text.split_whitespace().next()));
     draft.keep_rest(record, KNOWN);
-    Ok(draft)
 }
 
 /// The other side: the host of a webhook, else another user, else the app that was let in.
@@ -239,7 +184,9 @@ fn counterparty<'a>(record: &'a Json<'_>, user: Option<&'a str>) -> Option<(Word
 /// user's own log, which is that of no organisation, the user, unless GitHub did it itself.
 fn actor<'a>(record: &'a Json<'_>, is_use: bool) -> Option<&'a str> {
     let number = |name: &str| record.text(name).filter(|id| *id != "0");
-    let named = record.first(&["actor", "sender.login"]).or_else(|| number("actor_id"));
+    // Whoever keeps a server has a name of its console.
+    let named = record.first(&["actor", "mc_actor"]).or_else(|| webhook::sender(record));
+    let named = named.or_else(|| number("actor_id"));
     let named = named.or_else(|| of_git(record, "user_login"));
     named.or_else(|| {
         let user = record.text("user").filter(|_| record.first(&["org", "business"]).is_none());
@@ -266,7 +213,7 @@ fn of_git<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
 /// Whether GitHub itself did what names no actor: a token expired or was one too many, or one of its own
 /// services told of a change.
 fn is_own(record: &Json<'_>) -> bool {
-    let program = record.text("user_agent").unwrap_or_default();
+    let program = record.first(PROGRAMS).unwrap_or_default();
     matches!(record.text("explanation"), Some("expired" | "max_for_app"))
         || (program.starts_with("GitHub") && program.ends_with("Webhook"))
 }
@@ -297,37 +244,6 @@ fn key_about<'a>(record: &'a Json<'_>, action: &str) -> Option<Word<'a>> {
     Some(if SIGNING_KEYS.contains(part) { print.into() } else { format!("ssh:{print}").into() })
 }
 
-/// `pull_request.opened`; a push has no action.
-fn webhook_action<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
-    let action = record.text("action");
-    let event = webhook_event(record, action);
-    match (event, action) {
-        (Some(event), Some(action)) => Some(format!("{event}.{action}").into()),
-        (Some(event), None) => Some(event.into()),
-        (None, action) => action.map(Into::into),
-    }
-}
-
-/// The event that a webhook tells of; what has no field of its own is told by the rest of it.
-fn webhook_event(record: &Json<'_>, action: Option<&str>) -> Option<&'static str> {
-    let has = |name: &str| record.has(name) || record.at(name).is_some();
-    let is_it = |fields: &[&str]| fields.iter().all(|name| has(name));
-    if let Some((_, event)) = EVENTS.iter().find(|(fields, _)| is_it(fields)) {
-        return Some(event);
-    }
-    match action {
-        Some("started") => Some("watch"),
-        Some("revoked") => Some("github_app_authorization"),
-        Some(_) if record.has("team") => Some("team"),
-        Some(_) if record.has("repository") => Some("repository"),
-        Some(_) if record.has("organization") => Some("organization"),
-        Some(_) if record.has("installation") => Some("installation"),
-        None if record.has("team") => Some("team_add"),
-        None if record.has("repository") => Some("public"),
-        Some(_) | None => None,
-    }
-}
-
 fn class(record: &Json<'_>, actor: &str, is_agent: bool) -> &'static str {
     let is_bot = record.is_true("actor_is_bot")
         || actor.ends_with("[bot]")
@@ -342,7 +258,7 @@ fn class(record: &Json<'_>, actor: &str, is_agent: bool) -> &'static str {
 
 /// A token by its id or GitHub's hash of it; without either, what sort of token the actor used.
 fn credential<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKind, Word<'a>)> {
-    let access = record.text("programmatic_access_type").unwrap_or_default();
+    let access = record.first(ACCESS).unwrap_or_default();
     let words = access.to_ascii_lowercase().replace([' ', '_'], "-");
     let kind = match words.as_str() {
         words if words.contains("personal") || words.contains("deploy") => {
@@ -386,7 +302,7 @@ struct Nameless<'a> {
 impl<'a> Nameless<'a> {
     fn of(record: &'a Json<'_>, actor: Option<&str>) -> Option<Self> {
         let has_number = |name: &str| record.text(name).is_some_and(|id| id != "0");
-        let access = record.text("programmatic_access_type").unwrap_or_default();
+        let access = record.first(ACCESS).unwrap_or_default();
         match (actor, record.text("job_workflow_ref")) {
             // A user of this name has a number.
             (Some("deploy_key"), _) if !["actor_id", "user_id"].into_iter().any(has_number) => {
@@ -430,18 +346,19 @@ fn fingerprint<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 
 /// The id of a token, else GitHub's hash of it; an app's token has none but its hash.
 fn token<'a>(record: &'a Json<'_>) -> Option<&'a str> {
-    let mut told = ["token_id", "hashed_token"].iter().filter_map(|name| record.text(name));
+    let ids = ["token_id", "data.token_id", "data.oauth_access_id"];
+    let mut told = ids.iter().chain(HASHES).filter_map(|name| record.text(name));
     told.find(|id| *id != "0")
 }
 
 /// The hash by which GitHub finds a token, where the credential has its id.
 fn hash<'a>(record: &'a Json<'_>) -> Option<&'a str> {
-    record.text("hashed_token").filter(|hash| token(record) != Some(*hash))
+    record.first(HASHES).filter(|hash| token(record) != Some(*hash))
 }
 
 /// Who uses a browser and no token is signed in.
 fn session<'a>(record: &'a Json<'_>, actor: &'a str) -> Option<(CredentialKind, Word<'a>)> {
-    record.text("user_agent").filter(|program| is_browser(program))?;
+    record.first(PROGRAMS).filter(|program| is_browser(program))?;
     Some((CredentialKind::Session, format!("session:{actor}").into()))
 }
 

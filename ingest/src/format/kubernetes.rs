@@ -1,4 +1,5 @@
-//! Kubernetes audit events (`audit.k8s.io/v1`), one event or a list of one.
+//! Kubernetes audit events (`audit.k8s.io/v1`), one event or a list of one, and the audit log of Rancher's API,
+//! which passes requests on to Kubernetes' own.
 //!
 //! Invariant: the body of a request or answer is not kept, since a Secret's is Base64 that nothing
 //! recognises; only what a workload runs, which role is bound and which signer is asked is taken from it. Nor
@@ -6,15 +7,18 @@
 //!
 //! Source: Kubernetes, *kube-apiserver Audit Configuration (v1)*, *Auditing* and *Audit Annotations*; ids of
 //! credentials: KEP-4193 (bound service account token improvements); sign-ins: Red Hat, *Viewing audit
-//! logs*; Microsoft, *AKS: monitoring data reference*.
+//! logs*; Microsoft, *AKS: monitoring data reference*; Rancher, *Enabling the API Audit Log to Record System
+//! Events*.
 
 mod body;
 mod object;
 
+use std::borrow::Cow;
+
 use schemas::{CredentialKind, Outcome};
 
 use self::object::Object;
-use super::draft::{Draft, Needs, Word};
+use super::draft::{Draft, Needs, Word, address_of};
 use super::json::Json;
 use super::words::{assumed_role, aws_key};
 use super::{Fault, single, verdict};
@@ -28,14 +32,17 @@ const TIMES: &[&str] = &[
     // Of the first version.
     "timestamp",
     "metadata.creationTimestamp",
+    // Of Rancher's API.
+    "requestTimestamp",
     // Of Azure's table of audit events.
     "RequestReceivedTime",
     "StageReceivedTime",
     "TimeGenerated",
 ];
 const UNAUTHENTICATED: &str = "kubernetes:unauthenticated";
-/// Whoever showed nothing: as a user, and as the group that some rules name in its place.
-const NOBODY: [&str; 2] = [ANONYMOUS, "system:unauthenticated"];
+/// Whoever showed nothing: as a user, as the group that some rules name in its place, and as Rancher calls whom
+/// it could not tell.
+const NOBODY: [&str; 3] = [ANONYMOUS, "system:unauthenticated", "system:cattle:error"];
 const ANONYMOUS: &str = "system:anonymous";
 /// The administrator that k3s and `OpenShift` set up, whose name is no component's.
 const ADMIN: &str = "system:admin";
@@ -51,6 +58,11 @@ const RECEIVED: &str = "RequestReceived";
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
+/// How a request was answered; the second is Rancher's.
+const STATUSES: &[&str] = &["responseStatus.code", "responseCode"];
+/// Where Rancher gives a cluster that is imported what it shall run: behind it stands the token of the cluster.
+const IMPORT: &str = "/v3/import";
+
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let record = single(record, "items")?;
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
@@ -64,12 +76,14 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         (Some(id), Some(stage)) => Some(format!("{id}:{stage}").into()),
         (id, _) => id.map(Into::into),
     };
-    draft.source = record.text("sourceIPs").map(Into::into);
-    draft.user_agent = record.text("userAgent").map(Into::into);
+    draft.source = record.first(&["sourceIPs", "remoteAddr"]).map(Into::into);
+    draft.user_agent = record.first(&["userAgent", "requestHeader.User-Agent"]).map(Into::into);
     draft.session = extra(record, "sessionName").map(Into::into);
     draft.instance = extra(record, "authentication.kubernetes.io/pod-name").map(Into::into);
-    let user = record.first(&["user.username", "user"]).filter(|user| !user.starts_with('{'));
-    let signed_in = user.filter(|user| *user == ANONYMOUS).and_then(|_| note(record, SIGNED_IN));
+    let user = record.first(&["user.username", "user.name", "user"]);
+    let user = user.filter(|user| !user.starts_with('{'));
+    let signed_in = || note(record, SIGNED_IN).or_else(|| record.text(RANCHER_LOGIN));
+    let signed_in = user.filter(|user| NOBODY.contains(user)).and_then(|_| signed_in());
     if let Some(person) = signed_in {
         draft.agent = Some(person.into());
         draft.class = Some("kubernetes:user".into());
@@ -78,13 +92,14 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.agent = Some(user.into());
         draft.class = Some(class(record, user).into());
         draft.credential = Some(credential(record, user));
-    } else if record.text("responseStatus.code") == Some("401") {
+    } else if record.first(STATUSES) == Some("401") {
         // Whoever showed nothing that the cluster knows is nobody yet.
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
         draft.credential = Some(anonymous(record));
     }
-    draft.delegation.extend(record.text("impersonatedUser.username").map(Into::into));
+    let impersonated = record.first(&["impersonatedUser.username", "user.requestUser"]);
+    draft.delegation.extend(impersonated.map(Into::into));
     draft.action = action(record).map(Into::into);
     target(record, &mut draft);
     draft.counterparty = body::counterparty(record);
@@ -93,7 +108,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         Outcome::Success => None,
         Outcome::Denied | Outcome::Error => {
             let reason = record.text("responseStatus.reason").or_else(|| note(record, SIGN_IN));
-            reason.or_else(|| record.text("responseStatus.code")).map(Into::into)
+            reason.or_else(|| record.first(STATUSES)).map(Into::into)
         }
     };
     keep(record, &mut draft);
@@ -116,15 +131,18 @@ fn note<'a>(record: &'a Json<'_>, name: &str) -> Option<&'a str> {
 
 /// Who signed in at `OpenShift`, or tried to: to the cluster the request is anonymous.
 const SIGNED_IN: &str = "authentication.openshift.io/username";
+/// Who signed in to Rancher with a password, or tried to.
+const RANCHER_LOGIN: &str = "userLoginName";
 /// Whether that was let in: `allow`, `deny` or `error`.
 const SIGN_IN: &str = "authentication.openshift.io/decision";
 
-/// What was shown at a sign-in to `OpenShift`: its form takes a password, a provider gives a code for a
-/// token.
+/// What was shown at a sign-in to `OpenShift`, whose form takes a password and whose providers give a code for
+/// a token, or to Rancher.
 fn shown_at_sign_in<'a>(record: &'a Json<'_>, person: &'a str) -> (CredentialKind, Word<'a>) {
     let path = record.text("requestURI").unwrap_or_default();
     let message = record.text("responseStatus.message").unwrap_or_default();
-    if path.starts_with("/login") || message.ends_with("attempted: basic") {
+    let is_of_rancher = record.has(RANCHER_LOGIN);
+    if is_of_rancher || path.starts_with("/login") || message.ends_with("attempted: basic") {
         return (CredentialKind::Password, format!("password:{person}").into());
     }
     if path.starts_with("/oauth2callback/") {
@@ -239,6 +257,10 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         };
         return (kind, id.into());
     }
+    if let Some(token) = extra(record, "requesttokenid") {
+        // Rancher's own, by the half of it that it is known by.
+        return (CredentialKind::AccessToken, token.into());
+    }
     if let Some(key) = extra(record, "accessKeyId") {
         return (aws_key(key).unwrap_or(CredentialKind::TemporaryKey), key.into());
     }
@@ -287,24 +309,52 @@ pub(super) fn legacy_token(notes: &Json<'_>, user: &str) -> Option<String> {
 }
 
 fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
-    let from = record.text("sourceIPs").unwrap_or("unknown");
+    let from = record.text("sourceIPs").map(Cow::Borrowed);
+    // Each connection to Rancher comes from a port of its own.
+    let from = from.or_else(|| Some(address_of(record.text("remoteAddr")?)?.to_string().into()));
+    let from = from.unwrap_or(Cow::Borrowed("unknown"));
     (CredentialKind::Anonymous, format!("anonymous:{from}").into())
 }
 
 /// `pods/exec.create`; of what is no resource, `url.get`.
 fn action(record: &Json<'_>) -> Option<String> {
-    let verb = record.text("verb")?.to_ascii_lowercase();
-    Some(match Object::of(record) {
+    let object = Object::of(record);
+    let verb = match record.text("verb") {
+        Some(verb) => verb.to_ascii_lowercase(),
+        None => rancher_verb(record, object.is_some())?,
+    };
+    Some(match object {
         Some(Object { resource, part: Some(part), .. }) => format!("{resource}/{part}.{verb}"),
         Some(Object { resource, .. }) => format!("{resource}.{verb}"),
         None => format!("url.{verb}"),
     })
 }
 
+/// What Rancher was asked to do: the `action` of the query, else the method, which of what it passes on to
+/// Kubernetes is a verb there.
+fn rancher_verb(record: &Json<'_>, is_object: bool) -> Option<String> {
+    let mut pairs = record.text("requestURI")?.split(['?', '&']).skip(1);
+    if let Some(asked) = pairs.find_map(|pair| pair.strip_prefix("action=")) {
+        return Some(asked.to_owned());
+    }
+    let method = record.text("method")?.to_ascii_lowercase();
+    Some(match method.as_str() {
+        "post" if is_object => "create".to_owned(),
+        "put" if is_object => "update".to_owned(),
+        _ => method,
+    })
+}
+
+/// The path that was asked for, without the token that Rancher has in one.
+fn path<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let path = record.text("requestURI")?.split('?').next()?;
+    Some(if path.starts_with(IMPORT) { IMPORT } else { path })
+}
+
 /// `namespace/pods/name`, or the path of what is no resource.
 fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let Some(Object { namespace, resource, name, part }) = Object::of(record) else {
-        let path = record.text("requestURI").and_then(|uri| uri.split('?').next());
+        let path = path(record);
         draft.resource = path.map(Into::into);
         draft.resource_kind = path.map(|_| "url".into());
         return;
@@ -318,7 +368,7 @@ fn outcome(record: &Json<'_>) -> Outcome {
     const DECISION: &str = "authorization.k8s.io/decision";
     let decision = note(record, DECISION);
     let sign_in = note(record, SIGN_IN);
-    let by_status = record.text("responseStatus.code").and_then(verdict::of_http);
+    let by_status = record.first(STATUSES).and_then(verdict::of_http);
     // Admission answers 403 or as it likes, 400 and 422 among others.
     let message = record.text("responseStatus.message").unwrap_or_default();
     let is_refused =
@@ -340,11 +390,12 @@ fn outcome(record: &Json<'_>) -> Outcome {
 /// The path of a request, with the query where it selects objects. What is run in a container and what
 /// is passed on to a service may be or hold a secret: of a command only the program is told.
 fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let Some(uri) = record.text("requestURI") else { return };
-    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let (Some(uri), Some(path)) = (record.text("requestURI"), path(record)) else { return };
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
     let part = Object::of(record).and_then(|object| object.part);
     let is_passed_on = matches!(part, Some("exec" | "attach" | "proxy" | "portforward"))
-        || path.contains("/proxy");
+        || path.contains("/proxy")
+        || path == IMPORT;
     draft.keep("request_uri", Some(if is_passed_on { path } else { uri }));
     let mut commands = query.split('&').filter_map(|pair| pair.strip_prefix("command="));
     // A plus sign is a blank, and a plus sign's own code is none.
@@ -364,6 +415,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("decision_reason", "annotations.authorization.k8s.io/reason"),
             ("error_message", "responseStatus.message"),
             ("groups", "user.groups"),
+            ("groups", "user.group"),
             ("impersonated_extra", "impersonatedUser.extra"),
             ("impersonated_groups", "impersonatedUser.groups"),
             ("impersonated_uid", "impersonatedUser.uid"),
@@ -378,6 +430,8 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     );
     asked(record, draft);
     draft.keep("arn", extra(record, "arn"));
+    draft.keep("login_name", extra(record, "username"));
+    draft.keep("principal", extra(record, "principalid"));
     draft.keep("issued_credential_id", note(record, ISSUED));
     draft.keep("stale_token_warning", note(record, "authentication.k8s.io/stale-token"));
     draft
@@ -445,6 +499,15 @@ mod tests {
             let found = program.is_none_or(|program| told.contains(&format!("\"{program}\"")));
             assert!(found && told.contains("\"program\"") == program.is_some(), "{told}");
         }
+    }
+
+    #[test]
+    fn a_token_in_a_path_of_rancher_is_not_kept() {
+        let token = ["x7k29", "qwmzt"].concat().repeat(5);
+        let path = format!("/v3/import/{token}_c-m-7q2x.yaml?x={token}");
+        let record = format!("{{\"requestURI\":\"{path}\",\"method\":\"GET\"}}");
+        let told = format!("{:?}", draft(&Json::parse(&record).unwrap()).unwrap());
+        assert!(told.contains("\"/v3/import\"") && !told.contains(&token), "{told}");
     }
 
     #[test]

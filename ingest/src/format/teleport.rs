@@ -143,9 +143,12 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     let program = record.text("command").and_then(|command| command.split_whitespace().next());
     draft.keep("command", program);
-    // Whose token a bot joined with, or who the identity provider says signed in.
-    draft.keep("token_subject", record.text("attributes.sub"));
-    if matches!(event_name, "bot.join" | "instance.join") {
+    // Whose token a bot joined with, of Kubernetes' the service account, or who the identity provider says
+    // signed in.
+    let is_join = matches!(event_name, "bot.join" | "instance.join");
+    let account = record.text("attributes.username").filter(|_| is_join);
+    draft.keep("token_subject", record.text("attributes.sub").or(account));
+    if is_join {
         draft.keep_each(record, JOB);
     }
     if event_name == "spiffe.svid.issued" {
@@ -251,9 +254,13 @@ fn credential(record: &Json<'_>, agent: &str, event: &str) -> (CredentialKind, W
 const GATES: &[&str] = &[
     "device.authenticate",
     "device.enroll_pairing.request",
+    "device.token.spent",
     "mfa_auth_challenge.validate",
     "recovery_code.used",
 ];
+
+/// The codes of sessions that were denied, of a database and of a desktop.
+const DENIED: &[&str] = &["TDB00W", "TDP00W"];
 
 /// Whether the name of what an event is about is a token that lets a host join.
 fn is_of_token(event: &str) -> bool {
@@ -267,6 +274,8 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     let path_kind = if event == "git.command" { "repository" } else { "file" };
     // Of these the machine is only where the file lies.
     let copied = if matches!(event, "sftp" | "scp") { "path" } else { "" };
+    // What a desktop's session shares of the person's own machine.
+    let shared = |path| if event.starts_with("desktop.directory.") { path } else { "" };
     // What SCIM calls a group is an access list here.
     let is_of_group = record.text("resource_type").is_some_and(|kind| kind.starts_with("group"));
     let (provisioned_list, provisioned_user) =
@@ -275,9 +284,13 @@ fn target<'a>(record: &'a Json<'_>, event: &str, draft: &mut Draft<'a>) {
     let places = [
         (recorded, "session_recording"),
         (copied, "file"),
+        (shared("file_path"), "file"),
+        (shared("directory_name"), "directory"),
         ("message.params.name", "mcp_tool"),
         ("app_name", "app"),
         ("db_service", "database"),
+        // Of the first releases, which had no services.
+        ("db_name", "database"),
         ("request_path", "kubernetes_path"),
         ("kubernetes_cluster", "kubernetes_cluster"),
         ("desktop_name", "desktop"),
@@ -343,7 +356,8 @@ fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>)
     let answered = record.first(&["response_code", "status_code", "response.status_code"]);
     let refused = answered.and_then(verdict::of_http).filter(|by| *by != Outcome::Success);
     let is_gate = GATES.iter().any(|gate| event.starts_with(gate))
-        || ["auth", "login", "join", "rejected", "denied", "verification_failed"]
+        || (DENIED.contains(&code) && error.is_none())
+        || ["auth", "login", "join", "enroll", "rejected", "denied", "verification_failed"]
             .iter()
             .any(|end| event.ends_with(end));
     match (has_failed, refused, returned) {

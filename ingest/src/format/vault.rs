@@ -200,6 +200,14 @@ fn class<'a>(record: &'a Json<'_>, auth: &'a Json<'_>) -> Word<'a> {
         (None, Some("root"), _) => "vault:root".into(),
         (None, ..) if auth.text(JWT_ID).is_some() => "vault:oauth-jwt".into(),
         (None, _, Some(kind)) => format!("vault:{kind}-token").into(),
+        // Who was refused at a login is named after what was shown, and has no token.
+        (None, ..)
+            if login_method(record).is_some()
+                && !has_policies(auth)
+                && credential(record).is_none() =>
+        {
+            UNAUTHENTICATED.into()
+        }
         (None, _, None) => "vault:token".into(),
     }
 }

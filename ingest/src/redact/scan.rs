@@ -42,8 +42,10 @@ pub(crate) fn ends_with(name: &[u8], end: &str) -> bool {
     start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end.as_bytes()))
 }
 
-/// Whether a value under a secret's name tells nothing: empty, a literal, stars or a fingerprint.
+/// Whether a value under a secret's name tells nothing: empty, a literal, stars or a fingerprint, be it with the
+/// comma before the next field.
 pub(super) fn is_harmless(value: &[u8]) -> bool {
+    let value = value.strip_suffix(b",").unwrap_or(value);
     value.iter().all(|byte| *byte == b'*')
         || matches!(value, b"null" | b"true" | b"false" | b"None" | b"True" | b"False")
         || is_fingerprint(value)

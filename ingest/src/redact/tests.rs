@@ -381,6 +381,7 @@ fn what_only_sounds_like_a_secret_stays() {
         "https://host:8080/a@b",
         "spiffe://corp/agent/7",
         "{\"secretId\":\"MyDb\",\"token_count\":\"1200\",\"password\":null}",
+        "{\"device_cookie\":null,\"actor_session\":1}",
         "AKIAIOSFODNN7EXAMPLE",
         "Boto3/1.26.165 Python/3.10.6 Linux/5.19.0-46-generic Botocore/1.29.165",
     ] {

@@ -26,12 +26,13 @@ impl<'j> Object<'j> {
     pub(super) fn of(record: &'j Json<'_>) -> Option<Self> {
         let path = record.text("requestURI").and_then(|uri| uri.split('?').next());
         let in_path = path.and_then(Self::in_path);
+        let made = ["responseObject.metadata.name", "requestObject.metadata.name"];
         let Some(resource) = record.text("objectRef.resource") else {
-            return in_path.filter(|_| record.at("objectRef").is_none());
+            let found = in_path.filter(|_| record.at("objectRef").is_none())?;
+            return Some(Self { name: found.name.or_else(|| record.first(&made)), ..found });
         };
         let own = record.text("objectRef.name");
         let in_path = in_path.filter(|found| found.resource == resource);
-        let made = ["responseObject.metadata.name", "requestObject.metadata.name"];
         Some(Self {
             namespace: record.text("objectRef.namespace"),
             resource,
@@ -40,16 +41,18 @@ impl<'j> Object<'j> {
         })
     }
 
-    /// `/apis/apps/v1/namespaces/shop/deployments/web/scale`.
+    /// `/apis/apps/v1/namespaces/shop/deployments/web/scale`, which Rancher has behind `/k8s/clusters/c-1`.
     fn in_path(path: &'j str) -> Option<Self> {
-        let mut parts = path.trim_matches('/').split('/');
+        let mut parts = path.trim_matches('/').split('/').peekable();
+        if parts.next_if_eq(&"k8s").is_some() {
+            parts.nth(1)?;
+        }
         // The group, which the first API and the first of `OpenShift` have none of, and the version.
         match parts.next()? {
             "apis" => parts.nth(1)?,
             "api" | "oapi" => parts.next()?,
             _ => return None,
         };
-        let mut parts = parts.peekable();
         parts.next_if(|part| OLD_VERBS.contains(part));
         let mut found = Self { resource: parts.next()?, ..Self::default() };
         if found.resource == "namespaces" {
@@ -89,7 +92,9 @@ mod tests {
         }
         let made = r#"{"requestURI":"/api/v1/namespaces/a/pods","objectRef":{"resource":"pods"},
             "requestObject":{"metadata":{"generateName":"w-"}},"responseObject":{"metadata":{"name":"w-1"}}}"#;
-        assert_eq!(Object::of(&Json::parse(made).unwrap()).unwrap().name, Some("w-1"));
+        for made in [made, &made.replace("objectRef", "none")] {
+            assert_eq!(Object::of(&Json::parse(made).unwrap()).unwrap().name, Some("w-1"));
+        }
     }
 
     #[test]
@@ -113,6 +118,12 @@ mod tests {
             ("/api/v1/watch/nodes/a", Some((None, "nodes", Some("a"), None))),
             ("/apis/metrics.k8s.io/v1beta1?timeout=32s", None),
             ("/apis/apps", None),
+            (
+                "/k8s/clusters/c-1/api/v1/namespaces/shop/pods/web",
+                Some((Some("shop"), "pods", Some("web"), None)),
+            ),
+            ("/k8s/clusters/c-1/v1/apps.deployments", None),
+            ("/k8s/clusters", None),
             ("/api/v1/", None),
             ("/api", None),
             ("/readyz", None),
