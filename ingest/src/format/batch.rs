@@ -84,7 +84,7 @@ pub(super) fn parts(text: &str, format: Format) -> Result<Option<Vec<String>>, U
                 }
                 return taken(records.len(), records.iter()).map(Some);
             }
-            match named_list(&fields) {
+            match named_list(&fields).or_else(|| Some(("records", of_partitions(&fields)?))) {
                 Some((name, list)) => (name, Some(list)),
                 None => return Ok(None),
             }
@@ -180,6 +180,17 @@ fn named_list<'t>(fields: &Fields<'t>) -> Option<(&'static str, Vec<&'t RawValue
         let list = elements(list.get())?;
         list.iter().all(|one| may_be_record(one.get())).then_some((*path, list))
     })
+}
+
+/// The messages of Kafka that Lambda gets in one event: a list for each partition, under its name.
+fn of_partitions<'t>(fields: &Fields<'t>) -> Option<Vec<&'t RawValue>> {
+    let source = field(fields, "eventSource")?.get();
+    if ![r#""aws:kafka""#, r#""SelfManagedKafka""#].contains(&source) {
+        return None;
+    }
+    let partitions = fields_of(field(fields, "records")?.get()).ok()?;
+    let lists: Option<Vec<_>> = partitions.iter().map(|(_, list)| elements(list.get())).collect();
+    Some(lists?.into_iter().flatten().collect())
 }
 
 /// Whether it is no plain word, as lists of names hold.

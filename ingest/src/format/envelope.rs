@@ -67,6 +67,8 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
     ("Sns.Message", &[], 16),
     ("Message", &["TopicArn"], 16),
     ("body", &["messageId"], 16),
+    // A message of Kafka as Lambda gets it.
+    ("value", &["topic", "timestampType"], 16),
     // Pub/Sub.
     ("message.data", &[], 16),
     // Kafka Connect.

@@ -9,16 +9,19 @@
 //! *Logpush datasets: MCP portal logs*; MCP specification, *tools/call*.
 
 pub(super) mod calls;
+mod credential;
 mod names;
 mod outcome;
 mod programs;
 
 use schemas::{CredentialEvent, CredentialKind, Outcome, RejectReason};
 
+pub(super) use self::credential::credential;
+use self::credential::{by_method, is_issue, shown_by};
 use self::names::{
-    ACTORS, ARGUMENTS, ASKED, CALLERS, DEEDS, END_USERS, METHODS, OTHER_METHODS, PATHS, PEOPLE,
-    PROGRAMS, PROMPTS, RESOURCES, SERVERS, SESSIONS, SOURCES, STATUSES, TIMES, TOOLS, USED,
-    USER_AGENTS,
+    ACTORS, ARGUMENTS, ASKED, BEHIND, CALLERS, CHANGES, DEEDS, END_USERS, METHODS, MODELS, OF_USES,
+    OTHER_METHODS, PARTICULARS, PATHS, PEOPLE, PROGRAMS, PROMPTS, RESOURCES, SERVERS, SESSIONS,
+    SOURCES, STATUSES, TIMES, TOOLS, USED, USER_AGENTS,
 };
 use self::outcome::{is_decision, of_deed, outcome};
 use super::Fault;
@@ -47,10 +50,24 @@ pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEve
     if calls::are_several(record) {
         return Err(Fault::new(RejectReason::SeveralRecords, "wanted one call, found several"));
     }
-    match lifted(record).or_else(|| calls::decided(record)).or_else(|| renamed(record)) {
+    let lifted = lifted(record).or_else(|| calls::decided(record)).or_else(|| renamed(record));
+    match lifted.or_else(|| with_particulars(record)) {
         Some(record) => draft(&record)?.finish(clean),
         None => draft(record)?.finish(clean),
     }
+}
+
+/// A record with a time that names nobody and has in an object whom and what it is about, with that beside the
+/// rest. What has a time itself is a record in an envelope.
+fn with_particulars<'j>(record: &Json<'j>) -> Option<Json<'j>> {
+    let names = |record: &Json<'_>| agent(record).or_else(|| programs::program(record)).is_some();
+    let mut told = PARTICULARS.iter().filter_map(|name| record.field(name));
+    let told = told.find(|told| !told.fields().is_empty())?;
+    let is_timed = |json: &Json<'_>| json.first(TIMES).is_some();
+    if names(record) || is_timed(told) || !is_timed(record) {
+        return None;
+    }
+    Some(joined(record, told)).filter(names)
 }
 
 /// A record of Azure's diagnostic settings, which have what the gateway tells in `properties`, with that
@@ -59,10 +76,16 @@ fn lifted<'j>(record: &Json<'j>) -> Option<Json<'j>> {
     let properties = record.field("category").and(record.field("properties"));
     let logged = ["hrTime", "instrumentationScope", "severityNumber"];
     let logged = logged.iter().find_map(|name| record.field(name));
-    let told = properties.or(logged.and(record.field("attributes")))?.fields();
-    let others = record.fields().iter();
-    let others = others.filter(|(name, _)| !told.iter().any(|(own, _)| is_same_name(name, own)));
-    Some(Json::Object(told.iter().chain(others).cloned().collect())).filter(|_| !told.is_empty())
+    let told = properties.or(logged.and(record.field("attributes")))?;
+    (!told.fields().is_empty()).then(|| joined(told, record))
+}
+
+/// The fields of `first`, and those of `second` that it has not.
+fn joined<'j>(first: &Json<'j>, second: &Json<'j>) -> Json<'j> {
+    let own = first.fields();
+    let others = second.fields().iter();
+    let others = others.filter(|(name, _)| !own.iter().any(|(own, _)| is_same_name(name, own)));
+    Json::Object(own.iter().chain(others).cloned().collect())
 }
 
 /// A record with messages of JSON-RPC under names of the gateway's own, with each under that of what it is.
@@ -87,7 +110,14 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     // Beside a request of JSON-RPC, or as one, its id may be repeated, which is that of no event.
     let is_request = record.has("jsonrpc");
     let own = record.text("id").filter(|id| !is_request && record.text("request.id") != Some(id));
-    let ids = ["audit_id", "eventId", "details.trace.idempotencyKey", "span.id"];
+    let ids = [
+        "audit_id",
+        "eventId",
+        "entry_id",
+        "meta.eventId",
+        "details.trace.idempotencyKey",
+        "span.id",
+    ];
     draft.event_id = own.or_else(|| record.first(&ids)).map(Into::into);
     // The client is a name, or the address of one.
     let is_address = |name: &&str| address_of(name).is_some();
@@ -95,10 +125,8 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.source = record.first(SOURCES).or(client).map(Into::into);
     let program = record.first(USER_AGENTS).filter(|name| !is_address(name));
     draft.user_agent = program.map(Into::into);
-    let models =
-        ["gen_ai.request.model", "gen_ai.response.model", "model", "model_group", "model_id"];
     // LiteLLM writes the tool in the place of a model, and the id of a deployment as that of one.
-    let model = record.first(&models).filter(|model| !model.starts_with("MCP: "));
+    let model = record.first(MODELS).filter(|model| !model.starts_with("MCP: "));
     draft.model = model.map(Into::into);
     let tasks = ["a2a.context.id", "details.trace.toolUseID", "prompt.id"];
     draft.task = record.first(&tasks).map(Into::into);
@@ -107,6 +135,8 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.session = session.map(Into::into);
     let program = programs::program(record);
     let agent = program.map_or_else(|| agent(record), |it| named(record, PROGRAMS).or(Some(it)));
+    let changed_by = changed_by(record);
+    let agent = changed_by.or(agent);
     (draft.agent, draft.class) = match (agent, session) {
         (None, Some(session)) => of_session(session),
         (agent, _) => (agent.map(Into::into), program.map(Into::into)),
@@ -119,12 +149,11 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     // The actor, who asked it to act, and so on, to the subject: the draft leaves out the agent itself.
     let actors = ACTORS.iter().filter_map(|path| named(record, &[path]));
-    draft.delegation.extend(actors.map(Into::into));
+    draft.delegation.extend(actors.chain(chain(record)).map(Into::into));
     let at_program = program.and_then(|_| programs::person(record));
     let person = at_program.or_else(|| named(record, PEOPLE));
-    let person = person.or_else(|| record.text("actor.onBehalfOf.id"));
-    draft.delegation.extend(person.map(Into::into));
-    draft.delegation.extend(named(record, END_USERS).map(Into::into));
+    let behind = [BEHIND, END_USERS].map(|names| named(record, names));
+    draft.delegation.extend(person.into_iter().chain(behind.into_iter().flatten()).map(Into::into));
     let agent = draft.agent.clone();
     draft.credential = credential(record).or_else(|| match agent.as_deref()? {
         UNAUTHENTICATED => {
@@ -135,8 +164,30 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         agent => by_method(record, agent),
     });
     target(record, &mut draft);
+    if changed_by.is_some() && draft.resource.is_none() {
+        draft.reach([(named(record, PROGRAMS), "agent")]);
+    }
     keep(record, &mut draft);
     Ok(draft)
+}
+
+/// The chain of those who act for one another, nearest first: so `ToolHive` tells the actors of a token;
+/// others tell all of them from the first on.
+fn chain<'a>(record: &'a Json<'_>) -> Vec<&'a str> {
+    match record.at("delegation_chain") {
+        Some(Json::List(names)) => names.iter().rev().filter_map(Json::as_text).collect(),
+        Some(told) => told.list("actors").iter().filter_map(|actor| actor.text("sub")).collect(),
+        None => Vec::new(),
+    }
+}
+
+/// Who changed what a record is about, as `created_by` beside `agent_created`.
+fn changed_by<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let mut deeds = DEEDS.iter().filter_map(|path| record.text(path)).map(super::kebab);
+    deeds.find_map(|deed| {
+        let change = CHANGES.iter().find(|change| deed.ends_with(*change))?;
+        record.text(&format!("{change}_by"))
+    })
 }
 
 /// Who calls: the program, else the person who uses it.
@@ -172,9 +223,13 @@ fn is_sign_in(name: &str) -> bool {
 }
 
 fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
-    if let Some(name) =
-        record.first(&["gen_ai.agent.name", "agentgateway.group", "jwt.client_id", "jwt.azp"])
-    {
+    if let Some(name) = record.first(&[
+        "gen_ai.agent.name",
+        "agentgateway.group",
+        "workload.client.name",
+        "jwt.client_id",
+        "jwt.azp",
+    ]) {
         return Some(name.into());
     }
     let kind = record.text("actor.actorType")?;
@@ -184,92 +239,6 @@ fn class<'a>(record: &'a Json<'_>) -> Option<Word<'a>> {
 /// Agent and class of a client that is known by nothing but its session, as of a portal without sign-in.
 pub(super) fn of_session<'a>(session: &str) -> (Option<Word<'a>>, Option<Word<'a>>) {
     (Some(format!("session:{session}").into()), Some("mcp:session".into()))
-}
-
-/// A token by its id; without one, the gateway still knows for whom it was made.
-pub(super) fn credential<'a>(record: &'a Json<'_>) -> Option<(CredentialKind, Word<'a>)> {
-    let tokens = [
-        "jwt.jti",
-        "credential.id",
-        "actor.credentialID",
-        "actor.tokenID",
-        "authentication.iam_token_info.iam_token_id",
-    ];
-    let used = || record.text("token_id").filter(|_| !is_issue(record));
-    if let Some(id) = record.first(&tokens).or_else(used) {
-        return Some((CredentialKind::AccessToken, id.into()));
-    }
-    let keys = [
-        "api_key.id",
-        "apiKey.id",
-        "actor.apiKeyID",
-        "api_key_id",
-        "key_id",
-        "virtual_key_id",
-        "metadata.user_api_key_hash",
-    ];
-    // LiteLLM's hash of a key, which another gateway may have as it is.
-    let hash = || record.text("api_key").filter(|hash| is_sha256(hash));
-    if let Some(id) = record.first(&keys).or_else(hash) {
-        return Some((CredentialKind::StaticKey, id.into()));
-    }
-    if let Some(id) = record.text("authenticated_entity.id") {
-        // Of whatever kind Kong's plugins know; a header tells of a key.
-        let headers = ["apikey", "api-key", "x-api-key"];
-        let sent = record.at("request.headers");
-        let is_key = sent.is_some_and(|sent| headers.iter().any(|name| sent.has(name)));
-        let kind = if is_key { CredentialKind::StaticKey } else { CredentialKind::Unknown };
-        return Some((kind, id.into()));
-    }
-    if let Some(subject) = record.text("jwt.sub") {
-        let issuer = record.text("jwt.iss").map_or(String::new(), |issuer| format!("{issuer}:"));
-        return Some((CredentialKind::AccessToken, format!("jwt:{issuer}{subject}").into()));
-    }
-    let identity = record.text("src.identity")?;
-    // A workload's identity is a SPIFFE certificate.
-    Some((CredentialKind::Certificate, format!("certificate:{identity}").into()))
-}
-
-/// Whether a token was made, so that its id is that of no token that was shown.
-fn is_issue(record: &Json<'_>) -> bool {
-    let deed = record.first(DEEDS).unwrap_or_default().to_ascii_lowercase();
-    deed.contains("token") && ["issue", "mint"].iter().any(|word| deed.contains(word))
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// How the client showed who it is, where a gateway tells no more of it.
-fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(CredentialKind, Word<'a>)> {
-    let methods = [
-        "AuthenticationMethod",
-        "auth_method",
-        "auth.method",
-        "auth_type",
-        "identity.credential_type",
-        "identity.auth_method",
-        "authentication.method",
-        "method",
-    ];
-    let (kind, word) = shown_by(record.first(&methods)?)?;
-    Some((kind, format!("{word}:{agent}").into()))
-}
-
-/// What is shown by a way of saying who one is, and the name of that way in one spelling.
-fn shown_by(method: &str) -> Option<(CredentialKind, String)> {
-    let word = method.to_ascii_lowercase().replace(['_', '-', ' '], "");
-    let kind = match word.as_str() {
-        "oauth" | "oauth2" | "oidc" | "jwt" | "jwtbearer" | "bearer" | "bearertoken" => {
-            CredentialKind::AccessToken
-        }
-        "apikey" => CredentialKind::StaticKey,
-        "cert" | "certificate" | "mtls" => CredentialKind::Certificate,
-        "basic" | "password" => CredentialKind::Password,
-        "session" | "sessioncookie" => CredentialKind::Session,
-        _ => return None,
-    };
-    Some((kind, word))
 }
 
 /// `server:tool` of a call, `server:method` of anything else.
@@ -285,7 +254,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let of = |kind: &str| named.filter(|_| method.is_some_and(|method| method.starts_with(kind)));
     let (read, asked) = (of("resources/"), of("prompts/"));
     let tool = named.filter(|_| read.or(asked).is_none());
-    let tool = tool.or(used.filter(|_| used_kind == Some("tool")));
+    let tool = tool.or(used.filter(|_| matches!(used_kind, Some("tool" | "mcp_tool"))));
     let deed = deed(record, tool.is_some());
     let ended = ended(record).filter(|_| tool.or(method).or(deed).is_none());
     let mut servers = SERVERS.iter().filter_map(|path| record.text(path));
@@ -299,9 +268,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         tool.zip(server).and_then(|(tool, server)| tool.strip_prefix(server)?.strip_prefix("__"));
     let tool = bare.or(tool);
     let method = method.or_else(|| programs::deed(record)).or(deed);
-    let calls = ["call", "execute", "invoke", "invocation"];
-    let is_call = tool.is_some()
-        && method.is_none_or(|method| calls.iter().any(|call| method.contains(call)));
+    let is_call = tool.is_some() && method.is_none_or(is_of_use);
     let done = if is_call { tool } else { method.or(tool) };
     // What a gateway lets through beside the protocol, or refuses before it.
     let mut others = OTHER_METHODS.iter().filter_map(|path| record.text(path));
@@ -318,7 +285,8 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if let (None, Some(name), Some(kind)) = (read.or(tool).or(asked), used, used_kind) {
         (draft.resource, draft.resource_kind) = (Some(name.into()), Some(kind.into()));
     }
-    let provider = record.text("custom_llm_provider").filter(|_| tool.is_none());
+    let provider = record.first(&["custom_llm_provider", "genAi.providerName"]);
+    let provider = provider.filter(|_| tool.is_none());
     let provider = provider.map(|provider| ("model_provider", provider));
     let other = server.map(|server| ("mcp_server", server)).or(provider);
     draft.counterparty = other.map(|(kind, id)| (kind.into(), id.into()));
@@ -328,6 +296,14 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if let Some(arguments) = arguments(record, method) {
         draft.stake(arguments);
     }
+}
+
+/// Whether a method or a deed beside a tool is no more than its use.
+fn is_of_use(name: &str) -> bool {
+    let calls = ["call", "execute", "invoke", "invocation"];
+    let name = super::kebab(name);
+    calls.iter().any(|call| name.contains(call))
+        || name.split(['-', '.', '/', ':']).all(|word| OF_USES.contains(&word))
 }
 
 /// The method: the protocol's, whatever a gateway calls it, else the gateway's own. One of HTTP is none, nor

@@ -21,8 +21,8 @@ use schemas::{CredentialEvent, CredentialKind};
 
 use self::names::{
     AGENTS, ARGUMENTS, AWS_KEY, CALLED, CREDENTIALS, END_USER, ENTITY_KIND, FRAMEWORKS,
-    HANDOFF_FROM, HANDOFF_TO, INPUTS, KINDS, MODELS, NAMES, OTHER_SIDES, PART_KIND, PROVIDERS,
-    SESSIONS, TIMES, TOOL_KINDS, TOOLS, TOOLS_OF_KIND, TRACES, USERS,
+    HANDOFF_FROM, HANDOFF_TO, INPUTS, KINDS, MODELS, MODELS_ASKED, NAMES, OTHER_SIDES, PART_KIND,
+    PROVIDERS, SESSIONS, TIMES, TOOL_KINDS, TOOLS, TOOLS_OF_KIND, TRACES, USERS,
 };
 use self::said::is_said;
 use self::spans::{Span, name_of};
@@ -36,10 +36,12 @@ use super::{Fault, mcp};
 pub(super) const NEEDS: Needs =
     Needs { agent: "gen_ai.agent.id", action: "gen_ai.operation.name", time: "startTimeUnixNano" };
 
-/// What is none of the spans that are read, by a field that it or its attributes have.
+/// What is none of the spans that are read, by what it has or by a field of its attributes.
 const OTHERS: &[(&str, &str)] = &[
     ("resourceLogs", "logs or metrics"),
     ("resourceMetrics", "logs or metrics"),
+    ("dataPoints", "logs or metrics"),
+    ("traces.spanSets", "Tempo's answer to a search"),
     ("attributeMap", "Cloud Trace's own format"),
     ("parentObservationId", "Langfuse's own format"),
 ];
@@ -68,6 +70,8 @@ const OPERATIONS: &[&str] = &[
 const NO_OPERATIONS: &[&str] = &["chain", "framework"];
 /// Kinds of spans in which nothing is used, whatever `LangSmith` calls the operation.
 const NO_USES: &[&str] = &["parser", "prompt"];
+/// How the names of the spans of a gateway of Amazon Bedrock `AgentCore` begin.
+const GATEWAY: &str = "AgentCore.Gateway.";
 /// A tool that is called in the protocol of MCP.
 const TOOLS_CALL: &str = "tools/call";
 
@@ -83,7 +87,7 @@ const KNOWN: &[&str] = &[
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     let attributes = record.field("attributes").unwrap_or(&Json::Null);
-    let is_it = |name: &str| record.has(name) || attributes.has(name);
+    let is_it = |path: &str| record.at(path).is_some() || attributes.has(path);
     if let Some((_, found)) = OTHERS.iter().find(|(name, _)| is_it(name)) {
         return Err(Fault::bad_field(format!("wanted spans, found {found}")));
     }
@@ -174,6 +178,7 @@ fn is_called(span: &Span<'_>) -> bool {
     let is_server = matches!(kind, "2" | "SERVER")
         || (!matches!(kind, "3" | "CLIENT") && attributes.text("client.address").is_some());
     attributes.first(CALLED).is_some()
+        || name_of(span.json).is_some_and(|name| name.starts_with(GATEWAY))
         || (is_server && attributes.text("mcp.method.name").is_some())
 }
 
@@ -185,19 +190,14 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 /// `execute_tool:pay`, `chat:model`; the tool is what is used, its arguments tell with whom.
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
     let (operation, tool) = use_of(attributes, span.json);
+    let model = attributes.first(MODELS_ASKED);
     let named = match operation {
         Some(INVOKE_AGENT | CREATE_AGENT) => {
             attributes.text(HANDOFF_TO).or_else(|| span.own_agent())
         }
-        _ => attributes.first(&[
-            "gen_ai.request.model",
-            HANDOFF_TO,
-            "gen_ai.data_source.id",
-            "llm.model_name",
-            "ai.model.id",
-            "langfuse.observation.model.name",
-            "llm.request.model",
-        ]),
+        _ => attributes
+            .first(&["gen_ai.request.model", HANDOFF_TO, "gen_ai.data_source.id"])
+            .or(model),
     };
     draft.action = operation.map(|operation| match tool.or(named) {
         Some(name) => format!("{operation}:{name}").into(),
@@ -208,7 +208,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         (attributes.text("mcp.resource.uri"), "mcp_resource"),
         (tool, "tool"),
         (attributes.text("gen_ai.data_source.id"), "data_source"),
-        (attributes.text("gen_ai.request.model"), "model"),
+        (model, "model"),
     ];
     draft.reach(resources);
     draft.counterparty = counterparty(span, tool.is_some());
@@ -256,13 +256,23 @@ fn use_of<'s>(attributes: &'s Json<'_>, span: &'s Json<'_>) -> (Option<&'s str>,
         .or_else(|| attributes.first(&[HANDOFF_TO, HANDOFF_FROM]).map(|_| HANDOFF))
         .or_else(|| attributes.first(&["llm.request.type", "ai.operationId"]));
     let name = name_of(span);
-    let named = name.and_then(|name| Some(name.split_once(' ')?.0));
-    let told = told.or(named.filter(|operation| OPERATIONS.contains(operation)));
+    let told = told.or_else(|| operation_in(name?, attributes));
     match told.or(is_tool.then_some(EXECUTE_TOOL)) {
         Some(EXECUTE_TOOL) => (Some(EXECUTE_TOOL), tool.or_else(|| tool_in(name?))),
         Some(operation) => (Some(operation), tool),
         None => (by_kind(kind.as_deref(), name, attributes), None),
     }
+}
+
+/// The operation with which the name of a span begins, or that it is. One word alone may be anything, but in a
+/// span of generative AI.
+fn operation_in<'s>(name: &'s str, attributes: &Json<'_>) -> Option<&'s str> {
+    let is_generative = || attributes.fields().iter().any(|(name, _)| name.starts_with("gen_ai."));
+    let named = match name.split_once(' ') {
+        Some((operation, _)) => Some(operation),
+        None => Some(name).filter(|name| name.contains('_') || is_generative()),
+    };
+    named.filter(|operation| OPERATIONS.contains(operation))
 }
 
 /// What was done, by the kind of the span.

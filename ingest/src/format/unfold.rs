@@ -134,6 +134,7 @@ const PARTS: &[(Format, &[&str])] = &[
             "audit",
             "consumer",
             "context",
+            "delegation_chain",
             "details",
             "error_information",
             "extra",

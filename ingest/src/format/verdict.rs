@@ -71,6 +71,33 @@ const REFUSALS: &[&str] = &[
     "requesttimetooskewed",
 ];
 
+/// Parts of a word that each tell of another failure.
+const FAILURES: &[&str] = &[
+    "exceeded",
+    "expired",
+    "invalid",
+    "malformed",
+    "missing_",
+    "not_found",
+    "notfound",
+    "throttled",
+    "unavailable",
+    "unknown_",
+    "unsupported",
+];
+
+/// Words for what waits for a person, and so was not done.
+const WAITING: &[&str] = &[
+    "approval_required",
+    "awaiting_approval",
+    "needs_approval",
+    "needs_review",
+    "pending_approval",
+    "require_approval",
+    "require_human_approval",
+    "requires_approval",
+];
+
 /// What is refused for want of a method and not of a right, though its words say so.
 const NO_SUCH_METHOD: &str = "methodnotallowed";
 
@@ -119,16 +146,18 @@ pub(super) fn of_one_word(word: &str) -> Option<Outcome> {
         "success" | "ok" | "true" | "allow" | "allowed" | "succeeded" | "completed" | "permit"
         | "forwarded" => Some(Outcome::Success),
         "block" | "forbid" | "refuse" | "refused" => Some(Outcome::Denied),
-        // What waits for a person was not done.
         "errored" | "fail" | "failed" | "failure" | "false" | "timeout" | "timed_out"
-        | "cancelled" | "canceled" | "abort" | "aborted" | "rate_limited" | "pending_approval"
-        | "awaiting_approval" | "approval_required" | "require_approval" | "requires_approval"
-        | "needs_approval" => Some(Outcome::Error),
+        | "cancelled" | "canceled" | "abort" | "aborted" | "rate_limited" => Some(Outcome::Error),
+        word if WAITING.contains(&word) => Some(Outcome::Error),
         word if word.contains(' ') => None,
         word if word.ends_with("granted") => Some(Outcome::Success),
         word if of_error(word) == Outcome::Denied => Some(Outcome::Denied),
-        // Some tell what kind of an error it was: `application_error`.
-        word => word.ends_with("error").then_some(Outcome::Error),
+        // Some tell what kind of an error it was: `application_error`, `invalid_arguments`.
+        word => {
+            let has_failed =
+                word.ends_with("error") || FAILURES.iter().any(|part| word.contains(part));
+            has_failed.then_some(Outcome::Error)
+        }
     }
 }
 
@@ -193,6 +222,17 @@ mod tests {
             ("in_progress", Outcome::Success),
         ] {
             assert_eq!(of_word(word), wanted, "{word}");
+        }
+        for (word, wanted) in [
+            ("invalid_arguments", Some(Outcome::Error)),
+            ("unknown_tool", Some(Outcome::Error)),
+            ("needs_review", Some(Outcome::Error)),
+            ("insufficient_scope", Some(Outcome::Denied)),
+            ("not_allowed", Some(Outcome::Denied)),
+            ("unknown", None),
+            ("modified", None),
+        ] {
+            assert_eq!(of_one_word(word), wanted, "{word}");
         }
         for (name, wanted) in [
             ("login_failed", Outcome::Error),

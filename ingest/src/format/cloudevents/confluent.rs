@@ -33,6 +33,8 @@ const PRINCIPAL: &str = "authenticationInfo.principal";
 const ADDRESSES: &[&str] = &[
     "requestMetadata.clientAddress",
     "clientAddress",
+    // Of its first schema.
+    "requestMetadata.callerIp",
     "authorizationInfo.requestMetadata.clientAddress",
 ];
 /// Methods by which somebody signs in.

@@ -103,11 +103,12 @@ fn is_did(name: &str) -> bool {
     name.starts_with("did:")
 }
 
-/// The agent by its identifier, which is the source where the data do not have it; else by another id.
+/// The agent by its identifier, which is the source where the data do not have it; else by another id. Another
+/// source is what wrote the event.
 fn agent<'a>(envelope: &'a Json<'_>) -> Option<&'a str> {
     let source = envelope.text("source");
     let told = || envelope.text("data.agent_did").or(source.filter(|source| is_did(source)));
-    told().or_else(|| envelope.text("data.agent_id")).or(source)
+    told().or_else(|| envelope.text("data.agent_id"))
 }
 
 fn outcome(data: &Json<'_>, event: &str, decided: Option<&str>, reason: Option<&str>) -> Outcome {

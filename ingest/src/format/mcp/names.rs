@@ -5,7 +5,7 @@
 //!
 //! Source: the documentation of agentgateway, Obot, Cloudflare, Kong, Azure API Management, `LiteLLM`,
 //! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge`, Yandex Cloud, Pomerium, Peta, Tyk, Bifrost,
-//! Archestra and MXCP; their code where it is open.
+//! Archestra, MXCP, Aembit, Microsoft's Agent Governance Toolkit and Graph; their code where it is open.
 
 pub(super) const TIMES: &[&str] = &[
     "timestamp.occurredAt",
@@ -27,6 +27,9 @@ pub(super) const TIMES: &[&str] = &[
     "occurred_at",
     "hrTime",
     "at",
+    "createdDateTime",
+    "timestampMs",
+    "meta.timestamp",
 ];
 
 /// Names of the program that calls.
@@ -34,11 +37,16 @@ pub(super) const PROGRAMS: &[&str] = &[
     "gen_ai.agent.id",
     "agent.id",
     "agent_id",
+    "actor.agent_id",
+    "agent_did",
+    "agt.agent.id",
     "agent",
     "agent_identity",
     "agent.spiffe_id",
     "spiffe_id",
     "jwt.act.sub",
+    // ToolHive's, of the same claim.
+    "delegation_chain.actors.sub",
     "src.identity",
     "source.identity",
     "actor.id",
@@ -55,6 +63,12 @@ pub(super) const PROGRAMS: &[&str] = &[
     "requesting_identity",
     "caller",
     "caller_id",
+    "caller_agent_id",
+    "caller.agent_id",
+    "caller.id",
+    "caller.sub",
+    "principal.agent",
+    "workload.client.id",
     "source_agent",
     "source_agent_id",
     "service_account_id",
@@ -101,8 +115,11 @@ pub(super) const PEOPLE: &[&str] = &[
     "UserID",
     "user_email",
     "user_id",
+    "user_principal_name",
     "user_key",
     "actor_user_id",
+    "actor.user_id",
+    "actor.user_context",
     "actor_email",
     "actor.email",
     "user.id",
@@ -112,6 +129,7 @@ pub(super) const PEOPLE: &[&str] = &[
     "subject.subject_id",
     "subject_id",
     "metadata.user_api_key_user_id",
+    "application.mcp.userId",
 ];
 
 /// Names of either, if nothing tells which.
@@ -136,12 +154,24 @@ pub(super) const CALLERS: &[&str] = &[
     "mcp.client.name",
     "metadata.client.name",
     "clientInfo.name",
+    "mcpClientName",
     "subject.id",
     "subject.email",
     "identity",
     "requester",
     "initiator",
+    "principal_subject_id",
     "api_key_id",
+];
+
+/// Names of whoever an agent acts for.
+pub(super) const BEHIND: &[&str] = &[
+    "on_behalf_of",
+    "on_behalf_of.id",
+    "on_behalf_of.sub",
+    "actor.on_behalf_of",
+    "actor.onBehalfOf.id",
+    "principal.human",
 ];
 
 /// Names of a customer's customer, for whom a call is made.
@@ -167,6 +197,15 @@ pub(super) const SESSIONS: &[&str] = &[
     "conversation_id",
 ];
 
+pub(super) const MODELS: &[&str] = &[
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "genAi.requestModel",
+    "model",
+    "model_group",
+    "model_id",
+];
+
 pub(super) const METHODS: &[&str] = &[
     "mcp.method.name",
     "mcp.method",
@@ -180,10 +219,72 @@ pub(super) const METHODS: &[&str] = &[
     "target.method",
     "request.method",
     "call_type",
+    // Of Microsoft's insights into generative AI.
+    "subactivity",
 ];
 
 /// Names of what was done, or of what others decided of it.
-pub(super) const DEEDS: &[&str] = &["action", "event_type", "event", "operation_type", "log_type"];
+pub(super) const DEEDS: &[&str] = &[
+    "action",
+    "agt.audit.action",
+    "event_type",
+    "event",
+    "operation_type",
+    "log_type",
+    "meta.event_type",
+];
+
+/// Words of which names are made that say of a tool no more than that it was used, or how far that got.
+pub(super) const OF_USES: &[&str] = &[
+    "access",
+    "audit",
+    "authorization",
+    "call",
+    "called",
+    "check",
+    "completed",
+    "decision",
+    "ended",
+    "error",
+    "event",
+    "executed",
+    "execution",
+    "finished",
+    "invocation",
+    "invoked",
+    "mcp",
+    "payment",
+    "permission",
+    "policy",
+    "request",
+    "required",
+    "response",
+    "result",
+    "started",
+    "tool",
+    "usage",
+    "use",
+    "used",
+];
+
+/// Words for a change that ends the name of an event about what was changed, not about who did it: that one
+/// stands under the same word, as `created_by` beside `agent_created`.
+pub(super) const CHANGES: &[&str] = &[
+    "created",
+    "deleted",
+    "disabled",
+    "enabled",
+    "issued",
+    "registered",
+    "removed",
+    "revoked",
+    "rotated",
+    "suspended",
+    "updated",
+];
+
+/// Objects in which a record may have what it tells, beside its time.
+pub(super) const PARTICULARS: &[&str] = &["payload", "data", "details", "violation", "attributes"];
 
 /// Names of what a method of the protocol was asked for, where they stand beside it: elsewhere they say
 /// other things.
@@ -192,6 +293,7 @@ pub(super) const ASKED: &[&str] = &["operation_name", "resource"];
 /// Names of the method of another protocol.
 pub(super) const OTHER_METHODS: &[&str] = &[
     "gen_ai.operation.name",
+    "genAi.operationName",
     "a2a.method",
     "http.method",
     "http.request.method",
@@ -209,6 +311,7 @@ pub(super) const TOOLS: &[&str] = &[
     "params.name",
     "request.params.name",
     "action.name",
+    "action.tool_name",
     "mcp_primitive_name",
     "ToolName",
     "tool_name",
@@ -223,6 +326,8 @@ pub(super) const TOOLS: &[&str] = &[
     "metadata.mcp_tool_call_metadata.name",
     "context.tool_name",
     "details.tool_name",
+    "data.tool_name",
+    "inputs.tool",
     "mcp_tool",
     "toolCall.name",
     "requestParams.name",
@@ -277,6 +382,8 @@ pub(super) const SERVERS: &[&str] = &[
     "metadata.extra.backend_name",
     "service.name",
     "resource.server",
+    "action.server_name",
+    "workload.server.name",
 ];
 
 pub(super) const ARGUMENTS: &[&str] = &[
@@ -288,6 +395,8 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "requestBody.arguments",
     "requestBody.params.arguments",
     "details.arguments",
+    "data.arguments",
+    "inputs.parameters",
     "action.arguments",
     "arguments",
     "input",
@@ -322,70 +431,12 @@ pub(super) const STATUSES: &[&str] = &[
     "status",
     "status_code",
     "status.code",
+    "http_status",
+    "application.mcp.httpResponseCode",
     "metadata.httpStatus",
     "metadata.error_information.error_code",
     "error_information.error_code",
     "error.code",
-];
-
-/// Where a word says how a call ended that stands in another object, see `outcome.rs`.
-pub(super) const OUTCOMES: &[&str] =
-    &["ai.mcp.audit.action", "mcp_response.status", "result.status", "response.status"];
-
-/// Where a tool says that it failed.
-pub(super) const FAILED: &[&str] = &[
-    "result.isError",
-    "response.isError",
-    "response.result.isError",
-    "toolResult.isError",
-    "metadata.isError",
-];
-
-pub(super) const ERRORS: &[&str] = &[
-    "mcp.error.message",
-    "error.message",
-    "error.code",
-    "outcome.error",
-    "Error",
-    "error.type",
-    "mcp.error.code",
-    "error",
-    "error_message",
-    "mcp_error_code",
-    "ErrorType",
-    "response.error.message",
-    "response.error.code",
-    "ai.mcp.rpc.error.message",
-    "ai.mcp.rpc.error",
-    "mcp_response.error_message",
-    "mcp_response.error_code",
-    "metadata.error_information.error_message",
-    "error_information.error_message",
-    "error_str",
-    "metadata.extra.jsonrpc_error_message",
-    "failure_reason",
-    "toolResult.error",
-    "error_details",
-];
-
-/// Names of what else says why.
-pub(super) const REASONS: &[&str] = &[
-    "reason",
-    "denied_reason",
-    "deny_reason",
-    "block_reason",
-    "decision_reason",
-    "decision.reason",
-    "authorization.reason",
-    "outcome.reason",
-    "policy_reason",
-    "allow_why_false",
-    "deny_why_true",
-    "http.status",
-    "http.response.status_code",
-    "response.status",
-    "error_code",
-    "metadata.error",
 ];
 
 pub(super) const SOURCES: &[&str] = &[
@@ -410,6 +461,7 @@ pub(super) const SOURCES: &[&str] = &[
     "http.clientIp",
     "context.client_ip",
     "context.ip_address",
+    "network.clientWorkloadIP",
 ];
 
 pub(super) const USER_AGENTS: &[&str] = &[
@@ -428,5 +480,6 @@ pub(super) const USER_AGENTS: &[&str] = &[
     "ua",
     "clientInfo.name",
     "client.name",
+    "mcpClientName",
     "client",
 ];

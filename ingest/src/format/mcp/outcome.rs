@@ -9,7 +9,7 @@ use schemas::Outcome;
 use super::super::draft::Word;
 use super::super::json::Json;
 use super::super::{kebab, verdict};
-use super::names::{ERRORS, FAILED, OUTCOMES, REASONS, STATUSES};
+use super::names::STATUSES;
 
 /// Longest word in bytes that says how a call ended.
 const WORD_BYTES_MAX: usize = 64;
@@ -81,6 +81,70 @@ const PLACES: &[&str] = &[
 
 /// What stands for no error in the place of one.
 const NO_ERRORS: &[&str] = &["-", "0", "false", "nil", "none", "null", "ok", "success", "true"];
+
+/// Where a word says how a call ended that stands in another object.
+const OUTCOMES: &[&str] =
+    &["ai.mcp.audit.action", "mcp_response.status", "result.status", "response.status"];
+
+/// Where a tool says that it failed.
+const FAILED: &[&str] = &[
+    "result.isError",
+    "response.isError",
+    "response.result.isError",
+    "toolResult.isError",
+    "metadata.isError",
+];
+
+const ERRORS: &[&str] = &[
+    "mcp.error.message",
+    "error.message",
+    "error.code",
+    "outcome.error",
+    "Error",
+    "error.type",
+    "mcp.error.code",
+    "error",
+    "error_message",
+    "mcp_error_code",
+    "ErrorType",
+    "response.error.message",
+    "response.error.code",
+    "ai.mcp.rpc.error.message",
+    "ai.mcp.rpc.error",
+    "mcp_response.error_message",
+    "mcp_response.error_code",
+    "metadata.error_information.error_message",
+    "error_information.error_message",
+    "error_str",
+    "metadata.extra.jsonrpc_error_message",
+    "failure_reason",
+    "toolResult.error",
+    "error_details",
+];
+
+/// Names of what else says why.
+const REASONS: &[&str] = &[
+    "reason",
+    "denied_reason",
+    "deny_reason",
+    "denial_reason",
+    "reason_code",
+    "extra_data.denial_reason",
+    "agt.audit.reason",
+    "block_reason",
+    "decision_reason",
+    "decision.reason",
+    "authorization.reason",
+    "outcome.reason",
+    "policy_reason",
+    "allow_why_false",
+    "deny_why_true",
+    "http.status",
+    "http.response.status_code",
+    "response.status",
+    "error_code",
+    "metadata.error",
+];
 
 /// How a call ended, and why.
 pub(super) fn outcome<'a>(record: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {

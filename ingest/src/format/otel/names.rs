@@ -64,6 +64,14 @@ pub(super) const MODELS: &[&str] = &[
     "llm.request.model",
     "model",
 ];
+/// The model that is asked.
+pub(super) const MODELS_ASKED: &[&str] = &[
+    "gen_ai.request.model",
+    "llm.model_name",
+    "ai.model.id",
+    "langfuse.observation.model.name",
+    "llm.request.model",
+];
 pub(super) const SESSIONS: &[&str] = &[
     "gen_ai.conversation.id",
     "session.id",
@@ -100,6 +108,7 @@ pub(super) const USERS: &[&str] = &[
     "user.email",
     "user.id",
     END_USER,
+    "enduser.pseudo.id",
     "gen_ai.user.id",
     "gen_ai.caller.upn",
     "gen_ai.caller.id",

@@ -23,6 +23,14 @@ const TOLD_MESSAGES: &[&str] =
     &["otel.status_description", "langfuse.observation.status_message", "error.message"];
 const STATUSES: &[&str] =
     &["http.response.status_code", "http.status_code", "http.status", "status_code"];
+/// Where a word says what was decided of a call; the last is that of a gateway of `AgentCore`, whose reason
+/// stands below.
+const DECISIONS: &[&str] = &[
+    "gen_ai.tool.call.decision.outcome",
+    "decision",
+    "aws.agentcore.policy.authorization_decision",
+];
+const POLICY_REASON: &str = "aws.agentcore.policy.authorization_reason";
 /// Where a word says how something ended; the last is that of a hook of GitHub Copilot's.
 const ENDS: &[&str] = &[
     "gen_ai.tool.status",
@@ -59,11 +67,10 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
 
 fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     let attributes = &span.attributes;
-    let decision = attributes.first(&["gen_ai.tool.call.decision.outcome", "decision"]);
-    if let Some(word) = decision
+    if let Some(word) = attributes.first(DECISIONS)
         && verdict::of_error(word) == Outcome::Denied
     {
-        return (Outcome::Denied, Some(word.into()));
+        return (Outcome::Denied, attributes.text(POLICY_REASON).or(Some(word)).map(Into::into));
     }
     if attributes.is_true("gen_ai.guardrail.triggered") {
         return (Outcome::Denied, attributes.text("gen_ai.guardrail.name").map(Into::into));

@@ -5,13 +5,14 @@
 //! where the vendor puts an agent's name there.
 //!
 //! Source: `OpenInference`, *Semantic conventions* (`graph.node.*`), and its instrumentation of OpenAI's
-//! Agents SDK; Arize Phoenix, *REST API* (spans); Google's ADK, its spans.
+//! Agents SDK; Arize Phoenix, *REST API* (spans); Google's ADK, its spans; Claude Code, *Monitoring* (traces);
+//! Amazon Bedrock `AgentCore`, *Observability* (spans of gateways).
 
 use super::super::Fault;
 use super::super::json::{Json, is_same_name};
 use super::names::{HANDOFF_TO, LENT, OTHER_SIDES, PROVIDERS, TOOLS};
 use super::spans::name_of;
-use super::{attributes, kind_of, use_of};
+use super::{EXECUTE_TOOL, attributes, kind_of, use_of};
 
 /// The agent that a span tells of without an attribute for it, as it is lent: ours too.
 pub(super) const TOLD_AGENT: &str = "suretyAgent";
@@ -34,6 +35,15 @@ const NODE_KINDS: &[&str] = &[
     "TOOL",
 ];
 
+/// Names of spans with what was done, and where OpenTelemetry and the span itself have to what.
+const NAMED: &[(&str, &str, &str, &str)] = &[
+    ("claude_code.llm_request", "chat", "gen_ai.request.model", "model"),
+    ("AgentCore.Gateway.InvokeTool", EXECUTE_TOOL, "gen_ai.tool.name", "tool.name"),
+    ("AgentCore.Gateway.ListTools", "tools/list", "mcp.server.name", "gateway.id"),
+    ("AgentCore.Gateway.InboundAuth", "InboundAuth", "mcp.server.name", "gateway.id"),
+];
+const OPERATION: &str = "gen_ai.operation.name";
+
 /// The attributes of a span, with its operation, the agent and the handoff that it tells of otherwise, and
 /// without names that say that nobody knows one.
 pub(super) fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
@@ -45,6 +55,15 @@ pub(super) fn attributes_of<'j>(span: &'j Json<'_>) -> Result<Json<'j>, Fault> {
     let kind = span.text(SPAN_KIND).filter(|kind| NODE_KINDS.contains(kind));
     if let Some(kind) = kind.filter(|_| !attributes.has(NODE_KIND)) {
         tell(&mut attributes, NODE_KIND, Some(kind.to_owned()));
+    }
+    let named = NAMED.iter().find(|(name, ..)| name_of(span) == Some(*name));
+    if let Some((_, operation, place, own)) = named {
+        let to_what = attributes.text(own).map(str::to_owned);
+        for (place, told) in [(OPERATION, Some((*operation).to_owned())), (*place, to_what)] {
+            if !attributes.has(place) {
+                tell(&mut attributes, place, told);
+            }
+        }
     }
     if let Some(agent) = told_handoff(span, &attributes) {
         tell(&mut attributes, HANDOFF_TO, Some(agent.to_owned()));

@@ -124,6 +124,13 @@ fn shipped(name: &str, record: &Value) -> Value {
     around
 }
 
+/// A message of Kafka as Lambda gets it.
+fn lambda_of_kafka(base64: &str) -> Value {
+    json!({"eventSource": "aws:kafka", "bootstrapServers": "b:9092", "records": {"t-0": [{
+        "topic": "t", "partition": 0, "offset": 15, "timestamp": 1_772_445_600_000_i64,
+        "timestampType": "CREATE_TIME", "value": base64, "headers": [{"k": [118]}]}]}})
+}
+
 fn more_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
     let text = record.to_string();
     let base64 = STANDARD.encode(&text);
@@ -206,6 +213,7 @@ fn known_envelopes(record: &Value) -> Vec<(&'static str, Value)> {
             json!({"kinesis": {"data": base64, "partitionKey": "1"}, "eventSource": "aws:kinesis"}),
         ),
         ("Kinesis, zipped", json!({"kinesis": {"data": zipped}})),
+        ("Kafka to Lambda", lambda_of_kafka(&base64)),
         ("SNS", notice.clone()),
         ("SNS to Lambda", json!({"Records": [{"EventSource": "aws:sns", "Sns": notice}]})),
         ("Pub/Sub", json!({"message": {"data": base64, "messageId": "1"}, "subscription": "s"})),
