@@ -31,6 +31,7 @@ mod okta;
 mod openai;
 mod otel;
 mod pairs;
+mod rows;
 mod teleport;
 mod unfold;
 mod vault;

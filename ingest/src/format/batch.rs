@@ -4,7 +4,7 @@
 //! was written, so that what is wrong with one of them is wrong with no other; none is left out, and their
 //! order is theirs in the record. Nothing here recurses, whatever nests.
 //!
-//! Sources: the documentation of AWS (CloudTrail, subscriptions of logs), Azure (Event Hubs), Google
+//! Sources: the documentation of AWS (CloudTrail, subscriptions and queries of logs), Azure (Event Hubs), Google
 //! (Pub/Sub, audit logs), Microsoft Graph, Kubernetes (`EventList`), Okta (event hooks), Anthropic and
 //! OpenAI (lists of their APIs); CNCF, *CloudEvents: JSON batch format*.
 
@@ -14,7 +14,7 @@ use schemas::{CredentialEvent, Format, Part, Reject, RejectReason, Timestamp};
 use serde_json::value::RawValue;
 
 use super::native::{Fields, fields_of};
-use super::{Fault, Left, Normaliser, Unread, logs, mcp, otel};
+use super::{Fault, Left, Normaliser, Unread, logs, mcp, otel, rows};
 use crate::RawRecord;
 
 /// Most records that are taken out of one. The OpenTelemetry collector puts up to 8,192 spans into a batch
@@ -63,7 +63,10 @@ pub(super) fn parts(text: &str, format: Format) -> Result<Option<Vec<String>>, U
         return taken(values.len(), values.iter()).map(Some);
     }
     let (name, list) = match text.trim_ascii_start().as_bytes().first() {
-        Some(b'[') => ("the list", elements(text)),
+        Some(b'[') => match rows::record(text) {
+            Some(row) => return Ok(Some(vec![row])),
+            None => ("the list", elements(text)),
+        },
         Some(b'{') => {
             let Ok(fields) = fields_of(text) else { return Ok(None) };
             let own = if format == Format::Otel {
@@ -82,6 +85,9 @@ pub(super) fn parts(text: &str, format: Format) -> Result<Option<Vec<String>>, U
                 if records.is_empty() {
                     return Err(none_in(name).into());
                 }
+                return taken(records.len(), records.iter()).map(Some);
+            }
+            if let Some(records) = rows::records(&fields) {
                 return taken(records.len(), records.iter()).map(Some);
             }
             match named_list(&fields).or_else(|| Some(("records", of_partitions(&fields)?))) {

@@ -6,6 +6,7 @@
 //! Source: AWS, *CloudTrail record contents*, *CloudTrail userIdentity element*, *Understanding sign-in
 //! events for IAM Identity Center*.
 
+mod delegation;
 mod everyone;
 pub(super) mod identity;
 mod mend;
@@ -26,7 +27,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::identity::{Actor, Identity};
-use self::parts::Parts;
+use self::parts::{Parts, Step};
 use self::target::Target;
 use self::text::Text;
 use super::draft::time_of;
@@ -77,6 +78,10 @@ const DRY_RUN: &str = "DryRunOperation";
 
 /// With which the identity centre lets a person into an account, as a role.
 const FEDERATION: &str = "Federate";
+/// By which it gives out a token of its own.
+const TOKEN: &str = "CreateToken";
+/// The category of the calls of what is there, such as a model.
+const DATA: &str = "Data";
 /// Events of which the category tells nothing that the action does not.
 const USUAL_CATEGORIES: [&str; 2] = ["Management", "Data"];
 
@@ -189,7 +194,7 @@ fn read_as_aws_writes(
         counterparty_id: target.counterparty_id,
         counterparty_kind: target.counterparty_kind,
         agent_instance: identity.issued_to(),
-        model: None,
+        model: record.model(&parts, redactor),
         task_id: None,
         grant_id: None,
         amount: None,
@@ -214,7 +219,7 @@ fn id<'a, T: TryFrom<&'a str, Error = InvalidId>>(name: &str, text: &'a str) -> 
     T::try_from(text).map_err(|error| Fault::bad_field(format!("`{name}`: {error}")))
 }
 
-/// What went wrong, in words that may hold a secret: none is cut in two.
+/// The beginning of a text, in words that may hold a secret: none is cut in two.
 fn in_short(message: &str, redactor: &Redactor) -> String {
     let text = redactor.before_cut(message, ERROR_MESSAGE_BYTES_MAX);
     text[..text.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)].to_owned()
@@ -283,6 +288,18 @@ impl Record<'_> {
             && self.event_name.get().is_some_and(|name| calls.contains(&name))
     }
 
+    /// The account and the role in it that the identity centre lets a person into, or shows them.
+    fn let_into<'p, 'a>(&self, parts: &'p Parts<'a>) -> Option<&'p Step<'a>> {
+        let is_let = self.event_name.is(FEDERATION) || self.is_of_portal();
+        is_let.then_some(&parts.step)
+    }
+
+    /// The model that was called; in what is done to models none is.
+    fn model(&self, parts: &Parts<'_>, redactor: &Redactor) -> Option<String> {
+        let model = parts.asked.model.get().filter(|_| self.event_category.is(DATA));
+        model.map(|model| in_short(model, redactor))
+    }
+
     /// Whence it came; of a service's own event its details may tell.
     fn source_ip(&self, parts: &Parts<'_>) -> Option<IpAddr> {
         let told = self.source_ip_address.get().and_then(|text| text.parse().ok());
@@ -310,14 +327,15 @@ impl Record<'_> {
         parts: &Parts<'_>,
         redactor: &Redactor,
     ) -> Attributes {
-        let Parts { asked, answer, additional, step, invoked, .. } = parts;
-        let step = Some(step).filter(|_| self.event_name.get() == Some(FEDERATION));
+        let Parts { asked, answer, additional, invoked, .. } = parts;
+        let into = self.let_into(parts);
         let issued = answer.credentials.as_ref().or(answer.access_key.as_ref());
         let source = self.source_ip_address.get();
         let recipient = self.recipient_account_id.get();
         let (provider, delegate) = (identity.federated_provider(), identity.delegate());
         let category = self.event_category.get().filter(|text| !USUAL_CATEGORIES.contains(text));
         let method = additional.authentication_method.get();
+        let is_token = self.event_name.get().is_some_and(|name| name.starts_with(TOKEN));
         let message = self.message(redactor);
         let mut attributes = Attributes::default();
         for (name, value) in [
@@ -325,6 +343,7 @@ impl Record<'_> {
             ("authentication_method", method.filter(|method| *method == "QueryString")),
             ("audit_context", asked.audit_context.additional.get()),
             ("aws_region", self.aws_region.get()),
+            ("bearer_token_type", asked.bearer_token_type.get()),
             ("credential_type", additional.credential_type.get()),
             ("error_message", message.as_deref()),
             ("document", asked.document_name.get()),
@@ -332,19 +351,21 @@ impl Record<'_> {
             ("end_user", invoked.as_ref().and_then(|one| one.asked.end_user_arn.get())),
             ("event_category", category),
             ("event_type", self.event_type.get()),
-            ("federated_account", step.and_then(|step| step.account_id.get())),
+            ("federated_account", into.and_then(|into| into.account_id.get())),
             ("federated_provider", provider.as_deref()),
-            ("federated_role", step.and_then(|step| step.role_name.get())),
+            ("federated_role", into.and_then(|into| into.role_name.get())),
             ("grant_type", additional.grant_type.get()),
             ("group", asked.group_name.get()),
             ("assumed_root", identity.assumed_root()),
             ("identity_provider", identity.provider.get()),
-            ("identity_store", identity.identity_store()),
+            ("identity_store", identity.identity_store().or(additional.identity_store.get())),
             ("identity_type", identity.kind.get()),
             ("invoked_by", identity.invoked_by.get()),
             ("invoked_by_delegate", delegate.as_deref()),
             ("issued_access_key_id", issued.and_then(|key| key.access_key_id.get())),
+            ("issued_credential_id", additional.credential_id.get().filter(|_| is_token)),
             ("issued_to", answer.assumed_role_user.as_ref().and_then(|user| user.arn.get())),
+            ("issuer", additional.jwt.claims.iss.get().filter(|_| !answer.is_unauthorized())),
             ("mcp_tool", parts.tool()),
             ("mfa", identity.mfa()),
             ("mfa_used", additional.mfa_used.get()),

@@ -54,6 +54,11 @@ const CONSOLE_USER: &str = "gcp:serial-console-user";
 const SYSTEM: &str = "system@google.com";
 /// Of the identity that an agent has on Google's platforms for them.
 const AGENT: &str = "principal://agents.";
+/// Of that of one of Vertex AI: `projects/…/locations/…/reasoningEngines/…`.
+const ENGINE: &str = "reasoningEngines";
+const IDENTITY: &str = "principal://iam.googleapis.com/";
+/// How the name of somebody begins whom another provider knows.
+const FEDERATED: [&str; 3] = ["principal:", "principalSet:", "//iam.googleapis.com/"];
 /// The account that Google warns of, or closes.
 const AFFECTED: &str = "affected_email_address";
 /// What a warning of Google's is called that may name the account as if it had acted.
@@ -66,6 +71,10 @@ const REFUSALS_LOG: &str = "policy";
 const SYSTEM_LOG: &str = "system_event";
 /// How the services end that open serial consoles, one for each region.
 const SERIAL_CONSOLE: &str = "ssh-serialport.googleapis.com";
+/// The question whether somebody may sign in to a machine.
+///
+/// Source: Google Cloud, *Monitor OS Login audit logs*.
+const SIGN_IN_CHECK: &str = "OsLoginDataPlaneService.CheckPolicy";
 /// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
 const WORKLOAD_POOL: &str = ".svc.id.goog[";
 
@@ -96,7 +105,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.class = Some(class.into());
         draft.credential = Some(credential(record, payload, agent, class));
     }
-    draft.delegation = delegation::of(payload);
+    draft.delegation = delegation::of(record, payload);
     let method = payload.first(&["methodName", "accesses.methodName"]);
     let method = method.or(system.and(Some(SYSTEM_LOG)));
     // Some exporters lose the method; what it needed a right for is told yet.
@@ -166,6 +175,17 @@ fn without_kind(name: &str) -> &str {
     KINDS.iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name)
 }
 
+/// Whether another provider knows whom this names.
+fn is_federated(name: &str) -> bool {
+    FEDERATED.iter().any(|kind| name.starts_with(kind))
+}
+
+/// Whether it names an agent. In a pool of identities the subject could be called anything.
+fn is_agent(name: &str) -> bool {
+    let kind = name.strip_prefix(IDENTITY).and_then(|path| path.split('/').nth(4));
+    name.starts_with(AGENT) || kind == Some(ENGINE)
+}
+
 /// What a database was asked, as its own audit tells it.
 ///
 /// Source: Google Cloud, *View database audit logs* of Cloud SQL and `AlloyDB` (`PgAuditEntry`,
@@ -199,7 +219,7 @@ fn class(record: &Json<'_>, payload: &Json<'_>, agent: &str) -> &'static str {
     let subject = payload.text("authenticationInfo.principalSubject").unwrap_or_default();
     if matches!(agent, ANONYMOUS | UNAUTHENTICATED) {
         UNAUTHENTICATED
-    } else if agent.starts_with(AGENT) {
+    } else if is_agent(agent) {
         "gcp:agent"
     } else if is_service_agent(agent, record.text("resource.labels.project_id")) {
         "gcp:service-agent"
@@ -207,7 +227,7 @@ fn class(record: &Json<'_>, payload: &Json<'_>, agent: &str) -> &'static str {
         "gcp:kubernetes-service-account"
     } else if agent.ends_with("gserviceaccount.com") || subject.starts_with("serviceAccount:") {
         "gcp:service-account"
-    } else if subject.starts_with("principal:") || agent.starts_with("principal:") {
+    } else if is_federated(subject) || is_federated(agent) {
         "gcp:federated"
     } else if agent.starts_with("system:") || agent == SYSTEM || is_google(payload, agent) {
         "gcp:system"
@@ -346,6 +366,11 @@ fn outcome<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> (Outcome, Option<
     }
     if let Some(outcome) = statement(payload).and_then(refused_statement) {
         return (outcome, payload.text("request.errCode").map(Into::into));
+    }
+    // OS Login answers whether somebody may sign in to a machine, and as what.
+    let is_check = payload.text("methodName").is_some_and(|method| method.ends_with(SIGN_IN_CHECK));
+    if is_check && payload.is_false("response.success") {
+        return (Outcome::Denied, payload.text("request.policy").map(Into::into));
     }
     // Compute Engine answers with an error of its own, Kubernetes on Google in its own words.
     if let Some(code) = payload.text("response.error.code") {

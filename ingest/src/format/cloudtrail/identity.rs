@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::words::{assumed_role, aws_key};
+use super::delegation;
 use super::outsider::Outsider;
 use super::parts::{Additional, Parts, part};
 use super::text::Text;
@@ -135,7 +136,7 @@ impl Identity<'_> {
     }
 
     /// The same, else the role that the ARN of its session names.
-    fn role_of_session(&self) -> Option<Cow<'_, str>> {
+    pub(super) fn role_of_session(&self) -> Option<Cow<'_, str>> {
         let of_arn = || self.arn.get().and_then(assumed_role).map(Cow::Owned);
         self.role().map(Cow::Borrowed).or_else(of_arn)
     }
@@ -194,7 +195,7 @@ impl Identity<'_> {
     }
 
     /// The key that signed the request. Of another account it may stand in the principal's place.
-    fn key(&self) -> Option<&str> {
+    pub(super) fn key(&self) -> Option<&str> {
         let principal = self.principal_id.get().filter(|principal| is_key(principal));
         self.access_key_id.get().or(principal)
     }
@@ -248,10 +249,10 @@ impl Actor {
         record: &Record<'_>,
         parts: &Parts<'_>,
     ) -> Result<Self, Fault> {
-        let additional = &parts.additional;
+        let Parts { asked, additional, .. } = parts;
         let is_nobody = identity.arn.get().is_none()
             && (identity.principal_id.get().is_none() || identity.is_anonymous());
-        let outsider = is_nobody.then(|| Outsider::of(record, parts)).flatten();
+        let outsider = is_nobody.then(|| Outsider::of(identity, record, parts)).flatten();
         if let Some(Outsider { agent, class, kind, credential }) = outsider {
             return Ok(Self {
                 agent: id("userIdentity", &agent)?,
@@ -271,7 +272,9 @@ impl Actor {
         let agent: AgentId = id("userIdentity", &agent)?;
         let (credential, credential_kind) = shown_at_sign_in(identity, additional, &agent)
             .unwrap_or_else(|| credential(identity, record, &agent, class.as_deref()));
-        let is_bearer = additional.call_with_bearer_token.is("true") || record.is_of_portal();
+        let is_bearer = additional.call_with_bearer_token.is("true")
+            || asked.call_with_bearer_token.is("true")
+            || record.is_of_portal();
         let (credential, credential_kind) =
             if is_bearer && credential_kind == CredentialKind::Unknown {
                 (format!("token:{agent}"), CredentialKind::AccessToken)
@@ -286,7 +289,7 @@ impl Actor {
                 .map(|class| id("userIdentity.sessionContext", class))
                 .transpose()?,
             session: session(identity, record, parts),
-            delegation: delegation(identity, parts, &agent),
+            delegation: delegation::of(identity, parts, &agent),
             agent,
         })
     }
@@ -465,34 +468,4 @@ fn session(identity: &Identity<'_>, record: &Record<'_>, parts: &Parts<'_>) -> O
     let of_portal = || identity.credential_id.owned().filter(|_| record.is_of_identity_center());
     let session = inner.map(str::to_owned).or_else(since).or_else(of_portal)?;
     SessionId::try_from(session).ok()
-}
-
-/// On whose behalf, as the record claims: the role, the person who took it, the person signed in, and for
-/// whom a service or an agent asked.
-///
-/// The service in `invokedBy` is not among them: it acts for the agent, not the other way round.
-fn delegation(identity: &Identity<'_>, parts: &Parts<'_>, agent: &AgentId) -> Vec<AgentId> {
-    let Parts { asked, additional, .. } = parts;
-    let mut chain: Vec<AgentId> = Vec::new();
-    let role = identity.role_of_session();
-    for name in [
-        role.as_deref(),
-        identity.source_identity(),
-        identity.on_behalf_of(),
-        asked.source_identity.get(),
-        asked.user_id.get(),
-        additional.switch_from.get(),
-        additional.lake_formation_principal.get(),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        if let Ok(name) = AgentId::try_from(name)
-            && name != *agent
-            && !chain.contains(&name)
-        {
-            chain.push(name);
-        }
-    }
-    chain
 }

@@ -1,5 +1,6 @@
 //! [`resource`]: what a record names where none of the usual parameters does: what the event's own name is
-//! about, as `agentRuntimeId` is of `CreateAgentRuntime`, else the first id, name or ARN of the request.
+//! about, as `agentRuntimeId` is of `CreateAgentRuntime`, else the first id, name or ARN of the request, else
+//! what the answer tells with an ARN.
 //!
 //! Invariant: who asks, for whom, with which token and out of which page is no resource, unless the event's
 //! name is about nothing else; and a role or a key that is passed is one only where nothing else is named.
@@ -65,8 +66,8 @@ const NO_RESOURCES: &[&str] = &[
 ];
 /// The same of what is given to what is made or called.
 const PASSED: [&str; 2] = ["key", "role"];
-/// Objects of EC2 and of gateways that have the parameters in them.
-const AROUND: [&str; 4] = ["set", "request", "input", "response"];
+/// Objects of EC2, of gateways and of Organizations that have the parameters in them.
+const AROUND: [&str; 5] = ["set", "request", "input", "response", "summary"];
 /// Verbs of events that make something.
 const MAKING: [&str; 8] =
     ["allocate", "clone", "copy", "create", "import", "register", "restore", "run"];
@@ -109,6 +110,17 @@ pub(super) fn resource(record: &Record<'_>) -> Option<Resource> {
         .or_else(|| Some((usize::MAX, asked.first(service)?)))
         .or_else(|| of_event(&answer))
         .map(|(_, found)| found)
+        .or_else(|| of_answer(&trees[2]))
+}
+
+/// What the answer tells with an ARN of its own, as it does a handshake of Organizations.
+fn of_answer(answer: &Json<'_>) -> Option<Resource> {
+    answer.fields().iter().find_map(|(name, one)| {
+        let letters = kebab(name).replace('-', "");
+        let is_other = NO_RESOURCES.iter().chain(&PASSED).any(|end| letters.ends_with(end));
+        let arn = one.fields().iter().find(|(name, _)| name == "arn" && !is_other)?.1.as_text()?;
+        Some((arn.to_owned(), snake(name)))
+    })
 }
 
 /// The ARN of what is made, which the answer tells, or of what is started or called; where a request names it
@@ -230,7 +242,9 @@ impl<'j> AllNamed<'j> {
         for (name, value) in tree.fields() {
             let words = kebab(name);
             let letters = words.replace('-', "");
-            let whole = value.at("content").unwrap_or(value);
+            // So EC2 writes a text beside what it says of it.
+            let is_plain = value.fields().iter().all(|(_, one)| one.as_text().is_some());
+            let whole = value.at("content").filter(|_| is_plain).unwrap_or(value);
             if let Some(value) = whole.as_text() {
                 // `secretIdList`, of which the first is told.
                 let letters = letters.strip_suffix("list").unwrap_or(&letters);
@@ -339,7 +353,7 @@ fn with_first(name: &str, change: fn(char) -> char) -> String {
 }
 
 /// Whether a value is one, and not what stands for one that AWS hides.
-fn is_told(value: &str) -> bool {
+pub(super) fn is_told(value: &str) -> bool {
     !value.starts_with("HIDDEN_DUE_TO") && !value.bytes().all(|byte| byte == b'*')
 }
 

@@ -1,14 +1,17 @@
-//! [`Outsider`]: who acts without an identity of IAM: a user or client of Cognito, or a workload that shows
-//! a certificate.
+//! [`Outsider`]: who acts without an identity of IAM: a user or client of Cognito, a workload that shows a
+//! certificate, who shows a gateway of agents a token, or the directory that keeps the identity centre's users.
 //!
-//! Invariant: an outsider is who the service says that it knows, and none is made of an identity of IAM.
+//! Invariant: an outsider is who the service says that it knows, and none is made of an identity of IAM, nor of
+//! a token that was refused.
 //!
 //! Source: AWS, *Logging Amazon Cognito API calls*, *Example Amazon Cognito events*, *Logging IAM Roles
-//! Anywhere API calls*.
+//! Anywhere API calls*, *Understanding Amazon Bedrock `AgentCore` Gateway CloudTrail events*, *Logging IAM
+//! Identity Center SCIM API calls*.
 
 use schemas::CredentialKind;
 
 use super::Record;
+use super::identity::Identity;
 use super::parts::{Additional, Asked, Parts, part};
 
 /// Who acted, of which class, and with what.
@@ -21,7 +24,11 @@ pub(super) struct Outsider {
 }
 
 impl Outsider {
-    pub(super) fn of(record: &Record<'_>, parts: &Parts<'_>) -> Option<Self> {
+    pub(super) fn of(
+        identity: &Identity<'_>,
+        record: &Record<'_>,
+        parts: &Parts<'_>,
+    ) -> Option<Self> {
         let Parts { asked, answer, additional, .. } = parts;
         match record.event_source.get()? {
             "cognito-idp.amazonaws.com" => Self::of_user_pool(asked, additional),
@@ -41,6 +48,20 @@ impl Outsider {
                 let (kind, credential) =
                     (CredentialKind::Certificate, format!("certificate:{agent}"));
                 Some(Self { agent, class: "aws:roles-anywhere-subject", kind, credential })
+            }
+            "bedrock-agentcore.amazonaws.com" if !answer.is_unauthorized() => {
+                let claims = &additional.jwt.claims;
+                let agent = claims.sub.owned().or_else(|| claims.client_id.owned())?;
+                let credential = claims.jti.owned().unwrap_or_else(|| format!("token:{agent}"));
+                let (class, kind) = ("aws:gateway-caller", CredentialKind::AccessToken);
+                Some(Self { agent, class, kind, credential })
+            }
+            // Of a call by SCIM the account is told, and which of its tokens was shown.
+            "identitystore-scim.amazonaws.com" | "sso-directory.amazonaws.com" => {
+                let agent = format!("aws:account/{}", identity.account_id.get()?);
+                let credential = identity.key()?.to_owned();
+                let (class, kind) = ("aws:scim-client", CredentialKind::AccessToken);
+                Some(Self { agent, class, kind, credential })
             }
             _ => None,
         }

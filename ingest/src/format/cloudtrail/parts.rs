@@ -4,7 +4,8 @@
 //! the parameters and answers of a service that nothing is known of.
 //!
 //! Sources: AWS, *CloudTrail record contents* and the pages on logging of AWS STS, Sign-In, IAM Identity
-//! Center, Cognito, IAM Roles Anywhere, Lake Formation, Bedrock `AgentCore` and the AWS MCP Server.
+//! Center, Cognito, IAM Roles Anywhere, Lake Formation, Bedrock (`bedrock-mantle`), Bedrock `AgentCore` and the
+//! AWS MCP Server.
 
 use schemas::Outcome;
 use serde::{Deserialize, Deserializer};
@@ -39,9 +40,12 @@ const ASKED: &[&str] = &[
     "lakeformation.amazonaws.com",
     "bedrock.amazonaws.com",
     "bedrock-agentcore.amazonaws.com",
+    "bedrock-mantle.amazonaws.com",
 ];
 /// The calls of tools, by whatever name their server goes.
 pub(super) const MCP_EVENT: &str = "AwsMcpEvent";
+/// The method of the protocol by which one is called.
+const TOOL_CALL: &str = "tools/call";
 
 /// The parts of one record.
 #[derive(Debug, Default)]
@@ -94,6 +98,16 @@ pub(super) struct Asked<'a> {
     /// Of Lake Formation.
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) audit_context: AuditContext<'a>,
+    /// Of Bedrock, where models are called as OpenAI's are.
+    #[serde(borrow, default)]
+    pub(super) call_with_bearer_token: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) bearer_token_type: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) model: Text<'a>,
+    /// Of a gateway: what it was asked, as the protocol has it.
+    #[serde(borrow, default)]
+    body: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,9 +163,38 @@ pub(super) struct Additional<'a> {
     pub(super) sign_in_session_arn: Text<'a>,
     #[serde(borrow, default, rename = "success")]
     success: Text<'a>,
+    /// Of the identity centre: for whom a token was given, and which.
+    #[serde(borrow, default, rename = "identitystore:UserId")]
+    pub(super) user_id: Text<'a>,
+    #[serde(borrow, default, rename = "identitystore:IdentityStoreArn")]
+    pub(super) identity_store: Text<'a>,
+    #[serde(borrow, default, rename = "identitycenter:CredentialId")]
+    pub(super) credential_id: Text<'a>,
+    /// What a gateway of `AgentCore` was shown.
+    #[serde(borrow, default, rename = "jwt", deserialize_with = "lenient")]
+    pub(super) jwt: Jwt<'a>,
     /// Of Lake Formation: for whom a service asked.
     #[serde(borrow, default, rename = "lakeFormationPrincipal")]
     pub(super) lake_formation_principal: Text<'a>,
+}
+
+/// A token: what its issuer says of who shows it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Jwt<'a> {
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub(super) claims: Claims<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Claims<'a> {
+    #[serde(borrow, default)]
+    pub(super) sub: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) client_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) iss: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) jti: Text<'a>,
 }
 
 /// The parts of an answer that tell of a new credential, of a sign-in or of an error.
@@ -246,6 +289,13 @@ pub(super) struct IssuedTo<'a> {
     pub(super) arn: Text<'a>,
 }
 
+impl Answer<'_> {
+    /// Whether whoever asked was not let in.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.status_code.get().and_then(|code| code.split('.').next()) == Some("401")
+    }
+}
+
 /// What a part of the record says; nothing where it is another thing than AWS documents.
 pub(super) fn part<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
     json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
@@ -266,8 +316,11 @@ impl<'a> Parts<'a> {
             record.event_source.get().is_some_and(|source| sources.contains(&source))
         };
         let is_tool = record.event_type.get() == Some(MCP_EVENT);
-        let called = record.request_parameters.filter(|_| is_tool);
-        let asked = record.request_parameters.filter(|_| is_of(ASKED));
+        let asked: Asked<'a> = part(record.request_parameters.filter(|_| is_of(ASKED)));
+        // Through a gateway goes more than the calls of tools.
+        let is_call = |body: &&RawValue| part::<Called<'_>>(Some(*body)).method.is(TOOL_CALL);
+        let through = asked.body.filter(is_call);
+        let called = record.request_parameters.filter(|_| is_tool).or(through);
         let answer = record.response_elements.filter(|_| is_tool || is_of(ANSWERING));
         let mut answer: Answer<'a> = part(answer);
         if let Some(Issued { credentials, assumed_role_user }) =
@@ -277,7 +330,7 @@ impl<'a> Parts<'a> {
             answer.assumed_role_user = answer.assumed_role_user.or(assumed_role_user);
         }
         Self {
-            asked: part(asked),
+            asked,
             called: part(called),
             answer,
             additional: part(record.additional_event_data),

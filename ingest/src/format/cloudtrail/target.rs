@@ -62,6 +62,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     ("ssm", "instanceIds", "ec2_instance"),
     (ANY, "documentName", "document"),
     (ANY, "modelId", "model"),
+    ("bedrock-mantle", "model", "model"),
     (ANY, "agentRuntimeArn", "agent_runtime"),
     (ANY, "workloadName", "workload_identity"),
     (ANY, "resourceCredentialProviderName", "credential_provider"),
@@ -138,7 +139,13 @@ impl Target {
         let client = || Some((parts.asked.client.get()?, "oauth_client"));
         let request = record.request_parameters.map_or("", RawValue::get);
         let everyone = || is_given_to_everyone(request).then_some(("*", "everyone"));
-        let account = || Some((other_account(record, identity)?, "aws_account"));
+        let into = record.let_into(parts);
+        let account = || {
+            let told = other_account(record, identity);
+            let is_other = |account: &&str| Some(*account) != identity.account_id.get();
+            let told = told.or_else(|| into?.account_id.get().filter(is_other));
+            Some((told?, "aws_account"))
+        };
         if let Some((id, kind)) =
             server.or_else(connector).or_else(client).or_else(everyone).or_else(account)
         {
@@ -225,7 +232,7 @@ impl<'de> Visitor<'de> for Names<'_> {
             let value: Text<'de> = map.next_value()?;
             if at == PARAMETERS.len() {
                 found.key = value;
-            } else if value.get().is_some()
+            } else if value.get().is_some_and(named::is_told)
                 && found.best.as_ref().is_none_or(|(best, _)| at < *best)
             {
                 found.best = Some((at, value));
@@ -260,6 +267,9 @@ fn resource<'a>(
     }
     if let Some(account) = parts.status.as_ref().and_then(|status| status.account.as_deref()) {
         return Some((account.into(), "aws_account".into()));
+    }
+    if let Some(role) = record.let_into(parts).and_then(|into| into.role_name.get()) {
+        return Some((role.into(), "iam_role".into()));
     }
     let resources = record.resources.map_or("[]", RawValue::get);
     let resources: Vec<Resource<'_>> = serde_json::from_str(resources).unwrap_or_default();

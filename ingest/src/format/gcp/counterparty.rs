@@ -25,10 +25,13 @@ const PARTIES: [(&str, &str); 3] = [
 ];
 /// The call by which somebody of another organisation is made an owner.
 const INVITATION: &str = "InsertProjectOwnershipInvite";
+/// The calls that ask for the token or the signature of a service account.
+const LENDING: [&str; 4] = ["GenerateAccessToken", "GenerateIdToken", "SignJwt", "SignBlob"];
 
 /// Who was given a role or let in, whom Google warned of, or where data were sent.
 pub(super) fn of<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
-    told(payload).or_else(|| lent_by(record, payload))
+    let account = || Some(("service_account".into(), lent(record, payload).next()?.into()));
+    told(payload).or_else(account)
 }
 
 fn told<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
@@ -59,13 +62,16 @@ fn told<'a>(payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
     Some(("destination".into(), payload.first(&places)?.into()))
 }
 
-/// The service account whose token or signature was asked for.
-fn lent_by<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> Option<(Word<'a>, Word<'a>)> {
-    let method = payload.text("methodName")?.rsplit('.').next()?;
-    if !matches!(method, "GenerateAccessToken" | "GenerateIdToken" | "SignJwt" | "SignBlob") {
-        return None;
-    }
-    let name = payload.text("request.name").and_then(|name| name.rsplit('/').next());
-    let account = record.text("resource.labels.email_id").or(name)?;
-    Some(("service_account".into(), account.into()))
+/// The names under which a call has the service account whose token or signature it asks for.
+pub(super) fn lent<'a>(
+    record: &'a Json<'_>,
+    payload: &'a Json<'_>,
+) -> impl Iterator<Item = &'a str> {
+    let method = payload.text("methodName").and_then(|method| method.rsplit('.').next());
+    let is_lent = method.is_some_and(|method| LENDING.contains(&method));
+    let own = |path| payload.text(path).and_then(|name| name.rsplit('/').next());
+    // A resource that is called by its number has no name.
+    let resource = own("resourceName").filter(|name| name.contains('@'));
+    let names = [record.text("resource.labels.email_id"), own("request.name"), resource];
+    names.into_iter().flatten().filter(move |_| is_lent)
 }

@@ -7,21 +7,19 @@
 
 use super::super::draft::Word;
 use super::super::json::Json;
-use super::without_kind;
-
-/// How the subject of somebody begins whom another provider knows.
-const FEDERATED: [&str; 2] = ["principal:", "principalSet:"];
+use super::{counterparty, is_federated, without_kind};
 
 /// Nearest first: Google writes the first to delegate first.
-pub(super) fn of<'a>(payload: &'a Json<'_>) -> Vec<Word<'a>> {
+pub(super) fn of<'a>(record: &'a Json<'_>, payload: &'a Json<'_>) -> Vec<Word<'a>> {
     // Who is known by another provider and acts as an account.
     let subject = payload.text("authenticationInfo.principalSubject");
     let own = payload.text("authenticationInfo.principalEmail").and(subject);
-    let own = own.filter(|subject| FEDERATED.iter().any(|kind| subject.starts_with(kind)));
+    let own = own.filter(|subject| is_federated(subject));
     let told = payload.list("authenticationInfo.serviceAccountDelegationInfo").iter().rev();
     let told = told.filter_map(|one| {
         one.first(&[
             "firstPartyPrincipal.principalEmail",
+            "firstPartyPrincipal.principalSubject",
             "principalSubject",
             "thirdPartyPrincipal.thirdPartyClaims.sub",
             "thirdPartyPrincipal.thirdPartyClaims.email",
@@ -31,6 +29,9 @@ pub(super) fn of<'a>(payload: &'a Json<'_>) -> Vec<Word<'a>> {
     let listed = listed.filter_map(Json::as_text);
     let listed =
         listed.map(|name| name.rsplit_once("/serviceAccounts/").map_or(name, |(_, own)| own));
+    // Behind those who delegate stands the account that is lent, which acts for nobody yet.
+    let listed =
+        listed.filter(|name| counterparty::lent(record, payload).all(|lent| lent != *name));
     let services = payload.list("authenticationInfo.serviceDelegationHistory.serviceMetadata");
     let services = services.iter().rev().filter_map(|one| one.text("principalSubject"));
     let original = payload.text("authenticationInfo.serviceDelegationHistory.originalPrincipal");

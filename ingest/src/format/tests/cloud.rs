@@ -150,6 +150,22 @@ fn a_principal_of_google_cloud_has_one_name() {
             "gcp:kubernetes-service-account",
         ),
         ("user:jo@example.com", "jo@example.com", "gcp:user"),
+        (
+            "principal://iam.googleapis.com/projects/1/locations/eu/reasoningEngines/2",
+            "principal://iam.googleapis.com/projects/1/locations/eu/reasoningEngines/2",
+            "gcp:agent",
+        ),
+        // Who is known to a pool may be called anything.
+        (
+            "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/x/reasoningEngines/2",
+            "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/x/reasoningEngines/2",
+            "gcp:federated",
+        ),
+        (
+            "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/x",
+            "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/x",
+            "gcp:federated",
+        ),
     ] {
         let own = gcp(&call(json!({"authenticationInfo": {"principalSubject": subject}})));
         let behind = gcp(&call(json!({"authenticationInfo": {

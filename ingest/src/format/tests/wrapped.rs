@@ -355,7 +355,7 @@ fn what_holds_no_record_says_so() {
             json!({"s3Bucket": "b", "s3ObjectKey": ["x.json.gz"]}),
             "the notice that a file of S3 is there",
         ),
-        (json!({"QueryResultRows": [[{"eventID": "1"}]]}), "a page of the answer to a query"),
+        (json!({"QueryResultRows": []}), "a page of the answer to a query"),
         (
             json!({"EventName": "GetObject", "UserIdentityArn": "arn:aws:iam::111122223333:user/a"}),
             "a row of a table with the identity in columns of their own",
