@@ -304,7 +304,7 @@ fn the_vendors_samples_are_events_or_say_what_they_miss() {
             Format::Gcp,
             &[
                 ("wanted an agent in `protoPayload.authenticationInfo`, found none", 15),
-                ("`timestamp`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 1),
+                ("`receiveTimestamp`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 1),
                 ("wanted field `timestamp`, found none", 18),
             ][..],
         ),
@@ -321,7 +321,7 @@ fn the_vendors_samples_are_events_or_say_what_they_miss() {
             "github-audit",
             Format::GitHub,
             &[
-                ("`@timestamp`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 2),
+                ("`created_at`: wanted an RFC 3339 time such as 2026-03-01T09:30:00Z", 2),
                 ("wanted an agent in `actor`, found none", 1),
                 ("wanted field `@timestamp`, found none", 16),
             ][..],
