@@ -11,6 +11,7 @@
 
 pub(super) mod activity;
 mod copilot;
+mod elastic;
 mod exchange;
 mod exported;
 mod sign_in;
@@ -55,6 +56,8 @@ const NONE: &str = "<null>";
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     let record = single(record, "records")?;
+    let inner = elastic::whole(record);
+    let record = inner.as_ref().unwrap_or(record);
     if activity::is_activity(record) {
         return activity::draft(record)?.finish(clean);
     }

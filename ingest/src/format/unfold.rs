@@ -257,6 +257,9 @@ const PARTS: &[(Format, &[&str])] = &[
         Format::Entra,
         &[
             "records",
+            "azure",
+            "o365",
+            "source",
             "properties",
             "actor",
             "additionalDetails",

@@ -22,7 +22,7 @@ const NEEDS: Needs = Needs { agent: "identity.claims", action: "operationName", 
 const TIMES: &[&str] = &["time", "eventTimestamp", "timeGenerated"];
 
 /// Where the claims stand of the token, and what was asked with it: as it is streamed, and elsewhere.
-const CLAIMS: [&str; 2] = ["identity.claims", "claims"];
+const CLAIMS: [&str; 3] = ["identity.claims", "claims", INITIATED];
 const AUTHORIZATIONS: [&str; 2] = ["identity.authorization", "authorization"];
 
 /// Claims that name a person, the most telling first.
@@ -30,7 +30,13 @@ const PEOPLE: [&str; 2] = [
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
 ];
-const OBJECT: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
+/// The claim that names a user or service principal by its id; also as Elastic has it, without dots.
+const OBJECTS: [&str; 2] = [
+    "http://schemas.microsoft.com/identity/claims/objectidentifier",
+    "http://schemas_microsoft_com/identity/claims/objectidentifier",
+];
+/// Where Elastic has the claims that name a person.
+const INITIATED: &str = "identity.claimsInitiatedByUser";
 
 const OPERATIONS: [&str; 3] = ["operationNameValue", "operationName.value", "operationName"];
 const RESOURCES: [&str; 3] = ["resourceUri", "_ResourceId", "resourceId"];
@@ -115,8 +121,9 @@ fn actor<'a>(
     draft: &mut Draft<'a>,
 ) {
     let person = claims.first(&PEOPLE).map(str::trim).filter(|name| !name.is_empty());
-    let person = person.or_else(|| caller(record, "UPN"));
-    let object = claims.text(OBJECT).or_else(|| caller(record, "ObjectID"));
+    let initiated = record.at(INITIATED).and_then(|user| user.first(&["name", "fullname"]));
+    let person = person.or(initiated).or_else(|| caller(record, "UPN"));
+    let object = claims.first(&OBJECTS).or_else(|| caller(record, "ObjectID"));
     let app = claims.text("appid");
     let is_user = asked.text("evidence.principalType") == Some("User");
     let is_program = person.is_none() && !is_user;
