@@ -421,7 +421,8 @@ fn object(json: &str) -> Result<Json<'_>, Fault> {
     Ok(object)
 }
 
-/// The one record of a batch that stands in the list `name`, or the record itself where there is none.
+/// The one record of a batch that stands in the list `name`, or alone in its place; the record itself where
+/// there is none.
 fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Fault> {
     match record.at(name) {
         Some(Json::List(records)) => match &records[..] {
@@ -432,6 +433,7 @@ fn single<'j, 'a>(record: &'j Json<'a>, name: &str) -> Result<&'j Json<'a>, Faul
                 Err(Fault::new(RejectReason::SeveralRecords, detail))
             }
         },
+        Some(one @ Json::Object(_)) => Ok(one),
         Some(_) | None => Ok(record),
     }
 }

@@ -11,6 +11,7 @@
 
 pub(super) mod activity;
 mod copilot;
+mod elastic;
 mod exchange;
 mod exported;
 mod sign_in;
@@ -55,6 +56,8 @@ const NONE: &str = "<null>";
 
 pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEvent, Fault> {
     let record = single(record, "records")?;
+    let inner = elastic::whole(record);
+    let record = inner.as_ref().unwrap_or(record);
     if activity::is_activity(record) {
         return activity::draft(record)?.finish(clean);
     }
@@ -121,8 +124,9 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         None if !is_audit && draft.agent.is_some() => Some(sign_in::name(record, properties)?),
         operation => operation,
     };
+    // Of an alert there the category is the alert's.
     let workload = properties.first(&["workload", "officeWorkload"]).filter(|_| is_unified);
-    let category = category.or(workload);
+    let category = workload.or(category);
     draft.action = operation.map(|operation| {
         category.map_or(operation.into(), |category| format!("{category}:{operation}").into())
     });
@@ -143,7 +147,8 @@ fn origin<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<
     let detail = |name| detail(properties, name);
     let sources = || {
         let own = OWN.iter().filter_map(|path| properties.text(path));
-        own.chain(detail("ipaddr")).chain(record.text("callerIpAddress"))
+        let told = own.chain(detail("ipaddr")).chain(detail("ClientIpAddress"));
+        told.chain(record.text("callerIpAddress"))
     };
     // Some services write what is no address in the first place that they have for one.
     let source = sources().find(|text| address_of(text).is_some()).or_else(|| sources().next());
@@ -258,15 +263,24 @@ fn provisioned<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
 /// How provisioning ended; what was left out on purpose did not fail.
 const STATUSES: [&str; 2] = ["provisioningStatusInfo", "statusInfo"];
 
+/// What names the app that acted, the most telling first.
+const APPS: [&str; 5] = [
+    "initiatedBy.app.servicePrincipalId",
+    "initiatedBy.app.appId",
+    "performedBy.id",
+    "initiatedBy.app.servicePrincipalName",
+    "initiatedBy.app.displayName",
+];
+/// What Entra's directories of customers (B2C) write for the id of an app that they do not tell.
+const NO_APP: &str = "N/A";
+
 fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let app = properties
-        .first(&["initiatedBy.app.servicePrincipalId", "initiatedBy.app.appId", "performedBy.id"])
-        .or_else(|| properties.text("initiatedBy.app.displayName"));
+    let app = APPS.iter().filter_map(|path| properties.text(path)).find(|name| *name != NO_APP);
     let user = properties.first(&["initiatedBy.user.userPrincipalName", "initiatedBy.user.id"]);
     draft.agent = app.or(user).map(Into::into);
     draft.class = match (app, properties.first(&["initiatedBy.app.appId", "performedBy.appId"])) {
-        (Some(_), Some(blueprint)) => Some(blueprint.into()),
-        (Some(_), None) => Some("entra:service-principal".into()),
+        (Some(_), Some(blueprint)) if blueprint != NO_APP => Some(blueprint.into()),
+        (Some(_), _) => Some("entra:service-principal".into()),
         (None, _) => user.map(|_| "entra:user".into()),
     };
     if app.is_some() {
@@ -380,8 +394,9 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
     }
     for detail in properties.list("additionalDetails") {
         // These have places of their own.
-        let is_known =
-            |key: &&str| ["User-Agent", "UserAgent", "ipaddr", "SessionId"].contains(key);
+        let is_known = |key: &&str| {
+            ["User-Agent", "UserAgent", "ipaddr", "ClientIpAddress", "SessionId"].contains(key)
+        };
         if let Some(key) = detail.first(&["key", "name"]).filter(|key| !is_known(key)) {
             draft.keep(format!("additional_{}", snake(key)), detail.text("value"));
         }

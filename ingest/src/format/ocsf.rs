@@ -1,8 +1,9 @@
 //! OCSF 1.x: what is done with applications and the files, pages, data and APIs that they serve (6001 to
-//! 6003, 6005, 6006), identity and access management (3001 to 3008), and changes of a device's
-//! configuration (5019).
+//! 6003, 6005, 6006), identity and access management (3001 to 3008), changes of a device's configuration
+//! (5019), and what is done on a machine (1001, 1006, 1007, 1009) or over the network (4001, 4002, 4007, 4009,
+//! 4010), where it is told who did it.
 //!
-//! Invariant: a record of another class is a reject; an agent of the profile `ai_operation` comes
+//! Invariant: a record of another class is a reject, as a finding, which tells what a control saw; an agent of the profile `ai_operation` comes
 //! before the user it acts for, and the user then stands in the delegation. Whom something was done to is
 //! never the agent. The body of a request to Kubernetes is not kept, as in `kubernetes.rs`.
 //!
@@ -27,7 +28,15 @@ use super::{Fault, kebab, verdict};
 use crate::redact::is_secret_name;
 
 pub(super) const NEEDS: Needs =
-    Needs { agent: "ai_agent.uid or actor.user.uid", action: "api.operation", time: "time" };
+    Needs { agent: "ai_agent.uid or actor.user.uid", action: ACTION, time: "time" };
+/// What tells what was done.
+const ACTION: &str = "api.operation or activity_id";
+/// What was done, by its name; last as it was called before 1.0.0.
+const ACTIVITIES: &[&str] = &["activity_name", "activity"];
+/// What a control that stopped an act calls that, and the number of it (`disposition_id`): blocked, dropped,
+/// rejected, unauthorized.
+const STOPPED: &[&str] = &["blocked", "denied", "dropped", "rejected", "unauthorized"];
+const STOPS: &[&str] = &["2", "6", "25", "26"];
 const TIMES: &[&str] = &["time", "time_dt", "metadata.original_time"];
 
 /// Logon sessions of Windows that are none, or the same ones on every machine: of the system, of its two
@@ -68,20 +77,34 @@ fn action<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
     if let Some(operation) = call::operation(record) {
         let done = tool(record).unwrap_or(operation);
         return Some(match record.text("api.service.name") {
-            Some(service) => format!("{service}:{done}").into(),
-            None => done.into(),
+            Some(service) if !begins_with(done, service) => format!("{service}:{done}").into(),
+            Some(_) | None => done.into(),
         });
     }
     let (name, number) = match class.name {
         STATE_CHANGE => (record.text("state"), record.text("state_id")),
-        _ => (record.text("activity_name"), number(record)),
+        _ => (record.first(ACTIVITIES), number(record)),
     };
     let named = number.and_then(|number| {
         let at = number.parse::<usize>().ok()?.checked_sub(1)?;
         class.activities.get(at).map(|name| (*name).to_owned())
     });
-    let activity = name.map(kebab).or(named).or_else(|| Some(format!("activity-{}", number?)))?;
+    let told = name.map(|name| spelled(name, class));
+    let activity = told.or(named).or_else(|| Some(format!("activity-{}", number?)))?;
     Some(format!("{}.{activity}", class.name).into())
+}
+
+/// Whether an operation has the service's name in front of its own, as `s3:GetObject` does.
+fn begins_with(operation: &str, service: &str) -> bool {
+    operation.strip_prefix(service).is_some_and(|rest| rest.starts_with(':'))
+}
+
+/// The name of an activity as the class has it, if only blanks differ (`Log Off`).
+fn spelled(name: &str, class: &Class) -> String {
+    let name = kebab(name);
+    let letters = |name: &str| name.replace('-', "");
+    let known = class.activities.iter().find(|known| letters(known) == letters(&name));
+    known.map_or(name, |known| (*known).to_owned())
 }
 
 /// The activity of a class by its number; the type has it in its last two digits.
@@ -118,7 +141,7 @@ fn resource<'a>(record: &'a Json<'_>, class: &Class) -> Option<(Word<'a>, Option
         let kind = match place {
             // Of these the type says what sort of one it is.
             "user" => return Some((subject(record, class)?, Some(place.into()))),
-            "app" | "device" | "file" => Some(place),
+            "app" | "device" | "email" | "file" | "job" | "process" | "script" => Some(place),
             _ => kind,
         };
         // The same name may be in each namespace.
@@ -126,7 +149,16 @@ fn resource<'a>(record: &'a Json<'_>, class: &Class) -> Option<(Word<'a>, Option
         if let (Some(space), Some(name)) = (space, known(resource, &["name"], NOBODY)) {
             return Some((format!("{space}/{name}").into(), kind.map(Into::into)));
         }
-        let name = |json| known(json, &["uid", "path", "name", "hostname"], NOBODY);
+        let names: &[&str] = match place {
+            "process" | "script" => &["file.path", "name", "uid"],
+            "email" => &["message_uid", "uid"],
+            _ => &["uid", "path", "name", "hostname"],
+        };
+        let name = |json| known(json, names, NOBODY);
+        // All of a kind in a namespace, as a list has them.
+        if let (Some(space), Some(kind), None) = (space, kind, name(resource)) {
+            return Some((format!("{space}/{kind}").into(), Some(kind.into())));
+        }
         let (name, kind) = name(resource).map(|name| (name, kind)).or_else(|| {
             let mut parts = ENTITIES.iter().filter(|_| place.ends_with("entity"));
             let (name, part) = parts.find_map(|part| Some((name(resource.at(part)?)?, *part)))?;
@@ -188,6 +220,12 @@ fn is_kubernetes(data: &Json<'_>) -> bool {
     told.contains("\"kind\"") && told.contains("\"apiVersion\"")
 }
 
+/// Whether a control says there that it stopped an act.
+fn is_stop(record: &Json<'_>, path: &str) -> bool {
+    let told = record.text(path);
+    told.is_some_and(|told| STOPPED.iter().any(|word| word.eq_ignore_ascii_case(told)))
+}
+
 fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>>) {
     let reasons = [
         "status_detail",
@@ -202,7 +240,8 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
     let decisions = record.list("actor.authorizations").iter().filter_map(|it| it.text("decision"));
     let mut decisions = decisions.filter(|_| record.text("status_id") != Some("1"));
     let is_refused = record.text("action_id") == Some("2")
-        || record.text("disposition_id") == Some("2")
+        || record.text("disposition_id").is_some_and(|id| STOPS.contains(&id))
+        || ["action", "disposition"].iter().any(|path| is_stop(record, path))
         || flags.any(|flag| verdict::of_error(flag) == Outcome::Denied)
         || decisions.any(|word| verdict::of_one_word(word) == Some(Outcome::Denied));
     let by_code = record.first(&["status_code", "api.response.code", "http_response.code"]);
@@ -214,7 +253,7 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
     };
     // Whoever signs in with what is wrong is refused; a sign-off that failed refuses nobody.
     let is_logoff = matches!(number(record), Some("2" | "02"))
-        || record.text("activity_name").is_some_and(|name| name.eq_ignore_ascii_case("logoff"));
+        || record.first(ACTIVITIES).is_some_and(|name| spelled(name, class) == "logoff");
     let is_gate = class.is_sign_in() && !is_logoff || class.name == "access_activity";
     let outcome = match has_failed {
         _ if is_refused => Outcome::Denied,
@@ -233,7 +272,6 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.keep_each(
         record,
         &[
-            ("activity", "activity_name"),
             ("auth_protocol", "auth_protocol"),
             ("authorization_policy", "actor.authorizations.policy.desc"),
             ("class_uid", "class_uid"),
@@ -259,6 +297,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("subgroup", "subgroup"),
         ],
     );
+    draft.keep("activity", record.first(ACTIVITIES));
     let url = record.first(&["http_request.url.url_string", "http_request.url.path"]);
     draft.keep("url", url.map(without_token));
     let data = record.at("resources.data").filter(|data| !is_kubernetes(data));

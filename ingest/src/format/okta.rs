@@ -5,6 +5,8 @@
 //!
 //! Source: Okta, *System Log API* and *Event Types*; Elastic, *Okta integration*, exported fields.
 
+pub(super) mod row;
+
 use schemas::{CredentialKind, Outcome};
 
 use super::arguments::without_token;

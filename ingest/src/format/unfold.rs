@@ -3,12 +3,14 @@
 //!
 //! Invariant: only fields that the vendor documents as objects or lists are unfolded, and only texts that
 //! are the JSON of one; nothing else of the record changes but a name that told so (`metadataJson`), and the
-//! names of a row that says that it is one of a custom table. A record without either is not touched.
+//! names of a row that says that it is one of a custom table, or is one of Okta's. A record without either is
+//! not touched.
 
 use memchr::memmem;
 use schemas::Format;
 
 use super::json::{Json, is_same_name};
+use super::okta::row;
 
 /// The column in which a row of Log Analytics names its table, and how the names of custom tables end.
 const TABLE: &str = "Type";
@@ -35,11 +37,19 @@ pub(super) fn has_json_in_text(json: &str) -> bool {
 pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
     let (_, parts) = PARTS.iter().find(|(known, _)| *known == format)?;
     let may_be_row = memmem::find(json.as_bytes(), b"_CL\"").is_some();
-    if !may_be_row && !has_json_in_text(json) {
+    let may_be_flat = format == Format::Okta && row::may_be_row(json);
+    if !may_be_row && !may_be_flat && !has_json_in_text(json) {
         return None;
     }
     let mut tree = Json::parse(json).ok()?;
-    let is_row = may_be_row && without_suffixes(&mut tree);
+    let is_flat = may_be_flat && row::is_row(&tree);
+    let is_row = may_be_row && without_table(&mut tree) || is_flat;
+    if is_row {
+        without_suffixes(&mut tree);
+    }
+    if is_flat {
+        row::nest(&mut tree);
+    }
     // The details of an event of OpenAI's stand under the name of its type, also without dots.
     let kind = tree.text("type").filter(|_| format == Format::OpenAi).unwrap_or_default();
     let (kind, undotted) = (kind.to_owned(), kind.replace('.', "_"));
@@ -49,9 +59,9 @@ pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
     (is_row || has_changed).then(|| tree.to_string())
 }
 
-/// Takes off a row of a custom table of Log Analytics what stands behind the names of its columns, and the
-/// column that names the table; returns whether it is such a row.
-fn without_suffixes(row: &mut Json<'_>) -> bool {
+/// Takes off a row of a custom table of Log Analytics the column that names the table; returns whether it is
+/// such a row.
+fn without_table(row: &mut Json<'_>) -> bool {
     let Json::Object(columns) = row else { return false };
     let is_table = |name: &str, value: &Json<'_>| {
         name == TABLE && value.as_text().is_some_and(|table| table.ends_with(CUSTOM))
@@ -60,9 +70,18 @@ fn without_suffixes(row: &mut Json<'_>) -> bool {
         return false;
     };
     columns.remove(at);
+    true
+}
+
+/// Takes off what stands behind the names of a row's columns.
+fn without_suffixes(row: &mut Json<'_>) {
+    let Json::Object(columns) = row else { return };
     for at in 0..columns.len() {
         let name = &columns[at].0;
-        let plain = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+        let plain = SUFFIXES.iter().find_map(|suffix| {
+            let (plain, end) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
+            end.eq_ignore_ascii_case(suffix).then_some(plain)
+        });
         let Some(plain) = plain.filter(|plain| !plain.is_empty()).map(str::to_owned) else {
             continue;
         };
@@ -70,7 +89,6 @@ fn without_suffixes(row: &mut Json<'_>) -> bool {
             columns[at].0 = plain.into();
         }
     }
-    true
 }
 
 /// Unfolds what is below `tree`; returns whether anything was.
@@ -226,6 +244,7 @@ const PARTS: &[(Format, &[&str])] = &[
             "client",
             "debugContext",
             "debugData",
+            "detail",
             "detailEntry",
             "outcome",
             "request",
@@ -238,6 +257,10 @@ const PARTS: &[(Format, &[&str])] = &[
     (
         Format::Entra,
         &[
+            "records",
+            "azure",
+            "o365",
+            "source",
             "properties",
             "actor",
             "additionalDetails",
@@ -246,6 +269,7 @@ const PARTS: &[(Format, &[&str])] = &[
             "auditData",
             "authenticationDetails",
             "authorization",
+            "callerInfo",
             "claims",
             "copilotEventData",
             "deviceDetail",

@@ -3,7 +3,8 @@
 //!
 //! Invariant: who acted is told by the claims of the token that was shown, and a service principal has the
 //! id here that it has in sign-ins and audit. One operation and one resource have one spelling, though some
-//! of these write them in capitals. A record of the platform's own, which shows no token, is none.
+//! of these write them in capitals. A record of the platform's own, which shows no token, is none, but for one
+//! of Privileged Identity Management, which names who asked.
 //!
 //! Source: Microsoft, *Azure Activity Log event schema*, *Azure resource group as an Event Grid source*,
 //! *`AzureActivity`*, *Access token claims reference*.
@@ -21,7 +22,7 @@ const NEEDS: Needs = Needs { agent: "identity.claims", action: "operationName", 
 const TIMES: &[&str] = &["time", "eventTimestamp", "timeGenerated"];
 
 /// Where the claims stand of the token, and what was asked with it: as it is streamed, and elsewhere.
-const CLAIMS: [&str; 2] = ["identity.claims", "claims"];
+const CLAIMS: [&str; 3] = ["identity.claims", "claims", INITIATED];
 const AUTHORIZATIONS: [&str; 2] = ["identity.authorization", "authorization"];
 
 /// Claims that name a person, the most telling first.
@@ -29,7 +30,13 @@ const PEOPLE: [&str; 2] = [
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
 ];
-const OBJECT: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
+/// The claim that names a user or service principal by its id; also as Elastic has it, without dots.
+const OBJECTS: [&str; 2] = [
+    "http://schemas.microsoft.com/identity/claims/objectidentifier",
+    "http://schemas_microsoft_com/identity/claims/objectidentifier",
+];
+/// Where Elastic has the claims that name a person.
+const INITIATED: &str = "identity.claimsInitiatedByUser";
 
 const OPERATIONS: [&str; 3] = ["operationNameValue", "operationName.value", "operationName"];
 const RESOURCES: [&str; 3] = ["resourceUri", "_ResourceId", "resourceId"];
@@ -43,12 +50,15 @@ const REASONS: [&str; 5] = [
     "subStatus",
     "resultSignature",
 ];
+/// Who asked for a role at Privileged Identity Management, which tells of no token.
+const CALLER: &str = "properties.callerInfo";
 /// What a policy does to a request that it forbids.
 const POLICY_DENIED: &str = "Microsoft.Authorization/policies/deny/action";
 
 /// Whether this is a record of the Activity Log that shows with what it was done.
 pub(super) fn is_activity(record: &Json<'_>) -> bool {
-    let is_told = CLAIMS.iter().any(|path| matches!(record.at(path), Some(Json::Object(_))));
+    let is_told = CLAIMS.iter().any(|path| matches!(record.at(path), Some(Json::Object(_))))
+        || matches!(record.at(CALLER), Some(Json::List(_)));
     is_told && OPERATIONS.iter().any(|path| record.text(path).is_some())
 }
 
@@ -74,27 +84,47 @@ fn read<'a>(record: &'a Json<'_>, end: Option<&str>, draft: &mut Draft<'a>) {
     let none = &Json::Null;
     let claims = CLAIMS.iter().find_map(|path| record.at(path)).unwrap_or(none);
     let asked = AUTHORIZATIONS.iter().find_map(|path| record.at(path)).unwrap_or(none);
-    actor(claims, asked, draft);
+    actor(record, claims, asked, draft);
     let told = record.first(&OPERATIONS);
-    let operation = told.map(|told| spelled(told, asked.text("action")));
+    let others = [asked.text("action"), record.text("properties.message")];
+    let operation = told.map(|told| spelled(told, &others));
     draft.action = operation.map(Into::into);
     let resource = record.first(&RESOURCES).or_else(|| asked.text("scope"));
-    let resource = resource.map(|resource| spelled(resource, asked.text("scope")));
+    let resource = resource.map(|resource| spelled(resource, &[asked.text("scope")]));
     draft.reach([(resource, "azure-resource")]);
     draft.source = record.first(&ADDRESSES).or_else(|| claims.text("ipaddr")).map(Into::into);
     (draft.outcome, draft.outcome_reason) = outcome(record, end, operation);
     keep(record, claims, asked, draft);
 }
 
-/// The name as it is told elsewhere, if only its letters' case differs.
-fn spelled<'a>(name: &'a str, other: Option<&'a str>) -> &'a str {
-    other.filter(|other| other.eq_ignore_ascii_case(name)).unwrap_or(name)
+/// The name as it is told elsewhere, if only its letters' case differs; there it may go on with a part of it.
+fn spelled<'a>(name: &'a str, others: &[Option<&'a str>]) -> &'a str {
+    let mut same = others.iter().flatten().filter_map(|other| {
+        let (start, rest) = other.split_at_checked(name.len())?;
+        let is_whole = rest.is_empty() || rest.starts_with('/');
+        (is_whole && start.eq_ignore_ascii_case(name)).then_some(start)
+    });
+    same.next().unwrap_or(name)
+}
+
+/// What Privileged Identity Management tells of who asked, by the kind of it.
+fn caller<'a>(record: &'a Json<'_>, kind: &str) -> Option<&'a str> {
+    let mut told = record.list(CALLER).iter();
+    told.find(|one| one.text("callerIdentityType") == Some(kind))?.text("callerIdentityValue")
 }
 
 /// Who acted, and the token that was shown: by its id, as sign-ins name what they issued.
-fn actor<'a>(claims: &'a Json<'_>, asked: &'a Json<'_>, draft: &mut Draft<'a>) {
+fn actor<'a>(
+    record: &'a Json<'_>,
+    claims: &'a Json<'_>,
+    asked: &'a Json<'_>,
+    draft: &mut Draft<'a>,
+) {
     let person = claims.first(&PEOPLE).map(str::trim).filter(|name| !name.is_empty());
-    let (object, app) = (claims.text(OBJECT), claims.text("appid"));
+    let initiated = record.at(INITIATED).and_then(|user| user.first(&["name", "fullname"]));
+    let person = person.or(initiated).or_else(|| caller(record, "UPN"));
+    let object = claims.first(&OBJECTS).or_else(|| caller(record, "ObjectID"));
+    let app = claims.text("appid");
     let is_user = asked.text("evidence.principalType") == Some("User");
     let is_program = person.is_none() && !is_user;
     let agent = person.or(object).or(app);
@@ -107,13 +137,14 @@ fn actor<'a>(claims: &'a Json<'_>, asked: &'a Json<'_>, draft: &mut Draft<'a>) {
     let shown = claims.text("appidacr").filter(|_| is_program);
     draft.credential = match (claims.text("uti"), agent) {
         (Some(token), _) => Some((CredentialKind::AccessToken, token.into())),
-        (None, Some(agent)) => Some(match shown {
+        (None, Some(agent)) if *claims != Json::Null => Some(match shown {
             Some("1") => (CredentialKind::StaticKey, format!("secret:{agent}").into()),
             Some("2") => (CredentialKind::Certificate, format!("certificate:{agent}").into()),
             _ => (CredentialKind::AccessToken, format!("token:{agent}").into()),
         }),
-        (None, None) => None,
+        (None, _) => None,
     };
+    draft.keep("caller_name", caller(record, "Name"));
     if !is_program {
         draft.keep("user_id", object);
     }
@@ -173,6 +204,9 @@ fn keep<'a>(
             ("correlation_id", "correlationId"),
             ("http_method", "httpRequest.method"),
             ("operation_id", "operationId"),
+            ("role", "properties.roleDefinition"),
+            ("subject_id", "properties.subjectID"),
+            ("subject_name", "properties.subjectName"),
         ],
     );
     draft.keep("category", record.first(&["categoryValue", "category.value", "category"]));

@@ -10,8 +10,9 @@ use std::borrow::Cow;
 
 use super::super::json::{Json, is_same_name};
 
-/// Where the record is.
+/// Where the record is, and where Graph has what of it is no property of its type.
 const RECORD: &str = "auditData";
+const REST: &str = "dynamicProperties";
 /// What the frame calls what the record has under another name, what is most telling first.
 const NAMES: &[(&str, &str)] = &[
     ("id", "Id"),
@@ -37,6 +38,12 @@ const NAMES: &[(&str, &str)] = &[
 pub(super) fn whole<'a>(frame: &Json<'a>) -> Option<Json<'a>> {
     let Json::Object(fields) = frame.field(RECORD)? else { return None };
     let mut fields = fields.clone();
+    let rest = frame.field(RECORD)?.field(REST).map(Json::fields).unwrap_or_default();
+    for (name, value) in rest {
+        if !fields.iter().any(|(found, _)| is_same_name(found, name)) {
+            fields.push((name.clone(), value.clone()));
+        }
+    }
     for (told, name) in NAMES {
         let is_told = |(found, value): &(Cow<'a, str>, Json<'a>)| {
             is_same_name(found, name) && value.as_text().is_some()
@@ -75,5 +82,17 @@ mod tests {
             assert_eq!(whole.text(path), wanted, "{path}");
         }
         assert_eq!(super::whole(&whole), None);
+    }
+
+    #[test]
+    fn the_properties_that_have_no_type_are_the_records_own() {
+        let frame = r#"{"operation":"Add user.","auditData":{"UserId":"jo","dynamicProperties":
+            {"UserId":"other","ResultStatus":"Failure"}}}"#;
+        let frame = Json::parse(frame).unwrap();
+
+        let whole = whole(&frame).unwrap();
+
+        assert_eq!(whole.text("userId"), Some("jo"));
+        assert_eq!(whole.text("resultStatus"), Some("Failure"));
     }
 }

@@ -22,6 +22,8 @@ const ANY_APP: &str = "app@sharepoint";
 /// In front of the id of a service principal that stands in the place of a user.
 const PRINCIPAL: &str = "ServicePrincipal_";
 
+/// Under whose name alerts are raised.
+const ALERTS: &str = "SecurityComplianceAlerts";
 /// Under whose name the services of a datacenter act.
 const AUTHORITY: &str = r"NT AUTHORITY\";
 
@@ -40,7 +42,9 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     let class = match kind.as_str() {
         _ if principal.is_some() || told == Some(ANY_APP) => "entra:service-principal",
         "5" | "6" | "application" | "serviceprincipal" => "entra:service-principal",
-        _ if user.is_some_and(|user| user.starts_with(AUTHORITY)) => "entra:system",
+        _ if user.is_some_and(|user| user.starts_with(AUTHORITY) || user == ALERTS) => {
+            "entra:system"
+        }
         "3" | "4" | "7" | "8" | "dcadmin" | "system" | "custompolicy" | "systempolicy" => {
             "entra:system"
         }

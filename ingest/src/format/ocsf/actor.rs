@@ -17,7 +17,7 @@ const AI_AGENTS: &[&str] =
     &["ai_agent.uid", "actor.ai_agent.uid", "ai_agent.name", "actor.ai_agent.name"];
 /// Where an entity is a user.
 const ENTITY_USERS: &[&str] = &["entity.user", "managed_entity.user"];
-/// Who acts beside a user.
+/// Who acts beside a user, last the program.
 const ACTORS: &[&str] = &[
     "actor.uid",
     "actor.name",
@@ -39,7 +39,9 @@ impl<'a> Acting<'a> {
     /// Whoever signs in is the user, who elsewhere is whom something was done to.
     fn of(record: &'a Json<'_>, class: &Class) -> Option<Self> {
         let placed = |path| Some(Self { name: user(record, path)?, user: record.at(path) });
-        let other = || Some(Self { name: known(record, ACTORS, NOBODY)?.into(), user: None });
+        // On a machine each act is a process's, which shows no credential.
+        let others = if class.is_of_host() { &ACTORS[..ACTORS.len() - 1] } else { ACTORS };
+        let other = || Some(Self { name: known(record, others, NOBODY)?.into(), user: None });
         let actor = || placed("actor.user").or_else(other);
         let subject = || Some(Self { name: subject(record, class)?, user: record.at("user") });
         if class.is_sign_in() {
@@ -50,7 +52,7 @@ impl<'a> Acting<'a> {
         let named = name.map(|name| Self { name: name.into(), user: record.at("actor.user") });
         // The class has no actor but by a profile.
         let owner = || placed("src_endpoint.owner").filter(|_| class.name == WEB_RESOURCES);
-        let subject = || subject().filter(|_| class.target.is_none());
+        let subject = || subject().filter(|_| class.target.is_none() && !class.is_of_host());
         named.or_else(actor).or_else(owner).or_else(subject)
     }
 

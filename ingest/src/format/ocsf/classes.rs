@@ -2,11 +2,12 @@
 //!
 //! Invariant: a number has one class, but for 3005 and 3006, which were others before 1.0.0.
 //!
-//! Source: OCSF schema 1.9, categories Identity & Access Management and Application Activity, class Device
-//! Config State Change; 1.0.0-rc.2.
+//! Source: OCSF schema 1.9, categories System Activity, Identity & Access Management, Network Activity and
+//! Application Activity, class Device Config State Change; 1.0.0-rc.2.
 
 use crate::format::Fault;
 use crate::format::json::Json;
+use crate::format::words::snake;
 
 /// A class, the object in it that is changed, if that is the class's own, and the names of its activities,
 /// the first of which is 1.
@@ -28,9 +29,14 @@ impl Class {
         self.name == "authentication"
     }
 
+    /// Whether it is about what runs on a machine or goes over the network.
+    pub(super) fn is_of_host(&self) -> bool {
+        self.uid.starts_with(['1', '4'])
+    }
+
     /// Whether the user of a record is whom something was done to.
     pub(super) fn is_about_users(&self) -> bool {
-        self.name == "authorize_session" || self.target.is_some()
+        self.name == "authorize_session" || self.target.is_some() && !self.is_of_host()
     }
 }
 
@@ -223,15 +229,82 @@ const CLASSES: &[Class] = &[
             "remove-programmatic-credentials",
         ],
     },
+    Class {
+        uid: "1001",
+        name: "file_system_activity",
+        target: Some("file"),
+        activities: &[
+            "create",
+            "read",
+            "update",
+            "delete",
+            "rename",
+            "set-attributes",
+            "set-security",
+            "get-attributes",
+            "get-security",
+            "encrypt",
+            "decrypt",
+            "mount",
+            "unmount",
+            "open",
+        ],
+    },
+    Class {
+        uid: "1006",
+        name: "scheduled_job_activity",
+        target: Some("job"),
+        activities: &["create", "update", "delete", "enable", "disable", "start"],
+    },
+    Class {
+        uid: "1007",
+        name: "process_activity",
+        target: Some("process"),
+        activities: &["launch", "terminate", "open", "inject", "set-user-id"],
+    },
+    Class {
+        uid: "1009",
+        name: "script_activity",
+        target: Some("script"),
+        activities: &["execute"],
+    },
+    Class { uid: "4001", name: "network_activity", target: None, activities: CONNECTIONS },
+    Class {
+        uid: "4002",
+        name: "http_activity",
+        target: None,
+        activities: &[
+            "connect", "delete", "get", "head", "options", "post", "put", "trace", "patch",
+        ],
+    },
+    Class { uid: "4007", name: "ssh_activity", target: None, activities: CONNECTIONS },
+    Class {
+        uid: "4009",
+        name: "email_activity",
+        target: Some("email"),
+        activities: &["send", "receive", "scan", "trace"],
+    },
+    Class {
+        uid: "4010",
+        name: "network_file_activity",
+        target: Some("file"),
+        activities: &["upload", "download", "update", "delete", "rename", "copy", "move"],
+    },
 ];
 
-/// The class by its number; the type is that with two digits of the activity behind it.
+/// What is done with a connection.
+const CONNECTIONS: &[&str] = &["open", "close", "reset", "fail", "refuse", "traffic", "listen"];
+
+/// The class by its name, for some products tell another's number with it, else by its number; the type is
+/// that with two digits of the activity behind it.
 pub(super) fn class(record: &Json<'_>) -> Result<&'static Class, Fault> {
     let of_type = record.text("type_uid").and_then(|uid| uid.get(..uid.len().checked_sub(2)?));
     let uid = record.text("class_uid").or(of_type).unwrap_or_default();
-    let is_early = record.text("class_name") == Some("API Activity")
-        || record.text("category_name") == Some("Audit Activity");
-    if uid == "3005" && is_early {
+    let named = record.text("class_name").map(snake);
+    if let Some(class) = CLASSES.iter().find(|class| named.as_deref() == Some(class.name)) {
+        return Ok(class);
+    }
+    if uid == "3005" && record.text("category_name") == Some("Audit Activity") {
         return Ok(&API_ACTIVITY);
     }
     if uid == "3006" && record.text("class_name") == Some("Access Activity") {
@@ -241,7 +314,8 @@ pub(super) fn class(record: &Json<'_>) -> Result<&'static Class, Fault> {
         let is_number = (1..=6).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit());
         let found = if is_number { uid } else { "none" };
         let detail = format!(
-            "`class_uid`: wanted 3001 to 3008, 5019, 6001 to 6003, 6005 or 6006, found {found}"
+            "`class_uid`: wanted 1001, 1006, 1007, 1009, 3001 to 3008, 4001, 4002, 4007, 4009, 4010, 5019, \
+             6001 to 6003, 6005 or 6006, found {found}"
         );
         Fault::bad_field(detail)
     })
