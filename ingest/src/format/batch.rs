@@ -63,10 +63,13 @@ pub(super) fn parts(text: &str, format: Format) -> Result<Option<Vec<String>>, U
         return taken(values.len(), values.iter()).map(Some);
     }
     let (name, list) = match text.trim_ascii_start().as_bytes().first() {
-        Some(b'[') => match rows::record(text) {
-            Some(row) => return Ok(Some(vec![row])),
-            None => ("the list", elements(text)),
-        },
+        Some(b'[') => {
+            let list = elements(text);
+            if let Some(row) = list.as_deref().and_then(rows::record) {
+                return Ok(Some(vec![row]));
+            }
+            ("the list", list)
+        }
         Some(b'{') => {
             let Ok(fields) = fields_of(text) else { return Ok(None) };
             let own = if format == Format::Otel {

@@ -156,6 +156,14 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The fields of this object, and those of `other` that it has not.
+    pub(super) fn joined(&self, other: &Self) -> Self {
+        let own = self.fields();
+        let others = other.fields().iter();
+        let others = others.filter(|(name, _)| !own.iter().any(|(own, _)| is_same_name(name, own)));
+        Self::Object(own.iter().chain(others).cloned().collect())
+    }
+
     /// The first field that is an id and none of `places`: what it is the id of, and the id.
     pub(super) fn first_id(&self, places: &[&str]) -> Option<(&str, &str)> {
         self.ids(places).next()

@@ -100,8 +100,9 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     }
     let impersonated = record.first(&["impersonatedUser.username", "user.requestUser"]);
     draft.delegation.extend(impersonated.map(Into::into));
-    draft.action = action(record).map(Into::into);
-    target(record, &mut draft);
+    let object = Object::of(record);
+    draft.action = action(record, object).map(Into::into);
+    target(record, object, &mut draft);
     draft.counterparty = body::counterparty(record);
     draft.outcome = outcome(record);
     draft.outcome_reason = match draft.outcome {
@@ -111,7 +112,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
             reason.or_else(|| record.first(STATUSES)).map(Into::into)
         }
     };
-    keep(record, &mut draft);
+    keep(record, object, &mut draft);
     Ok(draft)
 }
 
@@ -317,8 +318,7 @@ fn anonymous<'a>(record: &'a Json<'_>) -> (CredentialKind, Word<'a>) {
 }
 
 /// `pods/exec.create`; of what is no resource, `url.get`.
-fn action(record: &Json<'_>) -> Option<String> {
-    let object = Object::of(record);
+fn action(record: &Json<'_>, object: Option<Object<'_>>) -> Option<String> {
     let verb = match record.text("verb") {
         Some(verb) => verb.to_ascii_lowercase(),
         None => rancher_verb(record, object.is_some())?,
@@ -352,8 +352,8 @@ fn path<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 }
 
 /// `namespace/pods/name`, or the path of what is no resource.
-fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
-    let Some(Object { namespace, resource, name, part }) = Object::of(record) else {
+fn target<'a>(record: &'a Json<'_>, object: Option<Object<'a>>, draft: &mut Draft<'a>) {
+    let Some(Object { namespace, resource, name, part }) = object else {
         let path = path(record);
         draft.resource = path.map(Into::into);
         draft.resource_kind = path.map(|_| "url".into());
@@ -389,10 +389,10 @@ fn outcome(record: &Json<'_>) -> Outcome {
 
 /// The path of a request, with the query where it selects objects. What is run in a container and what
 /// is passed on to a service may be or hold a secret: of a command only the program is told.
-fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+fn asked<'a>(record: &'a Json<'_>, object: Option<Object<'_>>, draft: &mut Draft<'a>) {
     let (Some(uri), Some(path)) = (record.text("requestURI"), path(record)) else { return };
     let query = uri.split_once('?').map_or("", |(_, query)| query);
-    let part = Object::of(record).and_then(|object| object.part);
+    let part = object.and_then(|object| object.part);
     let is_passed_on = matches!(part, Some("exec" | "attach" | "proxy" | "portforward"))
         || path.contains("/proxy")
         || path == IMPORT;
@@ -405,7 +405,7 @@ fn asked<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     draft.keep("program", command.split_whitespace().next().map(str::to_owned));
 }
 
-fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+fn keep<'a>(record: &'a Json<'_>, object: Option<Object<'_>>, draft: &mut Draft<'a>) {
     const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
     const VALIDATION_FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
     draft.keep_each(
@@ -428,7 +428,7 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("user_uid", "user.uid"),
         ],
     );
-    asked(record, draft);
+    asked(record, object, draft);
     draft.keep("arn", extra(record, "arn"));
     draft.keep("login_name", extra(record, "username"));
     draft.keep("principal", extra(record, "principalid"));
@@ -494,7 +494,7 @@ mod tests {
             let text = record(command);
             let json = Json::parse(&text).unwrap();
             let mut draft = Draft::new(NEEDS, &json, TIMES).unwrap();
-            asked(&json, &mut draft);
+            asked(&json, Object::of(&json), &mut draft);
             let told = format!("{draft:?}");
             let found = program.is_none_or(|program| told.contains(&format!("\"{program}\"")));
             assert!(found && told.contains("\"program\"") == program.is_some(), "{told}");

@@ -28,7 +28,7 @@ use super::Fault;
 use super::arguments::{host, without_token};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word, address_of};
-use super::json::{Json, is_same_name};
+use super::json::Json;
 
 pub(super) const NEEDS: Needs = Needs {
     agent: "src.identity, jwt.sub, actor.id or UserID",
@@ -67,7 +67,7 @@ fn with_particulars<'j>(record: &Json<'j>) -> Option<Json<'j>> {
     if names(record) || is_timed(told) || !is_timed(record) {
         return None;
     }
-    Some(joined(record, told)).filter(names)
+    Some(record.joined(told)).filter(names)
 }
 
 /// A record of Azure's diagnostic settings, which have what the gateway tells in `properties`, with that
@@ -77,15 +77,7 @@ fn lifted<'j>(record: &Json<'j>) -> Option<Json<'j>> {
     let logged = ["hrTime", "instrumentationScope", "severityNumber"];
     let logged = logged.iter().find_map(|name| record.field(name));
     let told = properties.or(logged.and(record.field("attributes")))?;
-    (!told.fields().is_empty()).then(|| joined(told, record))
-}
-
-/// The fields of `first`, and those of `second` that it has not.
-fn joined<'j>(first: &Json<'j>, second: &Json<'j>) -> Json<'j> {
-    let own = first.fields();
-    let others = second.fields().iter();
-    let others = others.filter(|(name, _)| !own.iter().any(|(own, _)| is_same_name(name, own)));
-    Json::Object(own.iter().chain(others).cloned().collect())
+    (!told.fields().is_empty()).then(|| told.joined(record))
 }
 
 /// A record with messages of JSON-RPC under names of the gateway's own, with each under that of what it is.

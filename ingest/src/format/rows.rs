@@ -8,6 +8,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::batch::field;
 use super::json::Json;
 use super::native::Fields;
@@ -27,12 +29,17 @@ pub(super) fn records(fields: &Fields<'_>) -> Option<Vec<String>> {
     of_list(fields, RESULTS, of_result).or_else(|| of_list(fields, PAGE, of_page))
 }
 
-/// A row of `CloudWatch` Logs that stands alone.
-pub(super) fn record(text: &str) -> Option<String> {
-    let row = Json::parse(text).ok()?;
+/// A row of `CloudWatch` Logs that stands alone, from the elements of a list: of a batch, which may be long, only
+/// the first is read.
+pub(super) fn record(elements: &[&RawValue]) -> Option<String> {
+    let columns: Option<Vec<Json<'_>>> = elements
+        .iter()
+        .map(|raw| Json::parse(raw.get()).ok().filter(|column| of_result(column).is_some()))
+        .collect();
+    let columns = columns?;
     let is_own = |one: &Json<'_>| one.text("field").is_some_and(|name| name.starts_with(OWN));
-    let Json::List(columns) = &row else { return None };
-    if columns.iter().any(is_own) { object(&row, of_result) } else { None }
+    let is_row = columns.iter().any(is_own);
+    object(&Json::List(columns), of_result).filter(|_| is_row)
 }
 
 fn of_list(
@@ -73,6 +80,7 @@ fn of_page<'j>(column: &'j Json<'j>) -> Option<Column<'j>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::elements;
     use super::super::native::fields_of;
     use super::*;
 
@@ -105,7 +113,7 @@ mod tests {
             (r#"[{"@message":"m"}]"#, None),
             ("[]", None),
         ] {
-            assert_eq!(record(text).as_deref(), wanted, "{text}");
+            assert_eq!(record(&elements(text).unwrap()).as_deref(), wanted, "{text}");
         }
     }
 }

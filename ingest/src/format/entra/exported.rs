@@ -36,14 +36,10 @@ const NAMES: &[(&str, &str)] = &[
 
 /// The record that stands in `frame`, with what it lacks and its frame tells; `None` of what is no frame.
 pub(super) fn whole<'a>(frame: &Json<'a>) -> Option<Json<'a>> {
-    let Json::Object(fields) = frame.field(RECORD)? else { return None };
-    let mut fields = fields.clone();
-    let rest = frame.field(RECORD)?.field(REST).map(Json::fields).unwrap_or_default();
-    for (name, value) in rest {
-        if !fields.iter().any(|(found, _)| is_same_name(found, name)) {
-            fields.push((name.clone(), value.clone()));
-        }
-    }
+    let record @ Json::Object(_) = frame.field(RECORD)? else { return None };
+    let Json::Object(mut fields) = record.joined(record.field(REST).unwrap_or(&Json::Null)) else {
+        return None;
+    };
     for (told, name) in NAMES {
         let is_told = |(found, value): &(Cow<'a, str>, Json<'a>)| {
             is_same_name(found, name) && value.as_text().is_some()
