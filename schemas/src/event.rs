@@ -212,20 +212,25 @@ impl StampedEvent {
     /// The event of the record at `position`, with whom the registry knows to answer for it now, when
     /// it is read.
     pub fn stamp(
-        mut event: CredentialEvent,
+        event: CredentialEvent,
         position: Position,
         now: Timestamp,
         registry: &Registry,
     ) -> Self {
-        let Stamp { sponsor_id, status, confidence } = Stamp::of(&event, registry, now);
-        Lapse::stamp(&mut event, status, registry, now);
+        let mut stamped = Self::unstamped(event, position, now);
+        stamped.ask(registry);
+        stamped
+    }
+
+    /// The same before the registry was [asked](Self::ask).
+    pub fn unstamped(event: CredentialEvent, position: Position, now: Timestamp) -> Self {
         Self {
             event,
             position,
             ingested_at: now,
-            sponsor_id,
-            trace_status: status,
-            trace_confidence: confidence,
+            sponsor_id: None,
+            trace_status: TraceStatus::Unregistered,
+            trace_confidence: 0.0,
             dup_of: None,
         }
     }
@@ -235,8 +240,9 @@ impl StampedEvent {
         self.dup_of.map(|(offset, part)| Position { offset, part, ..self.position.clone() })
     }
 
-    /// Asks the registry again, with what it has learned since that was told by then.
-    pub fn stamp_again(&mut self, registry: &Registry) {
+    /// Asks the registry, by what was told until the event was read; also again, where it has learned
+    /// since what was told by then.
+    pub fn ask(&mut self, registry: &Registry) {
         let Stamp { sponsor_id, status, confidence } =
             Stamp::of(&self.event, registry, self.ingested_at);
         Lapse::stamp(&mut self.event, status, registry, self.ingested_at);

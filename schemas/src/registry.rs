@@ -5,6 +5,7 @@
 //! changes nothing; telling again what was corrected in between takes the correction back. In
 //! whatever order changes are applied, the answer by all that is known is the same.
 
+mod ahead;
 mod allowance;
 mod change;
 mod grants;
@@ -98,6 +99,11 @@ impl<V: Clone> History<V> {
 }
 
 impl<V> History<V> {
+    /// From when the first entry holds.
+    fn starts(&self) -> Option<Timestamp> {
+        self.0.first().map(|one| one.valid_from)
+    }
+
     pub(crate) fn get(&self, as_of: AsOf) -> Option<&Interval<V>> {
         let last = self.last(as_of)?;
         match last.valid_to {
@@ -137,6 +143,12 @@ pub(crate) struct AboutAgent {
     pub(crate) facts: History<AgentFact>,
     pub(crate) parents: History<AgentId>,
     granted: Granted,
+}
+
+impl AboutAgent {
+    fn first_sponsor(&self) -> Option<&SponsorId> {
+        self.facts.0.first()?.value.sponsor_id.as_ref()
+    }
 }
 
 /// What is known of a credential.

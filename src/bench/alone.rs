@@ -23,7 +23,7 @@ use super::supply::Records;
 use crate::cli::BenchPipeline;
 use crate::clock;
 use crate::exit::Failure;
-use crate::pipeline::{Limits, ROWS_PER_BATCH, of_source};
+use crate::pipeline::{Limits, RECORDS_PER_STEP, ROWS_PER_BATCH, ask, of_source};
 use crate::telemetry::Busy;
 
 /// Events that go through the stages before any is timed, since a detector that has seen nobody makes room for
@@ -186,14 +186,17 @@ impl<'a> Stages<'a> {
         };
         let events = timed(&mut spent.normalise, read);
         let mut stamped = timed(&mut spent.stamp, || {
-            let mut stamped = Vec::with_capacity(events.len());
-            for (event, record) in events.into_iter().zip(batch.iter()) {
-                let one = StampedEvent::stamp(event, record.position(), now, registry);
-                let taught = RegistryChange::learned(&one.event, registry, now);
-                for change in taught.collect::<Vec<_>>() {
-                    registry.apply(&change).expect("it says when it was learned");
-                }
-                stamped.push(one);
+            let unstamped = events.into_iter().zip(batch.iter());
+            let mut stamped: Vec<_> = unstamped
+                .map(|(event, record)| StampedEvent::unstamped(event, record.position(), now))
+                .collect();
+            stamped.chunks_mut(RECORDS_PER_STEP).for_each(|some| ask(some, registry));
+            let known = &*registry;
+            let taught = |one: &StampedEvent| {
+                RegistryChange::learned(&one.event, known, now).collect::<Vec<_>>()
+            };
+            for change in stamped.iter().flat_map(taught).collect::<Vec<_>>() {
+                registry.apply(&change).expect("it says when it was learned");
             }
             stamped
         });

@@ -4,89 +4,33 @@
 //! `registry_changes`, or one for each of several that stand in it, and the range of offsets that covers it
 //! is noted with it: so all of a record is in one commit.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use detect::Fingerprint;
-use ingest::{Normaliser, NotOne, RawBatch, RawRecord, Source};
+use ingest::{RawBatch, Source};
 use lake::{Advance, EventRows, FindingRows, RegistryRows, RejectRows};
 use rayon::prelude::*;
 use schemas::{
-    Fact, Finding, Lapse, Offsets, Part, Position, Registry, RegistryChange, Reject, StampedEvent,
-    Timestamp, Topic,
+    Fact, Finding, Lapse, Offsets, Registry, RegistryChange, Reject, StampedEvent, Timestamp,
 };
 use tokio::time::Instant;
 
 use super::Pipeline;
 use super::handing::Batch;
+use super::reading::{RECORDS_PER_TASK_MIN, Readers};
 use super::users::name_users;
 use crate::clock;
 use crate::telemetry::Stage;
-
-/// Fewer records than this are not worth a second thread (a record costs about 3 us): the loop's own does
-/// all that is to be done with them, since waking another costs as much as ten of them.
-const RECORDS_PER_TASK_MIN: usize = 128;
 
 /// Rows after which builders become columns, and new ones begin: builders that grow with a whole commit
 /// copy and touch its bytes several times over. Tests have few rows, and go through that too.
 pub(crate) const ROWS_PER_BATCH: usize = if cfg!(test) { 64 } else { 8_192 };
 
-/// A push onto a list does not panic, so no lock on one is ever poisoned.
-const NO_PANIC: &str = "no push panics";
-
 /// A change that was read always says when it was told: the reader fills that in.
 pub(super) const SAYS_WHEN: &str = "the reader stamps recorded_at where the change has none";
 
-/// How the records of each topic are read.
-#[derive(Debug)]
-pub(crate) struct Readers {
-    pub(crate) uses: BTreeMap<Topic, Normaliser>,
-    pub(crate) registry: Option<(Topic, ingest::RegistryReader)>,
-}
-
-impl Readers {
-    fn is_registry(&self, topic: &Topic) -> bool {
-        self.registry.as_ref().is_some_and(|(name, _)| name == topic)
-    }
-
-    /// What a record of a topic of uses is.
-    fn read(
-        &self,
-        record: &RawRecord<'_>,
-        registry: &Registry,
-        now: Timestamp,
-    ) -> Result<StampedEvent, NoEvent> {
-        let normaliser =
-            self.uses.get(record.topic).expect("the source reads configured topics only");
-        match normaliser.normalise(record, now) {
-            Ok(event) => Ok(StampedEvent::stamp(event, record.position(), now, registry)),
-            Err(NotOne::Reject(reject)) => Err(NoEvent::Reject(reject)),
-            Err(NotOne::Several(parts)) => {
-                let numbered = parts.into_iter().zip(0..).map(|(part, number)| {
-                    let position = Position { part: Part(number), ..record.position() };
-                    part.map(|event| StampedEvent::stamp(event, position, now, registry))
-                });
-                Err(NoEvent::Several(numbered.collect()))
-            }
-        }
-    }
-}
-
-/// What a record is read to that is not one event.
-enum NoEvent {
-    Reject(Reject),
-    Several(Vec<Result<StampedEvent, Reject>>),
-}
-
-/// The number of a record in its batch, and which one of it.
-type Number = (usize, Part);
-
-/// Some event, and what two of one content have in common.
-type Printed = (StampedEvent, Option<Fingerprint>);
-
 /// What a micro-batch was read to, each in the order of the records.
+#[derive(Default)]
 struct Read {
     events: Vec<StampedEvent>,
     /// How many of the events are copies.
@@ -94,11 +38,6 @@ struct Read {
     rejects: Vec<Reject>,
     /// What the others teach of who had which credential issued, and of which grant is used.
     taught: Vec<RegistryChange>,
-}
-
-fn in_order<T>(mut numbered: Vec<(Number, T)>) -> Vec<T> {
-    numbered.sort_by_key(|(at, _)| *at);
-    numbered.into_iter().map(|(_, one)| one).collect()
 }
 
 /// How many records were read, and what became of them.
@@ -291,77 +230,24 @@ impl<S: Source> Pipeline<S> {
         }
     }
 
-    /// Bytes to events with their trace, spread over the cores; the order stays. Each record is read
-    /// at a time of its own, a microsecond after the one before: so the lake knows their order. Several of
-    /// one record share its time and have numbers. What is a copy teaches nothing: what was told first and
-    /// contradicted since stays contradicted.
+    /// The records of uses. What is a copy teaches nothing: what was told first and contradicted since stays
+    /// contradicted.
     fn read(&mut self, batch: &RawBatch, now: Timestamp) -> Read {
-        let (readers, registry) = (&self.parts.readers, &self.registry);
-        let (rejects, taught) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-        let apart = Mutex::new(Vec::new());
-        let refuse = |at: Number, reject| rejects.lock().expect(NO_PANIC).push((at, reject));
-        let printed = |at: Number, stamped: StampedEvent, read_at| -> Printed {
-            for change in RegistryChange::learned(&stamped.event, registry, read_at) {
-                taught.lock().expect(NO_PANIC).push((at, change));
-            }
-            let fingerprint = Fingerprint::of(&stamped);
-            (stamped, fingerprint)
-        };
-        let read_one = |at: usize| {
-            let (record, read_at) = (batch.get(at), now.plus(Duration::from_micros(at as u64)));
-            if readers.is_registry(record.topic) {
-                return (None, None);
-            }
-            match readers.read(&record, registry, read_at) {
-                Ok(stamped) => {
-                    let (stamped, fingerprint) = printed((at, Part::FIRST), stamped, read_at);
-                    return (Some(stamped), fingerprint);
-                }
-                Err(NoEvent::Reject(reject)) => refuse((at, Part::FIRST), reject),
-                Err(NoEvent::Several(parts)) => {
-                    let mut events = Vec::new();
-                    for part in parts {
-                        match part {
-                            Ok(one) => events.push(printed((at, one.position.part), one, read_at)),
-                            Err(reject) => refuse((at, reject.position.part), reject),
-                        }
-                    }
-                    apart.lock().expect(NO_PANIC).push((at, events));
-                }
-            }
-            (None, None)
-        };
-        let (mut read, mut fingerprints): (Vec<_>, Vec<_>);
-        if batch.len() < RECORDS_PER_TASK_MIN {
-            (read, fingerprints) = (0..batch.len()).map(read_one).unzip();
-        } else {
-            (read, fingerprints) = (Vec::new(), Vec::new());
-            let numbers = (0..batch.len()).into_par_iter().with_min_len(RECORDS_PER_TASK_MIN);
-            numbers.map(read_one).unzip_into_vecs(&mut read, &mut fingerprints);
-        }
-        let mut apart = apart.into_inner().expect(NO_PANIC);
-        apart.sort_unstable_by_key(|(at, _)| *at);
+        let readings = self.parts.readers.read(batch, &self.registry, now);
+        let mut read = Read { events: Vec::with_capacity(batch.len()), ..Read::default() };
         // One after the other: the order of the records decides which is the copy.
-        let (mut copies, mut parts) = (Vec::new(), apart.iter_mut().peekable());
-        let mut mark = |at: Number, stamped: &mut StampedEvent, fingerprint| {
-            if self.detector.mark(stamped, fingerprint) {
-                copies.push(at);
-            }
-        };
-        for (at, (stamped, fingerprint)) in read.iter_mut().zip(fingerprints).enumerate() {
-            if let Some(stamped) = stamped {
-                mark((at, Part::FIRST), stamped, fingerprint);
-            } else if let Some((_, parts)) = parts.next_if(|(of, _)| *of == at) {
-                for (stamped, fingerprint) in parts {
-                    mark((at, stamped.position.part), stamped, *fingerprint);
+        for mut reading in readings {
+            for (event, (fingerprint, taught)) in reading.events.iter_mut().zip(reading.told) {
+                if self.detector.mark(event, fingerprint) {
+                    read.copies += 1;
+                } else {
+                    read.taught.extend(taught);
                 }
             }
+            read.events.append(&mut reading.events);
+            read.rejects.append(&mut reading.rejects);
         }
-        let mut taught = taught.into_inner().expect(NO_PANIC);
-        taught.retain(|(at, _)| copies.binary_search(at).is_err());
-        let events = together(read, apart);
-        let rejects = in_order(rejects.into_inner().expect(NO_PANIC));
-        Read { events, copies: copies.len() as u64, rejects, taught: in_order(taught) }
+        read
     }
 
     /// Takes in what the events taught, and stamps those again that it may concern: whether a
@@ -380,10 +266,10 @@ impl<S: Source> Pipeline<S> {
         metrics::counter!("surety_learned_total").increment(issues + uses);
         let registry = &self.registry;
         if 0 < issues {
-            events.par_iter_mut().for_each(|event| event.stamp_again(registry));
+            events.par_iter_mut().for_each(|event| event.ask(registry));
         } else if 0 < uses {
             let said_unused = events.iter_mut().filter(|event| Lapse::UnusedGrant.is_of(event));
-            said_unused.for_each(|event| event.stamp_again(registry));
+            said_unused.for_each(|event| event.ask(registry));
         }
     }
 
@@ -424,26 +310,6 @@ impl<S: Source> Pipeline<S> {
                 .increment(1);
         }
     }
-}
-
-/// The events of the records that hold one, and of those, by their numbers, that hold several.
-fn together(
-    read: Vec<Option<StampedEvent>>,
-    apart: Vec<(usize, Vec<Printed>)>,
-) -> Vec<StampedEvent> {
-    if apart.is_empty() {
-        // In place: an event that may be missing takes no more room than one that is there.
-        #[expect(clippy::filter_map_identity, reason = "flatten copies each event")]
-        return read.into_iter().filter_map(std::convert::identity).collect();
-    }
-    let (mut events, mut apart) = (Vec::with_capacity(read.len()), apart.into_iter().peekable());
-    for (at, one) in read.into_iter().enumerate() {
-        events.extend(one);
-        if let Some((_, parts)) = apart.next_if(|(of, _)| *of == at) {
-            events.extend(parts.into_iter().map(|(stamped, _)| stamped));
-        }
-    }
-    events
 }
 
 /// Moves copies behind the other events, each in their order; returns how many others there are.

@@ -30,7 +30,7 @@ fn lapses(registry: &Registry, agent: &str, credential: &str, hour: u32) -> Vec<
 /// The lapses of an event, with what they are about.
 fn lapses_of(registry: &Registry, fields: &serde_json::Value) -> Vec<String> {
     let mut stamped = stamped(registry, fields);
-    stamped.stamp_again(registry);
+    stamped.ask(registry);
     assert_eq!(stamped.event.labels[0], "env:test", "labels of the source stay");
     let ours = stamped.event.labels[1..].iter();
     ours.map(|label| {
@@ -228,7 +228,7 @@ fn a_grant_is_for_a_task_within_what_the_parent_has_and_used_or_not_needed() {
     let mut before = stamped(&registry, &used("buyer", "sound"));
     let mut known_at = |time: &str| {
         before.ingested_at = Timestamp::parse(time).unwrap();
-        before.stamp_again(&registry);
+        before.ask(&registry);
         before.event.labels[1..].to_vec()
     };
     assert_eq!(known_at("2026-03-02T14:00:00Z"), ["lapse:unused_grant:old"]);

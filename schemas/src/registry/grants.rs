@@ -83,6 +83,12 @@ impl Granted {
     }
 }
 
+impl AboutAgent {
+    pub(super) fn first_unused(&self) -> Option<&GrantId> {
+        self.granted.unused.first()
+    }
+}
+
 impl Registry {
     pub(super) fn insert_grant(
         &mut self,
