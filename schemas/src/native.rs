@@ -64,7 +64,8 @@ pub struct NativeEvent {
     /// An identifier or fingerprint of the credential. Never the credential itself.
     pub credential_id: CredentialId,
     pub credential_kind: CredentialKind,
-    /// What was done, `noun.verb`, e.g. `order.approve`.
+    /// What was done, `noun.verb`, e.g. `order.approve`: 1 to 256 bytes.
+    #[schemars(length(min = 1, max = 256))]
     pub action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
