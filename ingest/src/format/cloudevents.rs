@@ -1,5 +1,5 @@
 //! CloudEvents 1.0 in structured mode: an envelope around a record of another format, and the events of
-//! vendors that have no format of their own.
+//! vendors that have no format of their own. The events of buses with a schema of their own are read so too.
 //!
 //! Invariant: what is inside is read by the reader of its format and by no other; an envelope that does
 //! not say what is inside, and whose data do not say themselves what they are, is a reject. An envelope
@@ -8,6 +8,7 @@
 //! Source: CNCF, *CloudEvents 1.0* and its JSON format; Google Cloud, *Eventarc* (messages of Pub/Sub).
 
 mod actiontrail;
+mod bus;
 mod confluent;
 mod harbor;
 mod mesh;
@@ -88,7 +89,8 @@ pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEve
         if confluent::is_entry(&envelope) {
             return own(confluent::draft, &format!("{{\"data\":{json}}}"), look);
         }
-        envelope = message::structured(&envelope).ok_or_else(|| {
+        let told = message::structured(&envelope).or_else(|| bus::structured(&envelope));
+        envelope = told.ok_or_else(|| {
             Fault::bad_field("wanted field `specversion` or header `ce_specversion`, found none")
         })?;
     }

@@ -28,7 +28,7 @@ use super::Fault;
 use super::arguments::{host, without_token};
 use super::clean::Clean;
 use super::draft::{Draft, Needs, Word, address_of};
-use super::json::Json;
+use super::json::{Json, is_same_name};
 
 pub(super) const NEEDS: Needs = Needs {
     agent: "src.identity, jwt.sub, actor.id or UserID",
@@ -43,6 +43,8 @@ const NOBODY: &str = "anonymous";
 const UNKNOWN: [&str; 4] = ["unknown", "http", "sse", "stdio"];
 /// What Pomerium calls a process that is all of its servers.
 const EVERY_SERVER: &str = "all";
+/// How the name of a call to a tool begins that has the tool behind it, as spans are called.
+const TOOLS_CALL_OF: &str = "tools/call ";
 /// What stands for a session where there is none yet.
 const NO_SESSION: &str = "0";
 
@@ -50,6 +52,8 @@ pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEve
     if calls::are_several(record) {
         return Err(Fault::new(RejectReason::SeveralRecords, "wanted one call, found several"));
     }
+    let own = unshipped(record);
+    let record = own.as_ref().unwrap_or(record);
     let lifted = lifted(record).or_else(|| calls::decided(record)).or_else(|| renamed(record));
     match lifted.or_else(|| with_particulars(record)) {
         Some(record) => draft(&record)?.finish(clean),
@@ -80,6 +84,13 @@ fn lifted<'j>(record: &Json<'j>) -> Option<Json<'j>> {
     (!told.fields().is_empty()).then(|| told.joined(record))
 }
 
+/// A record that a log shipper took up, without what it tells of itself: so `agent` of the Elastic Common Schema.
+fn unshipped<'j>(record: &Json<'j>) -> Option<Json<'j>> {
+    record.at("agent.ephemeral_id")?;
+    let others = record.fields().iter().filter(|(name, _)| !is_same_name(name, "agent"));
+    Some(Json::Object(others.cloned().collect()))
+}
+
 /// A record with messages of JSON-RPC under names of the gateway's own, with each under that of what it is.
 fn renamed<'j>(record: &Json<'j>) -> Option<Json<'j>> {
     let own = |value: &Json<'_>| {
@@ -87,9 +98,7 @@ fn renamed<'j>(record: &Json<'j>) -> Option<Json<'j>> {
         let is_one = matches!(value, Json::Object(_)) && value.has("jsonrpc");
         Some(name).filter(|name| is_one && !record.has(name))
     };
-    // Of what a log shipper took up, the agent is the shipper (`agent.id` of the Elastic Common Schema).
-    let is_shipped = record.at("agent.ephemeral_id").is_some();
-    if is_shipped || !record.fields().iter().any(|(_, value)| own(value).is_some()) {
+    if !record.fields().iter().any(|(_, value)| own(value).is_some()) {
         return None;
     }
     let fields = record.fields().iter().cloned();
@@ -191,8 +200,9 @@ pub(super) fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 
 /// The first of these names that is somebody's, and no address.
 fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
-    let is_name =
-        |name: &&str| *name != NOBODY && !UNKNOWN.contains(name) && address_of(name).is_none();
+    // Some write the kind of it in front.
+    let is_unknown = |name: &str| UNKNOWN.contains(&name) || name.ends_with(":unknown");
+    let is_name = |name: &&str| *name != NOBODY && !is_unknown(name) && address_of(name).is_none();
     names.iter().filter_map(|path| record.text(path)).find(is_name)
 }
 
@@ -239,6 +249,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let method = method(record);
     // A tool with its server in front, as LiteLLM and the programs write it.
     let named = record.first(TOOLS).or_else(|| asked_for(record, method?));
+    let named = named.or_else(|| record.text("operation.name")?.strip_prefix(TOOLS_CALL_OF));
     let prefixed = named.and_then(|name| name.strip_prefix("mcp__")?.split_once("__"));
     let spaced = prefixed.or_else(|| record.text("mcp_namespaced_tool_name")?.split_once('/'));
     let named = prefixed.map(|(_, tool)| tool).or(named).or(spaced.map(|(_, tool)| tool));
@@ -374,7 +385,10 @@ fn used<'a>(record: &'a Json<'_>) -> Option<(&'a str, &'a str)> {
 fn own_server<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     let kind = record.first(&["target.type", "target_type"]).map(str::to_ascii_lowercase);
     let is_server = kind.is_none_or(|kind| kind.contains("server"));
+    // A logger of Rust's calls the module that logs the target.
+    let is_module = |target: &&str| target.contains("::");
     let target = record.first(&["target.name", "target"]).filter(|_| is_server);
+    let target = target.filter(|target| !is_module(target));
     // ToolHive's; and the host that Pomerium let a request through to, or did not.
     let target = target.or_else(|| record.field("subjects").and(record.text("component")));
     let is_pomerium = record.text("service") == Some("authorize");

@@ -201,6 +201,10 @@ fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     ];
     let other = others.iter().find_map(|(path, kind)| {
         let name = known(record, &[*path], NOBODY).filter(|name| !name.starts_with('/'))?;
+        // The account that the record is of is no other.
+        if *kind == "account" && record.text("cloud.account.uid") == Some(name) {
+            return None;
+        }
         if name.contains("://") { Some(("host", host(name)?)) } else { Some((*kind, name)) }
     });
     if let (None, Some((kind, id))) = (&draft.counterparty, other) {
@@ -226,6 +230,14 @@ fn is_stop(record: &Json<'_>, path: &str) -> bool {
     told.is_some_and(|told| STOPPED.iter().any(|word| word.eq_ignore_ascii_case(told)))
 }
 
+/// What a gateway decided, for which the schema has no place: beside it, or in an object of the gateway's.
+fn decided<'a>(record: &'a Json<'_>) -> impl Iterator<Item = &'a str> {
+    let unmapped = record.at("unmapped").unwrap_or(&Json::Null);
+    let objects = unmapped.fields().iter().map(|(_, value)| value);
+    let objects = std::iter::once(unmapped).chain(objects);
+    objects.filter_map(|object| object.first(&["decision", "verdict"]))
+}
+
 fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>>) {
     let reasons = [
         "status_detail",
@@ -238,7 +250,10 @@ fn outcome<'a>(record: &'a Json<'_>, class: &Class) -> (Outcome, Option<Word<'a>
     let mut flags = record.list("api.response.flags").iter().filter_map(Json::as_text);
     // What a policy decided, unless it is said that the act went on.
     let decisions = record.list("actor.authorizations").iter().filter_map(|it| it.text("decision"));
-    let mut decisions = decisions.filter(|_| record.text("status_id") != Some("1"));
+    let is_done = record.text("status_id") == Some("1");
+    let is_said = record.text("status").and_then(verdict::of_one_word) == Some(Outcome::Success);
+    let decided = decided(record).filter(|_| !is_said);
+    let mut decisions = decisions.chain(decided).filter(|_| !is_done);
     let is_refused = record.text("action_id") == Some("2")
         || record.text("disposition_id").is_some_and(|id| STOPS.contains(&id))
         || ["action", "disposition"].iter().any(|path| is_stop(record, path))

@@ -21,7 +21,7 @@ use schemas::{CredentialEvent, CredentialKind};
 
 use self::names::{
     AGENTS, ARGUMENTS, AWS_KEY, CALLED, CREDENTIALS, END_USER, ENTITY_KIND, FRAMEWORKS,
-    HANDOFF_FROM, HANDOFF_TO, INPUTS, KINDS, MODELS, MODELS_ASKED, NAMES, OTHER_SIDES, PART_KIND,
+    HANDOFF_FROM, HANDOFF_TO, INPUTS, KINDS, MODELS_ASKED, NAMES, OTHER_SIDES, PART_KIND,
     PROVIDERS, SESSIONS, TIMES, TOOL_KINDS, TOOLS, TOOLS_OF_KIND, TRACES, USERS,
 };
 use self::said::is_said;
@@ -112,7 +112,7 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
     let instances = ["service.instance.id", "k8s.pod.name"];
     let instance = span.resource.first(&instances).or_else(|| attributes.text("crewai.agent.id"));
     draft.instance = instance.map(Into::into);
-    draft.model = span.around(MODELS).map(Into::into);
+    draft.model = span.model().map(Into::into);
     draft.task = attributes.first(&["task.id", "prompt.id"]).map(Into::into);
     draft.delegation.extend(span.behind().into_iter().map(Word::from));
     draft.delegation.extend(told(USERS).map(Into::into));

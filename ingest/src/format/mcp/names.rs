@@ -30,6 +30,8 @@ pub(super) const TIMES: &[&str] = &[
     "createdDateTime",
     "timestampMs",
     "meta.timestamp",
+    "ts_unix_ms",
+    "time_unix_nano",
 ];
 
 /// Names of the program that calls.
@@ -56,6 +58,7 @@ pub(super) const PROGRAMS: &[&str] = &[
     "jwt.azp",
     "client_id",
     "clientId",
+    "mcp.client_id",
     "actor_client_id",
     "principal",
     "principal.id",
@@ -195,6 +198,7 @@ pub(super) const SESSIONS: &[&str] = &[
     "conversation.id",
     // Cursor's.
     "conversation_id",
+    "session",
 ];
 
 pub(super) const MODELS: &[&str] = &[
@@ -284,7 +288,8 @@ pub(super) const CHANGES: &[&str] = &[
 ];
 
 /// Objects in which a record may have what it tells, beside its time.
-pub(super) const PARTICULARS: &[&str] = &["payload", "data", "details", "violation", "attributes"];
+pub(super) const PARTICULARS: &[&str] =
+    &["payload", "data", "details", "violation", "attributes", "mcp", "fields"];
 
 /// Names of what a method of the protocol was asked for, where they stand beside it: elsewhere they say
 /// other things.
@@ -307,6 +312,7 @@ pub(super) const TOOLS: &[&str] = &[
     "tool_parameters.mcp_tool_name",
     "gen_ai.tool.name",
     "mcp.tool.name",
+    "mcp.tool",
     "ToolCallName",
     "params.name",
     "request.params.name",
@@ -447,6 +453,7 @@ pub(super) const SOURCES: &[&str] = &[
     "client.ip",
     "client_ip",
     "source_ip",
+    "source.ip",
     "ip_address",
     "remote_addr",
     "callerIpAddress",

@@ -83,8 +83,14 @@ const PLACES: &[&str] = &[
 const NO_ERRORS: &[&str] = &["-", "0", "false", "nil", "none", "null", "ok", "success", "true"];
 
 /// Where a word says how a call ended that stands in another object.
-const OUTCOMES: &[&str] =
-    &["ai.mcp.audit.action", "mcp_response.status", "result.status", "response.status"];
+const OUTCOMES: &[&str] = &[
+    "ai.mcp.audit.action",
+    "mcp_response.status",
+    "result.status",
+    "response.status",
+    "mcp.outcome",
+    "operation.outcome",
+];
 
 /// Where a tool says that it failed.
 const FAILED: &[&str] = &[

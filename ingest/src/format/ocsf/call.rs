@@ -22,6 +22,8 @@ const TOOLS: &[&str] = &[
     "unmapped.tool",
     "unmapped.mcp.tool.name",
     "unmapped.gen_ai.tool.name",
+    // CoSAI's.
+    "unmapped.cosai_agentic.mcp_name",
 ];
 /// The same by the names of the Agent Observability Standard.
 const AOS_TOOLS: &[&str] = &["unmapped.aos.tool_call.name", "unmapped.aos.step.operation.tool.id"];

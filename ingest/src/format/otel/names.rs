@@ -124,6 +124,7 @@ pub(super) const USERS: &[&str] = &[
     "gen_ai.request.user",
     "jwt.sub",
     "metadata.user_api_key_user_id",
+    "user.name",
 ];
 /// Whom a server knows by the token that was shown to it.
 pub(super) const END_USER: &str = "enduser.id";

@@ -30,6 +30,8 @@ const DECISIONS: &[&str] = &[
     "decision",
     "aws.agentcore.policy.authorization_decision",
 ];
+/// How the names end of what the policies of frameworks decided.
+const POLICY_DECISION: &str = "policy.decision";
 const POLICY_REASON: &str = "aws.agentcore.policy.authorization_reason";
 /// Where a word says how something ended; the last is that of a hook of GitHub Copilot's.
 const ENDS: &[&str] = &[
@@ -67,7 +69,7 @@ pub(super) fn of<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
 
 fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     let attributes = &span.attributes;
-    if let Some(word) = attributes.first(DECISIONS)
+    if let Some(word) = attributes.first(DECISIONS).or_else(|| by_policy(attributes))
         && verdict::of_error(word) == Outcome::Denied
     {
         return (Outcome::Denied, attributes.text(POLICY_REASON).or(Some(word)).map(Into::into));
@@ -105,6 +107,12 @@ fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
             (if is_denied { Outcome::Denied } else { Outcome::Error }, reason)
         }
     }
+}
+
+/// What a policy decided, whosever it is.
+fn by_policy<'s>(attributes: &'s Json<'_>) -> Option<&'s str> {
+    let mut fields = attributes.fields().iter();
+    fields.find(|(name, _)| name.ends_with(POLICY_DECISION))?.1.as_text()
 }
 
 /// Whether a word tells of a refusal or a failure.

@@ -20,7 +20,7 @@ use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
 use super::super::verdict;
-use super::names::{AGENTS, LENT, NAMES, OF_GENERATIVE, PARENTS};
+use super::names::{AGENTS, LENT, MODELS, NAMES, OF_GENERATIVE, PARENTS};
 use super::told::{TOLD_OPERATION, attributes_of, is_known};
 use super::{CALLS, CREATE_AGENT, EXECUTE_TOOL, INVOKE_AGENT, attributes, outcome};
 
@@ -128,6 +128,24 @@ impl<'j> Span<'j> {
     /// The first of these attributes that it has, or the nearest span around it.
     pub(super) fn around(&self, names: &[&str]) -> Option<&str> {
         std::iter::once(&self.attributes).chain(&self.around).find_map(|one| one.first(names))
+    }
+
+    /// The model that it tells of, or the nearest span around it of the same agent: another agent may have
+    /// another model.
+    pub(super) fn model(&self) -> Option<&str> {
+        let mut known = Vec::new();
+        for one in std::iter::once(&self.attributes).chain(&self.around) {
+            let names: Vec<&str> = AGENTS.iter().filter_map(|name| one.text(name)).collect();
+            let is_same = known.is_empty() || names.iter().any(|name| known.contains(name));
+            if !is_same && !names.is_empty() {
+                return None;
+            }
+            if let Some(model) = one.first(MODELS) {
+                return Some(model);
+            }
+            known.extend(names);
+        }
+        None
     }
 
     /// The same of names of agents, where one that was made is none.

@@ -49,6 +49,23 @@ fn users_and_sessions_are_read_by_the_names_of_each_instrumentation() {
 }
 
 #[test]
+fn another_agent_has_a_model_of_its_own() {
+    let invoked = |id, parent: &str, name| {
+        let attributes = [("gen_ai.agent.name", name), ("gen_ai.request.model", "large")];
+        let attributes = if parent.is_empty() { &attributes[..] } else { &attributes[..1] };
+        span(id, parent, &format!("invoke_agent {name}"), attributes)
+    };
+    let tool = |id, parent| span(id, parent, "execute_tool pay", &[]);
+    let spans =
+        [invoked("a", "", "buyer"), tool("b", "a"), invoked("c", "a", "checker"), tool("d", "c")];
+    let models: Vec<Option<String>> =
+        all(&spans).into_iter().map(|outcome| outcome.unwrap().model).collect();
+
+    let large = Some("large".to_owned());
+    assert_eq!(models, [large.clone(), large, None, None]);
+}
+
+#[test]
 fn what_is_called_unknown_is_not_told() {
     let names = [
         ("gen_ai.operation.name", "chat"),

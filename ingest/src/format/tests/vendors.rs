@@ -526,7 +526,9 @@ fn home_grown_gateways_name_who_calls_by_flat_names() {
         assert_eq!(event.agent_id.as_str(), agent, "{json}");
         assert_eq!(event.delegation.first().map(AgentId::as_str), delegation, "{json}");
     }
-    let unknown = r#"{"time":"2026-03-02T10:00:00Z","tool_name":"pay","user_id":"unknown"}"#;
-    let reject = read(Format::Mcp, Some(unknown.as_bytes())).unwrap_err();
-    assert_eq!(reject.reason, RejectReason::NoAgent);
+    for named in [r#""user_id":"unknown""#, r#""agent":"agent:unknown""#] {
+        let unknown = format!(r#"{{"ts_unix_ms":1772445600000,"tool_name":"pay",{named}}}"#);
+        let reject = read(Format::Mcp, Some(unknown.as_bytes())).unwrap_err();
+        assert_eq!(reject.reason, RejectReason::NoAgent, "{named}");
+    }
 }
