@@ -13,6 +13,7 @@ mod clean;
 mod cloudevents;
 mod cloudtrail;
 mod draft;
+mod elastic;
 mod entra;
 mod envelope;
 mod fault;

@@ -85,7 +85,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.event_id = record.text("id").map(Into::into);
     draft.source = record.first(&["actor.ip_address", "ip_address"]).map(Into::into);
     draft.user_agent = record.first(&["actor.user_agent", "user_agent"]).map(Into::into);
-    draft.session = record.first(&["actor.session_id", "session_id"]).map(Into::into);
+    let sessions = ["actor.session_id", "session_id", "conversation_id"];
+    draft.session = record.first(&sessions).map(Into::into);
     actor(record, &mut draft);
     let action = record.text("type");
     draft.action = action.map(Into::into);
@@ -262,7 +263,8 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             Some((kind.into(), target.into()))
         }
         (None, None) => {
-            let server = record.first(&["mcp_server_url", "url"]).and_then(super::arguments::host);
+            let hosts = ["mcp_server_url", "webhook_url", "url"];
+            let server = record.first(&hosts).and_then(super::arguments::host);
             let other = server.map(|host| ("host", host));
             let app = record.text("integration_type").map(|app| ("integration", app));
             let named = record.text("mcp_server_name").map(|name| ("mcp_server", name));

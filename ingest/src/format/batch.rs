@@ -34,6 +34,11 @@ const LISTS: &[(&str, Option<&str>)] = &[
     ("logEvents", Some("messageType")),
     ("items", Some("kind")),
     ("value", Some("@odata.context")),
+    // The same where only the list was kept.
+    ("value", None),
+    // Of an answer of GitHub's API for queries (GraphQL).
+    ("edges", None),
+    ("nodes", None),
     ("data.events", Some("eventType")),
     ("data", Some("has_more")),
     ("receivedMessages", None),

@@ -76,6 +76,8 @@ const KNOWN: &[(&str, &[&str], usize)] = &[
     // Splunk.
     ("event", &["sourcetype"], 16),
     ("event", &["host"], 16),
+    // An answer of GitHub's API for queries (GraphQL).
+    ("data.organization.auditLog", &[], 4),
     // A row of Teleport's events in DynamoDB.
     ("FieldsMap", &["EventType"], 16),
     ("event.original", &[], 64),
@@ -134,6 +136,8 @@ const LIKELY: &[&str] = &[
     "okta",
     // Of Tempo's answers.
     "trace",
+    // Of GraphQL's.
+    "node",
 ];
 
 /// What is no record and has none inside, by a field of its own.

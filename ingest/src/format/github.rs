@@ -5,7 +5,7 @@
 //! to. One's own name at a provider of identities is nobody else. What was asked of a model and what it
 //! answered is not kept.
 //!
-//! Source: GitHub, *Audit log events for your enterprise*, *Identifying audit log events performed by
+//! Source: GitHub, *Audit log events for your enterprise*, *GraphQL API* (`AuditEntry`), *Identifying audit log events performed by
 //! an access token*, *Audit log events for agents*, *Token expiration and revocation*.
 
 mod webhook;
@@ -33,6 +33,7 @@ const KNOWN: &[&str] = &[
     "created_at",
     "_document_id",
     "actor",
+    "actorLogin",
     "actor_ip",
     "action",
     "user_agent",
@@ -55,7 +56,8 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Whom it was done to; of what is handed over whose it was.
-const USERS: &[&str] = &["user", "user_login", "data.user", "data.username", "data.old_user"];
+const USERS: &[&str] =
+    &["user", "userLogin", "blockedUserLogin", "data.user", "data.username", "data.old_user"];
 
 /// Whom a webhook tells of beside its sender.
 const OTHERS: &[&str] = &[
@@ -68,7 +70,12 @@ const OTHERS: &[&str] = &[
 ];
 
 /// Apps that are let in.
-const APPS: &[&str] = &["integration", "oauth_application_name", "installation.app_slug"];
+const APPS: &[&str] =
+    &["integration", "oauth_application_name", "oauth_application", "installation.app_slug"];
+
+/// Who acted; in the API for queries (GraphQL), in which it is an object too. Whoever keeps a server has a
+/// name of its console.
+const ACTORS: &[&str] = &["actor", "actorLogin", "actor.login", "mc_actor"];
 
 /// The parts of an action that is about a key, and not done with it.
 const KEYS: &[&str] = &[
@@ -94,8 +101,10 @@ const CONCLUSIONS: &[&str] = &[
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
-    draft.event_id =
-        record.first(&["_document_id", "data._document_id", "event_id"]).map(Into::into);
+    let id = record.first(&["_document_id", "data._document_id", "event_id"]);
+    // A node of the API for queries; elsewhere it may be the id of anything.
+    let node = || record.text("id").filter(|_| record.has("actorLogin"));
+    draft.event_id = id.or_else(node).map(Into::into);
     draft.source = record.first(&["actor_ip", "actor_location.ip", "real_ip"]).map(Into::into);
     draft.user_agent = record.first(PROGRAMS).map(Into::into);
     draft.session = record.text("agent_session_id").map(Into::into);
@@ -142,12 +151,16 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ("repository", "repository"),
         ("repository.full_name", "repository"),
         ("repo_name", "repository"),
+        ("repositoryName", "repository"),
         ("team", "team"),
+        ("teamName", "team"),
         ("data.team", "team"),
         ("route", "api_route"),
         ("org", "organization"),
         ("organization.login", "organization"),
+        ("organizationName", "organization"),
         ("business", "enterprise"),
+        ("enterpriseSlug", "enterprise"),
         ("data.organization", "organization"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
@@ -184,8 +197,7 @@ fn counterparty<'a>(record: &'a Json<'_>, user: Option<&'a str>) -> Option<(Word
 /// user's own log, which is that of no organisation, the user, unless GitHub did it itself.
 fn actor<'a>(record: &'a Json<'_>, is_use: bool) -> Option<&'a str> {
     let number = |name: &str| record.text(name).filter(|id| *id != "0");
-    // Whoever keeps a server has a name of its console.
-    let named = record.first(&["actor", "mc_actor"]).or_else(|| webhook::sender(record));
+    let named = record.first(ACTORS).or_else(|| webhook::sender(record));
     let named = named.or_else(|| number("actor_id"));
     let named = named.or_else(|| of_git(record, "user_login"));
     named.or_else(|| {

@@ -17,8 +17,9 @@ use super::{Fault, kebab, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
 
-/// When it happened: in a document of Elastic's the time stands beside the event.
-const TIMES: &[&str] = &["published", "okta.published", "@timestamp"];
+/// When it happened: in a document of Elastic's the time stands beside the event; the download of Okta's
+/// console has a name of its own for it.
+const TIMES: &[&str] = &["published", "okta.published", "@timestamp", "timestamp"];
 /// Where Okta has what it knows of a request, and where Elastic keeps what it has no field for.
 const DEBUG: [&str; 2] = ["debugContext.debugData", "debugContext.debugData.flattened"];
 
@@ -167,6 +168,8 @@ fn outcome(record: &Json<'_>, action: &str) -> Outcome {
     let is_gate = [
         "user.session",
         "user.authentication",
+        "user.mfa.attempt_bypass",
+        "user.mfa.okta_verify.deny_push",
         "policy.",
         "app.oauth2",
         "app.generic.unauth_app_access_attempt",

@@ -349,7 +349,9 @@ fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>)
         // Who refuses has done what they meant to.
         Some(_) if event == "device.enroll_pairing.deny" && error.is_none() => false,
         Some(success) => {
-            success.eq_ignore_ascii_case("false") || (is_of_failure && error.is_some())
+            // As Elastic's documents have it, `failure`.
+            ["false", "failure"].iter().any(|word| success.eq_ignore_ascii_case(word))
+                || (is_of_failure && error.is_some())
         }
         None => error.is_some() || is_of_failure,
     };
@@ -372,7 +374,10 @@ fn outcome<'a>(record: &'a Json<'_>, event: &str) -> (Outcome, Option<Word<'a>>)
         }
         (true, None, None) => (verdict::of_error(error.unwrap_or_default()), error.map(Into::into)),
         // `DENIED` of the two that a restricted session knows.
-        (false, None, None) if event == "session.network" && record.text("action") == Some("1") => {
+        (false, None, None)
+            if event == "session.network"
+                && matches!(record.text("action"), Some("1" | "denied")) =>
+        {
             (Outcome::Denied, None)
         }
         (false, None, None) => (Outcome::Success, None),

@@ -3,12 +3,13 @@
 //!
 //! Invariant: only fields that the vendor documents as objects or lists are unfolded, and only texts that
 //! are the JSON of one; nothing else of the record changes but a name that told so (`metadataJson`), and the
-//! names of a row that says that it is one of a custom table, or is one of Okta's. A record without either is
-//! not touched.
+//! names of a row that says that it is one of a custom table, or is one of Okta's, or of a document of
+//! Elastic's ([`elastic`]). A record without either is not touched.
 
 use memchr::memmem;
 use schemas::Format;
 
+use super::elastic;
 use super::json::{Json, is_same_name};
 use super::okta::row;
 
@@ -32,13 +33,14 @@ pub(super) fn has_json_in_text(json: &str) -> bool {
     json.as_bytes().contains(&b'\\') && STARTS.iter().any(|start| json.contains(start))
 }
 
-/// The record with its parts as objects and lists, and of a row of a custom table with the vendor's names;
-/// `None` if neither changes anything.
+/// The record with its parts as objects and lists, and of a row of a custom table or a document of Elastic's
+/// with the vendor's names; `None` if neither changes anything.
 pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
     let (_, parts) = PARTS.iter().find(|(known, _)| *known == format)?;
     let may_be_row = memmem::find(json.as_bytes(), b"_CL\"").is_some();
     let may_be_flat = format == Format::Okta && row::may_be_row(json);
-    if !may_be_row && !may_be_flat && !has_json_in_text(json) {
+    let may_be_document = elastic::may_be_document(format, json);
+    if !may_be_row && !may_be_flat && !may_be_document && !has_json_in_text(json) {
         return None;
     }
     let mut tree = Json::parse(json).ok()?;
@@ -56,7 +58,8 @@ pub(super) fn unfolded(format: Format, json: &str) -> Option<String> {
     let own = [kind.as_str(), &undotted].into_iter().filter(|name| !name.is_empty());
     let parts: Vec<&str> = parts.iter().copied().chain(own).collect();
     let has_changed = unfold(&mut tree, &parts, LEVELS_MAX);
-    (is_row || has_changed).then(|| tree.to_string())
+    let record = may_be_document.then(|| elastic::record(format, &tree)).flatten();
+    record.or_else(|| (is_row || has_changed).then_some(tree)).map(|tree| tree.to_string())
 }
 
 /// Takes off a row of a custom table of Log Analytics the column that names the table; returns whether it is
@@ -306,7 +309,9 @@ const PARTS: &[(Format, &[&str])] = &[
             "config",
             "data",
             "deployment_status",
+            "event",
             "exemption_request",
+            "github",
             "hook",
             "installation",
             "member",
@@ -314,15 +319,47 @@ const PARTS: &[(Format, &[&str])] = &[
             "organization",
             "repository",
             "sender",
+            "source",
+            "user",
+            "user_agent",
             "workflow_job",
             "workflow_run",
         ],
     ),
     (
         Format::Teleport,
-        &["identity", "message", "attributes", "request", "response", "target", "status", "user"],
+        &[
+            "attributes",
+            "client",
+            "event",
+            "host",
+            "identity",
+            "message",
+            "request",
+            "response",
+            "service",
+            "status",
+            "target",
+            "teleport",
+            "user",
+        ],
     ),
-    (Format::Anthropic, &["actor", "api_key", "session", "project"]),
+    (
+        Format::Anthropic,
+        &[
+            "actor",
+            "anthropic",
+            "api_key",
+            "audit",
+            "event",
+            "organization",
+            "project",
+            "session",
+            "source",
+            "user",
+            "user_agent",
+        ],
+    ),
     (
         Format::OpenAi,
         &[
@@ -339,15 +376,20 @@ const PARTS: &[(Format, &[&str])] = &[
             "conversation",
             "data",
             "delegator",
+            "event",
             "event_details",
             "message",
+            "openai",
             "principal",
             "project",
             "request_metadata",
+            "service",
             "service_account",
             "session",
+            "source",
             "tool_meta",
             "user",
+            "user_agent",
         ],
     ),
     (Format::Vault, &["auth", "metadata", "namespace", "request", "response"]),
