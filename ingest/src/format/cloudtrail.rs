@@ -78,8 +78,20 @@ const DRY_RUN: &str = "DryRunOperation";
 
 /// With which the identity centre lets a person into an account, as a role.
 const FEDERATION: &str = "Federate";
+/// The calls of its portal.
+const PORTAL_CALLS: [&str; 7] = [
+    FEDERATION,
+    "GetRoleCredentials",
+    "ListAccountRoles",
+    "ListAccounts",
+    "ListApplications",
+    "ListProfilesForApplication",
+    "Logout",
+];
 /// By which it gives out a token of its own.
 const TOKEN: &str = "CreateToken";
+/// The calls of Bedrock that only a model takes that answers in words.
+const CONVERSATIONS: [&str; 2] = ["Converse", "ConverseStream"];
 /// The category of the calls of what is there, such as a model.
 const DATA: &str = "Data";
 /// Events of which the category tells nothing that the action does not.
@@ -283,9 +295,8 @@ impl Record<'_> {
     ///
     /// Source: AWS, *IAM Identity Center Portal API Reference*.
     fn is_of_portal(&self) -> bool {
-        let calls = ["GetRoleCredentials", "ListAccountRoles", "ListAccounts", "Logout"];
         self.service() == Some("sso")
-            && self.event_name.get().is_some_and(|name| calls.contains(&name))
+            && self.event_name.get().is_some_and(|name| PORTAL_CALLS.contains(&name))
     }
 
     /// The account and the role in it that the identity centre lets a person into, or shows them.
@@ -294,10 +305,13 @@ impl Record<'_> {
         is_let.then_some(&parts.step)
     }
 
-    /// The model that was called; in what is done to models none is.
+    /// The model that was called; in what is done to models none is. `InvokeModel` does not tell whether the
+    /// model speaks for an agent or makes numbers of texts.
     fn model(&self, parts: &Parts<'_>, redactor: &Redactor) -> Option<String> {
+        let talks = self.event_name.get().is_some_and(|name| CONVERSATIONS.contains(&name));
+        let talked_to = parts.asked.model_id.get().filter(|_| talks);
         let model = parts.asked.model.get().filter(|_| self.event_category.is(DATA));
-        model.map(|model| in_short(model, redactor))
+        model.or(talked_to).map(|model| in_short(model, redactor))
     }
 
     /// Whence it came; of a service's own event its details may tell.

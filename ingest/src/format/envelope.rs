@@ -102,10 +102,13 @@ const ASIM_LENT: &[(&str, &str)] = &[
     ("EventResultDetails", "status_detail"),
 ];
 
+/// Where a document of Elastic's agent has the record of Vault, without its time.
+const VAULT_DOCUMENT: &str = "hashicorp_vault.audit";
 /// Where others have a text or an object that may be a record.
 const LIKELY: &[&str] = &[
     // Of Elastic's agent, and of CloudTrail Lake.
     "kubernetes.audit",
+    VAULT_DOCUMENT,
     "eventData",
     "ocsf",
     "message",
@@ -205,9 +208,12 @@ pub(super) fn behind_prefix(text: &str) -> Option<Inside> {
     is_whole.then(|| Inside { json: json.to_owned(), is_certain: true })
 }
 
-/// The record in an entry of Google's logs, with the time that its agent took out of it.
+/// The record in an entry of Google's logs or a document of Elastic's, with the time that their agents took out
+/// of it.
 fn with_time_of(entry: &Json<'_>, inside: String) -> String {
-    let time = entry.text("timestamp").filter(|_| entry.text("insertId").is_some());
+    let of_entry = entry.text("timestamp").filter(|_| entry.text("insertId").is_some());
+    let of_document = entry.text(SHIPPED_AT).filter(|_| entry.at(VAULT_DOCUMENT).is_some());
+    let time = of_entry.or(of_document);
     let is_without = |json: &Json<'_>| !json.fields().is_empty() && !json.has("time");
     match (time, inside.trim_start().strip_prefix('{')) {
         (Some(time), Some(rest)) if Json::parse(&inside).is_ok_and(|json| is_without(&json)) => {

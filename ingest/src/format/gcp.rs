@@ -78,6 +78,16 @@ const SIGN_IN_CHECK: &str = "OsLoginDataPlaneService.CheckPolicy";
 /// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
 const WORKLOAD_POOL: &str = ".svc.id.goog[";
 
+/// The calls of Vertex AI that only a model takes that answers in words: the third and fourth pass on what
+/// another publisher's own interface asks for.
+const CONVERSATIONS: [&str; 5] = [
+    "GenerateContent",
+    "StreamGenerateContent",
+    "RawPredict",
+    "StreamRawPredict",
+    "ChatCompletions",
+];
+
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
     // Where the payload alone was exported, the record is the payload.
@@ -130,6 +140,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.reach([(database, "database")]);
         draft.source = draft.source.or(statement.text("ip").map(Into::into));
     }
+    draft.model = model(payload).map(Into::into);
     draft.counterparty = counterparty::of(record, payload);
     keep(record, payload, &mut draft);
     draft.keep("issued_credential_id", minted(payload));
@@ -144,6 +155,14 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 fn caller<'a>(payload: &'a Json<'_>, name: &str) -> Option<&'a str> {
     let own = payload.at("requestMetadata").and_then(|metadata| metadata.text(name));
     own.or_else(|| payload.at("metadata.requestMetadata")?.text(name))
+}
+
+/// The model that was asked for an answer in words, of those that a publisher offers.
+fn model<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
+    let method = payload.text("methodName")?.rsplit('.').next();
+    let (_, name) = payload.text("resourceName")?.rsplit_once("/models/")?;
+    let is_published = payload.text("resourceName")?.contains("/publishers/");
+    Some(name).filter(|_| is_published && method.is_some_and(|name| CONVERSATIONS.contains(&name)))
 }
 
 /// Who acted. Where Google itself warns of an account, that account did nothing.

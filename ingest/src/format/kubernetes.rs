@@ -198,6 +198,8 @@ fn class(record: &Json<'_>, user: &str) -> String {
 /// Where Azure's clusters have the id that Entra knows somebody by; who is called by it alone is no person.
 const ENTRA_ID: &str = "oid";
 
+/// Whom AWS knows the user as.
+const AWS_ARN: &str = "canonicalArn";
 /// How the ids begin that the authenticator of AWS gives, today and under its first name.
 const AWS_UIDS: [&str; 2] = ["aws-iam-authenticator:", "heptio-authenticator-aws:"];
 
@@ -282,10 +284,10 @@ fn credential<'a>(record: &'a Json<'_>, user: &'a str) -> (CredentialKind, Word<
         return (CredentialKind::AccessToken, format!("bootstrap-token:{token}").into());
     }
     // OpenShift tells by a group of how a person signed in, Azure by what else it knows of one, the
-    // authenticator of AWS by the id that it gives to whoever shows it a token.
+    // authenticator of AWS by the id and the ARN that it gives to whoever shows it a token.
     let uid = record.text("user.uid").unwrap_or_default();
     let has_token = is_in(record, "system:authenticated:oauth")
-        || extra(record, ENTRA_ID).is_some()
+        || [ENTRA_ID, AWS_ARN].iter().any(|name| extra(record, name).is_some())
         || AWS_UIDS.iter().any(|start| uid.starts_with(start));
     let (kind, prefix) = match user {
         _ if has_token => (CredentialKind::AccessToken, "token"),

@@ -18,6 +18,12 @@ pub(super) const NEEDS: Needs = Needs { agent: "auth", action: "request.operatio
 const UNAUTHENTICATED: &str = "vault:unauthenticated";
 /// The id of the JWT that a request shows in place of a token of Vault's.
 const JWT_ID: &str = "metadata.jwt_unique_id";
+/// Who shows a JWT to act for another: by the id or the name in the registry of agents, not all records have
+/// both.
+const ACTORS: &[&str] = &["metadata.actor_entity_id", "metadata.actor_entity_name"];
+/// What a node that serves reads alone says of a request that it hands on: the active node writes it again, with
+/// who made it.
+const HANDED_ON: &str = "please forward to the active node";
 /// How Vault begins the hash of a value.
 const HASH: &str = "hmac-sha256:";
 
@@ -70,7 +76,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.user_agent = record.text("request.headers.user-agent").map(Into::into);
     let login = login_method(record);
     let auth = auth(record, login.is_some());
-    let actor = auth.text("metadata.actor_entity_id");
+    let actor = auth.first(ACTORS);
     // Every token that was made by hand is displayed as `token`: that names nobody.
     let displayed = auth.text("display_name").filter(|name| *name != "token");
     let certificate = record.text("request.client_certificate_serial_number");
@@ -92,7 +98,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         // There was a token, of which nothing is told but what its holder is.
         draft.agent = auth.first(CLASSES).map(Into::into);
         draft.class = Some(class(record, auth));
-    } else if record.at("request").is_some() && credential(record).is_none() {
+    } else if record.at("request").is_some()
+        && credential(record).is_none()
+        && !is_handed_on(record)
+    {
         draft.agent = Some(UNAUTHENTICATED.into());
         draft.class = Some(UNAUTHENTICATED.into());
         draft.credential = Some(shown(record, login));
@@ -158,6 +167,11 @@ fn auth<'a>(record: &'a Json<'_>, is_login: bool) -> &'a Json<'a> {
     let answered = record.at("response.auth").filter(|auth| is_login && names_one(auth));
     let own = record.at("auth");
     own.filter(names_one).or(answered).or(own).unwrap_or(&Json::Null)
+}
+
+/// Whether nobody looked yet at who asks.
+fn is_handed_on(record: &Json<'_>) -> bool {
+    record.text("error").is_some_and(|error| error.contains(HANDED_ON))
 }
 
 /// Whether somebody had a token, whatever the record tells of it.

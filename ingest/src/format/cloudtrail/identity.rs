@@ -216,6 +216,15 @@ impl Identity<'_> {
         scope.credentials_issued_to.owned().or_else(|| scope.source_arn.owned())
     }
 
+    /// Whether it is a person whom the identity centre knows, as it wrote before it told of them by
+    /// `onBehalfOf`.
+    ///
+    /// Source: AWS, *Important changes to CloudTrail events for AWS IAM Identity Center*.
+    fn is_of_center(&self, record: &Record<'_>) -> bool {
+        let is_told = self.principal().is_some() && self.user_name.get().is_some();
+        self.kind.is("Unknown") && is_told && record.service() == Some("sso")
+    }
+
     /// Whose name nobody knows, since it could be a password: a sign-in that failed.
     fn is_hidden(&self) -> bool {
         let principal = self.principal_id.get();
@@ -267,8 +276,10 @@ impl Actor {
             Some(arn) => (arn.to_owned(), class_of_arn(arn, identity)),
             None => agent_without_arn(identity, record).ok_or_else(no_agent)?,
         };
-        let is_sign_in = additional.credential_type.get().is_some() || record.is_of_portal();
-        let class = class.or_else(|| is_sign_in.then(|| IDENTITY_CENTER_USER.to_owned()));
+        let is_person = additional.credential_type.get().is_some()
+            || record.is_of_portal()
+            || identity.is_of_center(record);
+        let class = class.or_else(|| is_person.then(|| IDENTITY_CENTER_USER.to_owned()));
         let agent: AgentId = id("userIdentity", &agent)?;
         let (credential, credential_kind) = shown_at_sign_in(identity, additional, &agent)
             .unwrap_or_else(|| credential(identity, record, &agent, class.as_deref()));

@@ -105,6 +105,8 @@ pub(super) struct Asked<'a> {
     pub(super) bearer_token_type: Text<'a>,
     #[serde(borrow, default)]
     pub(super) model: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) model_id: Text<'a>,
     /// Of a gateway: what it was asked, as the protocol has it.
     #[serde(borrow, default)]
     body: Option<&'a RawValue>,

@@ -54,7 +54,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     (ANY, "queueUrl", "queue"),
     (ANY, "topicArn", "topic"),
     (ANY, "streamName", "stream"),
-    (ANY, "logGroupName", "log_group"),
+    (ANY, GROUP, "log_group"),
     (ANY, "trailName", "trail"),
     (ANY, "clusterName", "cluster"),
     (ANY, "stackName", "stack"),
@@ -81,6 +81,7 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     ("ecs", "family", "task_definition"),
     ("ecs", "cluster", "cluster"),
     ("ssm", "target", "session_target"),
+    ("s3", "target", "s3_location"),
     ("athena", "workGroup", "work_group"),
     ("events", "rule", "rule"),
     ("ec2", "keyName", "key_pair"),
@@ -99,6 +100,14 @@ const _: () = assert!(PARAMETERS.len() < u128::BITS as usize, "each parameter ha
 const ANY: &str = "";
 /// The event whose parameters name where it happens, and not what is made.
 const RUN: &str = "RunInstances";
+
+/// The key of an object of S3.
+const OBJECT: &str = "key";
+/// A group of logs, and a stream of one.
+const GROUP: &str = "logGroupName";
+const STREAM: &str = "logStreamName";
+/// The event that gives access to a part of a bucket, by a grant of which `resources` names the list alone.
+const GRANT: &str = "GetDataAccess";
 
 /// What was acted on, and with whom.
 #[derive(Debug, Default)]
@@ -163,9 +172,9 @@ impl Target {
     }
 }
 
-/// The names of these parameters, and of the key of an S3 object.
+/// The names of these parameters, and of what is a part of what they name.
 pub(super) fn parameters() -> impl Iterator<Item = &'static str> {
-    PARAMETERS.iter().map(|(_, name, _)| *name).chain(["key"])
+    PARAMETERS.iter().map(|(_, name, _)| *name).chain([OBJECT, STREAM])
 }
 
 /// How telling the parameter `name` is in the requests of `service`, and the kind of what it names; `None` of
@@ -181,8 +190,8 @@ pub(super) fn usual(service: Option<&str>, name: &str) -> Option<(usize, &'stati
 struct Parameters<'a> {
     /// Index in [`PARAMETERS`] and value of the most telling one.
     best: Option<(usize, Text<'a>)>,
-    /// The key of an S3 object.
-    key: Text<'a>,
+    /// The key of an S3 object, or a stream of a group of logs.
+    part: Text<'a>,
 }
 
 impl Parameters<'_> {
@@ -216,12 +225,13 @@ impl<'de> Visitor<'de> for Names<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters<'de>, A::Error> {
         let mut found = Parameters::default();
-        // One bit for each parameter that was seen, and one for the key.
+        let part = if self.service == Some("logs") { STREAM } else { OBJECT };
+        // One bit for each parameter that was seen, and one for the part.
         let mut seen = 0_u128;
         while let Some(name) = map.next_key::<Text<'de>>()? {
             let name = name.get().unwrap_or_default();
             let known = usual(self.service, name).map(|(at, _)| at);
-            let Some(at) = known.or((name == "key").then_some(PARAMETERS.len())) else {
+            let Some(at) = known.or((name == part).then_some(PARAMETERS.len())) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -231,7 +241,7 @@ impl<'de> Visitor<'de> for Names<'_> {
             seen |= 1 << at;
             let value: Text<'de> = map.next_value()?;
             if at == PARAMETERS.len() {
-                found.key = value;
+                found.part = value;
             } else if value.get().is_some_and(named::is_told)
                 && found.best.as_ref().is_none_or(|(best, _)| at < *best)
             {
@@ -257,7 +267,7 @@ fn resource<'a>(
     parts: &'a Parts<'_>,
 ) -> Option<(Cow<'a, str>, Cow<'static, str>)> {
     if let Some(bucket) = parameters.bucket() {
-        return Some(match parameters.key.get() {
+        return Some(match parameters.part.get() {
             Some(key) => (format!("arn:aws:s3:::{bucket}/{key}").into(), "s3_object".into()),
             None => (format!("arn:aws:s3:::{bucket}").into(), "s3_bucket".into()),
         });
@@ -270,6 +280,9 @@ fn resource<'a>(
     }
     if let Some(role) = record.let_into(parts).and_then(|into| into.role_name.get()) {
         return Some((role.into(), "iam_role".into()));
+    }
+    if let (Some(GRANT), Some((at, target))) = (record.event_name.get(), &parameters.best) {
+        return Some((target.get()?.into(), PARAMETERS[*at].2.into()));
     }
     let resources = record.resources.map_or("[]", RawValue::get);
     let resources: Vec<Resource<'_>> = serde_json::from_str(resources).unwrap_or_default();
@@ -286,6 +299,11 @@ fn resource<'a>(
             && let Some((arn, kind)) = named::by_arn(record)
         {
             return Some((arn.into(), kind.into()));
+        }
+        if let ((_, GROUP, _), Some(stream)) = (PARAMETERS[*at], parameters.part.get()) {
+            // As the ARN of a stream ends.
+            let group = value.get()?;
+            return Some((format!("{group}:log-stream:{stream}").into(), "log_stream".into()));
         }
         return Some((value.get()?.into(), PARAMETERS[*at].2.into()));
     }

@@ -522,17 +522,21 @@ fn avro_of_a_known_schema_is_an_event_without_its_secret_and_what_is_broken_a_re
     assert!(!format!("{broken:?}").contains(&secret));
 }
 
-/// As Google's agent reads what a container prints: it takes the time out of the record.
+/// As Google's agent reads what a container prints, and Elastic's the log of Vault.
 #[test]
-fn a_record_in_an_entry_of_googles_logs_has_the_time_that_was_taken_out_of_it() {
+fn a_record_in_an_entry_of_an_agent_has_the_time_that_was_taken_out_of_it() {
     let mut inside = json!({
         "type": "response",
         "auth": {"entity_id": "ent-1", "accessor": "acc-1"},
         "request": {"id": "r-1", "operation": "update", "path": "transit/decrypt/erp"},
     });
+    let at = "2026-03-02T10:01:00Z";
     let entry = |payload: &Value| {
-        let time = "2026-03-02T10:01:00Z";
-        json!({"insertId": "i-1", "timestamp": time, "logName": "l", "jsonPayload": payload})
+        json!({"insertId": "i-1", "timestamp": at, "logName": "l", "jsonPayload": payload})
+            .to_string()
+    };
+    let document = |audit: &Value| {
+        json!({"@timestamp": at, "event": {"id": "r-1"}, "hashicorp_vault": {"audit": audit}})
             .to_string()
     };
     let time = |record: &str| {
@@ -542,9 +546,13 @@ fn a_record_in_an_entry_of_googles_logs_has_the_time_that_was_taken_out_of_it() 
         event.time.to_string()
     };
 
-    assert_eq!(time(&entry(&inside)), "2026-03-02T10:01:00.000000Z");
+    for record in [entry(&inside), document(&inside)] {
+        assert_eq!(time(&record), "2026-03-02T10:01:00.000000Z");
+    }
     inside["time"] = json!("2026-03-02T09:00:00Z");
-    assert_eq!(time(&entry(&inside)), "2026-03-02T09:00:00.000000Z", "its own");
+    for record in [entry(&inside), document(&inside)] {
+        assert_eq!(time(&record), "2026-03-02T09:00:00.000000Z", "its own");
+    }
 }
 
 /// An event of OCSF, and the same as attributes of a line, one for each of its fields.
