@@ -168,6 +168,10 @@ pub(super) fn may_be_document(format: Format, json: &str) -> bool {
 /// The record that `document` was made of; `None` of what is no such document.
 pub(super) fn record<'a>(format: Format, document: &Json<'a>) -> Option<Json<'a>> {
     let integration = INTEGRATIONS.iter().find(|one| one.format == format)?;
+    // A path looks into the first of a list, and in that the others would be lost.
+    if !matches!(document, Json::Object(_)) {
+        return None;
+    }
     let action = document.text("event.action")?;
     let has_failed = document.text("event.kind") == Some("pipeline_error");
     if has_failed || document.at("event.original").is_some() {
@@ -217,6 +221,7 @@ mod tests {
             ),
             (Format::GitHub, r#"{"event":{"action":"a"},"github":"o"}"#, None),
             (Format::GitHub, r#"{"github":{"org":"o"}}"#, None),
+            (Format::GitHub, r#"[{"event":{"action":"a"},"github":{"org":"o"}},{}]"#, None),
             (Format::Teleport, r#"{"event":{"action":"a"},"github":{"org":"o"}}"#, None),
             (Format::Vault, r#"{"event":{"action":"a"},"github":{"org":"o"}}"#, None),
         ] {
