@@ -49,7 +49,7 @@ use self::patience::Patience;
 pub(crate) use self::progress::Progress;
 use self::questions::Questions;
 pub(crate) use self::questions::{Asker, Assessed};
-pub(crate) use self::reading::{RECORDS_PER_STEP, Readers, ask};
+pub(crate) use self::reading::Readers;
 use self::registry::RegistryWatch;
 use self::settle::{InFlight, Stalled, committed, kept, note_kept};
 use crate::exit::{Exit, Failure};

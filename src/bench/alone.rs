@@ -23,7 +23,7 @@ use super::supply::Records;
 use crate::cli::BenchPipeline;
 use crate::clock;
 use crate::exit::Failure;
-use crate::pipeline::{Limits, RECORDS_PER_STEP, ROWS_PER_BATCH, ask, of_source};
+use crate::pipeline::{Limits, ROWS_PER_BATCH, of_source};
 use crate::telemetry::Busy;
 
 /// Events that go through the stages before any is timed, since a detector that has seen nobody makes room for
@@ -190,7 +190,7 @@ impl<'a> Stages<'a> {
             let mut stamped: Vec<_> = unstamped
                 .map(|(event, record)| StampedEvent::unstamped(event, record.position(), now))
                 .collect();
-            stamped.chunks_mut(RECORDS_PER_STEP).for_each(|some| ask(some, registry));
+            StampedEvent::ask_all(&mut stamped, registry);
             let known = &*registry;
             let taught = |one: &StampedEvent| {
                 RegistryChange::learned(&one.event, known, now).collect::<Vec<_>>()

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::Pipeline;
 use super::handing::Batch;
-use super::reading::{RECORDS_PER_TASK_MIN, Readers};
+use super::reading::{RECORDS_PER_STEP, RECORDS_PER_TASK_MIN, Readers};
 use super::users::name_users;
 use crate::clock;
 use crate::telemetry::Stage;
@@ -266,7 +266,8 @@ impl<S: Source> Pipeline<S> {
         metrics::counter!("surety_learned_total").increment(issues + uses);
         let registry = &self.registry;
         if 0 < issues {
-            events.par_iter_mut().for_each(|event| event.ask(registry));
+            let some = events.par_chunks_mut(RECORDS_PER_STEP);
+            some.for_each(|some| StampedEvent::ask_all(some, registry));
         } else if 0 < uses {
             let said_unused = events.iter_mut().filter(|event| Lapse::UnusedGrant.is_of(event));
             said_unused.for_each(|event| event.ask(registry));

@@ -18,7 +18,7 @@ pub(super) const RECORDS_PER_TASK_MIN: usize = 128;
 
 /// Records that take each step together: all are normalised, then all are traced. What the registry is asked
 /// lies in memory that no cache has, and is fetched for all at once; and no cache forgets them meanwhile.
-pub(crate) const RECORDS_PER_STEP: usize = 64;
+pub(super) const RECORDS_PER_STEP: usize = 64;
 
 /// How the records of each topic are read.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Readers {
         for at in numbers {
             self.read_one(batch, at, now, &mut reading);
         }
-        ask(&mut reading.events, registry);
+        StampedEvent::ask_all(&mut reading.events, registry);
         let told = reading.events.iter().map(|one| {
             let taught = RegistryChange::learned(&one.event, registry, one.ingested_at);
             (Fingerprint::of(one), taught.collect())
@@ -102,13 +102,5 @@ impl Readers {
                 }
             }
         }
-    }
-}
-
-/// Stamps a few events.
-pub(crate) fn ask(events: &mut [StampedEvent], registry: &Registry) {
-    registry.read_ahead(events.iter().map(|one| &one.event));
-    for event in events {
-        event.ask(registry);
     }
 }

@@ -160,8 +160,9 @@ fn caller<'a>(payload: &'a Json<'_>, name: &str) -> Option<&'a str> {
 /// The model that was asked for an answer in words, of those that a publisher offers.
 fn model<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
     let method = payload.text("methodName")?.rsplit('.').next();
-    let (_, name) = payload.text("resourceName")?.rsplit_once("/models/")?;
-    let is_published = payload.text("resourceName")?.contains("/publishers/");
+    let resource = payload.text("resourceName")?;
+    let (_, name) = resource.rsplit_once("/models/")?;
+    let is_published = resource.contains("/publishers/");
     Some(name).filter(|_| is_published && method.is_some_and(|name| CONVERSATIONS.contains(&name)))
 }
 

@@ -5,8 +5,9 @@
 //! to. One's own name at a provider of identities is nobody else. What was asked of a model and what it
 //! answered is not kept.
 //!
-//! Source: GitHub, *Audit log events for your enterprise*, *GraphQL API* (`AuditEntry`), *Identifying audit log events performed by
-//! an access token*, *Audit log events for agents*, *Token expiration and revocation*.
+//! Source: GitHub, *Audit log events for your enterprise*, *GraphQL API* (`AuditEntry`), *Identifying audit
+//! log events performed by an access token*, *Audit log events for agents*, *Token expiration and
+//! revocation*.
 
 mod webhook;
 

@@ -12,12 +12,12 @@ use crate::CredentialEvent;
 type Named<'a> = (Option<&'a AboutAgent>, Option<&'a AboutCredential>, Option<&'a AboutGrant>);
 
 impl Registry {
-    /// Touches what [`StampedEvent::ask`](crate::StampedEvent::ask) will ask of these events.
+    /// Touches what [`StampedEvent::ask`](crate::StampedEvent::ask) will ask of these events, which are few.
     ///
     /// An answer lies behind five pointers, each into memory that no cache has, and what one event asks next
     /// depends on the answer before. Taken step by step for many events, a processor has the memory of
     /// several on its way at a time.
-    pub fn read_ahead<'a>(&self, events: impl Iterator<Item = &'a CredentialEvent>) {
+    pub(crate) fn read_ahead<'a>(&self, events: impl Iterator<Item = &'a CredentialEvent>) {
         let named: Vec<Named<'_>> = events.map(|event| self.named_by(event)).collect();
         for (agent, credential, grant) in &named {
             black_box(agent.map(|about| (about.facts.starts(), about.parents.starts())));

@@ -127,17 +127,16 @@ impl<'j> Span<'j> {
 
     /// The first of these attributes that it has, or the nearest span around it.
     pub(super) fn around(&self, names: &[&str]) -> Option<&str> {
-        std::iter::once(&self.attributes).chain(&self.around).find_map(|one| one.first(names))
+        self.inside_out().find_map(|one| one.first(names))
     }
 
     /// The model that it tells of, or the nearest span around it of the same agent: another agent may have
     /// another model.
     pub(super) fn model(&self) -> Option<&str> {
         let mut known = Vec::new();
-        for one in std::iter::once(&self.attributes).chain(&self.around) {
-            let names: Vec<&str> = AGENTS.iter().filter_map(|name| one.text(name)).collect();
-            let is_same = known.is_empty() || names.iter().any(|name| known.contains(name));
-            if !is_same && !names.is_empty() {
+        for one in self.inside_out() {
+            let names = agents_of(one);
+            if are_others(&names, &known) {
                 return None;
             }
             if let Some(model) = one.first(MODELS) {
@@ -174,10 +173,10 @@ impl<'j> Span<'j> {
     pub(super) fn behind(&self) -> Vec<&str> {
         let (mut known, mut behind, mut inner) = (Vec::new(), Vec::new(), None);
         for one in self.actors() {
-            let names: Vec<&str> = AGENTS.iter().filter_map(|name| one.text(name)).collect();
+            let names = agents_of(one);
             let operation = one.text(TOLD_OPERATION);
             if let Some(name) = names.first() {
-                let is_other = !known.is_empty() && names.iter().all(|name| !known.contains(name));
+                let is_other = are_others(&names, &known);
                 let calls = operation.is_some_and(|operation| CALLS.contains(&operation));
                 if is_other && !calls && inner != Some(INVOKE_AGENT) {
                     break;
@@ -194,11 +193,26 @@ impl<'j> Span<'j> {
         behind
     }
 
+    /// What it tells, and what the spans around it do, nearest first.
+    fn inside_out(&self) -> impl Iterator<Item = &Json<'j>> {
+        std::iter::once(&self.attributes).chain(&self.around)
+    }
+
     /// What tells of who acts, nearest first.
     fn actors(&self) -> impl Iterator<Item = &Json<'j>> {
         let own = Some(&self.attributes).filter(|_| !self.creates);
         own.into_iter().chain(&self.around)
     }
+}
+
+/// Every name that something gives the agent it tells of.
+fn agents_of<'s>(told: &'s Json<'_>) -> Vec<&'s str> {
+    AGENTS.iter().filter_map(|name| told.text(name)).collect()
+}
+
+/// Whether these are the names of an agent that is known by none of them, where one is known.
+fn are_others(names: &[&str], known: &[&str]) -> bool {
+    !known.is_empty() && !names.is_empty() && names.iter().all(|name| !known.contains(name))
 }
 
 fn creates(attributes: &Json<'_>) -> bool {
