@@ -27,7 +27,7 @@ use crate::shard::{Deltas, Shard, ShardImage};
 
 const MAGIC: &[u8; 16] = b"surety.detector\n";
 const END: &[u8; 4] = b"end\n";
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 /// Level 1 packs sparse records as well as level 3 and at twice the pace.
 const ZSTD_LEVEL: i32 = 1;
 /// No section is packed tighter than this: a record of zeros takes 1/200 of its size.

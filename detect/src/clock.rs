@@ -10,7 +10,7 @@
 //! Invariant: placing is a function of the sequence of (epoch, agent) alone. One agent whose clock is
 //! wrong cannot move the epochs by more than [`STRIDE_HOURS`] beyond what another agent supports, nor
 //! back, until two agents (or many events of one, with nobody to object) agree that it is later or
-//! another day.
+//! another day. Who is more than a day off changes nothing of how the others are placed.
 
 use crate::pack::pack_struct;
 
@@ -32,15 +32,26 @@ pub(crate) struct Clock {
     /// The agent that moved the clock last, and the epoch that somebody else supports.
     leader: u64,
     supported: u32,
-    /// The first of the strays in a row.
-    stray_epoch: u32,
-    strays: u32,
-    stray_agent: u64,
-    /// Another agent than `stray_agent` strays as well: 0 or 1.
+    /// Up to a day off, and by more. The one kind is counted as if there were none of the other: who is
+    /// years ahead does not keep the clock from following those who are hours ahead.
+    near: Strays,
+    far: Strays,
+}
+
+pack_struct!(Clock { epoch, leader, supported, near, far });
+
+/// Events in a row, none of which the clock follows, that lie within a day of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Strays {
+    events: u32,
+    /// Of the first one, or of the last while only one agent strays.
+    epoch: u32,
+    agent: u64,
+    /// Another agent than `agent` strays as well: 0 or 1.
     is_agreed: u8,
 }
 
-pack_struct!(Clock { epoch, leader, supported, stray_epoch, strays, stray_agent, is_agreed });
+pack_struct!(Strays { events, epoch, agent, is_agreed });
 
 /// Which of the two open epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,21 +110,28 @@ impl Clock {
             self.supported = self.supported.max(epoch.min(current));
         }
         if is_believed && epoch <= current {
-            self.strays = 0;
+            self.forget_strays();
             let slot = if epoch == current { Slot::Current } else { Slot::Previous };
             let is_late = epoch + 1 < current;
             return Placed { turn: Turn::Stay, slot, is_late, is_ahead: false };
         }
         if current < epoch && epoch <= self.supported.saturating_add(STRIDE_HOURS) {
-            self.strays = 0;
+            self.forget_strays();
             let supported = if agent == self.leader { self.supported } else { current };
             self.move_to(epoch, supported, agent);
             return Placed::on_time(Turn::Advance { from: current, to: epoch });
         }
-        if self.is_confirmed(epoch, agent, is_believed) {
+        let (strays, of_one, of_several) = if is_believed {
+            (&mut self.near, STRAYS_OF_ONE_DAY_MAX, 2)
+        } else {
+            (&mut self.far, STRAYS_OF_ONE_MAX, STRAYS_MAX)
+        };
+        strays.count(epoch, agent);
+        let wanted = if strays.is_agreed == 1 { of_several } else { of_one };
+        if wanted <= strays.events {
             // The lesser of the two that agree: the other may be wrong still.
-            let to = if is_believed { epoch.min(self.stray_epoch) } else { epoch };
-            self.strays = 0;
+            let to = if is_believed { epoch.min(strays.epoch) } else { epoch };
+            self.forget_strays();
             self.move_to(to, to, agent);
             return Placed::on_time(if current < to {
                 Turn::Advance { from: current, to }
@@ -132,26 +150,23 @@ impl Clock {
         self.leader = leader;
     }
 
-    /// Counts a stray, and tells whether the clock is another one now.
-    fn is_confirmed(&mut self, epoch: u32, agent: u64, is_within_a_day: bool) -> bool {
-        if self.strays == 0 || STRAY_HOURS < epoch.abs_diff(self.stray_epoch) {
-            (self.strays, self.stray_epoch) = (0, epoch);
-            (self.stray_agent, self.is_agreed) = (agent, 0);
+    fn forget_strays(&mut self) {
+        (self.near, self.far) = (Strays::default(), Strays::default());
+    }
+}
+
+impl Strays {
+    fn count(&mut self, epoch: u32, agent: u64) {
+        if self.events == 0 || STRAY_HOURS < epoch.abs_diff(self.epoch) {
+            *self = Self { events: 0, epoch, agent, is_agreed: 0 };
         }
-        self.strays += 1;
-        if agent == self.stray_agent {
-            // What it says now counts, not what it said first.
-            self.stray_epoch = if self.is_agreed == 0 { epoch } else { self.stray_epoch };
-        } else {
+        self.events += 1;
+        if agent != self.agent {
             self.is_agreed = 1;
+        } else if self.is_agreed == 0 {
+            // What it says now counts, not what it said first.
+            self.epoch = epoch;
         }
-        let wanted = match (is_within_a_day, self.is_agreed == 1) {
-            (true, true) => 2,
-            (true, false) => STRAYS_OF_ONE_DAY_MAX,
-            (false, true) => STRAYS_MAX,
-            (false, false) => STRAYS_OF_ONE_MAX,
-        };
-        wanted <= self.strays
     }
 }
 
@@ -217,6 +232,18 @@ mod tests {
 
         assert_eq!(turns[..15], [Turn::Stay; 15]);
         assert_eq!(turns[15..], [Turn::Advance { from: 1_000, to: 1_168 }, Turn::Stay]);
+    }
+
+    #[test]
+    fn who_is_years_ahead_keeps_nobody_from_following_those_who_are_hours_ahead() {
+        let [mut calm, mut disturbed] = [clock_at(1_000), clock_at(1_000)];
+        for (epoch, agent) in [(1_010, 1), (1_010, 1), (1_009, 2), (1_012, 2), (1_011, 3)] {
+            let ahead = disturbed.place(88_600, 7);
+            assert!(ahead.is_ahead && ahead.turn == Turn::Stay);
+            assert_eq!(disturbed.place(epoch, agent), calm.place(epoch, agent));
+        }
+
+        assert_eq!(calm.epoch(), Some(1_011));
     }
 
     #[test]

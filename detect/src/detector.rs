@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use schemas::{Finding, RegistryChange, SHARDS, StampedEvent, Timestamp};
 
 use crate::class::{Additive, ClassDelta};
-use crate::clock::{Clock, Turn};
+use crate::clock::{Clock, Placed, Turn};
 use crate::config::Config;
 use crate::copies::{Copies, Fingerprint};
 use crate::facts::Keys;
@@ -171,7 +171,8 @@ impl Detector {
         let epoch = clock.epoch().unwrap_or(hour);
         let placed = clock.clone().place(hour, keys.agent);
         let second = if placed.is_ahead { epoch * 3_600 } else { keys.second };
-        let prepared = Prepared { second, slot: placed.slot };
+        let Placed { slot, is_ahead, .. } = placed;
+        let prepared = Prepared { second, slot, is_ahead };
         let (config, guidance) = (&self.config, &self.guidance);
         let view = View { config, guidance, previous, current, epoch, is_scored: true };
         let shard = &self.state.shards[usize::from(keys.shard)];
@@ -221,7 +222,8 @@ impl Detector {
             let epoch = head.clock.epoch().expect("an event was placed");
             self.segment.epoch = epoch;
             let second = if placed.is_ahead { epoch * 3_600 } else { of_event.second };
-            self.segment.prepared.push(Prepared { second, slot: placed.slot });
+            let Placed { slot, is_ahead, .. } = placed;
+            self.segment.prepared.push(Prepared { second, slot, is_ahead });
         }
         self.fold_segment((&events[start..], &keys[start..]), scores, &mut findings);
         self.keys = keys;

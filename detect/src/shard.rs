@@ -1,7 +1,8 @@
 //! [`Shard`]: the agents of one shard, and how an event is judged and learned.
 //!
 //! Invariant: folding an event reads the agent, the snapshots of its class and nothing else, and
-//! writes the agent and the open epochs' deltas and nothing else. So shards fold in parallel, where each
+//! writes the agent and the open epochs' deltas and nothing else (of an event whose time is not believed: the agent
+//! alone). So shards fold in parallel, where each
 //! has deltas of its own.
 //!
 //! Agents lie in a slab of records of one size (`slab.rs`), found through an index of numbers (`index.rs`):
@@ -42,6 +43,8 @@ const EVICTION_SAMPLE: usize = 16;
 pub(crate) struct Prepared {
     pub second: u32,
     pub slot: Slot,
+    /// Its time is not believed: its agent learns of it, its class does not.
+    pub is_ahead: bool,
 }
 
 /// What all shards read while they fold.
@@ -236,7 +239,12 @@ impl Shard {
             Slot::Previous => previous,
             Slot::Current => current,
         };
-        let delta = open.entry(keys.class).or_default();
+        let mut unlearned = None;
+        let delta = if prepared.is_ahead {
+            unlearned.insert(ClassDelta::default())
+        } else {
+            open.entry(keys.class).or_default()
+        };
         let agent = held.agent_mut();
         delta.heads.seen += f64::from(u8::from(is_new));
         if is_new && !population.has_regulars(keys.class) {

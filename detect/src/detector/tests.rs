@@ -222,8 +222,8 @@ fn a_million_names_that_come_once_do_not_outgrow_the_room_nor_push_out_regulars(
 }
 
 #[test]
-fn one_event_in_a_hundred_from_ten_years_ahead_hides_nothing_of_a_fraud() {
-    for seed in [5, 6] {
+fn one_event_in_a_hundred_from_ten_years_ahead_changes_no_finding_of_others() {
+    for seed in 5..9 {
         let mut honest = company(seed, 24, 0..28);
         honest.extend(fraud(START + 28 * DAY + 36_000));
         let honest = numbered(honest);
@@ -249,14 +249,9 @@ fn one_event_in_a_hundred_from_ten_years_ahead_hides_nothing_of_a_fraud() {
         let mut found = detector.fold(&mixed);
 
         found.retain(|one| one.agent_id.as_str() != "skewed-agent");
-        let of_fraud = |findings: &[Finding]| -> Vec<schemas::FindingId> {
-            let is_of = |one: &&Finding| one.summary.contains("vendor:shell-");
-            findings.iter().filter(is_of).map(|one| one.finding_id.clone()).collect()
-        };
-        assert!(10 < of_fraud(&wanted).len(), "{wanted:#?}");
-        assert_eq!(of_fraud(&found), of_fraud(&wanted), "seed {seed}");
-        // An agent more moves what is usual of all a little, whatever its clock says.
-        assert!(found.len().abs_diff(wanted.len()) <= wanted.len() / 10, "seed {seed}");
+        let fraud = wanted.iter().filter(|one| one.summary.contains("vendor:shell-")).count();
+        assert!(10 < fraud && 100 < wanted.len(), "{wanted:#?}");
+        assert_eq!(found, wanted, "seed {seed}");
         assert_eq!(detector.stats().ahead, (honest.len() / 100) as u64);
     }
 }
