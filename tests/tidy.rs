@@ -62,7 +62,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("proptest", EVERYONE),
     ("rand_chacha", &["simulate"]),
     ("rayon", &["ingest", "detect", "surety"]),
-    ("rdkafka", &["ingest"]),
+    ("rdkafka", &["ingest", "surety"]),
     ("redb", &["detect"]),
     ("reedline", &["query"]),
     ("reqwest", &["detect"]),

@@ -47,6 +47,7 @@ use schemas::{CredentialEvent, Format, Part, Reject, RejectReason, Timestamp};
 
 pub use self::avro::{AvroSchemaError, AvroSchemas};
 use self::clean::Look;
+pub(crate) use self::cloudevents::event_of_message;
 pub(crate) use self::fault::Fault;
 use self::json::{Json, shallow};
 pub use self::mapped::{

@@ -189,7 +189,8 @@ impl KafkaSource {
             list.add_partition_offset(topic.as_str(), partition.0, place)
                 .expect("an offset of a record or an end of the log");
             let id = (topic.clone(), *partition);
-            self.partitions.push(Partition::new(&self.consumer, id, next, &self.wake));
+            let has_headers = self.config.topics_of_events.contains(topic);
+            self.partitions.push(Partition::new(&self.consumer, id, next, has_headers, &self.wake));
         }
         // When this returns, librdkafka has outdated every message fetched before.
         self.consumer.assign(&list).map_err(|error| self.fatal(&error))?;

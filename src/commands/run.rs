@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 use ingest::{Epochs, KafkaConfig, KafkaSource};
 use lake::Lake;
 use lake::seal::SealKey;
+use schemas::Format;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::wiring::{self, Locations};
 use crate::cli::Run;
 use crate::clock;
-use crate::config::{Config, Start};
+use crate::config::{Config, KafkaTopic, Start};
 use crate::exit::{Exit, Failure};
 use crate::http::{self, Admission, Door, Health};
 use crate::pipeline::{Checkpoints, Parts, Pipeline, of_source};
@@ -166,6 +167,8 @@ pub(super) fn kafka(config: &Config) -> KafkaConfig {
     // A topic that was made anew is read whole: what it held before is not in it.
     let anew = kafka.topics.iter().filter(|topic| topic.epoch.is_some()).map(|topic| &topic.name);
     let whole = anew.chain(&kafka.registry_topic).map(|name| name.get_ref().clone());
+    let is_events = |topic: &&KafkaTopic| *topic.format.get_ref() == Format::CloudEvents;
+    let of_events = kafka.topics.iter().filter(is_events).map(|topic| topic.name.get_ref().clone());
     KafkaConfig {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         group: kafka.group.clone(),
@@ -175,6 +178,7 @@ pub(super) fn kafka(config: &Config) -> KafkaConfig {
             Start::Latest => ingest::StartAt::Latest,
         },
         topics_from_earliest: whole.collect(),
+        topics_of_events: of_events.collect(),
         properties: kafka.properties(),
         now: clock::now,
         ..KafkaConfig::default()

@@ -1,13 +1,17 @@
-//! S11: secrets of many formats come through the whole pipeline, and none of all bytes that are written tells
-//! of one: files of lake and state, compressed or not, what a reader of the tables sees, the log at its most
+//! S11: secrets of many formats come through the whole pipeline, as keys and headers of Kafka too, and none of
+//! all bytes that are written tells of one: files of lake and state, compressed or not, what a reader of the tables sees, the log at its most
 //! talkative, metrics, webhooks, and answers.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use schemas::{KafkaPartition, Timestamp, Topic};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use schemas::Timestamp;
 use serde_json::Value;
 
 use self::formats::FORMATS;
@@ -97,14 +101,29 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// What was sent: what must not be seen of it, what each of these is, and how many records are uses.
+/// What was sent: what must not be seen of it, what each of these is, how many records are uses, and how many
+/// of these were events in binary mode.
 struct Sent {
     needles: Needles,
     told: Vec<String>,
     uses: u64,
+    events: u64,
 }
 
-/// Sends so many records, each with a secret.
+/// The headers and the payload of an event in binary mode, if the record is one in structured mode.
+fn in_binary_mode(record: &str) -> Option<(Vec<(String, String)>, String)> {
+    let mut event: serde_json::Map<String, Value> = serde_json::from_str(record).ok()?;
+    let data = event.remove("data").filter(Value::is_object)?.to_string();
+    let texts: Option<Vec<(String, String)>> = event
+        .into_iter()
+        .map(|(name, value)| Some((format!("ce_{name}"), value.as_str()?.to_owned())))
+        .collect();
+    texts
+        .filter(|told| told.iter().any(|(name, _)| name == "ce_specversion"))
+        .map(|told| (told, data))
+}
+
+/// Sends so many records, each with a secret, which is its key and one of its headers too.
 fn send(
     kafka: &Kafka,
     topics: &BTreeMap<String, String>,
@@ -112,26 +131,49 @@ fn send(
     records: u64,
     seed: u64,
 ) -> Sent {
-    let mut sent = Sent { needles: Needles::new(), told: Vec::new(), uses: 0 };
-    let mut producer = ingest::Producer::connect(&kafka.bootstrap(), &BTreeMap::new()).unwrap();
-    let time = Timestamp::parse(RECORD_TIME).unwrap();
+    let mut sent = Sent { needles: Needles::new(), told: Vec::new(), uses: 0, events: 0 };
+    let mut client = rdkafka::ClientConfig::new();
+    let producer: BaseProducer =
+        client.set("bootstrap.servers", kafka.bootstrap()).create().unwrap();
+    let millis = Timestamp::parse(RECORD_TIME).unwrap().as_millis();
     let formats: Vec<&String> = golden.keys().collect();
     for number in 0..records {
         let format = formats[usize::try_from(number / 7).unwrap() % formats.len()];
         let placed = placed(number, seed, &golden[format]);
+        let key = placed.secrets.first().map_or(String::new(), |secret| secret.text.clone());
+        let (mut headers, mut payload) = (Vec::new(), placed.record.clone());
+        if number % 2 == 0
+            && format == "cloudevents"
+            && let Some(event) = in_binary_mode(&placed.record)
+        {
+            (headers, payload) = event;
+            sent.events += 1;
+        }
+        headers.push(("authorization".to_owned(), key.clone()));
+        let mut owned = OwnedHeaders::new();
+        for (name, value) in &headers {
+            owned = owned.insert(Header { key: name, value: Some(value) });
+        }
+        let record = BaseRecord::to(&topics[format]).partition(0).timestamp(millis);
+        let mut record = record.key(&key).payload(&payload).headers(owned);
+        while let Err((error, back)) = producer.send(record) {
+            let is_full =
+                matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            assert!(is_full, "{error}");
+            producer.poll(Duration::from_millis(10));
+            record = back;
+        }
         for secret in placed.secrets {
             sent.needles.add(secret);
             sent.told.push(format!("{format}: {}", placed.told));
         }
-        let topic = Topic::new(&topics[format]);
-        producer.send(&topic, KafkaPartition(0), time, placed.record.as_bytes()).unwrap();
         sent.uses += u64::from(format != "registry");
         if number < 1_000 {
             let found = sent.needles.found(placed.record.as_bytes());
             assert!(!found.is_empty(), "a record with a secret shows none: {}", placed.told);
         }
     }
-    producer.flush().unwrap();
+    producer.flush(Duration::from_mins(1)).unwrap();
     sent
 }
 
@@ -203,7 +245,7 @@ fn no_byte_that_is_written_tells_of_a_secret() {
     let folder = folder.path();
     let receiver = Receiver::start();
     configure(folder, &topics, &receiver);
-    let Sent { needles, told, uses } = send(&kafka, &topics, &golden, records, seed);
+    let Sent { needles, told, uses, events } = send(&kafka, &topics, &golden, records, seed);
 
     let mut running = start(folder);
     wait_for(folder, &mut running, "all records", || uses <= records_read(folder));
@@ -221,6 +263,7 @@ fn no_byte_that_is_written_tells_of_a_secret() {
     let shown = leaks.iter().take(200).cloned().collect::<Vec<_>>().join("\n");
     assert!(leaks.is_empty(), "{} leaks with SURETY_TEST_SEED={seed}:\n{shown}", leaks.len());
     assert!(40 <= FORMATS.len());
+    assert!(records / 500 < events, "{events} events in binary mode");
     assert_whole(&written, records);
     assert!(log(folder).contains("TRACE"), "the log is not at its most talkative");
     tried(NAME, records);

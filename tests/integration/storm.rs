@@ -17,9 +17,12 @@ use crate::process::{Running, sql, surety_json, tried};
 const NAME: &str = "workers_that_come_and_go_all_the_time_cost_no_record_and_double_none";
 const PARTITIONS: i32 = 8;
 const EVENT: &str = include_str!("../../schemas/json/credential_event.v1.example.json");
-/// The storm must not keep all from working for longer than this: who joins when the last one has just been
-/// killed waits six seconds for the group to give that one up.
-const STILL_MAX: Duration = Duration::from_secs(20);
+/// The storm must not keep all from working for longer than this.
+const STILL_MAX: Duration = Duration::from_secs(10);
+/// Who joins when the last one has just been killed waits for the group to give that one up: two seconds here,
+/// six by default.
+const PATIENCE_OF_THE_GROUP: &str =
+    "[kafka.properties]\n\"session.timeout.ms\" = \"2000\"\n\"heartbeat.interval.ms\" = \"500\"\n";
 /// What is left must be read in this time once the storm is over.
 const REST_MAX: Duration = Duration::from_secs(30);
 
@@ -37,7 +40,8 @@ fn members(kafka: &Kafka, topic: &str, lake: &Path, number: u64) -> Vec<Member> 
         let config = fs::read_to_string(&path).unwrap();
         let own = config.split("group = \"").nth(1).unwrap().split('"').next().unwrap();
         let config = config.replace(&format!("group = \"{own}\""), "group = \"storm\"");
-        let config = format!("{config}[lake]\nurl = \"{}\"\n", lake.display());
+        let url = lake.display();
+        let config = format!("{config}{PATIENCE_OF_THE_GROUP}[lake]\nurl = \"{url}\"\n");
         fs::write(&path, config).unwrap();
         Member { folder, running: None }
     };

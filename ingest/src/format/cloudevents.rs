@@ -8,6 +8,7 @@
 //! Source: CNCF, *CloudEvents 1.0* and its JSON format; Google Cloud, *Eventarc* (messages of Pub/Sub).
 
 mod actiontrail;
+mod binary;
 mod bus;
 mod confluent;
 mod harbor;
@@ -24,6 +25,8 @@ use super::envelope::{self, LAYERS_MAX, decoded};
 use super::json::{Json, shallow};
 use super::{Fault, Left, Normaliser, Unread, batch, more_than_one, object, read};
 use crate::{RawRecord, Redactor};
+
+pub(crate) use self::binary::structured as event_of_message;
 
 pub(super) const NEEDS: Needs = Needs { agent: "source", action: "type", time: "time" };
 

@@ -34,6 +34,9 @@ pub struct KafkaConfig {
     pub start: StartAt,
     /// Those of `topics` that are read from their first record whatever `start` says.
     pub topics_from_earliest: Vec<Topic>,
+    /// Those of `topics` that hold `CloudEvents`: a record in binary mode, whose headers have the event's
+    /// attributes, is given as the same event in structured mode.
+    pub topics_of_events: Vec<Topic>,
     /// Properties of librdkafka, e.g. for TLS and SASL.
     pub properties: BTreeMap<String, String>,
     /// Whether the broker is [`EmbeddedBroker`](crate::EmbeddedBroker), which knows no transactions
@@ -59,6 +62,7 @@ impl Default for KafkaConfig {
             topics: Vec::new(),
             start: StartAt::Earliest,
             topics_from_earliest: Vec::new(),
+            topics_of_events: Vec::new(),
             properties: BTreeMap::new(),
             is_embedded: false,
             connect_timeout: Duration::from_secs(10),

@@ -35,6 +35,8 @@ pub(super) struct Partition {
     /// `None` until the first record of a partition that the lake does not know.
     pub(super) next: Option<Offset>,
     reader: PartitionReader,
+    /// Whether a record may be an event in binary mode, of which headers are a part.
+    has_headers: bool,
     last_time: Option<Timestamp>,
     rest: Rest,
 }
@@ -44,10 +46,12 @@ impl Partition {
         consumer: &Arc<BaseConsumer<Context>>,
         (topic, number): (Topic, KafkaPartition),
         next: Option<Offset>,
+        has_headers: bool,
         wake: &Arc<Notify>,
     ) -> Self {
         let reader = PartitionReader::new(consumer, topic.as_str(), number.0, wake);
-        Self { topic, number, next, reader, last_time: None, rest: Rest::Expected(Instant::now()) }
+        let rest = Rest::Expected(Instant::now());
+        Self { topic, number, next, reader, has_headers, last_time: None, rest }
     }
 
     /// Fetches if nothing is held. Returns what it is for the alignment at `now`.
@@ -114,12 +118,14 @@ impl Partition {
                 Lane::Ready(_) | Lane::Waiting(_) | Lane::Idle => return lane,
             }
             // The records at hand are taken in one go: between them nothing is asked anew.
-            while let Some(Head::Record { offset, time, payload }) = self.reader.head() {
+            while let Some(Head::Record { offset, time, .. }) = self.reader.head() {
                 let record_time = self.time_of(time, now);
                 let from = self.next.unwrap_or(offset);
                 if until < record_time || offset < from || !has_room(batch) {
                     break;
                 }
+                let event = if self.has_headers { self.reader.event() } else { None };
+                let Some(Head::Record { payload, .. }) = self.reader.head() else { break };
                 batch.push_from(
                     from,
                     &RawRecord {
@@ -128,7 +134,7 @@ impl Partition {
                         offset,
                         part: Part::FIRST,
                         record_time: time,
-                        payload,
+                        payload: event.as_deref().or(payload),
                     },
                 );
                 self.next = Some(offset.next());

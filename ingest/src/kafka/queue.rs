@@ -16,13 +16,15 @@
 //!   as it returns; each is destroyed once, when it is popped or in `Drop`;
 //! - `payload` and `len` of a message describe memory that is valid and unchanged until the message is
 //!   destroyed, and a null payload is a tombstone;
+//! - headers belong to their message, and name and value of each are valid as long; asking for them reads
+//!   them off the message, which writes to it, and needs `&mut`;
 //! - librdkafka's functions may be called from any thread, and a message is not tied to one; taking and
 //!   destroying need `&mut`.
 
 #![expect(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; argued above")]
 
 use std::collections::VecDeque;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ use schemas::{Offset, Timestamp};
 use tokio::sync::Notify;
 
 use super::context::Context;
+use crate::format::event_of_message;
 
 /// Messages taken by one call. Measured: beyond some 256 the cost per message no longer falls.
 const BATCH_MESSAGES: usize = 1_024;
@@ -133,6 +136,42 @@ impl PartitionReader {
             unsafe { std::slice::from_raw_parts(start.as_ptr().cast_const(), message.len) }
         });
         Some(Head::Record { offset: Offset(message.offset), time: time_of(message), payload })
+    }
+
+    /// The first message held, if it is an event in binary mode, in structured mode.
+    pub(super) fn event(&mut self) -> Option<Vec<u8>> {
+        let message = self.messages.front()?.as_ptr();
+        let mut headers = std::ptr::null_mut();
+        // SAFETY: the message is valid, nobody else has it, and the pointer is ours.
+        let error = unsafe { native::rd_kafka_message_headers(message, &raw mut headers) };
+        if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        let headers = (0..).map_while(|at| {
+            let (mut name, mut value, mut len) = (std::ptr::null(), std::ptr::null(), 0);
+            // SAFETY: the headers are those of a valid message, and the three places are ours.
+            let error = unsafe {
+                native::rd_kafka_header_get_all(
+                    headers,
+                    at,
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut len,
+                )
+            };
+            if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+                return None;
+            }
+            let value = NonNull::new(value.cast::<u8>().cast_mut());
+            // SAFETY: the name is a C string and the value has this length; both live as long as the message.
+            let (name, value) = unsafe {
+                let value = value.map(|start| std::slice::from_raw_parts(start.as_ptr(), len));
+                (CStr::from_ptr(name), value)
+            };
+            Some((name.to_str().unwrap_or_default(), value.unwrap_or_default()))
+        });
+        let Some(Head::Record { payload, .. }) = self.head() else { return None };
+        event_of_message(headers, payload)
     }
 
     /// Drops the first message held.

@@ -574,3 +574,45 @@ fn a_producer_tells_what_the_broker_did_not_take() {
 
     assert!(matches!(error, ProduceError::Lost { failed: 1, .. }), "{error}");
 }
+
+#[test]
+fn an_event_in_binary_mode_is_read_in_structured_mode_where_events_are_expected() {
+    use rdkafka::message::{Header, OwnedHeaders};
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    let topics = [Topic::new("events"), Topic::new("plain")];
+    let broker = broker(&topics[0], 1);
+    broker.create_topic(&topics[1], 1).unwrap();
+    let client = config::client(&broker.bootstrap_servers(), &BTreeMap::new());
+    let producer: BaseProducer = client.create().unwrap();
+    let named = [("ce_specversion", Some("1.0")), ("ce_type", Some("use")), ("other", Some("x"))];
+    for topic in &topics {
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in named.into_iter().chain([("ce_subject", None)]) {
+            headers = headers.insert(Header { key, value });
+        }
+        let record = BaseRecord::<str, str>::to(topic.as_str()).partition(0).key("k");
+        let record = record.timestamp(time(0).as_millis()).payload("{\"a\":1}").headers(headers);
+        producer.send(record).unwrap();
+        let bare = BaseRecord::<str, str>::to(topic.as_str()).partition(0).payload("{\"b\":2}");
+        producer.send(bare.timestamp(time(1).as_millis())).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+    let config = KafkaConfig {
+        topics: topics.to_vec(),
+        topics_of_events: vec![topics[0].clone()],
+        ..config(&broker, &topics[0])
+    };
+
+    let read = runtime().block_on(async {
+        let mut source = KafkaSource::connect(config).await.unwrap();
+        let _ = source.poll(10, WAIT).await.unwrap();
+        source.seek(&Offsets::default()).unwrap();
+        read(&mut source, 4).await
+    });
+
+    let mut texts: Vec<String> = read.into_iter().map(|(.., text)| text).collect();
+    texts.sort_unstable();
+    let structured = "{\"specversion\":\"1.0\",\"type\":\"use\",\"data\":{\"a\":1}}";
+    assert_eq!(texts, ["{\"a\":1}", "{\"b\":2}", "{\"b\":2}", structured]);
+}

@@ -25,10 +25,7 @@ pub(super) fn structured(message: &Json<'_>) -> Option<Json<'static>> {
         HEADERS.iter().find_map(|name| message.field(name)).map_or_else(Vec::new, headers);
     let beside = message.fields().iter().map(|(name, value)| (&**name, value));
     let told = headers.into_iter().chain(beside).filter_map(|(name, value)| {
-        let start = name
-            .get(..3)
-            .filter(|start| PREFIXES.iter().any(|prefix| start.eq_ignore_ascii_case(prefix)))?;
-        Some((name[start.len()..].to_ascii_lowercase().into(), Json::Text(word(value)?.into())))
+        Some((attribute_of(name)?.into(), Json::Text(word(value)?.into())))
     });
     // Argo Events has the attributes in `context`, under their own names.
     let context = message.field("context").filter(|context| context.has("specversion"));
@@ -57,6 +54,13 @@ pub(super) fn structured(message: &Json<'_>) -> Option<Json<'static>> {
     .unwrap_or_else(|| data.clone().owned());
     fields.push(("data".into(), data));
     Some(Json::Object(fields))
+}
+
+/// The attribute that a header of this name tells.
+pub(super) fn attribute_of(header: &str) -> Option<String> {
+    let (start, name) = header.split_at_checked(3)?;
+    let is_marked = PREFIXES.iter().any(|prefix| start.eq_ignore_ascii_case(prefix));
+    is_marked.then(|| name.to_ascii_lowercase())
 }
 
 /// The headers of a message by their names: an object, a list of such, of pairs of a name and a value (an
