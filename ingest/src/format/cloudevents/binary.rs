@@ -48,12 +48,11 @@ pub(crate) fn structured<'a>(
         return None;
     }
     if let Some(payload) = payload {
-        match serde_json::from_slice::<&RawValue>(payload) {
-            Ok(json) => add(&mut event, "data", json.get()),
-            Err(_) => {
-                let text = BASE64_STANDARD.encode(payload);
-                add(&mut event, "data_base64", &format!("\"{text}\""));
-            }
+        if let Ok(json) = serde_json::from_slice::<&RawValue>(payload) {
+            add(&mut event, "data", json.get());
+        } else {
+            let text = BASE64_STANDARD.encode(payload);
+            add(&mut event, "data_base64", &format!("\"{text}\""));
         }
     }
     event.push(b'}');
