@@ -184,7 +184,7 @@ async fn drain(
     shutdown: &CancellationToken,
 ) -> Result<(Summary, Drained), Failure> {
     let began = Instant::now();
-    let pipeline = Pipeline::start(parts).await?;
+    let pipeline = Box::pin(Pipeline::start(parts)).await?;
     let (start, before, began) = (began.elapsed(), Usage::now()?, Instant::now());
     let stop = CancellationToken::new();
     let watching =
