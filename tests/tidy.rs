@@ -783,7 +783,7 @@ mod each_rule_can_fail {
             "let r = r#\"a \" b\"#; rdkafka::f();",
             "fn f<'a>(x: &'a str) { rdkafka::f() }",
         ] {
-            assert_eq!(foreign_paths("surety", source, &set(&[])).len(), 1, "{source}");
+            assert_eq!(foreign_paths("query", source, &set(&[])).len(), 1, "{source}");
         }
     }
 

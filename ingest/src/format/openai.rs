@@ -7,6 +7,8 @@
 
 mod compliance;
 
+use std::borrow::Cow;
+
 use schemas::{CredentialKind, Outcome};
 
 use super::draft::{Draft, Needs};
@@ -73,13 +75,16 @@ fn audit<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         }
     }
     let Some(action) = record.text("type") else { return Ok(draft) };
-    draft.action = Some(action.into());
+    // Elastic has hyphens between the parts of a name, which have underscores between their words.
+    let is_dotted = action.contains('.');
+    let action = if is_dotted { action.into() } else { Cow::from(action.replace('-', ".")) };
+    draft.action = Some(action.clone());
     // The details stand under the name of the type; some exporters cannot write a dot in a name.
     let name = action.replace('.', "_");
-    let is_it = |field: &str| field == action || field.eq_ignore_ascii_case(&name);
+    let is_it = |field: &str| field == &*action || field.eq_ignore_ascii_case(&name);
     let details = record.fields().iter().find(|(field, _)| is_it(field));
     let details = details.map_or(&Json::Null, |(_, details)| details);
-    target(record, details, action, &mut draft);
+    target(record, details, &action, &mut draft);
     let message = details.first(&["error_message", "error_code"]);
     draft.outcome = match action.ends_with(".failed") {
         true if action.starts_with("login") => Outcome::Denied,
@@ -108,18 +113,19 @@ fn audit<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 }
 
 /// What was made, changed or removed, not what it is for; whom it was given to is the other side.
-fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &'a str, draft: &mut Draft<'a>) {
+fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &str, draft: &mut Draft<'a>) {
     let noun = action.rsplit_once('.').map_or(action, |(noun, _)| noun);
     // Some write what stands in the details beside them.
     let of = |name| details.text(name).or_else(|| record.text(name));
     if let Some(id) = details.text("id") {
         draft.resource = Some(id.into());
-        draft.resource_kind = Some(noun.into());
+        draft.resource_kind = Some(noun.to_owned().into());
     } else if let Some(id) =
         of("resource_id").or_else(|| details.first(&["configs.id", "certificates.id"]))
     {
         draft.resource = Some(id.into());
-        draft.resource_kind = Some(of("resource_type").unwrap_or(noun).into());
+        let kind = of("resource_type").map(Into::into);
+        draft.resource_kind = kind.or_else(|| Some(noun.to_owned().into()));
     } else if let Some(project) = record.text("project.id") {
         draft.resource = Some(project.into());
         draft.resource_kind = Some("project".into());

@@ -4,7 +4,8 @@
 //! Invariant: only fields that the vendor documents as objects or lists are unfolded, and only texts that
 //! are the JSON of one; nothing else of the record changes but a name that told so (`metadataJson`), and the
 //! names of a row that says that it is one of a custom table, or is one of Okta's, or of a document of
-//! Elastic's ([`elastic`]). A record without either is not touched.
+//! Elastic's ([`elastic`]). A record without either is not touched, and no text is spelled otherwise: secrets are
+//! looked for in what comes out.
 
 use memchr::memmem;
 use schemas::Format;
