@@ -2,7 +2,8 @@
 //! event in structured mode.
 //!
 //! Invariant: what comes out is JSON, one object, in which what was sent stands as data and nowhere else. A
-//! message without the attribute `specversion` is none in binary mode.
+//! message without the attribute `specversion` is none in binary mode. Nothing is spelled otherwise but the
+//! names that the specification gives.
 //!
 //! Source: CNCF, *Kafka Protocol Binding for `CloudEvents` 1.0.2*, section 3.2, and *JSON Event Format*, section 3.1.
 
@@ -17,7 +18,7 @@ const CONTENT_TYPE: &str = "content-type";
 
 /// The event of a message with these headers, or `None` if they are not those of an event.
 ///
-/// Data that are JSON stand as they are, others in Base64. A header that is empty or no text is left out, and
+/// Data that are JSON stand as they are, others as a text, or in Base64 if they are none. A header that is empty or no text is left out, and
 /// one that stands twice stays so: such an event is refused by who reads it.
 pub(crate) fn structured<'a>(
     headers: impl Iterator<Item = (&'a str, &'a [u8])>,
@@ -31,7 +32,7 @@ pub(crate) fn structured<'a>(
             continue;
         }
         let name = if name.eq_ignore_ascii_case(CONTENT_TYPE) {
-            "datacontenttype".to_owned()
+            "datacontenttype"
         } else if let Some(name) = attribute_of(name) {
             name
         } else {
@@ -42,7 +43,7 @@ pub(crate) fn structured<'a>(
             continue;
         }
         is_event |= name == "specversion";
-        add(&mut event, &name, &serde_json::Value::from(value).to_string());
+        add(&mut event, name, &serde_json::Value::from(value).to_string());
     }
     if !is_event {
         return None;
@@ -50,6 +51,8 @@ pub(crate) fn structured<'a>(
     if let Some(payload) = payload {
         if let Ok(json) = serde_json::from_slice::<&RawValue>(payload) {
             add(&mut event, "data", json.get());
+        } else if let Ok(text) = std::str::from_utf8(payload) {
+            add(&mut event, "data", &serde_json::Value::from(text).to_string());
         } else {
             let text = BASE64_STANDARD.encode(payload);
             add(&mut event, "data_base64", &format!("\"{text}\""));
@@ -102,6 +105,7 @@ mod tests {
         let event = value(&headers, Some(b"1,\"type\":\"other\"")).unwrap();
         assert_eq!(event["type"], "com.example.\"use\"");
         assert_eq!(event["id"], "7");
-        assert!(event.get("data").is_none() && event.get("subject").is_none(), "{event}");
+        assert_eq!(event["data"], "1,\"type\":\"other\"");
+        assert!(event.get("subject").is_none(), "{event}");
     }
 }

@@ -12,6 +12,9 @@ use crate::format::json::Json;
 
 /// How the attributes of an event are marked where they stand beside the data, in headers of Kafka or HTTP.
 const PREFIXES: [&str; 2] = ["ce_", "ce-"];
+/// The attributes that the specification names.
+const ATTRIBUTES: &[&str] =
+    &["specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"];
 /// Where who writes down a message with its headers has these, and the data.
 const HEADERS: &[&str] = &["headers", "attributes", "metadata"];
 const BODIES: &[&str] = &["data", "body", "value", "payload"];
@@ -25,12 +28,12 @@ pub(super) fn structured(message: &Json<'_>) -> Option<Json<'static>> {
         HEADERS.iter().find_map(|name| message.field(name)).map_or_else(Vec::new, headers);
     let beside = message.fields().iter().map(|(name, value)| (&**name, value));
     let told = headers.into_iter().chain(beside).filter_map(|(name, value)| {
-        Some((attribute_of(name)?.into(), Json::Text(word(value)?.into())))
+        Some((attribute_of(name)?.to_owned().into(), Json::Text(word(value)?.into())))
     });
     // Argo Events has the attributes in `context`, under their own names.
     let context = message.field("context").filter(|context| context.has("specversion"));
     let own = context.map_or(&[][..], Json::fields).iter().filter_map(|(name, value)| {
-        Some((name.to_ascii_lowercase().into(), Json::Text(word(value)?.into())))
+        Some((spelled(name).to_owned().into(), Json::Text(word(value)?.into())))
     });
     let mut fields: Vec<(Cow<'static, str>, Json<'static>)> = told.chain(own).collect();
     let version = fields
@@ -57,10 +60,16 @@ pub(super) fn structured(message: &Json<'_>) -> Option<Json<'static>> {
 }
 
 /// The attribute that a header of this name tells.
-pub(super) fn attribute_of(header: &str) -> Option<String> {
+pub(super) fn attribute_of(header: &str) -> Option<&str> {
     let (start, name) = header.split_at_checked(3)?;
     let is_marked = PREFIXES.iter().any(|prefix| start.eq_ignore_ascii_case(prefix));
-    is_marked.then(|| name.to_ascii_lowercase())
+    is_marked.then(|| spelled(name))
+}
+
+/// The attribute of this name as the specification spells it. Others stay as they are: secrets are looked for
+/// in what comes out.
+fn spelled(name: &str) -> &str {
+    ATTRIBUTES.iter().find(|known| name.eq_ignore_ascii_case(known)).copied().unwrap_or(name)
 }
 
 /// The headers of a message by their names: an object, a list of such, of pairs of a name and a value (an
