@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod core_dump;
 mod demo;
 mod exit;
 mod guidance;
@@ -30,6 +31,7 @@ use exit::Exit;
 
 fn main() -> ExitCode {
     allocator::keep_free_memory();
+    core_dump::forbid();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::of_usage(&error),

@@ -67,6 +67,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reedline", &["query"]),
     ("reqwest", &["detect"]),
     ("ring", &["lake"]),
+    ("rlimit", &["surety"]),
     ("saphyr-parser", &["ingest"]),
     ("schemars", &["schemas"]),
     ("secrecy", &["detect", "surety"]),

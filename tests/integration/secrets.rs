@@ -11,6 +11,7 @@ use std::time::Duration;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rlimit::Resource;
 use schemas::Timestamp;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use self::places::placed;
 use self::search::Needles;
 use crate::exactly_once::{end, log, records_read, setting, start, wait_for, worker};
 use crate::kafka::{Kafka, get, post};
-use crate::process::{root, surety, text, tried};
+use crate::process::{Running, not_run, root, surety, text, tried};
 use crate::receiver::Receiver;
 
 mod formats;
@@ -233,6 +234,15 @@ fn assert_whole(written: &Written, records: u64) {
     assert!(usize::try_from(records).unwrap() / 4 < text(events).matches("fp:").count());
 }
 
+/// A crash would leave no file of the process's memory.
+fn assert_dumps_nothing(running: &Running) {
+    let Ok(limits) = fs::read_to_string(format!("/proc/{}/limits", running.0.id())) else {
+        return not_run("whether a process dumps its memory: only Linux tells");
+    };
+    let of_core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(of_core.split_whitespace().nth(4), Some("0"), "{of_core}");
+}
+
 #[test]
 fn no_byte_that_is_written_tells_of_a_secret() {
     let kafka = Kafka::start();
@@ -247,9 +257,13 @@ fn no_byte_that_is_written_tells_of_a_secret() {
     configure(folder, &topics, &receiver);
     let Sent { needles, told, uses, events } = send(&kafka, &topics, &golden, records, seed);
 
+    // What a process may do that says nothing of it.
+    let hard = Resource::CORE.get_hard().unwrap();
+    Resource::CORE.set(hard, hard).unwrap();
     let mut running = start(folder);
     wait_for(folder, &mut running, "all records", || uses <= records_read(folder));
     let mut written = answers(folder);
+    assert_dumps_nothing(&running);
     end(folder, running);
     written.extend(left(folder));
     written.push(("webhooks".to_owned(), receiver.bodies()));
