@@ -320,6 +320,18 @@ mod tests {
     }
 
     #[test]
+    fn no_text_loses_the_looks_of_a_secret_before_it_is_looked_at() {
+        // With a hyphen, which Elastic has where the vendor has a dot.
+        let token = format!("glcbt-64_{}", "CFSzR6n8eXNlMGTSlTtt");
+        let json = r#"{"@timestamp":"2026-03-02T10:00:00Z","ecs":{"version":"9"},"event":{"action":"@@","id":"1"},
+            "openai":{"audit":{"actor":{"type":"session"}}},"user":{"email":"a@b.example"}}"#;
+
+        let event = read(Format::OpenAi, &json.replace("@@", &token), &REDACTOR);
+
+        assert_eq!(event.action.as_str(), REDACTOR.fingerprint(token.as_bytes()));
+    }
+
+    #[test]
     fn a_value_beside_the_name_of_a_secret_is_one() {
         let json = r#"{"time":"2026-03-02T10:00:00Z","category":"AuditLogs","properties":{"id":"1",
             "activityDisplayName":"Update application","result":"success",
