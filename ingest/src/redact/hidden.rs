@@ -9,6 +9,9 @@ use std::ops::Range;
 /// mark, has 33 bytes.
 const RUN_BYTES_MIN: usize = 44;
 
+/// The letters in which one alphabet of Base64 differs from the other (RFC 4648, sections 4 and 5).
+const ALPHABETS: [[u8; 2]; 2] = [*b"+/", *b"-_"];
+
 /// Undoing percent signs more than once finds what was written into a URL's parameter.
 const PERCENT_ROUNDS: usize = 2;
 
@@ -127,8 +130,15 @@ pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
 
 /// What a run may stand for. Where Base64 begins in it is not known: a word may stand in front. Digits of
 /// hexadecimal numbers end at other letters.
+///
+/// A text is written in one of the two alphabets: of a run with letters of both, such as the path of an ARN,
+/// what lies between those of the other is looked at.
 pub(super) fn plain_texts(run: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let of_base64 = (0..4).map(|skipped| from_base64(&run[skipped..]));
+    let is_in_both = !run.iter().any(|byte| !byte.is_ascii_alphanumeric());
+    let others: &[[u8; 2]] = if is_in_both { &ALPHABETS[..1] } else { &ALPHABETS };
+    let parts = others.iter().flat_map(|other| run.split(|byte| other.contains(byte)));
+    let parts = parts.filter(|part| RUN_BYTES_MIN <= part.len());
+    let of_base64 = parts.flat_map(|part| (0..4).map(|skipped| from_base64(&part[skipped..])));
     let digits = run.split(|byte| !byte.is_ascii_hexdigit());
     let digits = digits.filter(|digits| RUN_BYTES_MIN <= digits.len());
     let of_hex = digits.flat_map(|digits| [0, 1].map(|skipped| from_hex(&digits[skipped..])));
@@ -162,6 +172,9 @@ fn from_hex(digits: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
     use super::*;
 
     fn found(text: &str) -> Vec<&str> {
@@ -178,6 +191,18 @@ mod tests {
         assert_eq!(found(&run[1..]), Vec::<&str>::new());
         assert_eq!(found(&format!("{} {}", &run[1..], &run[1..])), Vec::<&str>::new());
         assert_eq!(found(&run), [run.as_str()]);
+    }
+
+    #[test]
+    fn a_text_in_either_alphabet_is_found_behind_a_word_and_a_path_stands_for_nothing() {
+        let hidden = "the text that somebody has hidden in it";
+        for (engine, before) in [(STANDARD, "see-the/"), (URL_SAFE, "see/the-"), (STANDARD, "")] {
+            let run = format!("{before}{}", engine.encode(hidden).trim_end_matches('='));
+            let texts = plain_texts(run.as_bytes());
+            assert!(texts.into_iter().any(|text| text.ends_with(hidden.as_bytes())), "{run}");
+        }
+        let path = b"assumed-role/procurement-agent-role/session-of-an-hour";
+        assert_eq!(plain_texts(path).count(), 0);
     }
 
     #[test]
