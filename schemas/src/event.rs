@@ -8,6 +8,7 @@
 //! Source of the fields: OCSF 1.9, API Activity (6003) and Authentication (3002), with the profile
 //! `ai_operation`; amount, currency and counterparty are our extension.
 
+use std::borrow::BorrowMut;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -75,6 +76,13 @@ spelled! {
         /// No credential was presented.
         Anonymous = "anonymous",
         Unknown = "unknown",
+    }
+}
+
+impl CredentialKind {
+    /// Whether such a credential stays valid until somebody changes it.
+    pub(crate) fn lasts(self) -> bool {
+        matches!(self, Self::StaticKey | Self::Password)
     }
 }
 
@@ -254,13 +262,19 @@ impl StampedEvent {
     }
 
     /// The same of many: what the registry will be asked is fetched for some of them at once.
-    pub fn ask_all(events: &mut [Self], registry: &Registry) {
+    pub fn ask_all<E: BorrowMut<Self>>(events: &mut [E], registry: &Registry) {
         for some in events.chunks_mut(EVENTS_AHEAD) {
-            registry.read_ahead(some.iter().map(|one| &one.event));
+            registry.read_ahead(some.iter().map(|one| &one.borrow().event));
             for event in some {
-                event.ask(registry);
+                event.borrow_mut().ask(registry);
             }
         }
+    }
+
+    /// Whether another answer may come of it that a credential was issued. Where the registry itself names who
+    /// answers for the agent, no issue is asked for, but that of a credential that lasts.
+    pub fn may_rest_on_issues(&self) -> bool {
+        self.trace_status != TraceStatus::Traced || self.event.credential_kind.lasts()
     }
 }
 

@@ -123,8 +123,9 @@ impl Lapse {
                 labels.push(Self::NeverRotated.label());
             }
         }
-        let is_for_long = is_static || event.credential_kind == CredentialKind::Password;
-        if is_for_long && let Some(issue) = about.issues.get(as_of) {
+        if event.credential_kind.lasts()
+            && let Some(issue) = about.issues.get(as_of)
+        {
             labels.push(Self::MintedCredential.label_about(&issue.value.agent_id));
         }
     }

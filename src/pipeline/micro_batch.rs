@@ -264,13 +264,14 @@ impl<S: Source> Pipeline<S> {
             }
         }
         metrics::counter!("surety_learned_total").increment(issues + uses);
-        let registry = &self.registry;
-        if 0 < issues {
-            let some = events.par_chunks_mut(RECORDS_PER_STEP);
+        let is_concerned = |one: &&mut StampedEvent| {
+            (0 < issues && one.may_rest_on_issues()) || (0 < uses && Lapse::UnusedGrant.is_of(one))
+        };
+        if 0 < issues + uses {
+            let registry = &self.registry;
+            let mut concerned: Vec<_> = events.iter_mut().filter(is_concerned).collect();
+            let some = concerned.par_chunks_mut(RECORDS_PER_STEP);
             some.for_each(|some| StampedEvent::ask_all(some, registry));
-        } else if 0 < uses {
-            let said_unused = events.iter_mut().filter(|event| Lapse::UnusedGrant.is_of(event));
-            said_unused.for_each(|event| event.ask(registry));
         }
     }
 
