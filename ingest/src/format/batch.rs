@@ -41,6 +41,7 @@ const LISTS: &[(&str, Option<&str>)] = &[
     ("nodes", None),
     ("data.events", Some("eventType")),
     ("data", Some("has_more")),
+    ("data", Some("meta")),
     ("receivedMessages", None),
     ("events", None),
     ("logEntries", None),

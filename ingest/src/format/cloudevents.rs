@@ -93,7 +93,7 @@ pub(super) fn read_envelope(json: &str, look: &Look<'_>) -> Result<CredentialEve
             return own(confluent::draft, &format!("{{\"data\":{json}}}"), look);
         }
         let told = message::structured(&envelope).or_else(|| bus::structured(&envelope));
-        envelope = told.ok_or_else(|| {
+        envelope = told.or_else(|| message::of_pubsub(&envelope)).ok_or_else(|| {
             Fault::bad_field("wanted field `specversion` or header `ce_specversion`, found none")
         })?;
     }

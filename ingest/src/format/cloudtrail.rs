@@ -31,7 +31,7 @@ use self::parts::{Parts, Step};
 use self::target::Target;
 use self::text::Text;
 use super::draft::time_of;
-use super::{Fault, unfold};
+use super::{Fault, unfold, verdict};
 use crate::{RawRecord, Redactor};
 
 const ACTION_BYTES_MAX: usize = 256;
@@ -324,9 +324,17 @@ impl Record<'_> {
         let outcome = match self.error_code.get() {
             Some(code) if is_refusal(code) => Outcome::Denied,
             Some(code) if code.ends_with(DRY_RUN) => Outcome::Success,
+            _ if parts.is_refused() => Outcome::Denied,
             Some(_) => Outcome::Error,
-            None if parts.is_refused() => Outcome::Denied,
-            None => return parts.answered(redactor),
+            None => {
+                // AWS describes an error only where there was one, and a service's own has no code.
+                return match (parts.answered(redactor), self.error_message.get()) {
+                    ((Outcome::Success, _), Some(message)) => {
+                        (verdict::of_error(message), self.message(redactor))
+                    }
+                    (answered, _) => answered,
+                };
+            }
         };
         (outcome, self.error_code.owned().or_else(|| self.message(redactor)))
     }

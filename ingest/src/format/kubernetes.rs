@@ -366,16 +366,18 @@ fn target<'a>(record: &'a Json<'_>, object: Option<Object<'a>>, draft: &mut Draf
     draft.resource_kind = Some(resource.into());
 }
 
+/// Whether admission refused a request, which answers 403 or as it likes, 400 and 422 among others.
+pub(super) fn is_refused_admission(message: &str) -> bool {
+    ["admission webhook", "AdmissionPolicy"].iter().any(|who| message.contains(who))
+        && ["denied the request", "denied request"].iter().any(|what| message.contains(what))
+}
+
 fn outcome(record: &Json<'_>) -> Outcome {
     const DECISION: &str = "authorization.k8s.io/decision";
     let decision = note(record, DECISION);
     let sign_in = note(record, SIGN_IN);
     let by_status = record.first(STATUSES).and_then(verdict::of_http);
-    // Admission answers 403 or as it likes, 400 and 422 among others.
-    let message = record.text("responseStatus.message").unwrap_or_default();
-    let is_refused =
-        ["admission webhook", "AdmissionPolicy"].iter().any(|who| message.contains(who))
-            && ["denied the request", "denied request"].iter().any(|what| message.contains(what));
+    let is_refused = record.text("responseStatus.message").is_some_and(is_refused_admission);
     match by_status {
         _ if decision == Some("forbid") || sign_in == Some("deny") || is_refused => Outcome::Denied,
         _ if sign_in == Some("error") => Outcome::Error,

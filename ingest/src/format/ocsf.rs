@@ -18,7 +18,7 @@ mod credential;
 use schemas::Outcome;
 
 use self::actor::{NOBODY, actor, known, subject};
-use self::call::tool;
+use self::call::{OWN_TOOL, tool};
 use self::classes::{Class, STATE_CHANGE, class};
 use self::credential::{credential, is_aws_key};
 use super::arguments::{host, without_token};
@@ -38,6 +38,14 @@ const ACTIVITIES: &[&str] = &["activity_name", "activity"];
 const STOPPED: &[&str] = &["blocked", "denied", "dropped", "rejected", "unauthorized"];
 const STOPS: &[&str] = &["2", "6", "25", "26"];
 const TIMES: &[&str] = &["time", "time_dt", "metadata.original_time"];
+/// Sessions, last as gateways for agents and some products call them.
+const SESSIONS: &[&str] = &[
+    "actor.session.uid",
+    "session.uid",
+    "ai_agent.session.uid",
+    "ai_agent.conversation_uid",
+    "actor.session.session_id",
+];
 
 /// Logon sessions of Windows that are none, or the same ones on every machine: of the system, of its two
 /// service accounts and of the anonymous logon.
@@ -50,7 +58,7 @@ const KUBERNETES: &[&str] = &["requestObject", "responseObject"];
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let class = class(record)?;
     let mut draft = Draft::new(NEEDS, record, TIMES)?;
-    draft.event_id = record.first(&["metadata.uid", "api.request.uid"]).map(Into::into);
+    draft.event_id = record.first(&["metadata.uid", "api.request.uid", "id"]).map(Into::into);
     let sources: &[&str] = match class.target {
         // There the device is what was changed.
         Some("device") => &["src_endpoint.ip"],
@@ -59,9 +67,8 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     draft.source = known(record, sources, NOBODY).map(Into::into);
     draft.user_agent = record.text("http_request.user_agent").map(Into::into);
     actor(record, class, &mut draft);
-    let sessions = ["actor.session.uid", "session.uid"];
     // Where some write the key that was shown.
-    let session = known(record, &sessions, NO_SESSIONS).filter(|session| !is_aws_key(session));
+    let session = known(record, SESSIONS, NO_SESSIONS).filter(|session| !is_aws_key(session));
     draft.session = session.or_else(|| call::session(record)).map(Into::into);
     draft.model = draft.model.or_else(|| call::model(record).map(Into::into));
     draft.credential = credential(record, class, draft.agent.as_deref());
@@ -74,9 +81,10 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
 
 /// `service:Operation` of an API, `service:tool` of a call to a tool, `noun.verb` of the other classes.
 fn action<'a>(record: &'a Json<'_>, class: &Class) -> Option<Word<'a>> {
-    if let Some(operation) = call::operation(record) {
+    let called = || record.text(OWN_TOOL).filter(|_| !class.is_of_host());
+    if let Some(operation) = call::operation(record).or_else(called) {
         let done = tool(record).unwrap_or(operation);
-        return Some(match record.text("api.service.name") {
+        return Some(match record.first(&["api.service.name", "tool.namespace"]) {
             Some(service) if !begins_with(done, service) => format!("{service}:{done}").into(),
             Some(_) | None => done.into(),
         });
@@ -147,7 +155,9 @@ fn resource<'a>(record: &'a Json<'_>, class: &Class) -> Option<(Word<'a>, Option
         // The same name may be in each namespace.
         let space = resource.text("namespace").filter(|_| resource.text("uid").is_none());
         if let (Some(space), Some(name)) = (space, known(resource, &["name"], NOBODY)) {
-            return Some((format!("{space}/{name}").into(), kind.map(Into::into)));
+            let part = resource.text("subresource").map(|part| format!("/{part}"));
+            let name = format!("{space}/{name}{}", part.unwrap_or_default());
+            return Some((name.into(), kind.map(Into::into)));
         }
         let names: &[&str] = match place {
             "process" | "script" => &["file.path", "name", "uid"],

@@ -1,9 +1,11 @@
-//! [`structured`]: a message in binary mode that was written down with its headers, as the event that it is.
+//! [`structured`]: a message in binary mode that was written down with its headers, as the event that it is;
+//! [`of_pubsub`]: a message of Pub/Sub as one.
 //!
 //! Invariant: what has no `specversion` among its headers is no event; of the attributes nothing is made up.
 //!
 //! Source: CNCF, *Kafka Protocol Binding* and *HTTP Protocol Binding* for `CloudEvents`; the tools that write
-//! messages down with their headers; Argo Events, its events (`context` and `data`).
+//! messages down with their headers; Argo Events, its events (`context` and `data`); Google Cloud, *Push
+//! subscriptions* and *Pull subscriptions* of Pub/Sub.
 
 use std::borrow::Cow;
 
@@ -18,6 +20,8 @@ const ATTRIBUTES: &[&str] =
 /// Where who writes down a message with its headers has these, and the data.
 const HEADERS: &[&str] = &["headers", "attributes", "metadata"];
 const BODIES: &[&str] = &["data", "body", "value", "payload"];
+/// The type of the event that a message of Pub/Sub is.
+const PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";
 
 /// The event of a message in binary mode that was written down with its headers, as if in structured mode.
 pub(super) fn structured(message: &Json<'_>) -> Option<Json<'static>> {
@@ -57,6 +61,18 @@ pub(super) fn structured(message: &Json<'_>) -> Option<Json<'static>> {
     .unwrap_or_else(|| data.clone().owned());
     fields.push(("data".into(), data));
     Some(Json::Object(fields))
+}
+
+/// The message of a subscription of Pub/Sub, pushed or pulled, as the event that Eventarc makes of one. The name
+/// of the subscription does not say what is inside, and stays out.
+pub(super) fn of_pubsub(delivery: &Json<'_>) -> Option<Json<'static>> {
+    let message = delivery.field("message").filter(|message| message.has("data"))?;
+    let id = message.first(&["messageId", "message_id"])?;
+    let time = message.first(&["publishTime", "publish_time"])?;
+    let told = [("type", PUBLISHED), ("id", id), ("time", time)];
+    let told = told.map(|(name, text)| (name.into(), Json::Text(text.to_owned().into())));
+    let data = Json::Object(vec![("message".into(), message.clone().owned())]);
+    Some(Json::Object(told.into_iter().chain([("data".into(), data)]).collect()))
 }
 
 /// The attribute that a header of this name tells.

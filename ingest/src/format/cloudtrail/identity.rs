@@ -29,7 +29,7 @@ const IDENTITY_CENTER_USER: &str = "aws:identity-center-user";
 /// How the id of a role begins; that of its session has the session's name behind a colon.
 const ROLE_ID: &str = "AROA";
 /// What stands in the subject of a token of Kubernetes.
-const SERVICE_ACCOUNT: &str = ":system:serviceaccount:";
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -448,7 +448,7 @@ fn credential(
     let principal = identity.principal();
     if identity.session_context.is_none() && matches!(kind, Some("WebIdentityUser" | "SAMLUser")) {
         // Who asks for a role shows the token of an identity provider.
-        let kind = match principal {
+        let kind = match principal.or(identity.user_name.get()) {
             Some(subject) if subject.contains(SERVICE_ACCOUNT) => {
                 CredentialKind::ServiceAccountToken
             }

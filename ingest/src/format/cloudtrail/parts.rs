@@ -178,6 +178,9 @@ pub(super) struct Additional<'a> {
     /// Of Lake Formation: for whom a service asked.
     #[serde(borrow, default, rename = "lakeFormationPrincipal")]
     pub(super) lake_formation_principal: Text<'a>,
+    /// Of Secrets Manager: what it rotates, or deletes, on its own.
+    #[serde(borrow, default)]
+    pub(super) secret_id: Text<'a>,
 }
 
 /// A token: what its issuer says of who shows it.

@@ -311,7 +311,9 @@ fn resource<'a>(
     if record.event_type.get() == Some(MCP_EVENT) {
         return None;
     }
-    named::resource(record).map(|(resource, kind)| (resource.into(), kind.into()))
+    let secret = || Some((parts.additional.secret_id.get()?.into(), "secret".into()));
+    let named = named::resource(record);
+    named.map(|(resource, kind)| (resource.into(), kind.into())).or_else(secret)
 }
 
 /// The first account in the record that is not the agent's.

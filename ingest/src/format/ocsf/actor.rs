@@ -13,8 +13,18 @@ use super::classes::{Class, WEB_RESOURCES};
 /// What Windows writes where nobody is known: no name, and the SID of nobody by its name or number.
 pub(super) const NOBODY: &[&str] = &["-", "NULL SID", "S-1-0-0"];
 
-const AI_AGENTS: &[&str] =
-    &["ai_agent.uid", "actor.ai_agent.uid", "ai_agent.name", "actor.ai_agent.name"];
+/// Agents; last as products have them that put one beside the user, or only into what was delegated.
+const AI_AGENTS: &[&str] = &[
+    "ai_agent.uid",
+    "actor.ai_agent.uid",
+    "ai_agent.name",
+    "actor.ai_agent.name",
+    "actor.agent.uid",
+    "actor.agent.name",
+    "delegation.actor_subject_uid",
+];
+/// Who gave a right to act, and for whom.
+const PRINCIPALS: &[&str] = &["parent_uid", "issuer_uid", "origin_subject_uid"];
 /// Where an entity is a user.
 const ENTITY_USERS: &[&str] = &["entity.user", "managed_entity.user"];
 /// Who acts beside a user, last the program.
@@ -147,7 +157,8 @@ pub(super) fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'
         draft.counterparty = Some(("user".into(), subject));
     }
     draft.agent = agent.map(Into::into).or_else(|| user.clone());
-    let ai = record.at("ai_agent").or_else(|| record.at("actor.ai_agent")).unwrap_or(&Json::Null);
+    let places = ["ai_agent", "actor.ai_agent", "actor.agent"];
+    let ai = places.iter().find_map(|path| record.at(path)).unwrap_or(&Json::Null);
     let named = ai.first(&["charter.name", "charter.uid", "charter", "name", "type"]);
     // The session of a role was issued by the role.
     let issuer = record.first(&["actor.session.issuer", "session.issuer"]);
@@ -161,11 +172,12 @@ pub(super) fn actor<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'
         (name, _) => name.or(model.as_text()).map(Into::into),
     };
     if agent.is_some() {
-        draft.delegation.extend(user);
+        draft.delegation.extend(user.clone());
     }
     for hop in record.list("delegation") {
-        let names = ["parent_uid", "issuer_uid"].iter().filter_map(|path| hop.text(path));
-        draft.delegation.extend(names.map(Into::into));
+        let names = PRINCIPALS.iter().filter_map(|path| hop.text(path));
+        let others = names.filter(|name| user.as_deref() != Some(*name));
+        draft.delegation.extend(others.map(Into::into));
     }
     draft.delegation.extend(role.map(Into::into));
     draft.grant = record.text("delegation.uid").map(Into::into);

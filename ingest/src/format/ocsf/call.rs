@@ -1,8 +1,8 @@
 //! A call to a tool, as the Model Context Protocol has it: what was called, with what, in which session and
 //! for which model.
 //!
-//! Invariant: what stands in `unmapped` counts only where the operation is such a call, or under the names
-//! of one standard that has them there.
+//! Invariant: what stands in `unmapped` counts only where it is such a call, or under the names of one
+//! standard that has them there.
 //!
 //! Source: Model Context Protocol, `tools/call`; Agent Observability Standard, *Extend OCSF*.
 
@@ -10,8 +10,11 @@ use super::super::json::Json;
 
 /// The method that calls a tool.
 const CALL: &str = "tools/call";
+/// The name of a tool in an object of its own, as gateways write it that tell no operation.
+pub(super) const OWN_TOOL: &str = "tool.name";
 /// Where the name of the tool stands in such a call.
 const TOOLS: &[&str] = &[
+    OWN_TOOL,
     "api.operation.params.name",
     "api.request.data.params.name",
     "api.request.data.tool",
@@ -44,8 +47,9 @@ pub(super) fn operation<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     record.first(&["api.operation", "api.operation.method"])
 }
 
+/// Whether it is a call to a tool: by what was asked, or by the tool where nothing else was.
 fn is_call(record: &Json<'_>) -> bool {
-    operation(record) == Some(CALL)
+    operation(record).map_or_else(|| record.text(OWN_TOOL).is_some(), |operation| operation == CALL)
 }
 
 /// The tool that a call to one names.

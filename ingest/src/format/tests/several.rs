@@ -51,11 +51,32 @@ fn ids_that_are_made_of_the_place_have_the_part_behind_them() {
     let record = r#"{"published":"2026-03-02T10:00:00Z","eventType":"a","actor":{"id":"jo"}}"#;
 
     let parts = all(Format::Okta, &format!("{record}\n{record}\n{record}\n"));
-    let listed = format!(r#"{{"audit_log":[{record},{record},{record}]}}"#);
+    let list = format!("[{record},{record},{record}]");
 
-    assert_eq!(all(Format::Okta, &listed), parts);
+    for listed in
+        [format!(r#"{{"audit_log":{list}}}"#), format!(r#"{{"data":{list},"meta":{{"total":3}}}}"#)]
+    {
+        assert_eq!(all(Format::Okta, &listed), parts);
+    }
     let ids: Vec<&str> = parts.iter().map(|one| one.as_ref().unwrap().event_id.as_str()).collect();
     assert_eq!(ids, ["uses-2-40", "uses-2-40.1", "uses-2-40.2"]);
+}
+
+#[test]
+fn messages_of_pubsub_are_pulled_as_they_are_pushed() {
+    let text = golden(Format::CloudEvents);
+    let pushed = text.lines().rfind(|line| line.starts_with("{\"message\"")).unwrap();
+    let delivery: Value = serde_json::from_str(pushed).unwrap();
+    let pulled = json!({"receivedMessages": [{"ackId": "1", "message": delivery["message"]}]});
+
+    let wanted = all(Format::CloudEvents, pushed);
+
+    assert!(wanted[0].is_ok());
+    let found = all(Format::CloudEvents, &pulled.to_string());
+    assert_eq!(
+        found.iter().map(compared).collect::<Vec<_>>(),
+        wanted.iter().map(compared).collect::<Vec<_>>()
+    );
 }
 
 #[test]
