@@ -31,6 +31,7 @@ mod exactly_once;
 mod faults;
 mod foreign;
 mod gaps;
+mod headers;
 mod hygiene;
 mod kafka;
 mod long_life;
