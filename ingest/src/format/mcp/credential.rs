@@ -17,6 +17,8 @@ pub(in crate::format) fn credential<'a>(
 ) -> Option<(CredentialKind, Word<'a>)> {
     let tokens = [
         "jwt.jti",
+        "claims.jti",
+        "token.jti",
         "credential.id",
         "actor.credentialID",
         "actor.tokenID",

@@ -299,6 +299,8 @@ pub(super) const SOURCES: &[&str] = &[
     "context.ip",
     "request.ip",
     "remote_ip",
+    // Envoy's.
+    "downstream_remote_address",
     "source_ip_address",
     "context.ip_address",
     "network.clientWorkloadIP",
