@@ -172,7 +172,7 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let actors = ACTORS.iter().filter_map(|path| named(record, &[path]));
     draft.delegation.extend(actors.chain(chain(record)).map(Into::into));
     let at_program = program.and_then(|_| programs::person(record));
-    let person = at_program.or_else(|| named(record, PEOPLE));
+    let person = at_program.or_else(|| person(record, draft.agent.as_deref()));
     let behind = [BEHIND, END_USERS].map(|names| named(record, names));
     draft.delegation.extend(person.into_iter().chain(behind.into_iter().flatten()).map(Into::into));
     let agent = draft.agent.clone();
@@ -227,6 +227,20 @@ fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
     let is_name = |name: &&str| *name != NOBODY && !is_unknown(name) && address_of(name).is_none();
     let is_name = |name: &&str| is_name(name) && !is_place_in_code(name);
     names.iter().filter_map(|path| record.text(path)).find(is_name)
+}
+
+/// The person behind the agent: an address that stands beside its own id or name is the agent's.
+fn person<'a>(record: &'a Json<'_>, agent: Option<&str>) -> Option<&'a str> {
+    let is_agents = |path: &&&str| {
+        let owner = path.strip_suffix("email").filter(|owner| !owner.is_empty());
+        owner.is_some_and(|owner| {
+            let beside =
+                |own: &&str| agent.is_some() && record.text(&format!("{owner}{own}")) == agent;
+            ["id", "name"].iter().any(beside)
+        })
+    };
+    let people: Vec<&str> = PEOPLE.iter().filter(|path| !is_agents(path)).copied().collect();
+    named(record, &people)
 }
 
 /// Whether loggers put this where they tell what line of the code called them, as `caller` of Go's zap.
