@@ -10,20 +10,23 @@
 
 pub(super) mod calls;
 mod credential;
+mod deeds;
 mod names;
 mod outcome;
 mod programs;
+mod who;
 
 use schemas::{CredentialEvent, CredentialKind, Outcome, RejectReason};
 
 pub(super) use self::credential::credential;
 use self::credential::{by_method, is_issue, shown_by};
+use self::deeds::{CHANGES, OF_USES};
 use self::names::{
-    ACTORS, ARGUMENTS, ASKED, BEHIND, CALLERS, CHANGES, DEEDS, END_USERS, METHODS, MODELS, OF_USES,
-    OTHER_METHODS, PARTICULARS, PATHS, PEOPLE, PROGRAMS, PROMPTS, RESOURCES, SERVERS, SESSIONS,
-    SOURCES, STATUSES, TIMES, TOOLS, USED, USER_AGENTS,
+    ARGUMENTS, ASKED, DEEDS, METHODS, MODELS, OTHER_METHODS, PARTICULARS, PATHS, PROMPTS,
+    RESOURCES, SERVERS, SESSIONS, SOURCES, STATUSES, TIMES, TOOLS, USED, USER_AGENTS,
 };
 use self::outcome::{is_decision, of_deed, outcome};
+use self::who::{ACTORS, BEHIND, CALLERS, END_USERS, PEOPLE, PROGRAMS};
 use super::Fault;
 use super::arguments::{host, without_token};
 use super::clean::Clean;
@@ -43,8 +46,13 @@ const NOBODY: &str = "anonymous";
 const UNKNOWN: [&str; 4] = ["unknown", "http", "sse", "stdio"];
 /// What Pomerium calls a process that is all of its servers.
 const EVERY_SERVER: &str = "all";
+const TOOLS_CALL: &str = "tools/call";
 /// How the name of a call to a tool begins that has the tool behind it, as spans are called.
 const TOOLS_CALL_OF: &str = "tools/call ";
+/// What Envoy writes in the place of what it was not told.
+const NOTHING: &str = "-";
+/// What `LiteLLM` calls a request that it refused before it knew what was asked for.
+const LITELLM_REQUEST: &str = "litellm_request";
 /// What stands for a session where there is none yet.
 const NO_SESSION: &str = "0";
 
@@ -54,6 +62,8 @@ pub(super) fn read(record: &Json<'_>, clean: &Clean<'_>) -> Result<CredentialEve
     }
     let own = unshipped(record);
     let record = own.as_ref().unwrap_or(record);
+    let said = said(record);
+    let record = said.as_ref().unwrap_or(record);
     let lifted = lifted(record).or_else(|| calls::decided(record)).or_else(|| renamed(record));
     match lifted.or_else(|| with_particulars(record)) {
         Some(record) => draft(&record)?.finish(clean),
@@ -89,6 +99,16 @@ fn unshipped<'j>(record: &Json<'j>) -> Option<Json<'j>> {
     record.at("agent.ephemeral_id")?;
     let others = record.fields().iter().filter(|(name, _)| !is_same_name(name, "agent"));
     Some(Json::Object(others.cloned().collect()))
+}
+
+/// A line of Envoy's access log without what it was not told.
+fn said<'j>(record: &Json<'j>) -> Option<Json<'j>> {
+    let is_said = |value: &Json<'_>| !matches!(value, Json::Text(text) if text == NOTHING);
+    if record.fields().iter().all(|(_, value)| is_said(value)) {
+        return None;
+    }
+    let said = record.fields().iter().filter(|(_, value)| is_said(value));
+    Some(Json::Object(said.cloned().collect()))
 }
 
 /// A record with messages of JSON-RPC under names of the gateway's own, with each under that of what it is.
@@ -152,7 +172,7 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
     let actors = ACTORS.iter().filter_map(|path| named(record, &[path]));
     draft.delegation.extend(actors.chain(chain(record)).map(Into::into));
     let at_program = program.and_then(|_| programs::person(record));
-    let person = at_program.or_else(|| named(record, PEOPLE));
+    let person = at_program.or_else(|| person(record, draft.agent.as_deref()));
     let behind = [BEHIND, END_USERS].map(|names| named(record, names));
     draft.delegation.extend(person.into_iter().chain(behind.into_iter().flatten()).map(Into::into));
     let agent = draft.agent.clone();
@@ -182,13 +202,15 @@ fn chain<'a>(record: &'a Json<'_>) -> Vec<&'a str> {
     }
 }
 
-/// Who changed what a record is about, as `created_by` beside `agent_created`.
+/// Who changed what a record is about, as `created_by` beside `agent_created`; in `LiteLLM`'s audit log
+/// `changed_by`, whatever the change.
 fn changed_by<'a>(record: &'a Json<'_>) -> Option<&'a str> {
     let mut deeds = DEEDS.iter().filter_map(|path| record.text(path)).map(super::kebab);
-    deeds.find_map(|deed| {
+    let by_deed = deeds.find_map(|deed| {
         let change = CHANGES.iter().find(|change| deed.ends_with(*change))?;
         record.text(&format!("{change}_by"))
-    })
+    });
+    by_deed.or_else(|| record.text("changed_by"))
 }
 
 /// Who calls: the program, else the person who uses it.
@@ -203,7 +225,31 @@ fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
     // Some write the kind of it in front.
     let is_unknown = |name: &str| UNKNOWN.contains(&name) || name.ends_with(":unknown");
     let is_name = |name: &&str| *name != NOBODY && !is_unknown(name) && address_of(name).is_none();
+    let is_name = |name: &&str| is_name(name) && !is_place_in_code(name);
     names.iter().filter_map(|path| record.text(path)).find(is_name)
+}
+
+/// The person behind the agent: an address that stands beside its own id or name is the agent's.
+fn person<'a>(record: &'a Json<'_>, agent: Option<&str>) -> Option<&'a str> {
+    let is_agents = |path: &&&str| {
+        let owner = path.strip_suffix("email").filter(|owner| !owner.is_empty());
+        owner.is_some_and(|owner| {
+            let beside =
+                |own: &&str| agent.is_some() && record.text(&format!("{owner}{own}")) == agent;
+            ["id", "name"].iter().any(beside)
+        })
+    };
+    let people: Vec<&str> = PEOPLE.iter().filter(|path| !is_agents(path)).copied().collect();
+    named(record, &people)
+}
+
+/// Whether loggers put this where they tell what line of the code called them, as `caller` of Go's zap.
+fn is_place_in_code(name: &str) -> bool {
+    let line = name.rsplit_once(':').filter(|(_, line)| line.parse::<u32>().is_ok());
+    let kind = line.and_then(|(file, _)| file.rsplit_once('.')).map(|(_, kind)| kind);
+    kind.is_some_and(|kind| {
+        matches!(kind, "cs" | "go" | "java" | "js" | "kt" | "py" | "rb" | "rs" | "ts")
+    })
 }
 
 /// Whether the gateway says that whoever called showed nothing that it knows.
@@ -276,6 +322,8 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     // What a gateway lets through beside the protocol, or refuses before it.
     let mut others = OTHER_METHODS.iter().filter_map(|path| record.text(path));
     let done = done.or_else(|| others.find(|method| shown_by(method).is_none())).or(ended);
+    let is_litellm = record.has("call_type") && record.has("spend");
+    let done = done.or(is_litellm.then_some(LITELLM_REQUEST));
     draft.action = match (server, done) {
         (Some(server), Some(done)) => Some(format!("{server}:{done}").into()),
         (None, Some(done)) => Some(done.into()),
@@ -296,7 +344,7 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     if done.is_some_and(is_http_verb) {
         request(record, draft);
     }
-    if let Some(arguments) = arguments(record, method) {
+    if let Some(arguments) = arguments(record, is_call || method == Some(TOOLS_CALL)) {
         draft.stake(arguments);
     }
 }
@@ -328,7 +376,7 @@ fn is_of_protocol(method: &str) -> bool {
 fn asked_for<'a>(record: &'a Json<'_>, method: &str) -> Option<&'a str> {
     let name = record.first(ASKED)?;
     match method {
-        "tools/call" => Some(name).filter(|name| !name.contains("://")),
+        TOOLS_CALL => Some(name).filter(|name| !name.contains("://")),
         "resources/read" | "prompts/get" => Some(name),
         _ => None,
     }
@@ -351,12 +399,12 @@ fn ended<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 
 /// The arguments of a tool. What a policy was asked has the act and its resource, and no arguments; what
 /// stands beside a call as its parameters are these, unless they are those of JSON-RPC.
-fn arguments<'j, 'a>(record: &'j Json<'a>, method: Option<&str>) -> Option<&'j Json<'a>> {
+fn arguments<'j, 'a>(record: &'j Json<'a>, is_call: bool) -> Option<&'j Json<'a>> {
     let is_question = |asked: &&Json<'_>| asked.has("action") && asked.has("resource");
     let mut places = ARGUMENTS.iter().filter_map(|path| record.at(path));
     places.find(|asked| !is_question(asked)).or_else(|| {
         let of_rpc = ["name", "arguments", "_meta"];
-        let beside = record.at("params").filter(|_| method == Some("tools/call"));
+        let beside = record.at("params").filter(|_| is_call);
         beside.filter(|params| !of_rpc.iter().any(|name| params.has(name)))
     })
 }

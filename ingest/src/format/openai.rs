@@ -119,7 +119,9 @@ fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &str, draft: 
     let of = |name| details.text(name).or_else(|| record.text(name));
     if let Some(id) = details.text("id") {
         draft.resource = Some(id.into());
-        draft.resource_kind = Some(noun.to_owned().into());
+        // What a role is bound to has an id of its own kind.
+        let kind = of("resource_type").filter(|_| of("resource_id") == Some(id));
+        draft.resource_kind = Some(kind.map_or_else(|| noun.to_owned().into(), Into::into));
     } else if let Some(id) =
         of("resource_id").or_else(|| details.first(&["configs.id", "certificates.id"]))
     {

@@ -49,8 +49,9 @@ const OTHERS: &[(&str, &str)] = &[
 const EXECUTE_TOOL: &str = "execute_tool";
 const INVOKE_AGENT: &str = "invoke_agent";
 const CREATE_AGENT: &str = "create_agent";
+const INVOKE_WORKFLOW: &str = "invoke_workflow";
 /// What an agent does that has another work for it.
-const CALLS: &[&str] = &[CREATE_AGENT, INVOKE_AGENT, "invoke_workflow", EXECUTE_TOOL];
+const CALLS: &[&str] = &[CREATE_AGENT, INVOKE_AGENT, INVOKE_WORKFLOW, EXECUTE_TOOL];
 /// What an agent does that leaves the rest to another.
 const HANDOFF: &str = "handoff";
 /// What a model is asked where nobody says what for.
@@ -62,6 +63,7 @@ const OPERATIONS: &[&str] = &[
     "embeddings",
     "generate_content",
     INVOKE_AGENT,
+    INVOKE_WORKFLOW,
     "retrieval",
     "text_completion",
     EXECUTE_TOOL,
@@ -109,6 +111,8 @@ fn draft<'s>(span: &'s Span<'_>) -> Result<Draft<'s>, Fault> {
         |names| span.around(names).or_else(|| span.resource.first(names).filter(|_| !is_called));
     draft.session = told(SESSIONS).map(Into::into);
     (draft.agent, draft.class) = who(span, is_called);
+    // Where no program is named, whoever ran it is all that is told.
+    draft.agent = draft.agent.or_else(|| told(USERS).map(Into::into));
     let instances = ["service.instance.id", "k8s.pod.name"];
     let instance = span.resource.first(&instances).or_else(|| attributes.text("crewai.agent.id"));
     draft.instance = instance.map(Into::into);
@@ -191,6 +195,8 @@ fn credential(id: &str) -> (CredentialKind, Word<'_>) {
 fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s>) {
     let (operation, tool) = use_of(attributes, span.json);
     let model = attributes.first(MODELS_ASKED);
+    let is_workflow = operation == Some(INVOKE_WORKFLOW);
+    let workflow = attributes.text("gen_ai.workflow.name").filter(|_| is_workflow);
     let named = match operation {
         Some(INVOKE_AGENT | CREATE_AGENT) => {
             attributes.text(HANDOFF_TO).or_else(|| span.own_agent())
@@ -199,7 +205,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
             .first(&["gen_ai.request.model", HANDOFF_TO, "gen_ai.data_source.id"])
             .or(model),
     };
-    draft.action = operation.map(|operation| match tool.or(named) {
+    draft.action = operation.map(|operation| match tool.or(workflow).or(named) {
         Some(name) => format!("{operation}:{name}").into(),
         None => operation.into(),
     });
@@ -207,6 +213,7 @@ fn target<'s>(attributes: &'s Json<'_>, span: &'s Span<'_>, draft: &mut Draft<'s
         (span.made(), "agent"),
         (attributes.text("mcp.resource.uri"), "mcp_resource"),
         (tool, "tool"),
+        (workflow, "workflow"),
         (attributes.text("gen_ai.data_source.id"), "data_source"),
         (model, "model"),
     ];

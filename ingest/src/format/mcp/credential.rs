@@ -17,6 +17,8 @@ pub(in crate::format) fn credential<'a>(
 ) -> Option<(CredentialKind, Word<'a>)> {
     let tokens = [
         "jwt.jti",
+        "claims.jti",
+        "token.jti",
         "credential.id",
         "actor.credentialID",
         "actor.tokenID",
@@ -36,8 +38,13 @@ pub(in crate::format) fn credential<'a>(
         "metadata.user_api_key_hash",
     ];
     // LiteLLM's hash of a key, which another gateway may have as it is.
-    let hash = || record.text("api_key").filter(|hash| is_sha256(hash));
-    if let Some(id) = record.first(&keys).or_else(hash) {
+    let hashes = ["api_key", "changed_by_api_key"];
+    let hash = || record.first(&hashes).filter(|hash| is_sha256(hash));
+    let actor = || {
+        let (kind, _) = shown_by(record.text("actor.type")?)?;
+        record.text("actor.id").filter(|_| kind == CredentialKind::StaticKey)
+    };
+    if let Some(id) = record.first(&keys).or_else(hash).or_else(actor) {
         return Some((CredentialKind::StaticKey, id.into()));
     }
     if let Some(id) = record.text("authenticated_entity.id") {
@@ -76,6 +83,7 @@ pub(super) fn by_method<'a>(record: &Json<'_>, agent: &str) -> Option<(Credentia
         "auth_type",
         "identity.credential_type",
         "identity.auth_method",
+        "identity.auth_type",
         "authentication.method",
         "method",
     ];

@@ -1,11 +1,12 @@
 //! The names under which gateways write each field, the most telling first.
 //!
 //! Invariant: a name stands here only if a gateway's documentation or its code gives it this meaning, or if
-//! it can have no other (`caller_id`).
+//! it can have no other (`tool_name`).
 //!
 //! Source: the documentation of agentgateway, Obot, Cloudflare, Kong, Azure API Management, `LiteLLM`,
 //! `ToolHive`, mcp-gateway-registry, Golf, `ContextForge`, Yandex Cloud, Pomerium, Peta, Tyk, Bifrost,
-//! Archestra, MXCP, Aembit, Microsoft's Agent Governance Toolkit and Graph; their code where it is open.
+//! Archestra, MXCP, Aembit, Microsoft's Agent Governance Toolkit and Graph, Kuadrant, Envoy AI Gateway,
+//! `MCPProxy`, Portkey, Oracle Cloud; their code where it is open.
 
 pub(super) const TIMES: &[&str] = &[
     "timestamp.occurredAt",
@@ -32,153 +33,10 @@ pub(super) const TIMES: &[&str] = &[
     "meta.timestamp",
     "ts_unix_ms",
     "time_unix_nano",
+    // Of log15, and of a record that says no more than when it was changed.
+    "t",
+    "updated_at",
 ];
-
-/// Names of the program that calls.
-pub(super) const PROGRAMS: &[&str] = &[
-    "gen_ai.agent.id",
-    "agent.id",
-    "agent_id",
-    "actor.agent_id",
-    "agent_did",
-    "agt.agent.id",
-    "agent",
-    "agent_identity",
-    "agent.spiffe_id",
-    "spiffe_id",
-    "jwt.act.sub",
-    // ToolHive's, of the same claim.
-    "delegation_chain.actors.sub",
-    "src.identity",
-    "source.identity",
-    "actor.id",
-    "gen_ai.agent.name",
-    "agent_name",
-    "jwt.client_id",
-    "jwt.azp",
-    "client_id",
-    "clientId",
-    "mcp.client_id",
-    "actor_client_id",
-    "principal",
-    "principal.id",
-    "principal_id",
-    "requesting_identity",
-    "caller",
-    "caller_id",
-    "caller_agent_id",
-    "caller.agent_id",
-    "caller.id",
-    "caller.sub",
-    "principal.agent",
-    "workload.client.id",
-    "source_agent",
-    "source_agent_id",
-    "service_account_id",
-    "service_account",
-    "consumer.username",
-    "consumer.id",
-    "consumer",
-    "consumer_id",
-    "ai.mcp.audit.consumer.name",
-    // LiteLLM's name of the key that a program was given.
-    "metadata.user_api_key_alias",
-    // Bifrost's.
-    "virtual_key_name",
-    "virtual_key_id",
-    "virtual_key",
-    "api_key_name",
-    "api_key_alias",
-    // Those of home-grown gateways, which may be a program's or a person's, and stand beside a person's.
-    "actor_id",
-    "actor",
-    "actor_name",
-    "actor.name",
-];
-
-/// The actors of a token, the current one first (RFC 8693, section 4.1), who started an agent, and whom a
-/// gateway calls the actor where it names a program besides.
-pub(super) const ACTORS: &[&str] = &[
-    "jwt.act.sub",
-    "jwt.act.act.sub",
-    "jwt.act.act.act.sub",
-    "jwt.act.act.act.act.sub",
-    "jwt.act.act.act.act.act.sub",
-    "parent_agent_id",
-    "actor_id",
-    "actor",
-];
-
-/// Names of the person behind it.
-pub(super) const PEOPLE: &[&str] = &[
-    "jwt.sub",
-    "agentgateway.user",
-    "sub",
-    "UserEmail",
-    "UserID",
-    "user_email",
-    "user_id",
-    "user_principal_name",
-    "user_key",
-    "actor_user_id",
-    "actor.user_id",
-    "actor.user_context",
-    "actor_email",
-    "actor.email",
-    "user.id",
-    "user.sub",
-    "subjects.user_id",
-    "subjects.user",
-    "subject.subject_id",
-    "subject_id",
-    "metadata.user_api_key_user_id",
-    "application.mcp.userId",
-];
-
-/// Names of either, if nothing tells which.
-pub(super) const CALLERS: &[&str] = &[
-    "user",
-    "user.username",
-    "user.email",
-    "user.name",
-    "username",
-    "email",
-    "identity.username",
-    "identity.principal_name",
-    "identity.subject",
-    "identity.sub",
-    "context.identity.sub",
-    "identity.app_id",
-    "authentication.user_id",
-    "authentication.subject_id",
-    "ClientName",
-    "client",
-    "subjects.client_name",
-    "mcp.client.name",
-    "metadata.client.name",
-    "clientInfo.name",
-    "mcpClientName",
-    "subject.id",
-    "subject.email",
-    "identity",
-    "requester",
-    "initiator",
-    "principal_subject_id",
-    "api_key_id",
-];
-
-/// Names of whoever an agent acts for.
-pub(super) const BEHIND: &[&str] = &[
-    "on_behalf_of",
-    "on_behalf_of.id",
-    "on_behalf_of.sub",
-    "actor.on_behalf_of",
-    "actor.onBehalfOf.id",
-    "principal.human",
-];
-
-/// Names of a customer's customer, for whom a call is made.
-pub(super) const END_USERS: &[&str] = &["end_user", "metadata.user_api_key_end_user_id"];
 
 pub(super) const SESSIONS: &[&str] = &[
     "mcp.session.id",
@@ -194,6 +52,7 @@ pub(super) const SESSIONS: &[&str] = &[
     "mcp_tool_call_metadata.mcp_session_id",
     "metadata.mcp_tool_call_metadata.mcp_session_id",
     "metadata.sessionId",
+    "context.session_id",
     "agent.session_id",
     "conversation.id",
     // Cursor's.
@@ -219,6 +78,7 @@ pub(super) const METHODS: &[&str] = &[
     "action.operation",
     "mcp_method",
     "mcp_request.method",
+    "mcp_rpc_method",
     "callType",
     "target.method",
     "request.method",
@@ -236,55 +96,6 @@ pub(super) const DEEDS: &[&str] = &[
     "operation_type",
     "log_type",
     "meta.event_type",
-];
-
-/// Words of which names are made that say of a tool no more than that it was used, or how far that got.
-pub(super) const OF_USES: &[&str] = &[
-    "access",
-    "audit",
-    "authorization",
-    "call",
-    "called",
-    "check",
-    "completed",
-    "decision",
-    "ended",
-    "error",
-    "event",
-    "executed",
-    "execution",
-    "finished",
-    "invocation",
-    "invoked",
-    "mcp",
-    "payment",
-    "permission",
-    "policy",
-    "request",
-    "required",
-    "response",
-    "result",
-    "started",
-    "tool",
-    "usage",
-    "use",
-    "used",
-];
-
-/// Words for a change that ends the name of an event about what was changed, not about who did it: that one
-/// stands under the same word, as `created_by` beside `agent_created`.
-pub(super) const CHANGES: &[&str] = &[
-    "created",
-    "deleted",
-    "disabled",
-    "enabled",
-    "issued",
-    "registered",
-    "removed",
-    "revoked",
-    "rotated",
-    "suspended",
-    "updated",
 ];
 
 /// Objects in which a record may have what it tells, beside its time.
@@ -324,6 +135,7 @@ pub(super) const TOOLS: &[&str] = &[
     "mcp_tool_name",
     "tool",
     "tool.name",
+    "request.tool",
     "ai.mcp.rpc.tool_name",
     "ai.mcp.audit.primitive_name",
     "callIdentifier",
@@ -339,6 +151,7 @@ pub(super) const TOOLS: &[&str] = &[
     "requestParams.name",
     "function_name",
     "tool_action",
+    "metadata.target_tool",
 ];
 
 /// Names of a resource that is read and of a prompt that is asked for.
@@ -356,15 +169,19 @@ pub(super) const USED: &[(&str, &str)] = &[
     ("target.type", "target.name"),
     ("target_type", "target"),
     ("resource.type", "resource.id"),
+    ("resource.type", "resource.name"),
     ("input.resource.type", "input.resource.key"),
     // MXCP's.
     ("operation_type", "operation_name"),
+    // LiteLLM's, of its own audit log.
+    ("table_name", "object_id"),
 ];
 
 pub(super) const SERVERS: &[&str] = &[
     "mcp.target",
     "mcp.server.name",
     "mcp.server",
+    "mcp.provider.name",
     "ServerID",
     "target.id",
     "server",
@@ -386,9 +203,17 @@ pub(super) const SERVERS: &[&str] = &[
     "metadata.mcp_tool_call_metadata.mcp_server_name",
     "metadata.serverName",
     "metadata.extra.backend_name",
+    "metadata.target_server",
     "service.name",
     "resource.server",
+    "resource.serverId",
     "action.server_name",
+    "tool.server",
+    "tool.server_name",
+    "target.server",
+    "mcp_server_id",
+    "target_server",
+    "upstream_server",
     "workload.server.name",
 ];
 
@@ -409,13 +234,17 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "input_data",
     "tool_input",
     "tool_args",
+    "tool.arguments",
+    "tool.args",
     "args",
     "parameters",
     "mcp_tool_parameters",
+    "mcp_tool_params",
     "tool_parameters",
     "function_args",
     "toolCall.arguments",
     "requestParams.arguments",
+    "request.arguments",
     "mcp_tool_call_metadata.arguments",
     "metadata.mcp_tool_call_metadata.arguments",
     "ai.mcp.rpc.payload.request.arguments",
@@ -467,8 +296,15 @@ pub(super) const SOURCES: &[&str] = &[
     "ip",
     "http.clientIp",
     "context.client_ip",
+    "context.ip",
+    "request.ip",
+    "remote_ip",
+    // Envoy's.
+    "downstream_remote_address",
+    "source_ip_address",
     "context.ip_address",
     "network.clientWorkloadIP",
+    "identity.ipAddress",
 ];
 
 pub(super) const USER_AGENTS: &[&str] = &[

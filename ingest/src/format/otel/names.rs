@@ -138,6 +138,9 @@ pub(super) const LENT: &[&[&str]] =
 pub(super) const ARGUMENTS: &[&str] = &[
     "gen_ai.tool.call.arguments",
     "gen_ai.tool.arguments",
+    // any-agent's and VeADK's.
+    "gen_ai.tool.args",
+    "gen_ai.tool.input",
     "mcp.tool.arguments",
     "tool_input",
     "tool_arguments",

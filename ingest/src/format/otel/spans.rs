@@ -384,6 +384,13 @@ fn placed<'t>(request: &Fields<'t>) -> Option<Vec<Placed<'t>>> {
             }));
         }
     }
+    if spans.is_empty() {
+        // So the SDKs' spans stand in a file, each with its own resource.
+        let found = lists(request, &["spans"])?.into_iter();
+        let alone =
+            |span: &'t RawValue| Placed { resource: None, scope: None, text: span.get().into() };
+        spans.extend(found.map(alone));
+    }
     Some(spans)
 }
 
