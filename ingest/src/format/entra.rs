@@ -46,7 +46,8 @@ const TIMES: &[&str] = &[
 ];
 
 /// Parts of the categories that are read.
-const CATEGORIES: [&str; 4] = ["SignInLogs", "AuditLogs", "ProvisioningLogs", "GraphActivityLogs"];
+const CATEGORIES: [&str; 4] = ["SignInLogs", "AuditLogs", "ProvisioningLogs", CALLS];
+const CALLS: &str = "GraphActivityLogs";
 /// What their category was called at first.
 const AUDIT: &str = "Audit";
 /// What only a record about the risk of a principal has.
@@ -77,6 +78,9 @@ fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         Some(_) | None => record,
     };
     let category = record.text("category").or_else(|| properties.text("category"));
+    // Rows of calls have none, but their table's name.
+    let table = || record.text("type").filter(|table| table.ends_with(CALLS));
+    let category = category.or_else(table);
     if RISKS.iter().any(|name| properties.has(name)) && !properties.has("status") {
         let detail = "wanted an act of a principal, found a risk that was detected";
         return Err(Fault::new(RejectReason::NoAgent, detail));
@@ -271,12 +275,22 @@ const APPS: [&str; 5] = [
     "initiatedBy.app.servicePrincipalName",
     "initiatedBy.app.displayName",
 ];
+/// Those of them that only a service principal has.
+const PRINCIPALS: &[&str] = &["initiatedBy.app.servicePrincipalId", "performedBy.id"];
 /// What Entra's directories of customers (B2C) write for the id of an app that they do not tell.
 const NO_APP: &str = "N/A";
 
 fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     let app = APPS.iter().filter_map(|path| properties.text(path)).find(|name| *name != NO_APP);
     let user = properties.first(&["initiatedBy.user.userPrincipalName", "initiatedBy.user.id"]);
+    // What a user acts through, as a portal, has no principal of its own there.
+    let is_tool = user.is_some()
+        && properties.first(PRINCIPALS).is_none()
+        && agent_type(properties).is_none();
+    let app = app.filter(|_| !is_tool);
+    if is_tool {
+        draft.keep("app_id", properties.text("initiatedBy.app.appId"));
+    }
     draft.agent = app.or(user).map(Into::into);
     draft.class = match (app, properties.first(&["initiatedBy.app.appId", "performedBy.appId"])) {
         (Some(_), Some(blueprint)) if blueprint != NO_APP => Some(blueprint.into()),
@@ -301,16 +315,16 @@ fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     }
     let is_of = |kind: &str, one: &&Json<'_>| kind_of(one) == Some(kind);
     // A grant names the principal that got it among what was changed, or beside what it got.
-    let principal = || {
+    let told = |what: &str| {
         let mut changes = targets.iter().flat_map(|one| one.list("modifiedProperties"));
-        let told = changes.find(|one| one.text("displayName") == Some(GRANTED));
-        let told = told.and_then(|one| Some(one.text("newValue")?.trim_matches('"')));
-        let beside = || {
-            let mut last = targets.iter().rev().filter(|_| 1 < targets.len());
-            last.find(|one| is_of("ServicePrincipal", one)).and_then(name)
-        };
-        told.filter(|name| !name.is_empty()).or_else(beside)
+        let change = changes.find(|one| one.text("displayName") == Some(what))?;
+        change.text("newValue").map(|name| name.trim_matches('"')).filter(|name| !name.is_empty())
     };
+    let beside = || {
+        let mut last = targets.iter().rev().filter(|_| 1 < targets.len());
+        last.find(|one| is_of("ServicePrincipal", one)).and_then(name)
+    };
+    let principal = || told(GRANTED).or_else(beside).or_else(|| told(GRANTED_ID));
     draft.counterparty = match targets.iter().find(|one| is_of("User", one)).and_then(name) {
         Some(user) => Some(("entra_user".into(), user.into())),
         None => principal().map(|principal| ("app".into(), principal.into())),
@@ -351,6 +365,7 @@ fn keep_key<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
 
 /// What a change says of the service principal that was given something.
 const GRANTED: &str = "ServicePrincipal.DisplayName";
+const GRANTED_ID: &str = "ServicePrincipal.ObjectID";
 
 fn outcome<'a>(
     record: &'a Json<'_>,

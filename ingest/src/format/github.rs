@@ -128,8 +128,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         draft.class = Some(class.into());
         draft.credential = Some(credential);
     }
-    let about =
-        if is_about_token { token(record).map(Into::into) } else { key_about(record, action) };
+    let about = about(record, action, is_about_token);
     let is_made = is_making(action);
     let name = if is_made { "issued_credential_id" } else { "target_credential_id" };
     draft.keep(name, about);
@@ -163,6 +162,7 @@ pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
         ("business", "enterprise"),
         ("enterpriseSlug", "enterprise"),
         ("data.organization", "organization"),
+        ("installation.account.login", "account"),
     ];
     draft.reach(places.map(|(path, kind)| (record.text(path), kind)));
     (draft.outcome, draft.outcome_reason) = outcome(record, action);
@@ -247,6 +247,15 @@ fn is_making(action: &str) -> bool {
     [".create", ".add", ".regenerate", ".credential_regenerated"]
         .iter()
         .any(|end| action.ends_with(end))
+}
+
+/// The token or key that an action is about; of a webhook the token that somebody asked for.
+fn about<'a>(record: &'a Json<'_>, action: &str, is_about_token: bool) -> Option<Word<'a>> {
+    if is_about_token {
+        return token(record).map(Into::into);
+    }
+    let asked = || record.text("personal_access_token_request.token_id").map(Into::into);
+    key_about(record, action).or_else(asked)
 }
 
 /// The key that an action is about, by the name under which its uses have it.

@@ -10,8 +10,10 @@ use super::super::draft::{Draft, Word};
 use super::super::json::Json;
 
 /// Whose mailbox it is, else which, with what that is.
-const MAILBOXES: [(&str, &str); 2] =
-    [("mailboxOwnerUPN", "entra_user"), ("mailboxGuid", "mailbox")];
+const MAILBOXES: [(&str, &str); 2] = [("mailboxOwnerUPN", "entra_user"), ("mailboxGuid", MAILBOX)];
+const MAILBOX: &str = "mailbox";
+/// How somebody signs in to a mailbox of their own.
+const OWNER: [&str; 2] = ["0", "Owner"];
 /// What Exchange is called.
 const EXCHANGE: &str = "Exchange";
 /// The parameters of a command under which others are that mail goes on to, the most telling first.
@@ -43,9 +45,11 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     let is_of_mail = workload.is_none_or(|name| name == EXCHANGE);
     if let Some((mailbox, kind)) = MAILBOXES.into_iter().find_map(of).filter(|_| is_of_mail) {
         draft.resource = Some(mailbox.into());
-        draft.resource_kind = Some("mailbox".into());
+        draft.resource_kind = Some(MAILBOX.into());
         let user = properties.text("userId").unwrap_or_default();
-        let is_own = mailbox.eq_ignore_ascii_case(user);
+        let logon = properties.text("logonType");
+        let is_owner = kind == MAILBOX && logon.is_some_and(|kind| OWNER.contains(&kind));
+        let is_own = is_owner || mailbox.eq_ignore_ascii_case(user);
         let owner = (!is_own).then(|| (kind.into(), mailbox.into()));
         draft.counterparty = sent_to(properties).or(owner).or(draft.counterparty.take());
     }

@@ -1,10 +1,12 @@
 //! [`whole`]: a record of Microsoft 365's audit log out of the frame in which a search returns it, as Microsoft
-//! Graph's `auditLogRecord`, as a row of `Search-UnifiedAuditLog` or of the portal's export.
+//! Graph's `auditLogRecord`, as a row of `Search-UnifiedAuditLog` or of the portal's export, or in which Defender
+//! streams it (`CloudAppEvents`).
 //!
-//! Invariant: what the record says counts; what its frame says counts only where the record says nothing.
+//! Invariant: what the record says counts; what its frame says counts only where the record says nothing. What
+//! another app says of itself in Defender's frame is in its own words, and does not count: its frame does.
 //!
 //! Source: Microsoft, *Graph auditLogRecord resource type*, *Search-UnifiedAuditLog*, *Export, configure, and
-//! view audit log records*.
+//! view audit log records*, *`CloudAppEvents`* and *Streaming API* of Defender XDR.
 
 use std::borrow::Cow;
 
@@ -34,13 +36,44 @@ const NAMES: &[(&str, &str)] = &[
     ("clientIp", "ClientIP"),
 ];
 
+/// Where Defender has the record, and what only its frame has beside it.
+const RAW: &str = "rawEventData";
+const MARK: &str = "actionType";
+const NAMES_OF_DEFENDER: &[(&str, &str)] = &[
+    ("reportId", "Id"),
+    ("timestamp", "CreationTime"),
+    ("timeGenerated", "CreationTime"),
+    ("time", "CreationTime"),
+    ("actionType", "Operation"),
+    ("application", "Workload"),
+    ("accountObjectId", "UserId"),
+    ("accountId", "UserId"),
+    ("accountType", "UserType"),
+    ("objectName", "ObjectId"),
+    ("objectType", "ItemType"),
+    ("ipAddress", "ClientIP"),
+    ("userAgent", "UserAgent"),
+];
+
 /// The record that stands in `frame`, with what it lacks and its frame tells; `None` of what is no frame.
 pub(super) fn whole<'a>(frame: &Json<'a>) -> Option<Json<'a>> {
-    let record @ Json::Object(_) = frame.field(RECORD)? else { return None };
-    let Json::Object(mut fields) = record.joined(record.field(REST).unwrap_or(&Json::Null)) else {
+    if let Some(record @ Json::Object(_)) = frame.field(RECORD) {
+        let fields = record.joined(record.field(REST).unwrap_or(&Json::Null));
+        return Some(with(&fields, frame, NAMES));
+    }
+    let streamed = frame.at("properties").unwrap_or(frame);
+    if !streamed.has(MARK) || !streamed.has(RAW) {
         return None;
-    };
-    for (told, name) in NAMES {
+    }
+    let record = streamed.field(RAW).filter(|record| record.has("operation"));
+    let frame = streamed.joined(frame);
+    Some(with(record.unwrap_or(&Json::Null), &frame, NAMES_OF_DEFENDER))
+}
+
+/// What `record` says, and under `names` what it lacks and `frame` tells.
+fn with<'a>(record: &Json<'a>, frame: &Json<'a>, names: &[(&str, &'static str)]) -> Json<'a> {
+    let mut fields = record.fields().to_vec();
+    for (told, name) in names {
         let is_told = |(found, value): &(Cow<'a, str>, Json<'a>)| {
             is_same_name(found, name) && value.as_text().is_some()
         };
@@ -52,7 +85,7 @@ pub(super) fn whole<'a>(frame: &Json<'a>) -> Option<Json<'a>> {
             fields.push(((*name).into(), value.clone()));
         }
     }
-    Some(Json::Object(fields))
+    Json::Object(fields)
 }
 
 #[cfg(test)]
@@ -78,6 +111,19 @@ mod tests {
             assert_eq!(whole.text(path), wanted, "{path}");
         }
         assert_eq!(super::whole(&whole), None);
+    }
+
+    #[test]
+    fn what_another_app_says_in_defenders_frame_does_not_count() {
+        let frame = r#"{"time":"2026-03-02T10:00:01Z","properties":{"ActionType":"activity","AccountObjectId":"1",
+            "Timestamp":"2026-03-02T10:00:00Z","Application":"Example","RawEventData":{"UserId":"other"}}}"#;
+        let frame = Json::parse(frame).unwrap();
+
+        let whole = whole(&frame).unwrap();
+
+        assert_eq!(whole.text("userId"), Some("1"));
+        assert_eq!(whole.text("creationTime"), Some("2026-03-02T10:00:00Z"));
+        assert_eq!(whole.text("workload"), Some("Example"));
     }
 
     #[test]

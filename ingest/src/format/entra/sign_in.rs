@@ -77,6 +77,12 @@ fn is_of_user(record: &Json<'_>, properties: &Json<'_>) -> bool {
     let mut events = properties.list("signInEventTypes").iter().filter_map(Json::as_text);
     category.is_some_and(|category| CATEGORIES.contains(&category))
         || events.any(|event| event.to_ascii_lowercase().contains("interactiveuser"))
+        || (category.is_none() && has_client(properties))
+}
+
+/// Whether a browser or another program of a person's is told, of which a service principal has none.
+fn has_client(properties: &Json<'_>) -> bool {
+    properties.text("clientAppUsed").is_some_and(|client| !client.eq_ignore_ascii_case("unknown"))
 }
 
 /// Where an app that was signed in to is told, its id first: Log Analytics has it as `ResourceIdentity`.
@@ -187,8 +193,9 @@ const INTERRUPTS: &[&str] = &[
     "65001", "70003", "70005", "70011", "70016", "165900", "500011", "700016", "900144", "900561",
     "9002313",
 ];
-/// Of the service's own errors those that refuse: who is no member of the tenant.
-const REFUSALS: &[&str] = &["90072"];
+/// Of the service's own errors those that refuse: who is no member of the tenant, and what only an
+/// administrator may consent to.
+const REFUSALS: &[&str] = &["90072", "90093", "90094", "90095"];
 
 pub(super) fn error_code<'a>(record: &'a Json<'_>, properties: &'a Json<'_>) -> &'a str {
     let code = properties.first(&["status.errorCode", "errorCode"]);
