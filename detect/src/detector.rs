@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use schemas::{Finding, RegistryChange, SHARDS, StampedEvent, Timestamp};
 
 use crate::class::{Additive, ClassDelta};
-use crate::clock::{Clock, Placed, Turn};
+use crate::clock::{Clock, Turn};
 use crate::config::Config;
 use crate::copies::{Copies, Fingerprint};
 use crate::facts::Keys;
@@ -170,9 +170,7 @@ impl Detector {
         let hour = keys.second / 3_600;
         let epoch = clock.epoch().unwrap_or(hour);
         let placed = clock.clone().place(hour, keys.agent);
-        let second = if placed.is_ahead { epoch * 3_600 } else { keys.second };
-        let Placed { slot, is_ahead, .. } = placed;
-        let prepared = Prepared { second, slot, is_ahead };
+        let prepared = Prepared::of(placed, epoch, keys.second);
         let (config, guidance) = (&self.config, &self.guidance);
         let view = View { config, guidance, previous, current, epoch, is_scored: true };
         let shard = &self.state.shards[usize::from(keys.shard)];
@@ -221,9 +219,7 @@ impl Detector {
             head.ahead += u64::from(placed.is_ahead);
             let epoch = head.clock.epoch().expect("an event was placed");
             self.segment.epoch = epoch;
-            let second = if placed.is_ahead { epoch * 3_600 } else { of_event.second };
-            let Placed { slot, is_ahead, .. } = placed;
-            self.segment.prepared.push(Prepared { second, slot, is_ahead });
+            self.segment.prepared.push(Prepared::of(placed, epoch, of_event.second));
         }
         self.fold_segment((&events[start..], &keys[start..]), scores, &mut findings);
         self.keys = keys;

@@ -1,9 +1,8 @@
 //! [`Shard`]: the agents of one shard, and how an event is judged and learned.
 //!
 //! Invariant: folding an event reads the agent, the snapshots of its class and nothing else, and
-//! writes the agent and the open epochs' deltas and nothing else (of an event whose time is not believed: the agent
-//! alone). So shards fold in parallel, where each
-//! has deltas of its own.
+//! writes the agent and the open epochs' deltas and nothing else (of an event whose time is not believed:
+//! the agent alone). So shards fold in parallel, where each has deltas of its own.
 //!
 //! Agents lie in a slab of records of one size (`slab.rs`), found through an index of numbers (`index.rs`):
 //! state inline in a hash map costs twice the memory and three times the time (performance.md section 2).
@@ -12,7 +11,7 @@ use schemas::{DetectorKind, Finding, Severity, StampedEvent};
 
 use crate::agent::Agent;
 use crate::class::{ClassDelta, Peers};
-use crate::clock::Slot;
+use crate::clock::{Placed, Slot};
 use crate::config::Config;
 use crate::counterparty::{self, Touched};
 use crate::explain::{Case, cents_at_risk};
@@ -45,6 +44,14 @@ pub(crate) struct Prepared {
     pub slot: Slot,
     /// Its time is not believed: its agent learns of it, its class does not.
     pub is_ahead: bool,
+}
+
+impl Prepared {
+    /// Of an event that says it happened at `second`, while the clock is in `epoch`.
+    pub(crate) fn of(placed: Placed, epoch: u32, second: u32) -> Self {
+        let Placed { slot, is_ahead, .. } = placed;
+        Self { second: if is_ahead { epoch * 3_600 } else { second }, slot, is_ahead }
+    }
 }
 
 /// What all shards read while they fold.

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseRecord, Producer as _};
 
 use crate::exactly_once::{end, records_read, start, wait_for, worker};
 use crate::kafka::Kafka;
@@ -45,9 +45,7 @@ fn an_event_whose_attributes_are_headers_is_stored_as_one_in_structured_mode() {
         };
         headers.insert(Header { key: &name, value: Some(*text) })
     });
-    let mut client = rdkafka::ClientConfig::new();
-    let producer: BaseProducer =
-        client.set("bootstrap.servers", kafka.bootstrap()).create().unwrap();
+    let producer = kafka.producer();
     let record = || BaseRecord::<str, str>::to(&topic).partition(0);
     producer.send(record().payload(DATA).headers(headers)).unwrap();
     producer.send(record().payload(&structured)).unwrap();

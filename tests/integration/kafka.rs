@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::BaseProducer;
 use schemas::Topic;
 
 use crate::broker::{Broker, NoBroker};
@@ -44,6 +46,13 @@ impl Kafka {
                 None
             }
         }
+    }
+
+    /// A producer as other people have it, which sends keys and headers too; it takes as much as is sent at once.
+    pub(crate) fn producer(&self) -> BaseProducer {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", self.bootstrap()).set("queue.buffering.max.messages", "0");
+        client.create().unwrap()
     }
 
     pub(crate) fn bootstrap(&self) -> String {

@@ -1,6 +1,6 @@
 //! S11: secrets of many formats come through the whole pipeline, as keys and headers of Kafka too, and none of
-//! all bytes that are written tells of one: files of lake and state, compressed or not, what a reader of the tables sees, the log at its most
-//! talkative, metrics, webhooks, and answers.
+//! all bytes that are written tells of one: files of lake and state, compressed or not, what a reader of the
+//! tables sees, the log at its most talkative, metrics, webhooks, and answers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,9 +8,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseRecord, Producer as _};
 use rlimit::Resource;
 use schemas::Timestamp;
 use serde_json::Value;
@@ -133,9 +132,7 @@ fn send(
     seed: u64,
 ) -> Sent {
     let mut sent = Sent { needles: Needles::new(), told: Vec::new(), uses: 0, events: 0 };
-    let mut client = rdkafka::ClientConfig::new();
-    let producer: BaseProducer =
-        client.set("bootstrap.servers", kafka.bootstrap()).create().unwrap();
+    let producer = kafka.producer();
     let millis = Timestamp::parse(RECORD_TIME).unwrap().as_millis();
     let formats: Vec<&String> = golden.keys().collect();
     for number in 0..records {
@@ -156,14 +153,7 @@ fn send(
             owned = owned.insert(Header { key: name, value: Some(value) });
         }
         let record = BaseRecord::to(&topics[format]).partition(0).timestamp(millis);
-        let mut record = record.key(&key).payload(&payload).headers(owned);
-        while let Err((error, back)) = producer.send(record) {
-            let is_full =
-                matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
-            assert!(is_full, "{error}");
-            producer.poll(Duration::from_millis(10));
-            record = back;
-        }
+        producer.send(record.key(&key).payload(&payload).headers(owned)).unwrap();
         for secret in placed.secrets {
             sent.needles.add(secret);
             sent.told.push(format!("{format}: {}", placed.told));

@@ -224,8 +224,12 @@ pub(super) fn agent<'a>(record: &'a Json<'_>) -> Option<&'a str> {
 fn named<'a>(record: &'a Json<'_>, names: &[&str]) -> Option<&'a str> {
     // Some write the kind of it in front.
     let is_unknown = |name: &str| UNKNOWN.contains(&name) || name.ends_with(":unknown");
-    let is_name = |name: &&str| *name != NOBODY && !is_unknown(name) && address_of(name).is_none();
-    let is_name = |name: &&str| is_name(name) && !is_place_in_code(name);
+    let is_name = |name: &&str| {
+        *name != NOBODY
+            && !is_unknown(name)
+            && address_of(name).is_none()
+            && !is_place_in_code(name)
+    };
     names.iter().filter_map(|path| record.text(path)).find(is_name)
 }
 

@@ -117,17 +117,17 @@ fn target<'a>(record: &'a Json<'_>, details: &'a Json<'_>, action: &str, draft: 
     let noun = action.rsplit_once('.').map_or(action, |(noun, _)| noun);
     // Some write what stands in the details beside them.
     let of = |name| details.text(name).or_else(|| record.text(name));
+    let or_noun = |kind: Option<&'a str>| kind.map_or_else(|| noun.to_owned().into(), Cow::from);
     if let Some(id) = details.text("id") {
         draft.resource = Some(id.into());
         // What a role is bound to has an id of its own kind.
         let kind = of("resource_type").filter(|_| of("resource_id") == Some(id));
-        draft.resource_kind = Some(kind.map_or_else(|| noun.to_owned().into(), Into::into));
+        draft.resource_kind = Some(or_noun(kind));
     } else if let Some(id) =
         of("resource_id").or_else(|| details.first(&["configs.id", "certificates.id"]))
     {
         draft.resource = Some(id.into());
-        let kind = of("resource_type").map(Into::into);
-        draft.resource_kind = kind.or_else(|| Some(noun.to_owned().into()));
+        draft.resource_kind = Some(or_noun(of("resource_type")));
     } else if let Some(project) = record.text("project.id") {
         draft.resource = Some(project.into());
         draft.resource_kind = Some("project".into());

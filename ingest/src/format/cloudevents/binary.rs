@@ -18,8 +18,8 @@ const CONTENT_TYPE: &str = "content-type";
 
 /// The event of a message with these headers, or `None` if they are not those of an event.
 ///
-/// Data that are JSON stand as they are, others as a text, or in Base64 if they are none. A header that is empty or no text is left out, and
-/// one that stands twice stays so: such an event is refused by who reads it.
+/// Data that are JSON stand as they are, others as a text, or in Base64 if they are none. A header that is
+/// empty or no text is left out, and one that stands twice stays so: such an event is refused by who reads it.
 pub(crate) fn structured<'a>(
     headers: impl Iterator<Item = (&'a str, &'a [u8])>,
     payload: Option<&[u8]>,
