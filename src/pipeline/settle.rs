@@ -111,6 +111,12 @@ impl<S: Source> Pipeline<S> {
         self.landed = self.landed + cut.counts;
         self.commits += 1;
         metrics::counter!("surety_commits_total").increment(1);
+        tracing::debug!(
+            commits = self.commits,
+            commit_us = done.committing.as_micros(),
+            seal_us = done.sealing.as_micros(),
+            "committed"
+        );
         let lake_id = self.writer.as_ref().and_then(|writer| writer.lake_id());
         self.has_seen_events |= lake_id.is_some();
         if let (Some(image), Some(lake_id)) = (cut.checkpoint.take(), lake_id) {

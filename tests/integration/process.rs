@@ -97,6 +97,24 @@ pub(crate) fn measured(what: &str) {
     writeln!(std::io::stderr(), "MEASURED: {what}").expect("stderr takes a line");
 }
 
+/// What has to be logged for [`logged_us`] to read it.
+pub(crate) const COMMITS_LOGGED: &str = "warn,surety::pipeline::settle=debug";
+
+/// How long each commit took by the log, in microseconds: `commit_us` to the lake, `seal_us` to its seal.
+pub(crate) fn logged_us(log: &str, name: &str) -> Vec<u64> {
+    let is_commit = |line: &&str| line.contains(" committed ");
+    let value =
+        |line: &str| line.split_once(&format!("{name}="))?.1.split(' ').next()?.parse().ok();
+    log.lines().filter(is_commit).map(|line| value(line).unwrap()).collect()
+}
+
+/// What 99 of 100 are not above, in milliseconds; 0 of none.
+pub(crate) fn p99_ms(mut micros: Vec<u64>) -> u64 {
+    micros.sort_unstable();
+    let at = (micros.len() * 99).div_ceil(100).saturating_sub(1);
+    micros.get(at).map_or(0, |one| one / 1_000)
+}
+
 /// The project's folder, in which cargo runs its tests.
 pub(crate) fn root() -> PathBuf {
     std::env::current_dir().expect("tests run in it")
