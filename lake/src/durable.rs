@@ -28,6 +28,8 @@ use object_store::{
 
 use crate::error::SyncFailed;
 
+mod listing;
+
 /// The first entry of every table's log.
 const FIRST_COMMIT: &str = "00000000000000000000.json";
 
@@ -247,7 +249,10 @@ impl ObjectStore for DurableStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list_with_offset(prefix, offset)
+        match prefix {
+            Some(folder) => listing::after(&self.files, folder, offset),
+            None => self.files.list_with_offset(None, offset),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
