@@ -251,8 +251,17 @@ fn target<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let other = record.first(&["target_id", "principal_id"]);
     let is_other = |path: &str| record.text(path) != record.text(&format!("actor.{path}"));
     // The account is a user's: that of a member whose spending is limited.
-    let members =
-        ["user_id", "new_owner_id", "member_id", "member_ids", "account_id", "service_account_id"];
+    let members = [
+        "user_id",
+        "deleted_user_id",
+        "new_owner_id",
+        "member_id",
+        "member_ids",
+        "account_id",
+        "service_account_id",
+        // Whose request was granted or not.
+        "requester_user_id",
+    ];
     let member = members.iter().filter(|path| is_other(path)).find_map(|path| record.text(path));
     let is_service = |id| record.text("service_account_id") == Some(id);
     draft.counterparty = match (record.first(&people).or(member), other) {

@@ -74,6 +74,11 @@ pub(super) fn parts(text: &str, format: Format) -> Result<Option<Vec<String>>, U
             if let Some(row) = list.as_deref().and_then(rows::record) {
                 return Ok(Some(vec![row]));
             }
+            if let Some(list) = list.as_deref().filter(|_| format == Format::Otel)
+                && let Some(spans) = otel::spans::listed(list).map_err(Unread::Beyond)?
+            {
+                return Ok(Some(spans));
+            }
             ("the list", list)
         }
         Some(b'{') => {

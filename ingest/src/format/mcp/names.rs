@@ -100,7 +100,7 @@ pub(super) const DEEDS: &[&str] = &[
 
 /// Objects in which a record may have what it tells, beside its time.
 pub(super) const PARTICULARS: &[&str] =
-    &["payload", "data", "details", "violation", "attributes", "mcp", "fields"];
+    &["payload", "data", "details", "violation", "attributes", "mcp", "fields", "meta"];
 
 /// Names of what a method of the protocol was asked for, where they stand beside it: elsewhere they say
 /// other things.
@@ -168,6 +168,8 @@ pub(super) const USED: &[(&str, &str)] = &[
     ("capability_type", "capability_name"),
     ("target.type", "target.name"),
     ("target_type", "target"),
+    ("target_type", "target_name"),
+    ("target_type", "target_id"),
     ("resource.type", "resource.id"),
     ("resource.type", "resource.name"),
     ("input.resource.type", "input.resource.key"),
@@ -215,6 +217,7 @@ pub(super) const SERVERS: &[&str] = &[
     "target_server",
     "upstream_server",
     "workload.server.name",
+    "ai.mcp.mcp_server_id",
 ];
 
 pub(super) const ARGUMENTS: &[&str] = &[

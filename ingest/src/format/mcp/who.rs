@@ -64,7 +64,8 @@ pub(super) const PROGRAMS: &[&str] = &[
     "consumer.id",
     "consumer",
     "consumer_id",
-    "ai.mcp.audit.consumer.name",
+    // The name beside it may be that of the consumer's group.
+    "ai.mcp.audit.consumer.id",
     // LiteLLM's name of the key that a program was given.
     "metadata.user_api_key_alias",
     // Bifrost's.
@@ -133,6 +134,7 @@ pub(super) const PEOPLE: &[&str] = &[
     "user.upn",
     "context.user_id",
     "metadata.user_id",
+    "user_id_hash",
 ];
 
 /// Names of either, if nothing tells which.
@@ -177,6 +179,9 @@ pub(super) const CALLERS: &[&str] = &[
     "metadata.user",
     "client.name",
     "api_key_id",
+    // What whoever made a token called it.
+    "token_label",
+    "token_name",
 ];
 
 /// Names of whoever an agent acts for.

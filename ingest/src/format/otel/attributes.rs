@@ -62,8 +62,8 @@ const LINE: &[(&str, &str)] = &[
 ];
 /// How an attribute begins that shows the values to be written as JSON.
 const MLFLOW: &str = "mlflow.";
-/// Objects that Logfire writes as JSON in a text.
-const IN_TEXT: &[&str] = &["mcp_data"];
+/// Objects that Logfire and Braintrust write as JSON in a text.
+const IN_TEXT: &[&str] = &["mcp_data", "braintrust.span_attributes"];
 /// Where a pair has its value; those behind the first are Jaeger's.
 const VALUES: [&str; 5] = ["value", "vStr", "vInt64", "vFloat64", "vBool"];
 

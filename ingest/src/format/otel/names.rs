@@ -2,8 +2,8 @@
 //!
 //! Invariant: a name stands here only if a vendor's documentation or its code gives it this meaning.
 //!
-//! Source: that of the [format](super); besides, the documentation and the code of `AgentOps`, Genkit,
-//! Laminar, `LangSmith`, `LangWatch`, `LiveKit`, Mastra, `OpenLIT`, Spring AI, `VoltAgent` and Weave.
+//! Source: that of the [format](super); besides, the documentation and the code of `AgentOps`,
+//! Braintrust, Genkit, Laminar, `LangSmith`, `LangWatch`, `LiveKit`, Mastra, `OpenLIT`, Spring AI, `VoltAgent` and Weave.
 
 use super::told::{TOLD_AGENT, TOLD_OPERATION};
 
@@ -39,6 +39,8 @@ pub(super) const AGENTS: &[&str] = &[
     "crewai.agent.role",
     HANDOFF_FROM,
     "lk.agent_name",
+    LC_AGENT,
+    LC_AGENT_OF_TRACELOOP,
     // Mastra's, as Phoenix has it.
     "metadata.agentId",
     TOLD_AGENT,
@@ -49,8 +51,13 @@ pub(super) const NAMES: &[&str] = &[
     "agent.name",
     "crewai.agent.role",
     "lk.agent_name",
+    LC_AGENT,
+    LC_AGENT_OF_TRACELOOP,
     TOLD_AGENT,
 ];
+/// `LangChain`'s name of an agent, as `LangSmith` and `OpenLLMetry` have what it tells beside a call.
+const LC_AGENT: &str = "langsmith.metadata.lc_agent_name";
+const LC_AGENT_OF_TRACELOOP: &str = "traceloop.association.properties.lc_agent_name";
 /// How a name begins that tells of an agent also where a resource has it.
 pub(super) const OF_GENERATIVE: &[&str] = &["gen_ai.", "lk."];
 pub(super) const MODELS: &[&str] = &[
@@ -162,6 +169,7 @@ pub(super) const INPUTS: &[&str] = &[
     "agentops.entity.input",
     "agentops.tool.input",
     "langwatch.input",
+    "braintrust.input_json",
 ];
 
 /// Kinds of spans as other instrumentation has them.
@@ -177,6 +185,7 @@ pub(super) const KINDS: &[&str] = &[
     "spring.ai.kind",
     "agentops.span.kind",
     "langwatch.span.type",
+    "braintrust.span_attributes.type",
 ];
 /// `VoltAgent`'s: what a span is of, and what it is itself, if that is another thing.
 pub(super) const ENTITY_KIND: &str = "entity.type";
@@ -195,8 +204,14 @@ pub(super) const CALLED: &[&str] = &[
     "metadata.user_api_key_alias",
 ];
 
-pub(super) const PROVIDERS: &[&str] =
-    &["gen_ai.provider.name", "gen_ai.system", "llm.provider", "ai.model.provider", "llm.vendor"];
+pub(super) const PROVIDERS: &[&str] = &[
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+    "ai.model.provider",
+    "llm.vendor",
+];
 /// Libraries that name themselves where a model's provider is wanted.
 pub(super) const FRAMEWORKS: &[&str] = &[
     "autogen",

@@ -23,16 +23,19 @@ const TOLD_MESSAGES: &[&str] =
     &["otel.status_description", "langfuse.observation.status_message", "error.message"];
 const STATUSES: &[&str] =
     &["http.response.status_code", "http.status_code", "http.status", "status_code"];
-/// Where a word says what was decided of a call; the last is that of a gateway of `AgentCore`, whose reason
-/// stands below.
+/// Where a word says what was decided of a call; the third is that of a gateway of `AgentCore`, the last that of
+/// whoever guards a model.
 const DECISIONS: &[&str] = &[
     "gen_ai.tool.call.decision.outcome",
     "decision",
     "aws.agentcore.policy.authorization_decision",
+    "gen_ai.security.decision.type",
 ];
 /// How the names end of what the policies of frameworks decided.
 const POLICY_DECISION: &str = "policy.decision";
-const POLICY_REASON: &str = "aws.agentcore.policy.authorization_reason";
+/// Why the last two of those decided so.
+const DECISION_REASONS: &[&str] =
+    &["aws.agentcore.policy.authorization_reason", "gen_ai.security.decision.reason"];
 /// Where a word says how something ended; the last is that of a hook of GitHub Copilot's.
 const ENDS: &[&str] = &[
     "gen_ai.tool.status",
@@ -43,8 +46,8 @@ const ENDS: &[&str] = &[
     "langfuse.observation.level",
     "github.copilot.hook.decision",
 ];
-/// Where it is told whether a tool failed.
-const FAILED: &[&str] = &["lk.function_tool.is_error"];
+/// How the names end that tell whether a tool failed.
+const FAILED: &str = ".is_error";
 /// Where it is told why a model stopped.
 const FINISHES: &[&str] = &[
     "gen_ai.response.finish_reasons",
@@ -72,7 +75,8 @@ fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     if let Some(word) = attributes.first(DECISIONS).or_else(|| by_policy(attributes))
         && verdict::of_error(word) == Outcome::Denied
     {
-        return (Outcome::Denied, attributes.text(POLICY_REASON).or(Some(word)).map(Into::into));
+        let reason = attributes.first(DECISION_REASONS).or(Some(word));
+        return (Outcome::Denied, reason.map(Into::into));
     }
     if attributes.is_true("gen_ai.guardrail.triggered") {
         return (Outcome::Denied, attributes.text("gen_ai.guardrail.name").map(Into::into));
@@ -90,7 +94,7 @@ fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
     let thrown = Thrown::of(span.json);
     let has_failed = matches!(code.as_str(), "2" | "ERROR" | "STATUS_CODE_ERROR")
         || kind.or(end).or(error).is_some()
-        || FAILED.iter().any(|path| attributes.is_true(path))
+        || has_tool_failed(attributes)
         || [attributes, span.json].iter().any(|told| told.is_false("success"))
         || (thrown.has_left && !is_ok);
     let by_status = attributes.first(STATUSES).or_else(|| span.json.text("ResultCode"));
@@ -107,6 +111,11 @@ fn of_itself<'s>(span: &'s Span<'_>) -> (Outcome, Option<Word<'s>>) {
             (if is_denied { Outcome::Denied } else { Outcome::Error }, reason)
         }
     }
+}
+
+fn has_tool_failed(attributes: &Json<'_>) -> bool {
+    let mut fields = attributes.fields().iter();
+    fields.any(|(name, _)| name.ends_with(FAILED) && attributes.is_true(name))
 }
 
 /// What a policy decided, whosever it is.

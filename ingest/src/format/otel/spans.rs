@@ -20,7 +20,7 @@ use super::super::batch::{self, PARTS_MAX, TEXT_BYTES_MAX, field};
 use super::super::json::{Json, is_same_name};
 use super::super::native::{Fields, fields_of};
 use super::super::verdict;
-use super::names::{AGENTS, LENT, MODELS, NAMES, OF_GENERATIVE, PARENTS};
+use super::names::{AGENTS, LENT, MODELS, NAMES, OF_GENERATIVE, PARENTS, TRACES};
 use super::told::{TOLD_OPERATION, attributes_of, is_known};
 use super::{CALLS, CREATE_AGENT, EXECUTE_TOOL, INVOKE_AGENT, attributes, outcome};
 
@@ -103,8 +103,11 @@ impl<'j> Span<'j> {
 
     /// The service that recorded it; what an SDK says that was told none is no name.
     pub(super) fn service(&self) -> Option<&str> {
-        let service = self.resource.text("service.name").or_else(|| self.json.first(&SERVICES));
-        service.filter(|name| is_known(name) && name.split(':').next() != Some("unknown_service"))
+        let own = self.attributes.text("service.name");
+        let told = [self.resource.text("service.name"), self.json.first(&SERVICES), own];
+        let is_name =
+            |name: &&str| is_known(name) && name.split(':').next() != Some("unknown_service");
+        told.into_iter().flatten().find(is_name)
     }
 
     /// The agent that the span itself tells of.
@@ -275,7 +278,28 @@ struct Placed<'t> {
 /// The [`Fault`] of one with more than are taken apart.
 pub(in crate::format) fn parts(request: &Fields<'_>) -> Result<Option<Vec<String>>, Fault> {
     let several = placed(request).filter(|spans| 1 < spans.len());
-    let Some(spans) = several.or_else(|| of_jaeger(request)) else { return Ok(None) };
+    several.or_else(|| of_jaeger(request)).map(|spans| apart(&spans)).transpose()
+}
+
+/// The same of the elements of a list, as Zipkin's spans are sent; `None` if these are no spans alone.
+///
+/// # Errors
+///
+/// The same.
+pub(in crate::format) fn listed(list: &[&RawValue]) -> Result<Option<Vec<String>>, Fault> {
+    let is_span = |one: &&RawValue| {
+        let span = Json::parse(one.get());
+        span.is_ok_and(|span| span.first(TRACES).is_some() && id_of(&span).is_some())
+    };
+    if list.len() < 2 || !list.iter().all(is_span) {
+        return Ok(None);
+    }
+    let spans: Vec<Placed<'_>> = list.iter().map(|span| Placed::bare(span)).collect();
+    apart(&spans).map(Some)
+}
+
+/// Each of these spans as a request of its own.
+fn apart(spans: &[Placed<'_>]) -> Result<Vec<String>, Fault> {
     if PARTS_MAX < spans.len() {
         return Err(batch::too_many(spans.len()));
     }
@@ -304,7 +328,7 @@ pub(in crate::format) fn parts(request: &Fields<'_>) -> Result<Option<Vec<String
         }
         texts.push(text);
     }
-    Ok(Some(texts))
+    Ok(texts)
 }
 
 /// How the spans have ended, if not well, that are parts of another by their names, as `tool.execution` is
@@ -339,7 +363,12 @@ fn ends(
     ends
 }
 
-impl Placed<'_> {
+impl<'t> Placed<'t> {
+    /// A span with its resource in it, if it tells of one.
+    fn bare(span: &'t RawValue) -> Self {
+        Self { resource: None, scope: None, text: span.get().into() }
+    }
+
     /// A request with this span alone.
     fn alone(&self, around: &[&str], end: Option<&str>) -> String {
         let mut text = r#"{"resourceSpans":[{"#.to_owned();
@@ -386,10 +415,7 @@ fn placed<'t>(request: &Fields<'t>) -> Option<Vec<Placed<'t>>> {
     }
     if spans.is_empty() {
         // So the SDKs' spans stand in a file, each with its own resource.
-        let found = lists(request, &["spans"])?.into_iter();
-        let alone =
-            |span: &'t RawValue| Placed { resource: None, scope: None, text: span.get().into() };
-        spans.extend(found.map(alone));
+        spans.extend(lists(request, &["spans"])?.into_iter().map(Placed::bare));
     }
     Some(spans)
 }
