@@ -16,6 +16,7 @@ use super::Fault;
 use super::arguments::Stake;
 use super::clean::Clean;
 use super::json::{Json, is_same_name};
+use super::words::snake;
 use crate::Redactor;
 
 /// Longest text of a resource, a reason or a program's name, as long as an ARN may be.
@@ -145,6 +146,15 @@ impl<'a> Draft<'a> {
             if !known.iter().any(|known| is_same_name(name, known)) {
                 self.keep(name.as_ref(), value.told());
             }
+        }
+    }
+
+    /// Keeps what else was acted on under its kind, unless it has a place in the event.
+    pub(super) fn keep_target(&mut self, kind: &str, name: &'a str) {
+        let counterparty = self.counterparty.iter().map(|(_, id)| id);
+        let mut places = self.resource.iter().chain(counterparty).chain(&self.delegation);
+        if !places.any(|place| **place == *name) {
+            self.keep(format!("target_{}", snake(kind)), Some(name));
         }
     }
 

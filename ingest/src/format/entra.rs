@@ -231,6 +231,15 @@ fn call<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         };
         draft.credential = kind.map(|(kind, prefix)| (kind, format!("{prefix}:{agent}").into()));
     }
+    draft.keep_each(
+        properties,
+        &[
+            ("client_auth_method", "clientAuthMethod"),
+            ("device_id", "C_DeviceId"),
+            ("roles", "roles"),
+            ("scopes", "scopes"),
+        ],
+    );
 }
 
 /// What the provisioning service did, and for whom.
@@ -329,6 +338,9 @@ fn audit<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
         Some(user) => Some(("entra_user".into(), user.into())),
         None => principal().map(|principal| ("app".into(), principal.into())),
     };
+    for (kind, name) in targets.iter().filter_map(|one| Some((kind_of(one)?, name(one)?))) {
+        draft.keep_target(kind, name);
+    }
 }
 
 /// `User`, `Group`, `ServicePrincipal` …; Graph once told it as the type of the object alone.
@@ -403,6 +415,9 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
     draft.keep("tenant_id", tenant(record));
     draft.keep("resource_id", properties.first(&["resourceIdentity", "resourceId"]));
     draft.keep("agent_type", agent_type(properties));
+    let mut targets = properties.list("targetResources").iter();
+    let changes = targets.find_map(|one| one.at("modifiedProperties")?.told());
+    draft.keep("modified_properties", changes);
     // Nobody is given a token that is not let in.
     if draft.outcome == Outcome::Success {
         draft.keep_each(properties, &[("issued_token_id", "uniqueTokenIdentifier")]);
@@ -436,7 +451,6 @@ fn keep<'a>(record: &'a Json<'_>, properties: &'a Json<'_>, draft: &mut Draft<'a
             ("initiated_by_app", "initiatedBy.app.displayName"),
             ("is_interactive", "isInteractive"),
             ("logged_by", "loggedByService"),
-            ("modified_properties", "targetResources.modifiedProperties"),
             ("operation_type", "operationType"),
             ("os", "deviceDetail.operatingSystem"),
             ("resource_service_principal_id", "resourceServicePrincipalId"),

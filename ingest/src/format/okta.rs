@@ -12,7 +12,6 @@ use schemas::{CredentialKind, Outcome};
 use super::arguments::without_token;
 use super::draft::{Draft, Needs, Word};
 use super::json::Json;
-use super::words::snake;
 use super::{Fault, kebab, verdict};
 
 pub(super) const NEEDS: Needs = Needs { agent: "actor", action: "eventType", time: "published" };
@@ -116,19 +115,34 @@ fn credential<'a>(
         return Some((CredentialKind::Platform, format!("service:{agent}").into()));
     }
     // What was shown at a sign-in, which then opens the session.
-    let is_sign_in = record.text("eventType").is_some_and(|action| {
-        action.starts_with("user.session.start") || action.starts_with("user.authentication")
-    });
     let shown = known(record, "authenticationContext.credentialType");
-    let shown = shown.or_else(|| debug(record, "factor")).filter(|_| is_sign_in)?;
+    let shown = shown.or_else(|| debug(record, "factor"));
+    let shown = shown.or_else(|| record.list("target").iter().find_map(method));
+    let shown = shown.filter(|_| record.text("eventType").is_some_and(is_sign_in))?;
     let shown = shown.strip_suffix("_AS_FACTOR").unwrap_or(shown);
-    let kind = match shown {
+    let kind = match shown.to_ascii_uppercase().as_str() {
         "PASSWORD" | "OTP" | "SMS" | "EMAIL" => CredentialKind::Password,
         "ASSERTION" | "OAUTH2" | "JWT" | "IWA" => CredentialKind::AccessToken,
         "CERTIFICATE" => CredentialKind::Certificate,
         _ => return None,
     };
     Some((kind, format!("{}:{agent}", kebab(shown)).into()))
+}
+
+/// Whether somebody shows who they are.
+fn is_sign_in(action: &str) -> bool {
+    ["user.session.start", "user.authentication"].iter().any(|start| action.starts_with(start))
+}
+
+/// Whether a target is what somebody has enrolled to show who they are.
+fn is_authenticator(target: &Json<'_>) -> bool {
+    target.text("type") == Some("AuthenticatorEnrollment")
+}
+
+/// What was shown of an authenticator; the Identity Engine tells it there alone.
+fn method<'a>(target: &'a Json<'_>) -> Option<&'a str> {
+    let names = ["detailEntry.methodTypeUsed", "displayName"];
+    target.first(&names).filter(|_| is_authenticator(target))
 }
 
 /// How a target is called. What has its id as its other name, too, is called as it is displayed, but for a
@@ -140,15 +154,17 @@ fn name<'a>(target: &'a Json<'_>) -> Option<&'a str> {
     other.or_else(|| ["displayName", "id"].iter().find_map(|path| known(target, path)))
 }
 
-/// The first target is what was acted on, but of the members of a group the group; the first application
-/// among them, or the host that is reached, or the member is the other side. The others are kept.
+/// The first target is what was acted on, but of the members of a group the group; what is shown at a sign-in
+/// is not. The first application among them, or the host that is reached, or the member is the other side.
+/// The others are kept.
 fn target<'a>(record: &'a Json<'_>, action: &str, draft: &mut Draft<'a>) {
     let targets = record.list("target");
     let is_of = |kind: &str, one: &&Json<'_>| one.text("type") == Some(kind);
     let is_membership = action.starts_with("group.user_membership.");
     let group = targets.iter().find(|one| is_membership && is_of("UserGroup", one));
     let named = |one: &'a Json<'_>| Some((one, name(one)?));
-    let acted_on = group.and_then(named).or_else(|| targets.iter().find_map(named));
+    let mut others = targets.iter().filter(|one| !is_sign_in(action) || !is_authenticator(one));
+    let acted_on = group.and_then(named).or_else(|| others.find_map(named));
     if let Some((target, name)) = acted_on {
         draft.resource = Some(name.into());
         draft.resource_kind = target.text("type").map(|kind| kebab(kind).into());
@@ -206,21 +222,35 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
             ("transaction_id", "transaction.id"),
         ],
     );
-    let known_of_request = [
+    keep_of_request(record, draft);
+    keep_targets(record, draft);
+}
+
+fn keep_of_request<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    let names = [
+        ("behaviors", "behaviors"),
         ("granted_scopes", "grantedScopes"),
         ("grant_type", "grantType"),
         ("original_principal", "originalPrincipal.alternateId"),
         ("privilege_granted", "privilegeGranted"),
+        ("push_response", "pushOnlyResponseType"),
         ("risk", "risk"),
+        ("security_data", "logOnlySecurityData"),
+        ("suspicious_event_id", "suspiciousActivityEventId"),
+        ("suspicious_event_ip", "suspiciousActivityEventIp"),
+        ("suspicious_event_type", "suspiciousActivityEventType"),
         ("threat_suspected", "threatSuspected"),
     ];
     for data in DEBUG.iter().rev().filter_map(|path| record.at(path)) {
-        draft.keep_each(data, &known_of_request);
+        draft.keep_each(data, &names);
     }
     draft.keep("request_uri", debug(record, "requestUri").map(without_token));
     for (name, path) in [("browser", "client.userAgent.browser"), ("os", "client.userAgent.os")] {
         draft.keep(name, known(record, path));
     }
+}
+
+fn keep_targets<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
     let targets = record.list("target").iter();
     // What was issued: an agent's credential, a token of any kind, a certificate for a host.
     let issued = targets.clone().find(|one| is_credential(one));
@@ -236,13 +266,19 @@ fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
         ];
         draft.keep_each(issued, &names);
     }
+    if let Some(shown) = targets.clone().find(|one| is_authenticator(one)) {
+        let names = [
+            ("authenticator_method", "detailEntry.methodTypeUsed"),
+            ("authenticator_properties", "detailEntry.methodUsedVerifiedProperties"),
+        ];
+        draft.keep_each(shown, &names);
+    }
+    // What it was before, and what it is now.
+    let changes = targets.clone().find_map(|one| one.at("changeDetails")?.told());
+    draft.keep("change_details", changes);
     let targets = targets.filter(|one| !is_credential(one));
     for (name, kind) in targets.filter_map(|one| Some((name(one)?, one.text("type")?))) {
-        let counterparty = draft.counterparty.iter().map(|(_, id)| id);
-        let mut places = draft.resource.iter().chain(counterparty).chain(&draft.delegation);
-        if !places.any(|place| **place == *name) {
-            draft.keep(format!("target_{}", snake(kind)), Some(name));
-        }
+        draft.keep_target(kind, name);
     }
 }
 

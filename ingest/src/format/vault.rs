@@ -1,8 +1,9 @@
 //! HashiCorp Vault audit entries, requests and responses.
 //!
-//! Invariant: the data of a request or answer is not kept, and a client token only if Vault hashed it:
-//! an audit device may be told to write both raw, and writes every path raw. A login presents what its
-//! method takes, and the token it got for it is the issued one. Who acts for another by a JWT is the agent.
+//! Invariant: the data of a request or answer is not kept but for the id of a key that was made, and a client
+//! token only if Vault hashed it: an audit device may be told to write both raw, and writes every path raw. A
+//! login presents what its method takes, and the token it got for it is the issued one. Who acts for another by
+//! a JWT is the agent.
 //!
 //! Source: HashiCorp, *Audit Devices*, *Audit log schema*, `audit/types.go` (entry formats). Hashes join
 //! only within one audit device, whose salt they have.
@@ -302,7 +303,24 @@ fn outcome_of_kmip<'a>(answer: &'a Json<'_>) -> (Outcome, Option<Word<'a>>) {
     }
 }
 
+/// Parts of the paths under which an engine makes a key or certificate.
+const MAKERS: &[&str] = &["creds", "sts", "rotate-root", "issue", "sign", "sign-verbatim"];
+
+/// The id of the key or certificate that an engine made, where the log is told not to hash it
+/// (`audit_non_hmac_response_keys`).
+fn issued<'a>(record: &'a Json<'_>) -> Option<&'a str> {
+    let name = match record.text("request.mount_type")? {
+        "aws" | "alicloud" => "response.data.access_key",
+        "pki" | "ssh" => "response.data.serial_number",
+        _ => return None,
+    };
+    let mut parts = record.text("request.path")?.split('/');
+    parts.find(|part| MAKERS.contains(part))?;
+    record.text(name).filter(|id| !id.starts_with(HASH))
+}
+
 fn keep<'a>(record: &'a Json<'_>, draft: &mut Draft<'a>) {
+    draft.keep("issued_credential_id", issued(record));
     draft.keep_each(
         record,
         &[

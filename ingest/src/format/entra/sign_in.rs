@@ -116,12 +116,12 @@ fn credential<'a>(
     if let Some(print) = print {
         return Some((CredentialKind::Certificate, print.into()));
     }
-    if let Some(federated) = properties.text("federatedCredentialId") {
-        return Some((CredentialKind::AccessToken, federated.into()));
-    }
     let user = properties.first(&["userPrincipalName", "userId"]).filter(|_| !is_program);
     if let (Some(kind), Some(user)) = (shown_by_person(properties, code), user) {
         return Some((kind, format!("{kind}:{user}").into()));
+    }
+    if let Some(federated) = properties.text("federatedCredentialId") {
+        return Some((CredentialKind::AccessToken, federated.into()));
     }
     // A program that was not let in got none, and there is nothing else that it was asked for.
     let is_without = is_program && of_code(code) != Outcome::Success;

@@ -87,6 +87,9 @@ pub(super) fn read<'a>(properties: &'a Json<'_>, draft: &mut Draft<'a>) {
     }
     exchange::read(properties, draft);
     draft.keep("app_id", app);
+    // An id alone says little of what is no person.
+    let actors = properties.at("actor").filter(|_| class != "entra:user");
+    draft.keep("actor", actors.and_then(Json::told));
     draft.keep_each(
         properties,
         &[
