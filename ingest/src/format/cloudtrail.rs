@@ -13,6 +13,7 @@ mod mend;
 mod named;
 mod outsider;
 mod parts;
+mod passed;
 mod quick;
 mod status;
 mod target;
@@ -182,6 +183,11 @@ fn read_as_aws_writes(
     let actor = Actor::of(identity, &record, &parts)?;
     let target = Target::of(&record, identity, &parts, redactor)?;
     let (outcome, outcome_reason) = record.outcome(&parts, redactor);
+    let mut attributes = record.attributes(identity, &parts, redactor);
+    let passed = record.request_parameters.and_then(|request| passed::role(request.get()));
+    if let Some(role) = passed.filter(|role| target.resource.as_ref() != Some(role)) {
+        attributes.insert("passed_role", &redactor.before_cut(&role, Attributes::VALUE_BYTES_MAX));
+    }
     let event_id = match record.event_id.get().or_else(|| record.uid.get()) {
         Some(text) => id::<EventId>("eventID", text)?,
         None => raw.position().event_id(),
@@ -194,7 +200,7 @@ fn read_as_aws_writes(
         action: record.action()?,
         outcome,
         outcome_reason,
-        attributes: record.attributes(identity, &parts, redactor),
+        attributes,
         agent_id: actor.agent,
         agent_class: actor.class,
         session_id: actor.session,
@@ -370,6 +376,7 @@ impl Record<'_> {
             ("error_message", message.as_deref()),
             ("document", asked.document_name.get()),
             ("ec2_role_delivery", identity.ec2_role_delivery()),
+            ("encryption_context", asked.encryption_context()),
             ("end_user", invoked.as_ref().and_then(|one| one.asked.end_user_arn.get())),
             ("event_category", category),
             ("event_type", self.event_type.get()),
@@ -397,6 +404,7 @@ impl Record<'_> {
             ("recipient_account_id", recipient.filter(|id| Some(*id) != identity.account_id.get())),
             ("saml_provider", additional.saml_provider_arn.get()),
             ("session_credential_from_console", self.session_credential_from_console.get()),
+            ("session_tags", asked.session_tags(self.service())),
             ("shared_event_id", self.shared_event_id.get()),
             (
                 "sign_in_session",

@@ -67,6 +67,8 @@ const AFFECTED: &str = "affected_email_address";
 const WARNINGS: [&str; 2] = ["attack_warning", "account_warning"];
 /// The log of what Google's own systems did, which names nobody.
 const SYSTEM_LOG: &str = "system_event";
+/// The steps of a sign-in to Google Workspace.
+const CHALLENGE: &str = "login_challenge_method";
 /// How the services end that open serial consoles, one for each region.
 const SERIAL_CONSOLE: &str = "ssh-serialport.googleapis.com";
 /// Of the identity that a cluster gives its service accounts: `project.svc.id.goog[namespace/name]`.
@@ -80,6 +82,34 @@ const CONVERSATIONS: [&str; 5] = [
     "RawPredict",
     "StreamRawPredict",
     "ChatCompletions",
+];
+
+/// Which entries of a machine's or a project's metadata were changed, such as `ssh-keys`.
+const METADATA_DELTAS: [&str; 2] =
+    ["metadata.instanceMetadataDelta", "metadata.projectMetadataDelta"];
+/// The service account that a machine, a function, a service or a job will run as.
+const RUNS_AS: [&str; 7] = [
+    "request.serviceAccounts.email",
+    "request.function.serviceAccountEmail",
+    "request.function.serviceConfig.serviceAccountEmail",
+    "request.service.template.serviceAccount",
+    "request.service.spec.template.spec.serviceAccountName",
+    "request.build.serviceAccount",
+    "request.customJob.jobSpec.serviceAccount",
+];
+/// Of a query of `BigQuery`'s: the kind of its statement, the table that it wrote or dropped, and those that it
+/// read.
+const STATEMENTS: [&str; 2] = [
+    "serviceData.jobCompletedEvent.job.jobConfiguration.query.statementType",
+    "metadata.jobChange.job.jobConfig.queryConfig.statementType",
+];
+const DESTINATIONS: [&str; 2] = [
+    "serviceData.jobCompletedEvent.job.jobConfiguration.query.destinationTable",
+    "metadata.jobChange.job.jobConfig.queryConfig.destinationTable",
+];
+const TABLES: [&str; 2] = [
+    "serviceData.jobCompletedEvent.job.jobStatistics.referencedTables",
+    "metadata.jobChange.job.jobStats.queryStats.referencedTables",
 ];
 
 pub(super) fn draft<'a>(record: &'a Json<'_>) -> Result<Draft<'a>, Fault> {
@@ -328,13 +358,31 @@ fn of_person<'a>(payload: &'a Json<'_>, agent: &'a str) -> (CredentialKind, Word
     let program = caller(payload, "callerSuppliedUserAgent");
     let is_console =
         program.is_some_and(|program| is_browser(program) || program == "GoogleCloudConsole");
-    match parameter(payload, "login_type").and_then(Json::as_text) {
-        Some("google_password") => (CredentialKind::Password, format!("password:{agent}").into()),
+    let told = |name| parameter(payload, name).and_then(Json::as_text);
+    match told("login_type") {
         Some("saml") => (CredentialKind::AccessToken, format!("token:{agent}").into()),
+        // What is called `unknown` or `reauth` tells its first step.
+        kind if kind == Some("google_password") || told(CHALLENGE) == Some("password") => {
+            (CredentialKind::Password, format!("password:{agent}").into())
+        }
         _ if is_console => (CredentialKind::Session, format!("session:{agent}").into()),
         _ if program.is_some() => (CredentialKind::AccessToken, format!("token:{agent}").into()),
         _ => (CredentialKind::Unknown, format!("unknown:{agent}").into()),
     }
+}
+
+/// The id of what a call makes, where its resource is no more than the parent: `workforcePoolId` of
+/// `CreateWorkforcePool`.
+///
+/// Source: Google, *AIP-133: Standard methods: Create*.
+fn created<'a>(payload: &'a Json<'_>) -> Option<&'a str> {
+    let method = payload.text("methodName")?.rsplit('.').next()?;
+    let id = match method.strip_prefix("Create")? {
+        "ServiceAccount" => payload.text("request.accountId"),
+        noun => payload.text(&format!("request.{noun}Id")),
+    };
+    let resource = payload.text("resourceName").unwrap_or_default();
+    id.filter(|id| !resource.ends_with(id))
 }
 
 /// The key that the call made, by the name under which its uses have it.
@@ -367,24 +415,44 @@ fn keep<'a>(record: &'a Json<'_>, payload: &'a Json<'_>, draft: &mut Draft<'a>) 
             ("accesses", "accesses"),
             ("access_approvals", "accessApprovals"),
             ("access_reason", "reason"),
+            // Where a tunnel leads.
+            ("destination_ip", "requestMetadata.destinationAttributes.ip"),
+            ("destination_port", "requestMetadata.destinationAttributes.port"),
             ("dry_run", "metadata.dryRun"),
             ("dry_run_result", "metadata.dryRunResult"),
             ("oauth_client_id", "authenticationInfo.oauthInfo.oauthClientId"),
             ("permission", "authorizationInfo.permission"),
+            ("permission_delta", "serviceData.permissionDelta"),
             ("policy_bindings", "request.policy.bindings"),
             ("principal_subject", "authenticationInfo.principalSubject"),
             ("request_reason", "requestMetadata.requestAttributes.reason"),
+            // What is behind the perimeter that refused, and why.
+            ("resource_names", "metadata.resourceNames"),
             ("response_reason", "response.reason"),
+            ("session_phase", "metadata.iap_tcp_session_info.phase"),
             ("third_party_principal", "authenticationInfo.thirdPartyPrincipal"),
             ("event_name", "metadata.event.eventName"),
             ("update_mask", "request.updateMask"),
+            ("violation_reason", "metadata.violationReason"),
         ],
     );
-    draft.keep("policy_delta", DELTAS.iter().find_map(|path| payload.at(path)?.told()));
+    for (name, paths) in [
+        ("policy_delta", &DELTAS[..]),
+        ("metadata_delta", &METADATA_DELTAS[..]),
+        ("service_account", &RUNS_AS[..]),
+        ("statement_type", &STATEMENTS[..]),
+        ("destination_table", &DESTINATIONS[..]),
+        ("tables", &TABLES[..]),
+    ] {
+        draft.keep(name, paths.iter().find_map(|path| payload.at(path)?.told()));
+    }
+    draft.keep("created_id", created(payload));
     for name in [
         "app_name",
         "group_email",
         "inbound_sso_profile_name",
+        "is_second_factor",
+        CHALLENGE,
         "login_failure_type",
         "login_type",
         "role_name",

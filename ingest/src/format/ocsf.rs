@@ -198,6 +198,9 @@ fn target<'a>(record: &'a Json<'_>, class: &Class, draft: &mut Draft<'a>) {
     };
     let entity = record.text("entity.name");
     draft.keep("entity_name", entity.filter(|name| draft.resource.as_deref() != Some(*name)));
+    let told = draft.resource.as_deref().unwrap_or_default();
+    let named = known(record, &["resources.name"], NOBODY).filter(|name| !told.contains(name));
+    draft.keep("resource_name", named);
     let others = [
         ("dst_endpoint.hostname", "host"),
         ("dst_endpoint.domain", "host"),
@@ -353,7 +356,15 @@ fn keep_unmapped<'a>(unmapped: &'a Json<'_>, path: &str, draft: &mut Draft<'a>) 
             Json::Object(_) if !(value.has("kind") && value.has("apiVersion")) => {
                 keep_unmapped(value, &path, draft);
             }
-            Json::Null | Json::List(_) | Json::Object(_) => {}
+            // As Entra and Google Workspace tell what else there is to say.
+            Json::List(pairs) => {
+                for pair in pairs {
+                    if let Some(name) = pair.first(&["key", "name"]) {
+                        draft.keep(format!("{path}.{name}"), pair.text("value"));
+                    }
+                }
+            }
+            Json::Null | Json::Object(_) => {}
         }
     }
 }

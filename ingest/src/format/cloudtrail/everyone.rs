@@ -3,12 +3,14 @@
 //! Invariant: a statement that denies lets nobody in, and neither does one that takes a right away.
 //!
 //! Sources: AWS, *IAM JSON policy elements: Principal*; *Access control list (ACL) overview* (S3); *Modify
-//! image attribute*, *Modify snapshot attribute* (EC2); *Modify DB snapshot attribute* (RDS).
+//! image attribute*, *Modify snapshot attribute* (EC2); *Modify DB snapshot attribute* (RDS); *Update project
+//! visibility* (`CodeBuild`).
 
 use super::super::json::Json;
 
 /// What every one of these requests has somewhere, so that no other is taken apart for it.
-const MARKS: [&str; 5] = ["rincipal", "AllUsers", "AuthenticatedUsers", "\"all\"", "public-read"];
+const MARKS: [&str; 6] =
+    ["rincipal", "AllUsers", "AuthenticatedUsers", "\"all\"", "public-read", "PUBLIC_READ"];
 /// Where policies stand, as objects or as JSON in a text.
 const POLICIES: &[&str] = &[
     "bucketPolicy",
@@ -44,6 +46,7 @@ pub(super) fn is_given_to_everyone(request: &str) -> bool {
     policies.into_iter().any(is_open_policy)
         || request.text("principal") == Some(EVERYONE)
         || request.text("x-amz-acl").is_some_and(|acl| acl.starts_with("public-read"))
+        || request.text("projectVisibility") == Some("PUBLIC_READ")
         || grantees.any(is_open)
         || shares.any(|one| one.text("group").or(one.as_text()) == Some("all"))
 }
@@ -105,6 +108,7 @@ mod tests {
             ),
             (r#"{"valuesToAdd":["all"],"attributeName":"restore"}"#.to_owned(), true),
             (r#"{"x-amz-acl":["public-read"],"bucketName":"b"}"#.to_owned(), true),
+            (r#"{"projectVisibility":"PUBLIC_READ","projectArn":"p"}"#.to_owned(), true),
             (r#"{"policyDocument":"Principal"}"#.to_owned(), false),
         ] {
             assert_eq!(is_given_to_everyone(&request), wanted, "{request}");

@@ -134,7 +134,8 @@ pub(super) fn by_arn(record: &Record<'_>) -> Option<Resource> {
     let tree = record.response_elements.map(tree)?;
     let about = About::of(event);
     let (far, made) = AllNamed::of(&tree, &about).of_event(&about, record.service())?;
-    (about.is_made && far == 0 && kind_of_arn(&made.0).is_some()).then_some(made)
+    // `recordArn` is that of what `CreateRegistryRecord` makes.
+    (about.is_made && far < 2 && kind_of_arn(&made.0).is_some()).then_some(made)
 }
 
 fn tree(json: &RawValue) -> Json<'_> {

@@ -34,6 +34,7 @@ const ASKED: &[&str] = &[
     "iam.amazonaws.com",
     "ssm.amazonaws.com",
     "sts.amazonaws.com",
+    "kms.amazonaws.com",
     "signin.amazonaws.com",
     "cognito-idp.amazonaws.com",
     "cognito-identity.amazonaws.com",
@@ -79,6 +80,12 @@ pub(super) struct Asked<'a> {
     /// Of a role that is taken: who is behind its session.
     #[serde(borrow, default)]
     pub(super) source_identity: Text<'a>,
+    /// What is said of that session, which tells a pod or a build from others of the role.
+    #[serde(borrow, default, alias = "principalTags")]
+    tags: Option<&'a RawValue>,
+    /// Of KMS: what is encrypted, as its owner names it.
+    #[serde(borrow, default)]
+    encryption_context: Option<&'a RawValue>,
     /// Of `AgentCore`: for which user an agent runs, or is given a token.
     #[serde(borrow, default, alias = "runtimeUserId")]
     pub(super) user_id: Text<'a>,
@@ -292,6 +299,22 @@ pub(super) struct IssuedKey<'a> {
 pub(super) struct IssuedTo<'a> {
     #[serde(borrow, default)]
     pub(super) arn: Text<'a>,
+}
+
+impl Asked<'_> {
+    pub(super) fn encryption_context(&self) -> Option<&str> {
+        told(self.encryption_context)
+    }
+
+    /// Of a session; those that another service puts on its things are none.
+    pub(super) fn session_tags(&self, service: Option<&str>) -> Option<&str> {
+        told(self.tags).filter(|_| service == Some("sts"))
+    }
+}
+
+/// What an object or a list says, as it was written.
+fn told(json: Option<&RawValue>) -> Option<&str> {
+    json.map(RawValue::get).filter(|json| json.starts_with(['{', '[']) && 2 < json.len())
 }
 
 impl Answer<'_> {
