@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use schemas::{Table, Timestamp};
@@ -24,6 +24,9 @@ use crate::{Lake, LakeError};
 
 /// The folder of a table's log.
 const LOG: &str = "_delta_log";
+
+/// Entries of a log that are read at once: an object store lets each wait, and a horizon holds very many.
+const ENTRIES_AT_ONCE: usize = 32;
 
 /// How long files stay that are part of the table no more.
 ///
@@ -136,8 +139,10 @@ impl Strays {
             // Entries that came while the folder was listed are younger still.
             entries
                 .extend(entries.iter().max().map_or(live.version, |last| last + 1)..=live.version);
-            for version in entries {
-                kept.extend(removed_by(&log, version).await?);
+            let reading = stream::iter(entries).map(|version| removed_by(&log, version));
+            let mut removed = reading.buffer_unordered(ENTRIES_AT_ONCE);
+            while let Some(paths) = removed.try_next().await? {
+                kept.extend(paths);
             }
         }
         Ok(Self { found, superseded, kept, border })
