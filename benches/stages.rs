@@ -154,7 +154,9 @@ fn kafka_delta_ingest(bencher: Bencher<'_, '_>) {
     let payloads: Vec<&[u8]> = batch.iter().filter_map(|record| record.payload).collect();
     let sent = |name: &str| payloads.iter().any(|json| fields(json).contains_key(name));
     let all = Table::Events.arrow_schema();
-    let columns = all.fields().iter().filter(|field| sent(field.name())).cloned();
+    let columns = all.fields().iter().filter(|field| sent(field.name()));
+    // What is not there is sent as null, also of a column that has none.
+    let columns = columns.map(|field| field.as_ref().clone().with_nullable(true));
     let schema = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
         let trees: Vec<Value> = payloads.iter().map(|json| fields(json).into()).collect();
