@@ -184,7 +184,9 @@ fn read_as_aws_writes(
     let target = Target::of(&record, identity, &parts, redactor)?;
     let (outcome, outcome_reason) = record.outcome(&parts, redactor);
     let mut attributes = record.attributes(identity, &parts, redactor);
-    let passed = record.request_parameters.and_then(|request| passed::role(request.get()));
+    // Who takes a role passes none, and does little else: such a request is not taken apart for it.
+    let passing = record.request_parameters.filter(|_| record.service() != Some("sts"));
+    let passed = passing.and_then(|request| passed::role(request.get()));
     if let Some(role) = passed.filter(|role| target.resource.as_ref() != Some(role)) {
         attributes.insert("passed_role", &redactor.before_cut(&role, Attributes::VALUE_BYTES_MAX));
     }

@@ -348,10 +348,7 @@ fn keep_unmapped<'a>(unmapped: &'a Json<'_>, path: &str, draft: &mut Draft<'a>) 
         }
         let path = format!("{path}.{name}");
         match value {
-            Json::Text(text) if is_address(name) && !text.is_empty() => {
-                draft.keep(path, Some(without_token(text)));
-            }
-            Json::Literal(_) | Json::Text(_) => draft.keep(path, value.told()),
+            Json::Literal(_) | Json::Text(_) => keep_told(name, value, path, draft),
             Json::Object(_) if is_secret_name(name) => draft.keep(path, value.told()),
             Json::Object(_) if !(value.has("kind") && value.has("apiVersion")) => {
                 keep_unmapped(value, &path, draft);
@@ -359,12 +356,23 @@ fn keep_unmapped<'a>(unmapped: &'a Json<'_>, path: &str, draft: &mut Draft<'a>) 
             // As Entra and Google Workspace tell what else there is to say.
             Json::List(pairs) => {
                 for pair in pairs {
-                    if let Some(name) = pair.first(&["key", "name"]) {
-                        draft.keep(format!("{path}.{name}"), pair.text("value"));
+                    let (name, value) = (pair.first(&["key", "name"]), pair.at("value"));
+                    if let (Some(name), Some(value)) = (name, value) {
+                        keep_told(name, value, format!("{path}.{name}"), draft);
                     }
                 }
             }
             Json::Null | Json::Object(_) => {}
         }
+    }
+}
+
+/// What a field or a pair of this name tells, of an address without the token in it.
+fn keep_told<'a>(name: &str, value: &'a Json<'_>, path: String, draft: &mut Draft<'a>) {
+    let told = value.as_text();
+    if is_address(name) {
+        draft.keep(path, told.map(without_token));
+    } else {
+        draft.keep(path, told);
     }
 }

@@ -40,6 +40,11 @@ pub(super) fn kebab(name: &str) -> String {
     text
 }
 
+/// The same as `publicclientapp`.
+pub(super) fn letters(name: &str) -> String {
+    kebab(name).replace('-', "")
+}
+
 /// The same as `public_client_app`.
 pub(super) fn snake(name: &str) -> String {
     kebab(name).replace('-', "_")

@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::super::json::Json;
-use super::super::words::{kebab, snake};
+use super::super::words::{kebab, letters, snake};
 use super::Record;
 use super::target::{is_account, usual};
 
@@ -116,7 +116,7 @@ pub(super) fn resource(record: &Record<'_>) -> Option<Resource> {
 /// What the answer tells with an ARN of its own, as it does a handshake of Organizations.
 fn of_answer(answer: &Json<'_>) -> Option<Resource> {
     answer.fields().iter().find_map(|(name, one)| {
-        let letters = kebab(name).replace('-', "");
+        let letters = letters(name);
         let is_other = NO_RESOURCES.iter().chain(&PASSED).any(|end| letters.ends_with(end));
         let arn = one.fields().iter().find(|(name, _)| name == "arn" && !is_other)?.1.as_text()?;
         Some((arn.to_owned(), snake(name)))

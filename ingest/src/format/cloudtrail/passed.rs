@@ -5,7 +5,7 @@
 //! Source: AWS, *Grant a user permissions to pass a role to an AWS service* (IAM).
 
 use super::super::json::Json;
-use super::super::words::kebab;
+use super::super::words::letters;
 
 /// What every such request has somewhere, so that no other is taken apart for it.
 const MARK: &str = ":role";
@@ -29,9 +29,9 @@ fn first(json: &Json<'_>, levels: usize) -> Option<String> {
     }
     json.fields().iter().find_map(|(name, value)| match value.as_text() {
         Some(arn) => {
-            let letters = kebab(name).replace('-', "");
-            let is_role = ENDS.iter().any(|end| letters.ends_with(end));
-            (is_role && arn.starts_with("arn:") && arn.contains(":role/")).then(|| arn.to_owned())
+            let is_role = arn.starts_with("arn:") && arn.contains(":role/");
+            let is_passed = || ENDS.iter().any(|end| letters(name).ends_with(end));
+            (is_role && is_passed()).then(|| arn.to_owned())
         }
         None => first(value, levels),
     })
